@@ -1,0 +1,57 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each makes what it needs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NODE := tests/interop/node_modules
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test test-long check format bench clean
+
+help:
+	@echo "make demo       jobs through the whole circle: Valkey, BullMQ, signed webhook, FastAPI app"
+	@echo "make test       the test suite"
+	@echo "make test-long  the test suite with its long forms"
+	@echo "make check      ruff, mypy, pyright, import rules, generated code"
+	@echo "make format     format the code and generate what is generated"
+	@echo "make bench      the benchmarks"
+
+demo: $(VENV)/installed
+	@$(BIN)/python -m examples.fastapi.demo
+
+test: $(VENV)/installed $(NODE)/.installed
+	@$(BIN)/python -m pytest -m "not long"
+
+test-long: $(VENV)/installed $(NODE)/.installed
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python scripts/generate_sync.py --check
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python scripts/generate_sync.py
+
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks.delay
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) scripts/preflight.py
+	@echo "Creating the virtual environment in $(VENV) and installing into it (once, about a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[server,fastapi,flask]" --group dev
+	@touch $@
+
+$(NODE)/.installed: tests/interop/package-lock.json $(VENV)/installed
+	@echo "Installing Node's bullmq for the interop tests (once) ..."
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --prefix tests/interop --no-audit --no-fund --loglevel=error
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(NODE) .nextmq dist

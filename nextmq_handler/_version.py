@@ -1,0 +1,3 @@
+"""The version of the distribution, in the one place that need not be parsed to be read."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,100 @@
+"""Run a processor under an event loop: awaited to its deadline, or in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import typing as t
+
+import anyio
+import anyio.to_thread
+
+from .execution import Attempt, run
+from .wire import Completed, Outcome
+
+CLEANUP_TIME = 0.25
+"""How long, in s, a processor that was cancelled at its deadline may clean up before the answer goes out."""
+
+_stragglers: set[asyncio.Task[t.Any]] = set()
+
+
+async def run_async(attempt: Attempt, limiter: anyio.CapacityLimiter) -> Outcome:
+    """The outcome of the attempt, at its deadline at the latest."""
+    processor = attempt.processor
+    if processor is None:
+        return attempt.unknown_job_name()
+    if processor.is_async:
+        return await _run_coroutine(attempt, processor.function(attempt.job))
+    return await _run_in_thread(attempt, limiter)
+
+
+async def _run_coroutine(attempt: Attempt, coroutine: t.Coroutine[t.Any, t.Any, t.Any]) -> Outcome:
+    # A task of its own: at the deadline it is cancelled once, so its cleanup may await, and the answer does not
+    # depend on that cleanup ever ending.
+    task = asyncio.ensure_future(_outcome(attempt, coroutine))
+    try:
+        await asyncio.wait({task}, timeout=attempt.deadline - time.monotonic())
+        if not task.done():
+            attempt.job.abandon()
+            task.cancel()
+            await asyncio.wait({task}, timeout=CLEANUP_TIME)
+            _keep(task)
+            return attempt.deadline_exceeded()
+    except asyncio.CancelledError:
+        task.cancel()
+        _keep(task)
+        raise
+    return task.result()
+
+
+async def _outcome(attempt: Attempt, coroutine: t.Coroutine[t.Any, t.Any, t.Any]) -> Outcome:
+    try:
+        return Completed(await coroutine)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as exc:
+        task = asyncio.current_task()
+        if isinstance(exc, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        return attempt.outcome_of(exc)
+
+
+def _keep(task: asyncio.Task[t.Any]) -> None:
+    """Hold on to a cancelled task until it ends, and take its result so that nothing is logged twice."""
+    _stragglers.add(task)
+
+    def forget(done: asyncio.Task[t.Any]) -> None:
+        _stragglers.discard(done)
+        if not done.cancelled():
+            done.exception()
+
+    task.add_done_callback(forget)
+
+
+async def _run_in_thread(attempt: Attempt, limiter: anyio.CapacityLimiter) -> Outcome:
+    loop = asyncio.get_running_loop()
+    outcome: Outcome | None = None
+
+    def in_thread() -> Outcome:
+        try:
+            return run(attempt)
+        finally:
+            # An abandoned processor keeps its slot until its thread ends: the limit is one of threads.
+            _call_soon(loop, limiter.release_on_behalf_of, attempt)
+
+    with anyio.move_on_after(attempt.deadline - time.monotonic()):
+        await limiter.acquire_on_behalf_of(attempt)
+        outcome = await anyio.to_thread.run_sync(
+            in_thread, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+        )
+    if outcome is None:
+        attempt.job.abandon()
+        return attempt.deadline_exceeded()
+    return outcome
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, callback: t.Callable[..., object], *args: object) -> None:
+    try:
+        loop.call_soon_threadsafe(callback, *args)
+    except RuntimeError:
+        return  # the loop has closed: the process is ending

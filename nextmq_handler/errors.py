@@ -1,0 +1,164 @@
+"""Every exception of the library.
+
+NextMQError (Exception)
+├── ConfigurationError (also ValueError)   a setting, secret, name or worker that cannot work
+├── UnrecoverableJobError                  raise it: the job fails now, remaining attempts unused
+├── WorkerRegistrationError                the server holds another registration for the queue
+├── StaleDeliveryError                     this delivery no longer owns its job
+├── NextMQHTTPError                        the server answered with an error status
+│   └── AuthenticationError                … 401 or 403
+└── NextMQConnectionError                  the server could not be reached
+    └── NextMQTimeoutError (also TimeoutError)
+
+ControlFlow (BaseException)                passes a processor's own `except Exception`
+├── RateLimitError                         raise it: rate-limit the queue, try the job again later
+├── DelayedError                           what `job.move_to_delayed()` raises
+└── WaitingChildrenError                   what `job.move_to_waiting_children()` raises
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+MAX_RATE_LIMIT_MS = 86_400_000
+"""The longest rate limit of an outcome: one day (protocol section 3)."""
+
+MAX_TIMESTAMP_MS = 2_100_000_000_000
+"""Timestamps of an outcome stay below this (protocol section 3): later ones do not fit BullMQ's score."""
+
+
+class NextMQError(Exception):
+    """The base of the library's ordinary exceptions."""
+
+
+class ConfigurationError(NextMQError, ValueError):
+    """A setting, secret, name or worker that cannot work; the message names it and the fix."""
+
+
+class UnrecoverableJobError(NextMQError):
+    """Raise it in a processor: the job fails at once, whatever attempts remain (protocol section 3)."""
+
+
+class WorkerRegistrationError(NextMQError):
+    """The server holds a registration for this queue that differs (protocol section 4).
+
+    `queue` names it, `fields` lists what differs: of "url", "options", "secretIds".
+    """
+
+    def __init__(self, message: str, *, queue: str, fields: t.Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.queue = queue
+        self.fields = tuple(fields)
+
+
+class StaleDeliveryError(NextMQError):
+    """This delivery no longer owns its job: it timed out or its lock was lost (protocol section 5).
+
+    Another delivery may be running already. Stop, and leave the outcome to it.
+    """
+
+
+class NextMQHTTPError(NextMQError):
+    """The server answered with an error status: `status`, the server's stable `code`, and its `details`."""
+
+    def __init__(
+        self, message: str, *, status: int, code: str, details: t.Mapping[str, t.Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.details: t.Mapping[str, t.Any] = details or {}
+
+
+class AuthenticationError(NextMQHTTPError):
+    """The server does not accept the API key of the connection string."""
+
+
+class NextMQConnectionError(NextMQError):
+    """The server could not be reached, or the connection broke before its answer was whole."""
+
+
+class NextMQTimeoutError(NextMQConnectionError, TimeoutError):
+    """The server did not answer in time: whether it acted on the request is not known."""
+
+
+class ControlFlow(BaseException):
+    """A processor's signal that is not a failure.
+
+    Derives from BaseException, as asyncio's CancelledError does, so that an `except Exception` around the
+    work does not turn "later" into "done".
+    """
+
+
+class RateLimitError(ControlFlow):
+    """Raise it in a processor: the queue rests for `delay` and the job is queued again, no attempt burnt.
+
+    `delay` is an int of ms, 1 to 86,400,000, or a timedelta. Raises ConfigurationError for another value.
+    """
+
+    def __init__(self, delay: int | timedelta) -> None:
+        self.delay = duration_ms("RateLimitError", delay, low=1, high=MAX_RATE_LIMIT_MS)
+        super().__init__(f"rate limited for {self.delay} ms")
+
+
+class DelayedError(ControlFlow):
+    """What `job.move_to_delayed(timestamp)` raises: the job waits until then, no attempt burnt.
+
+    `timestamp` is an int of ms since the epoch, or an aware datetime. Raises ConfigurationError otherwise.
+    """
+
+    def __init__(self, timestamp: int | datetime) -> None:
+        self.timestamp = _timestamp_ms(timestamp)
+        super().__init__(f"delayed until {self.timestamp} ms since the epoch")
+
+
+class WaitingChildrenError(ControlFlow):
+    """What `job.move_to_waiting_children()` raises: the job waits for its open children."""
+
+    def __init__(self) -> None:
+        super().__init__("waiting for children")
+
+
+def is_control_flow(exc: BaseException) -> bool:
+    """Whether `exc` is a signal to the queue that a broad `except` must let through."""
+    return isinstance(exc, ControlFlow)
+
+
+def duration_ms(name: str, value: int | timedelta, *, low: int, high: int) -> int:
+    """`value` in whole ms: an int is ms already, a timedelta is converted. Raises ConfigurationError."""
+    ms = value
+    if not isinstance(value, int):
+        try:
+            ms = round(value.total_seconds() * 1000)
+        except (AttributeError, TypeError):
+            raise ConfigurationError(
+                f"{name} takes a whole number of ms or a timedelta, not {type(value).__name__}"
+            ) from None
+    if isinstance(ms, bool) or not isinstance(ms, int) or not low <= ms <= high:
+        raise ConfigurationError(f"{name} takes {low} to {high} ms, not {_shown(ms)}")
+    return ms
+
+
+def _timestamp_ms(value: int | datetime) -> int:
+    name = "move_to_delayed"
+    ms = value
+    if not isinstance(value, int):
+        try:
+            if value.tzinfo is None:
+                raise ConfigurationError(f"{name} takes an aware datetime: give this one a time zone")
+            ms = round(value.timestamp() * 1000)
+        except (AttributeError, TypeError):
+            raise ConfigurationError(
+                f"{name} takes ms since the epoch or an aware datetime, not {type(value).__name__}"
+            ) from None
+    if isinstance(ms, bool) or not isinstance(ms, int) or not 0 <= ms < MAX_TIMESTAMP_MS:
+        raise ConfigurationError(f"{name} takes ms since the epoch, 0 to {MAX_TIMESTAMP_MS - 1}, not {_shown(ms)}")
+    return ms
+
+
+def _shown(value: object) -> str:
+    # repr() of an int beyond 4300 digits raises.
+    return repr(value) if not isinstance(value, int) or abs(value) < 10**30 else "a far larger number"

@@ -1,0 +1,137 @@
+"""Run a processor, and turn what it returned or raised into an outcome (protocol section 3)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .errors import ControlFlow, DelayedError, RateLimitError, UnrecoverableJobError, WaitingChildrenError
+from .job import AsyncJob, Job
+from .wire import (
+    MAX_STACK_SIZE,
+    Completed,
+    Delayed,
+    Delivery,
+    Failed,
+    Outcome,
+    RateLimited,
+    WaitingChildren,
+    clip,
+)
+from .worker import BoundProcessor, Worker
+
+if t.TYPE_CHECKING:
+    from .settings import Settings
+
+
+class Attempt:
+    """One run of a processor: which one, with which job, until when (monotonic s)."""
+
+    __slots__ = ("deadline", "delivery", "expose_stack", "job", "processor", "worker")
+
+    def __init__(
+        self, worker: Worker, delivery: Delivery, settings: Settings, *, deadline: float, expose_stack: bool
+    ) -> None:
+        self.worker = worker
+        self.delivery = delivery
+        self.deadline = deadline
+        self.expose_stack = expose_stack
+        self.processor: BoundProcessor | None = worker.find(delivery.job.name)
+        is_async = self.processor is not None and self.processor.is_async
+        kind: type[AsyncJob[t.Any]] | type[Job[t.Any]] = AsyncJob if is_async else Job
+        self.job = kind(delivery, settings, deadline=deadline)
+
+    def unknown_job_name(self) -> Failed:
+        """The outcome where no processor is for the job's name: an older deploy may be answering."""
+        from difflib import get_close_matches
+
+        name, names = self.delivery.job.name, self.worker.job_names
+        near = get_close_matches(name, names, n=1)
+        known = ", ".join(repr(known) for known in (*near, *(n for n in names if n not in near)))
+        return Failed(
+            "UnknownJobName",
+            f"queue {self.worker.name} has no processor for jobs named {name!r}; it has {known}",
+        )
+
+    def deadline_exceeded(self) -> Failed:
+        """The outcome of a processor that was still running at its deadline."""
+        return Failed(
+            "DeadlineExceeded",
+            f"the processor was still running when the delivery's time, {self.delivery.timeout} ms, was over",
+        )
+
+    def outcome_of(self, exc: BaseException) -> Outcome:
+        """What an exception of the processor means to the server."""
+        exc = _signal_in(exc) or exc
+        if isinstance(exc, RateLimitError):
+            return RateLimited(exc.delay)
+        if isinstance(exc, DelayedError):
+            return Delayed(exc.timestamp)
+        if isinstance(exc, WaitingChildrenError):
+            return WaitingChildren()
+        return Failed(
+            type(exc).__name__,
+            _message(exc),
+            _stack(exc) if self.expose_stack else "",
+            unrecoverable=isinstance(exc, UnrecoverableJobError),
+        )
+
+
+def run(attempt: Attempt) -> Outcome:
+    """Run a `def` processor in this thread. Raises nothing but KeyboardInterrupt."""
+    processor = attempt.processor
+    if processor is None:
+        return attempt.unknown_job_name()
+    try:
+        value = processor.function(attempt.job)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:  # noqa: BLE001 - SystemExit and ControlFlow are outcomes too
+        return attempt.outcome_of(exc)
+    if hasattr(value, "__await__"):
+        return _awaitable_returned(value)
+    return Completed(value)
+
+
+def _awaitable_returned(value: t.Any) -> Failed:
+    if hasattr(value, "close"):
+        value.close()  # a coroutine that is never awaited warns
+    return Failed(
+        "ReturnValueError",
+        "a def processor returned an awaitable, which nobody awaits: make the processor async def",
+        unrecoverable=True,
+    )
+
+
+def _signal_in(exc: BaseException) -> ControlFlow | None:
+    """The one control-flow signal of an exception group, so that a task group does not hide it."""
+    signals = [leaf for leaf in _leaves(exc) if isinstance(leaf, ControlFlow)]
+    return signals[0] if len(signals) == 1 else None
+
+
+def _leaves(exc: BaseException) -> t.Iterator[BaseException]:
+    if not isinstance(exc, BaseExceptionGroup):
+        yield exc
+        return
+    group = t.cast("BaseExceptionGroup[BaseException]", exc)
+    for member in group.exceptions:
+        yield from _leaves(member)
+
+
+def _message(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception:  # noqa: BLE001 - a processor's exception may fail to print itself
+        return f"<{type(exc).__name__} cannot be shown>"
+
+
+def _stack(exc: BaseException) -> str:
+    import traceback  # slow to import, and needed on failure only
+
+    try:
+        text = "".join(traceback.format_exception(exc))
+    except Exception:  # noqa: BLE001 - as above
+        return ""
+    if len(text) <= MAX_STACK_SIZE:
+        return text
+    # The end of a Python traceback says what happened.
+    return "…\n" + clip(text[-MAX_STACK_SIZE // 2 :], MAX_STACK_SIZE - 8)

@@ -1,0 +1,218 @@
+"""The receiver's steps without I/O, in the order of protocol section 2. Drivers and adapters call them."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from . import strict_json
+from .errors import ConfigurationError
+from .execution import Attempt
+from .messages import Request, Response
+from .names import is_queue_name
+from .settings import Settings, load_settings
+from .signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
+from .wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, parse_delivery
+from .worker import Worker
+
+BODY_TIMEOUT = 10.0
+"""How long, in s, a body may take to arrive by default."""
+
+MAX_MARGIN = 0.5
+"""The answer leaves at most this long, in s, before the server stops waiting: clocks and networks differ."""
+
+_JSON = (b"content-type", b"application/json")
+
+
+class ReadPlan:
+    """The head of a delivery passed: read at most `max_size` bytes of body, whole within `timeout` s."""
+
+    __slots__ = ("declared_size", "max_size", "queue", "received_at", "seal", "timeout")
+
+    def __init__(
+        self,
+        queue: str,
+        seal: Seal,
+        *,
+        declared_size: int | None,
+        max_size: int,
+        timeout: float,
+        received_at: float,
+    ) -> None:
+        self.queue = queue
+        self.seal = seal
+        self.declared_size = declared_size
+        self.max_size = max_size
+        self.timeout = timeout
+        self.received_at = received_at
+
+
+class Handler:
+    """The receiver for `workers`: `begin`, `verify`, `parse`, run the processor, `finish`.
+
+    Raises ConfigurationError where a setting, an argument or a worker cannot work. Where neither the arguments
+    nor the environment hold a secret yet, they are read again at the first use, and until there is one every
+    delivery is refused.
+    """
+
+    def __init__(
+        self,
+        workers: t.Iterable[Worker],
+        *,
+        url: str | None = None,
+        app_url: str | None = None,
+        webhook_secrets: str | t.Sequence[str] | None = None,
+        tolerance: float = TOLERANCE,
+        max_body_size: int = MAX_BODY_SIZE,
+        body_timeout: float = BODY_TIMEOUT,
+        expose_stack: bool = True,
+        clock: t.Callable[[], float] = time.time,
+    ) -> None:
+        self.workers = tuple(workers)
+        self._by_queue = _by_queue(self.workers)
+        self._arguments: dict[str, t.Any] = {
+            "url": url,
+            "app_url": app_url,
+            "webhook_secrets": webhook_secrets,
+        }
+        self._settings = load_settings(**self._arguments)
+        self._tolerance = tolerance
+        self._max_body_size = max_body_size
+        self._body_timeout = body_timeout
+        self._expose_stack = expose_stack
+        self._clock = clock
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, read anew while they hold no secret. Raises ConfigurationError."""
+        if not self._settings.secrets:
+            self._settings = load_settings(**self._arguments)
+        return self._settings
+
+    def begin(self, request: Request) -> Response | ReadPlan:
+        """The steps before the body: the answer where it ends here, else how to read the body."""
+        if request.path == "/health":
+            return self._health(request.method)
+        queue = request.path.removeprefix("/queues/")
+        if queue == request.path or not is_queue_name(queue):
+            return _refusal(404, "not_found")
+        if request.method != "POST":
+            return _refusal(405, "method_not_allowed", (b"allow", b"POST"))
+        if not _is_plain_json(request):
+            return self._refuse(415, "unsupported_media_type", "content type or encoding", queue)
+        try:
+            seal = read_seal(request.headers, now=self._clock(), tolerance=self._tolerance)
+        except SignatureError as exc:
+            return self._refuse(401, "unauthorized", exc.reason, queue)
+        declared_size = _declared_size(request)
+        if declared_size is not None and declared_size > self._max_body_size:
+            return self.too_large(queue)
+        return ReadPlan(
+            queue,
+            seal,
+            declared_size=declared_size,
+            max_size=self._max_body_size,
+            timeout=self._body_timeout,
+            received_at=time.monotonic(),
+        )
+
+    def too_large(self, queue: str) -> Response:
+        """The answer to a body over the limit."""
+        return self._refuse(413, "payload_too_large", f"over max_body_size, {self._max_body_size} bytes", queue)
+
+    def too_slow(self, queue: str) -> Response:
+        """The answer to a body that was not whole in time."""
+        return self._refuse(
+            408, "request_timeout", f"not whole within body_timeout, {self._body_timeout} s", queue
+        )
+
+    def verify(self, plan: ReadPlan, body: bytes) -> Response | Secret:
+        """The secret that signed the body, or the refusal."""
+        if len(body) > plan.max_size:
+            return self.too_large(plan.queue)
+        try:
+            secrets = self.settings.secrets
+        except ConfigurationError as exc:
+            return self._refuse(401, "unauthorized", str(exc), plan.queue)
+        if not secrets:
+            return self._refuse(401, "unauthorized", "NEXTMQ_URL is not set, so there is no secret", plan.queue)
+        try:
+            return plan.seal.verify(body, secrets)
+        except SignatureError as exc:
+            eaten = plan.declared_size and not body
+            reason = "body_missing: something read it before this handler did" if eaten else exc.reason
+            return self._refuse(401, "unauthorized", reason, plan.queue)
+
+    def parse(self, plan: ReadPlan, body: bytes) -> Response | Attempt:
+        """The attempt that a verified body asks for, or the refusal."""
+        try:
+            delivery = parse_delivery(body, plan.seal.id)
+        except WireError as exc:
+            return self._refuse(400, "invalid_body", str(exc), plan.queue)
+        worker = self._by_queue.get(plan.queue)
+        if worker is None or delivery.queue != plan.queue:
+            reason = "no worker is mounted for it" if worker is None else "the body names another queue"
+            return self._refuse(404, "not_found", reason, plan.queue)
+        timeout = delivery.timeout / 1000
+        return Attempt(
+            worker,
+            delivery,
+            self.settings,
+            deadline=plan.received_at + timeout - min(MAX_MARGIN, timeout / 10),
+            expose_stack=self._expose_stack,
+        )
+
+    def finish(self, delivery: Delivery, outcome: Outcome, secret: Secret) -> Response:
+        """The answer that carries the outcome, signed with the secret that verified the request (section 3)."""
+        body = encode_outcome(outcome, max_size=delivery.max_outcome_size)
+        seal = signature_headers([secret], delivery.id, int(self._clock()), body, context=OUTCOME)
+        return Response(200, [_JSON, *seal], body)
+
+    def _health(self, method: str) -> Response:
+        if method not in ("GET", "HEAD"):
+            return _refusal(405, "method_not_allowed", (b"allow", b"GET, HEAD"))
+        body = strict_json.dumps({"status": "ok"})
+        return Response(200, [_JSON], b"" if method == "HEAD" else body)
+
+    def _refuse(self, status: int, code: str, reason: str, queue: str) -> Response:
+        import logging  # slow to import, and needed on refusal only
+
+        # The queue name passed its grammar; nothing else of the request is logged.
+        logging.getLogger("nextmq_handler").warning(
+            "refused a delivery for queue %s with %d %s: %s", queue, status, code, reason
+        )
+        return _refusal(status, code)
+
+
+def _refusal(status: int, code: str, *headers: tuple[bytes, bytes]) -> Response:
+    return Response(status, [_JSON, *headers], strict_json.dumps({"error": code}))
+
+
+def _by_queue(workers: t.Sequence[Worker]) -> dict[str, Worker]:
+    by_queue: dict[str, Worker] = {}
+    for worker in workers:
+        if not isinstance(worker, Worker):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"workers takes Worker objects, not {type(worker).__name__}")
+        if worker.name in by_queue:
+            raise ConfigurationError(
+                f"workers has two for queue {worker.name!r}: make one, with a processor for each job name"
+            )
+        worker.freeze()
+        by_queue[worker.name] = worker
+    if not by_queue:
+        raise ConfigurationError("workers is empty: pass the Worker objects that this app runs, workers=[…]")
+    return by_queue
+
+
+def _is_plain_json(request: Request) -> bool:
+    types = request.headers.all(b"content-type")
+    encodings = request.headers.all(b"content-encoding")
+    media_type = types[0].partition(b";")[0].strip().lower() if len(types) == 1 else b""
+    return media_type == b"application/json" and all(e.strip().lower() == b"identity" for e in encodings)
+
+
+def _declared_size(request: Request) -> int | None:
+    values = request.headers.all(b"content-length")
+    if len(values) != 1 or not values[0].isdigit():
+        return None  # counted as it is read
+    return int(values[0][:20])

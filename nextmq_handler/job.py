@@ -1,0 +1,89 @@
+"""What a processor sees: Job in a `def`, AsyncJob in an `async def`."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .client._async.job_calls import AsyncJobCalls
+from .client._sync.job_calls import JobCalls
+from .errors import DelayedError, WaitingChildrenError
+
+if t.TYPE_CHECKING:
+    from datetime import datetime
+
+    from .settings import Settings
+    from .wire import Delivery
+
+T = t.TypeVar("T")
+
+
+class JobBase(t.Generic[T]):
+    """The fields of a job and the signals to its queue.
+
+    Times are ms since the epoch, durations ms, as in BullMQ, except where said otherwise.
+    """
+
+    def __init__(self, delivery: Delivery, settings: Settings, *, deadline: float) -> None:
+        record = delivery.job
+        self.id: str = record.id
+        """The idempotency key of the work: the same in every attempt."""
+        self.name = record.name
+        self.data: T = record.data
+        self.opts: dict[str, t.Any] = record.opts
+        self.attempts_made = record.attempts_made
+        """Attempts that were burnt before this one."""
+        self.attempts_started = record.attempts_started
+        self.stalled_counter = record.stalled_counter
+        self.priority = record.priority
+        self.delay = record.delay
+        self.timestamp = record.timestamp
+        """When the job was added."""
+        self.processed_on = record.processed_on
+        self.progress: t.Any = record.progress
+        self.parent = record.parent
+        self.queue_name: str = delivery.queue
+        self.delivery_id: str = delivery.id
+        """This delivery attempt: another one has another id."""
+        self._settings: Settings = settings
+        self._monotonic_deadline = deadline
+        self._abandoned: bool = False
+
+    @property
+    def deadline(self) -> int:
+        """When this delivery must have been answered, on this machine's clock."""
+        return round((time.time() + self.time_left()) * 1000)
+
+    def time_left(self) -> float:
+        """Seconds until the deadline; negative after it."""
+        return self._monotonic_deadline - time.monotonic()
+
+    def move_to_delayed(self, timestamp: int | datetime) -> t.NoReturn:
+        """Stop here; run the job again at `timestamp`, no attempt burnt (protocol section 3).
+
+        `timestamp` is ms since the epoch or an aware datetime. Raises DelayedError, always; `await` before
+        the call does no harm.
+        """
+        raise DelayedError(timestamp)
+
+    def move_to_waiting_children(self) -> t.NoReturn:
+        """Stop here; run the job again when its open children have finished (protocol section 3).
+
+        Raises WaitingChildrenError, always; `await` before the call does no harm.
+        """
+        raise WaitingChildrenError
+
+    def abandon(self) -> None:
+        """The delivery was answered without this job's processor: its later calls raise StaleDeliveryError."""
+        self._abandoned = True
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.queue_name}/{self.id} {self.name!r}>"
+
+
+class Job(JobBase[T], JobCalls):
+    """The job of a `def` processor: its calls to the server block."""
+
+
+class AsyncJob(JobBase[T], AsyncJobCalls):
+    """The job of an `async def` processor: its calls to the server are awaited."""

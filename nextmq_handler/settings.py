@@ -1,0 +1,155 @@
+"""The connection string and the environment: NEXTMQ_URL, NEXTMQ_APP_URL, NEXTMQ_WEBHOOK_SECRETS (section 1)."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from .errors import ConfigurationError
+from .signing import Secret, parse_secret
+
+_SHAPE = "nextmq://API_KEY:WEBHOOK_SECRET@host[:port]/project"
+_SCHEMES = {"nextmq": "https", "nextmq+http": "http"}
+
+
+class Connection:
+    """A queue server as a connection string names it. Its repr shows no key and no secret."""
+
+    __slots__ = ("api_key", "base_url", "project", "webhook_secret")
+
+    def __init__(self, base_url: str, project: str, api_key: str, webhook_secret: str) -> None:
+        self.base_url = base_url
+        self.project = project
+        self.api_key = api_key
+        self.webhook_secret = webhook_secret
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.base_url}/{self.project}>"
+
+
+class Settings:
+    """What a handler needs of its environment, read and checked.
+
+    `secrets` are the active webhook secrets, empty where none is set; `app_url` is the public base URL of the
+    handler, mount path included, without a trailing slash.
+    """
+
+    __slots__ = ("_app_url", "_connection", "secrets")
+
+    def __init__(self, connection: Connection | None, app_url: str | None, secrets: tuple[Secret, ...]) -> None:
+        self._connection = connection
+        self._app_url = app_url
+        self.secrets = secrets
+
+    @property
+    def connection(self) -> Connection:
+        """The queue server. Raises ConfigurationError where none is set."""
+        if self._connection is None:
+            raise ConfigurationError(
+                f"NEXTMQ_URL is not set: copy the connection string that the server printed ({_SHAPE}), "
+                "or pass url=…"
+            )
+        return self._connection
+
+    @property
+    def app_url(self) -> str:
+        """Where the server reaches this app. Raises ConfigurationError where it is not set."""
+        if self._app_url is None:
+            raise ConfigurationError(
+                "NEXTMQ_APP_URL is not set: it is the public URL of this handler, mount path included, "
+                "such as https://example.com/api/nextmq; or pass app_url=…"
+            )
+        return self._app_url
+
+    def __repr__(self) -> str:
+        return f"<Settings {self._connection!r} app_url={self._app_url!r} secrets={self.secrets!r}>"
+
+
+def load_settings(
+    *,
+    url: str | None = None,
+    app_url: str | None = None,
+    webhook_secrets: str | t.Sequence[str] | None = None,
+    environ: t.Mapping[str, str] | None = None,
+) -> Settings:
+    """Settings from arguments, and from the environment for those that are not given.
+
+    Raises ConfigurationError for a value that cannot work, naming the variable or argument.
+    """
+    env = os.environ if environ is None else environ
+    connection_text, url_name = _pick(url, "url", env, "NEXTMQ_URL")
+    app_text, app_name = _pick(app_url, "app_url", env, "NEXTMQ_APP_URL")
+    if webhook_secrets is None or isinstance(webhook_secrets, str):
+        secrets_text, secrets_name = _pick(webhook_secrets, "webhook_secrets", env, "NEXTMQ_WEBHOOK_SECRETS")
+        texts = secrets_text.split() if secrets_text else []
+    else:
+        texts, secrets_name = list(webhook_secrets), "webhook_secrets"
+    connection = parse_connection_string(connection_text, source=url_name) if connection_text else None
+    if texts:
+        secrets = tuple(parse_secret(text, source=secrets_name) for text in texts)
+    elif connection is not None:
+        secrets = (parse_secret(connection.webhook_secret, source=f"the webhook secret in {url_name}"),)
+    else:
+        secrets = ()
+    return Settings(connection, _check_app_url(app_text, app_name) if app_text else None, secrets)
+
+
+def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> Connection:
+    """The parts of a connection string. Raises ConfigurationError, which names `source` and quotes nothing."""
+    parts = _split(text, source)
+    if parts.scheme not in _SCHEMES:
+        raise ConfigurationError(f"{source} must look like {_SHAPE} (or nextmq+http://… on this machine)")
+    api_key, secret = unquote(parts.username or ""), unquote(parts.password or "")
+    if not api_key or not secret:
+        raise ConfigurationError(f"{source} lacks the API key or the webhook secret: it must look like {_SHAPE}")
+    project = unquote(parts.path.strip("/"))
+    if not parts.hostname or not project or "/" in project or parts.fragment:
+        raise ConfigurationError(f"{source} lacks the host or the project: it must look like {_SHAPE}")
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if set(query) - {"insecure"} or query.get("insecure", "true") != "true":
+        raise ConfigurationError(f"{source} has an option that is not known: the only one is insecure=true")
+    scheme = _SCHEMES[parts.scheme]
+    if scheme == "http" and not is_loopback(parts.hostname) and "insecure" not in query:
+        raise ConfigurationError(
+            f"{source} sends the API key over plain HTTP to {parts.hostname}, which is not this machine: use "
+            "nextmq:// (HTTPS), or add ?insecure=true where the network itself is private"
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = f":{parts.port}" if parts.port is not None else ""
+    return Connection(f"{scheme}://{host}{port}", project, api_key, secret)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address without brackets, is this machine."""
+    return host == "localhost" or host == "::1" or (host.startswith("127.") and _is_ipv4(host))
+
+
+def _is_ipv4(host: str) -> bool:
+    octets = host.split(".")
+    return len(octets) == 4 and all(octet.isdigit() and len(octet) <= 3 for octet in octets)
+
+
+def _pick(argument: str | None, name: str, env: t.Mapping[str, str], variable: str) -> tuple[str | None, str]:
+    if argument is not None:
+        return argument, name
+    return env.get(variable, "").strip() or None, variable
+
+
+def _split(text: str, source: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises for one that is no number
+    except ValueError:
+        # `from None`: the exception of urlsplit may quote the text, which holds the secrets.
+        raise ConfigurationError(f"{source} is not a URL: its host or port cannot be read") from None
+    return parts
+
+
+def _check_app_url(text: str, source: str) -> str:
+    parts = _split(text, source)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"{source} must be an http or https URL, such as https://example.com/api/nextmq")
+    if parts.query or parts.fragment or parts.username is not None:
+        raise ConfigurationError(f"{source} must not have user info, a query or a fragment")
+    return text.rstrip("/")

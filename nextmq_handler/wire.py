@@ -1,0 +1,249 @@
+"""Delivery and outcome: bytes <-> objects, for both halves (protocol sections 2 and 3)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import strict_json
+from .errors import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, NextMQError
+
+MAX_BODY_SIZE = 10 * 1024 * 1024
+"""The largest delivery, in bytes, that a receiver takes by default (section 2)."""
+
+MAX_OUTCOME_SIZE = 1024 * 1024
+"""The largest outcome, in bytes, that a server takes by default (section 2)."""
+
+MAX_MESSAGE_SIZE = 4 * 1024
+MAX_STACK_SIZE = 20 * 1024
+
+_MAX_INTEGER = 2**53
+
+
+class WireError(NextMQError):
+    """A signed message whose content is not what the protocol says; the message tells what."""
+
+
+class JobRecord:
+    """The `job` member of a delivery, checked. Times are ms since the epoch, durations ms (section 2)."""
+
+    __slots__ = (
+        "attempts_made",
+        "attempts_started",
+        "data",
+        "delay",
+        "id",
+        "name",
+        "opts",
+        "parent",
+        "priority",
+        "processed_on",
+        "progress",
+        "stalled_counter",
+        "timestamp",
+    )
+
+    def __init__(self, raw: dict[str, t.Any]) -> None:
+        self.id = _text("job.id", raw.get("id"))
+        self.name = _text("job.name", raw.get("name"))
+        self.data: t.Any = raw.get("data")
+        self.opts: dict[str, t.Any] = _object("job.opts", raw.get("opts", {}))
+        self.attempts_made = _integer("job.attemptsMade", raw.get("attemptsMade", 0))
+        self.attempts_started = _integer("job.attemptsStarted", raw.get("attemptsStarted", 1))
+        self.stalled_counter = _integer("job.stalledCounter", raw.get("stalledCounter", 0))
+        self.priority = _integer("job.priority", raw.get("priority", 0))
+        self.delay = _integer("job.delay", raw.get("delay", 0))
+        self.timestamp = _integer("job.timestamp", raw.get("timestamp", 0))
+        self.processed_on = _integer("job.processedOn", raw.get("processedOn", 0))
+        self.progress: t.Any = raw.get("progress", 0)
+        self.parent: dict[str, str] | None = _parent(raw.get("parent"))
+
+
+class Delivery:
+    """One delivery, checked. `timeout` is ms that the server still waited when it sent it (section 2)."""
+
+    __slots__ = ("fingerprint", "id", "job", "max_outcome_size", "queue", "timeout")
+
+    def __init__(self, raw: dict[str, t.Any]) -> None:
+        self.id = _text("deliveryId", raw.get("deliveryId"))
+        self.queue = _text("queue", raw.get("queue"))
+        self.timeout = _integer("timeout", raw.get("timeout"), low=1)
+        self.max_outcome_size = _integer("maxOutcomeBytes", raw.get("maxOutcomeBytes", MAX_OUTCOME_SIZE))
+        self.fingerprint = _fingerprint(raw.get("worker"))
+        self.job = JobRecord(_object("job", raw.get("job")))
+
+
+def parse_delivery(body: bytes, delivery_id: str) -> Delivery:
+    """The delivery in `body`, whose header says `delivery_id`. Raises WireError for anything else."""
+    delivery = Delivery(_parse(body))
+    if delivery.id != delivery_id:
+        raise WireError("deliveryId is not the one of the header")
+    return delivery
+
+
+class Completed:
+    """The processor returned. `return_value` is any JSON."""
+
+    __slots__ = ("return_value",)
+
+    def __init__(self, return_value: t.Any) -> None:
+        self.return_value = return_value
+
+
+class Failed:
+    """The attempt failed. `unrecoverable`: fail the job now, whatever attempts remain."""
+
+    __slots__ = ("message", "name", "stack", "unrecoverable")
+
+    def __init__(self, name: str, message: str, stack: str = "", *, unrecoverable: bool = False) -> None:
+        self.name = name
+        self.message = message
+        self.stack = stack
+        self.unrecoverable = unrecoverable
+
+
+class RateLimited:
+    """The queue rests for `delay` ms and the job is queued again, no attempt burnt."""
+
+    __slots__ = ("delay",)
+
+    def __init__(self, delay: int) -> None:
+        self.delay = delay
+
+
+class Delayed:
+    """The job waits until `timestamp`, ms since the epoch, no attempt burnt."""
+
+    __slots__ = ("timestamp",)
+
+    def __init__(self, timestamp: int) -> None:
+        self.timestamp = timestamp
+
+
+class WaitingChildren:
+    """The job waits for its open children."""
+
+    __slots__ = ()
+
+
+Outcome = Completed | Failed | RateLimited | Delayed | WaitingChildren
+
+
+def encode_outcome(outcome: Outcome, *, max_size: int = MAX_OUTCOME_SIZE) -> bytes:
+    """The body of an outcome (section 3).
+
+    A return value that JSON cannot carry, or a body over `max_size` bytes, becomes the unrecoverable failure
+    `ReturnValueError`: the work was done, running it again would not help.
+    """
+    try:
+        body = strict_json.dumps(_outcome_object(outcome))
+    except (TypeError, ValueError) as exc:
+        return _return_value_error(f"the return value is not JSON: {exc}")
+    if len(body) <= max_size:
+        return body
+    if isinstance(outcome, Failed):
+        shortened = Failed(outcome.name[:100], outcome.message[:200], unrecoverable=outcome.unrecoverable)
+        return strict_json.dumps(_outcome_object(shortened))
+    return _return_value_error(
+        f"the outcome is {len(body)} bytes, over the server's limit of {max_size}: "
+        "store the result elsewhere and return a reference to it"
+    )
+
+
+def parse_outcome(body: bytes) -> Outcome:
+    """The outcome in `body` (section 3). Raises WireError for anything else."""
+    raw = _parse(body)
+    kind = raw.get("outcome")
+    if kind == "completed":
+        return Completed(raw.get("returnValue"))
+    if kind == "failed":
+        error = _object("error", raw.get("error", {}))
+        return Failed(
+            _clipped(error.get("name"), MAX_MESSAGE_SIZE) or "Error",
+            _clipped(error.get("message"), MAX_MESSAGE_SIZE),
+            _clipped(error.get("stack"), MAX_STACK_SIZE),
+            unrecoverable=raw.get("unrecoverable") is True,
+        )
+    if kind == "rateLimited":
+        return RateLimited(_integer("delay", raw.get("delay"), low=1, high=MAX_RATE_LIMIT_MS))
+    if kind == "delayed":
+        return Delayed(_integer("timestamp", raw.get("timestamp"), high=MAX_TIMESTAMP_MS - 1))
+    if kind == "waitingChildren":
+        return WaitingChildren()
+    raise WireError("outcome is none of completed, failed, rateLimited, delayed, waitingChildren")
+
+
+def clip(text: str, size: int) -> str:
+    """`text` cut to at most `size` bytes of UTF-8, lone surrogates replaced."""
+    raw = text.encode("utf-8", "replace")
+    return raw[:size].decode("utf-8", "ignore")
+
+
+def _outcome_object(outcome: Outcome) -> dict[str, t.Any]:
+    if isinstance(outcome, Completed):
+        return {"outcome": "completed", "returnValue": outcome.return_value}
+    if isinstance(outcome, RateLimited):
+        return {"outcome": "rateLimited", "delay": outcome.delay}
+    if isinstance(outcome, Delayed):
+        return {"outcome": "delayed", "timestamp": outcome.timestamp}
+    if isinstance(outcome, WaitingChildren):
+        return {"outcome": "waitingChildren"}
+    error = {
+        "name": clip(outcome.name, MAX_MESSAGE_SIZE),
+        "message": clip(outcome.message, MAX_MESSAGE_SIZE),
+        "stack": clip(outcome.stack, MAX_STACK_SIZE),
+    }
+    if outcome.unrecoverable:
+        return {"outcome": "failed", "unrecoverable": True, "error": error}
+    return {"outcome": "failed", "error": error}
+
+
+def _return_value_error(message: str) -> bytes:
+    return strict_json.dumps(_outcome_object(Failed("ReturnValueError", message, unrecoverable=True)))
+
+
+def _parse(body: bytes) -> dict[str, t.Any]:
+    try:
+        return _object("the body", strict_json.loads(body))
+    except ValueError as exc:
+        # The exception of a decoder holds the input; its text may quote it.
+        raise WireError(f"the body is not strict JSON ({type(exc).__name__})") from None
+
+
+def _object(name: str, value: object) -> dict[str, t.Any]:
+    if not isinstance(value, dict):
+        raise WireError(f"{name} is not an object")
+    return t.cast("dict[str, t.Any]", value)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise WireError(f"{name} is not a string")
+    return value
+
+
+def _integer(name: str, value: object, *, low: int = 0, high: int = _MAX_INTEGER) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise WireError(f"{name} is not a whole number")
+    if not low <= value <= high:
+        raise WireError(f"{name} is not between {low} and {high}")
+    return value
+
+
+def _parent(value: object) -> dict[str, str] | None:
+    if value is None:
+        return None
+    raw = _object("job.parent", value)
+    return {
+        "id": _text("job.parent.id", raw.get("id")),
+        "queue": _text("job.parent.queue", raw.get("queue")),
+    }
+
+
+def _fingerprint(worker: object) -> str:
+    if worker is None:
+        return ""
+    return _text("worker.fingerprint", _object("worker", worker).get("fingerprint", ""))
+
+
+def _clipped(value: object, size: int) -> str:
+    return clip(value, size) if isinstance(value, str) else ""
