@@ -1,0 +1,159 @@
+"""/v1/queues/{queue}/jobs: add jobs, look at them, and a running job's own calls (protocol section 5)."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from fastapi import APIRouter, Header, Path
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from ..engine.jobs import NoSuchJob
+from .errors import APIError
+from .request import Authorized, QueueName, StrictRoute
+
+MAX_DATA_SIZE = 1024 * 1024
+"""The largest job data, in bytes of JSON."""
+
+_MAX_DELAY = 10 * 365 * 86_400_000
+_MAX_PRIORITY = 2**21
+
+router = APIRouter(prefix="/v1/queues/{queue}/jobs", tags=["jobs"], route_class=StrictRoute)
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Backoff(_Closed):
+    """How long to wait between attempts: `delay` ms, spread by `jitter`, a share of it."""
+
+    type: t.Literal["fixed", "exponential"]
+    delay: int = Field(ge=0, le=_MAX_DELAY)
+    jitter: float = Field(default=0, ge=0, le=1)
+
+
+class KeepJobs(_Closed):
+    """Which finished jobs stay: at most `count`, none older than `age` s."""
+
+    age: int | None = Field(default=None, ge=0)
+    count: int | None = Field(default=None, ge=0)
+
+
+class JobOptions(_Closed):
+    """BullMQ's job options."""
+
+    attempts: int | None = Field(default=None, ge=1, le=10_000)
+    backoff: int | Backoff | None = None
+    delay: int | None = Field(default=None, ge=0, le=_MAX_DELAY)
+    jobId: str | None = Field(default=None, min_length=1, max_length=256)
+    keepLogs: int | None = Field(default=None, ge=0)
+    lifo: bool | None = None
+    priority: int | None = Field(default=None, ge=0, le=_MAX_PRIORITY)
+    removeOnComplete: bool | int | KeepJobs | None = None
+    removeOnFail: bool | int | KeepJobs | None = None
+    stackTraceLimit: int | None = Field(default=None, ge=0)
+    timestamp: int | None = Field(default=None, ge=0, le=2**53)
+
+    @field_validator("jobId")
+    @classmethod
+    def check_job_id(cls, value: str | None) -> str | None:
+        """BullMQ's own rules for custom ids."""
+        if value is not None and (":" in value or value.isdecimal()):
+            raise ValueError('a custom job id must not contain ":" and must not be a whole number')
+        return value
+
+
+class NewJob(_Closed):
+    """A job to add."""
+
+    name: str = Field(min_length=1, max_length=256)
+    data: t.Any = None
+    opts: JobOptions = JobOptions()
+
+    @field_validator("data")
+    @classmethod
+    def check_size(cls, value: t.Any) -> t.Any:
+        """Data is bounded."""
+        if (size := len(json.dumps(value, separators=(",", ":")))) > MAX_DATA_SIZE:
+            raise ValueError(f"the data is {size} bytes, over the limit of {MAX_DATA_SIZE}: store it elsewhere")
+        return value
+
+
+class JobView(BaseModel):
+    """A job as it is now. Times are ms since the epoch."""
+
+    id: str
+    name: str
+    state: str
+    data: t.Any
+    opts: dict[str, t.Any]
+    progress: t.Any
+    attemptsMade: int
+    attemptsStarted: int
+    returnValue: t.Any
+    failedReason: str | None
+    timestamp: int
+    processedOn: int | None
+    finishedOn: int | None
+
+
+class Progress(_Closed):
+    """A running job's progress: any JSON."""
+
+    progress: t.Any
+
+
+JobId = t.Annotated[str, Path(min_length=1, max_length=256)]
+
+
+@router.post("", status_code=201)
+async def add_job(queue: QueueName, job: NewJob, service: Authorized) -> JobView:
+    """Add a job."""
+    opts = job.opts.model_dump(exclude_none=True)
+    job_id = await service.jobs.add(queue, job.name, job.data, opts)
+    await service.warn_without_worker(queue)
+    return await _view(service, queue, job_id)
+
+
+@router.get("/{job_id}")
+async def get_job(queue: QueueName, job_id: JobId, service: Authorized) -> JobView:
+    """A job."""
+    return await _view(service, queue, job_id)
+
+
+@router.put("/{job_id}/progress")
+async def update_progress(
+    queue: QueueName,
+    job_id: JobId,
+    body: Progress,
+    service: Authorized,
+    x_nextmq_delivery: t.Annotated[str | None, Header(max_length=64)] = None,
+) -> dict[str, t.Any]:
+    """Store a job's progress. From a processor, only while its delivery owns the job."""
+    await _check_delivery(service, queue, job_id, x_nextmq_delivery)
+    try:
+        await service.jobs.update_progress(queue, job_id, body.progress)
+    except NoSuchJob:
+        raise _not_found(queue, job_id) from None
+    return {}
+
+
+async def _view(service: Authorized, queue: str, job_id: str) -> JobView:
+    try:
+        return JobView.model_validate(await service.jobs.get(queue, job_id))
+    except NoSuchJob:
+        raise _not_found(queue, job_id) from None
+
+
+async def _check_delivery(service: Authorized, queue: str, job_id: str, delivery_id: str | None) -> None:
+    if delivery_id is None:
+        return  # an operator's call, not a processor's
+    if not await service.deliveries.owns(service.jobs.scripts(queue), job_id, delivery_id):
+        raise APIError(
+            409, "stale_delivery", f"this delivery no longer owns job {job_id}: it timed out or lost its lock"
+        )
+
+
+def _not_found(queue: str, job_id: str) -> APIError:
+    return APIError(404, "not_found", f"queue {queue} has no job {job_id}")

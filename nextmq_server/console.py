@@ -1,0 +1,104 @@
+"""What `nextmq dev` prints: the banner, one line for each delivery, the log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import typing as t
+
+from rich.console import Console
+from rich.text import Text
+
+from .dispatch.dispatcher import Report
+from .engine.verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict
+from .projects import Project
+
+if t.TYPE_CHECKING:
+    from .dev import DevOptions
+    from .embedded import EmbeddedValkey
+
+_console = Console(highlight=False, markup=False, soft_wrap=True)
+
+_COLOURS = {
+    "completed": "green",
+    "failed": "red",
+    "retrying": "yellow",
+    "rateLimited": "cyan",
+    "delayed": "cyan",
+    "waitingChildren": "cyan",
+    "held": "magenta",
+}
+
+
+def configure_logging() -> None:
+    """Send the server's log to stderr, one line each."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("nextmq_server").setLevel(logging.INFO)
+    # The line of the delivery says it already.
+    logging.getLogger("nextmq_server.failures").setLevel(logging.CRITICAL)
+
+
+def say(text: str) -> None:
+    """Print a line."""
+    _console.print(text)
+
+
+def print_banner(project: Project, base_url: str, valkey: EmbeddedValkey | None, options: DevOptions) -> None:
+    """How to connect, where the data is, and a line to try."""
+    if valkey is None:
+        say("Jobs are kept in the Redis of --redis-url")
+    else:
+        durability = {
+            "always": "each write is on disk before it is answered",
+            "everysec": "a power failure loses at most a second",
+            "no": "the operating system decides when to flush",
+        }[valkey.fsync]
+        say(f"Jobs are kept in {valkey.folder} (Valkey, appendfsync {valkey.fsync}: {durability})")
+        say(f"  BullMQ clients connect to {valkey.socket_path}, prefix {project.prefix!r}")
+    say(f"NextMQ server on {base_url}. Start your app with")
+    say(f"  export NEXTMQ_URL={project.connection_string(base_url)}")
+    say("  export NEXTMQ_APP_URL=http://127.0.0.1:8000/api/nextmq   # where your app mounts the handler")
+    say("Add a job with")
+    body = json.dumps({"name": "welcome", "data": {"to": "a@example.com"}})
+    say(
+        f"  curl {base_url}/v1/queues/emails/jobs -H 'authorization: Bearer {project.api_key}' "
+        f"-H 'content-type: application/json' -d '{body}'"
+    )
+    say("Ctrl-C drains and stops. Deliveries:")
+
+
+def print_delivery(report: Report) -> None:
+    """Queue, job, attempt, HTTP status, outcome, ms."""
+    outcome, detail = _outcome(report.verdict, report.is_final)
+    line = Text.assemble(
+        f"{report.queue:<12} ",
+        f"{report.job_name}#{report.job_id}".ljust(24),
+        f" attempt {report.attempt}  ",
+        f"{report.status or '---'}  ",
+        (f"{outcome:<11}", _COLOURS[outcome]),
+        f" {report.duration:6.0f} ms",
+        (f"  {detail}" if detail else "", "dim"),
+    )
+    _console.print(line)
+
+
+def _outcome(verdict: Verdict, is_final: bool) -> tuple[str, str]:
+    match verdict:
+        case Complete():
+            return "completed", ""
+        case Fail():
+            return ("failed" if is_final else "retrying"), _one_line(verdict.reason)
+        case RateLimit():
+            return "rateLimited", f"for {verdict.delay} ms"
+        case Delay():
+            return "delayed", f"until {verdict.timestamp}"
+        case Hold():
+            return "held", f"{verdict.seconds:.1f} s: {_one_line(verdict.reason)}"
+        case _:
+            return "waitingChildren", ""
+
+
+def _one_line(text: str) -> str:
+    # Text of the app: control characters could rewrite the terminal.
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return shown if len(shown) <= 200 else shown[:200] + "…"

@@ -1,0 +1,76 @@
+"""Send one delivery and read its answer: one total deadline, no redirects, a capped raw read."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import typing as t
+
+import aiohttp
+
+from nextmq_handler.messages import Headers
+
+from .answers import Answer, NoAnswer
+
+CONNECTIONS_PER_ENDPOINT = 100
+
+# Shorter than the keep-alive of common app servers (gunicorn 2 s, uvicorn and Node 5 s): a connection that the app
+# closes while we send looks like a job that may have run.
+_KEEPALIVE = 1.5
+
+
+class DeliveryClient:
+    """HTTP for deliveries. One per process; `close` it."""
+
+    def __init__(self) -> None:
+        connector = aiohttp.TCPConnector(
+            limit=0, limit_per_host=CONNECTIONS_PER_ENDPOINT, keepalive_timeout=_KEEPALIVE
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            skip_auto_headers=("accept", "user-agent"),
+        )
+
+    async def send(
+        self, url: str, headers: t.Mapping[str, str], body: bytes, *, timeout: float, max_size: int
+    ) -> Answer | NoAnswer:
+        """POST `body`; the answer by `timeout` s from now, at most `max_size` bytes of it."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._post(url, headers, body, max_size)
+        except TimeoutError:
+            return NoAnswer("timeout", f"no whole answer within {timeout:g} s")
+        except aiohttp.ClientConnectorError as exc:
+            return NoAnswer("not_sent", str(exc))
+        except aiohttp.InvalidURL:
+            return NoAnswer("not_sent", "the registered URL is not one")
+        except (aiohttp.ClientError, OSError) as exc:
+            return NoAnswer("broken", f"{type(exc).__name__}: {exc}")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def _post(self, url: str, headers: t.Mapping[str, str], body: bytes, max_size: int) -> Answer:
+        sent_at = time.monotonic()
+        async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            elapsed = time.monotonic() - sent_at
+            chunks: list[bytes] = []
+            size = 0
+            async for chunk in response.content.iter_any():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > max_size:
+                    response.close()  # stop reading: the rest may be endless
+                    break
+            whole = b"".join(chunks)
+            return Answer(
+                status=response.status,
+                headers=Headers(response.raw_headers),
+                body=whole[:max_size],
+                is_truncated=size > max_size,
+                elapsed=elapsed,
+            )

@@ -1,0 +1,148 @@
+"""The dispatcher: a job becomes a signed delivery, its answer a verdict."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+import typing as t
+from dataclasses import dataclass
+
+from nextmq_handler._version import __version__
+from nextmq_handler.signing import Secret, signature_headers
+from nextmq_handler.wire import MAX_OUTCOME_SIZE
+
+from ..engine.job import ActiveJob
+from ..engine.verdicts import Fail, Verdict
+from .answers import Answer, NoAnswer
+from .client import DeliveryClient
+from .holds import HoldBook
+from .judge import Judge
+
+MAX_FREE_STARTS = 100
+"""After so many starts that burnt no attempt a job fails with TooManyStarts (protocol section 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a queue's deliveries go. `timeout` is ms; `fingerprint` is the registration's, echoed."""
+
+    queue: str
+    url: str
+    timeout: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One delivery, for people: `status` is None where no HTTP answer came, `duration` is ms."""
+
+    queue: str
+    job_id: str
+    job_name: str
+    attempt: int
+    delivery_id: str
+    status: int | None
+    verdict: Verdict
+    duration: float
+    is_final: bool
+
+
+class Dispatcher:
+    """Delivers jobs to endpoints.
+
+    `secrets` gives the project's active webhook secrets at the moment; `announce` records which delivery owns a
+    job before it is sent; `report` hears of each delivery.
+    """
+
+    def __init__(
+        self,
+        client: DeliveryClient,
+        holds: HoldBook,
+        *,
+        secrets: t.Callable[[], t.Sequence[Secret]],
+        announce: t.Callable[[str, ActiveJob, str, int], t.Awaitable[None]],
+        report: t.Callable[[Report], None],
+        clock: t.Callable[[], float] = time.time,
+        new_id: t.Callable[[], str] = lambda: f"dlv_{secrets.token_urlsafe(16)}",
+    ) -> None:
+        self._client = client
+        self._holds = holds
+        self._secrets = secrets
+        self._announce = announce
+        self._report = report
+        self._clock = clock
+        self._new_id = new_id
+
+    async def deliver(self, endpoint: Endpoint, job: ActiveJob) -> Verdict:
+        """One delivery of `job`, and what becomes of it."""
+        free_starts = job.attempts_started - job.attemptsMade - 1
+        if free_starts >= MAX_FREE_STARTS:
+            return Fail(
+                "TooManyStarts",
+                f"the job was started {free_starts} times without burning an attempt",
+                unrecoverable=True,
+            )
+        delivery_id = self._new_id()
+        await self._announce(endpoint.queue, job, delivery_id, endpoint.timeout)
+        started_at = time.monotonic()
+        answer = await self._send(endpoint, job, delivery_id)
+        judge = Judge(endpoint.queue, self._holds, clock=self._clock)
+        verdict = judge.judge(answer, self._secrets(), delivery_id)
+        self._report(
+            Report(
+                queue=endpoint.queue,
+                job_id=job.id,
+                job_name=job.name,
+                attempt=job.attemptsMade + 1,
+                delivery_id=delivery_id,
+                status=answer.status if isinstance(answer, Answer) else None,
+                verdict=verdict,
+                duration=(time.monotonic() - started_at) * 1000,
+                is_final=isinstance(verdict, Fail) and job.is_last_attempt(verdict),
+            )
+        )
+        return verdict
+
+    async def _send(self, endpoint: Endpoint, job: ActiveJob, delivery_id: str) -> Answer | NoAnswer:
+        now = self._clock()
+        body = delivery_body(endpoint, job, delivery_id, now=now)
+        headers = {
+            "content-type": "application/json",
+            "accept-encoding": "identity",
+            "user-agent": f"nextmq-server/{__version__}",
+        }
+        for name, value in signature_headers(self._secrets(), delivery_id, int(now), body):
+            headers[name.decode()] = value.decode()
+        return await self._client.send(
+            endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE
+        )
+
+
+def delivery_body(endpoint: Endpoint, job: ActiveJob, delivery_id: str, *, now: float) -> bytes:
+    """The body of protocol section 2; `now` is Unix seconds. The job's data goes in as the text that it is."""
+    delivery = {
+        "deliveryId": delivery_id,
+        "queue": endpoint.queue,
+        "timeout": endpoint.timeout,
+        "deadline": round(now * 1000) + endpoint.timeout,
+        "maxOutcomeBytes": MAX_OUTCOME_SIZE,
+        "worker": {"fingerprint": endpoint.fingerprint},
+    }
+    record = {
+        "id": job.id,
+        "name": job.name,
+        "opts": job.opts,
+        "attemptsMade": job.attemptsMade,
+        "attemptsStarted": job.attempts_started,
+        "stalledCounter": job.stalled_counter,
+        "priority": job.priority,
+        "delay": job.delay,
+        "timestamp": job.timestamp,
+        "processedOn": job.processed_on,
+        "progress": job.progress,
+        "parent": job.parent,
+    }
+    head, fields = json.dumps(delivery)[:-1], json.dumps(record)[:-1]
+    text = f'{head}, "job": {fields}, "data": {job.data}}}}}'
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,28 @@
+"""How long a failed job waits before its next attempt, as Node's BullMQ computes it."""
+
+from __future__ import annotations
+
+import random
+import typing as t
+
+
+class UnknownBackoff(Exception):
+    """The job asks for a backoff type that this server does not have."""
+
+
+def backoff_delay(backoff: t.Any, attempts_made: int, *, rand: t.Callable[[], float] = random.random) -> int:
+    """The ms to wait after `attempts_made` attempts. `backoff` is the job option: ms, or a dict, or nothing.
+
+    Raises UnknownBackoff.
+    """
+    if not backoff:
+        return 0
+    if isinstance(backoff, (int, float)):
+        return max(0, int(backoff))
+    kind, delay = backoff.get("type"), backoff.get("delay") or 0
+    jitter = min(1.0, max(0.0, backoff.get("jitter") or 0.0))
+    if kind == "exponential":
+        delay = round(2 ** min(attempts_made - 1, 40) * delay)
+    elif kind != "fixed":
+        raise UnknownBackoff(f"backoff type {kind!r} is not known: use fixed or exponential")
+    return int(rand() * delay * jitter + delay * (1 - jitter))

@@ -1,0 +1,199 @@
+"""A multiplexed connection to Redis or Valkey: every caller's commands share one socket.
+
+Commands of one loop tick leave in one write and answers come back in order, which is what makes the engine fast.
+Blocking commands need a connection of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import logging
+import random
+import ssl
+import typing as t
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import hiredis
+
+from nextmq_handler.errors import ConfigurationError
+
+logger = logging.getLogger("nextmq_server.redis")
+
+MAX_RETRY_DELAY = 2.0
+
+Argument = str | bytes | int | float
+
+_pack: t.Callable[[tuple[Argument, ...]], bytes] = t.cast("t.Any", hiredis).pack_command
+
+
+class RedisError(Exception):
+    """Redis answered a command with an error; the text starts with its code, such as NOSCRIPT or WRONGTYPE."""
+
+
+class ConnectionLost(Exception):
+    """The connection broke: whether the command was carried out is not known."""
+
+
+class Address:
+    """Where Redis is, from `redis://`, `rediss://` or `unix://`. Its repr shows no password."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            port = parts.port or 6379
+        except ValueError:
+            raise ConfigurationError("--redis-url is not a URL: its host or port cannot be read") from None
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            raise ConfigurationError("--redis-url must start with redis://, rediss:// or unix://")
+        self.path = unquote(parts.path) if parts.scheme == "unix" else None
+        self.host = parts.hostname or "127.0.0.1"
+        self.port = port
+        self.tls = parts.scheme == "rediss"
+        self.username = unquote(parts.username or "")
+        self.password = unquote(parts.password or "")
+        database = parse_qs(parts.query).get("db", [""])[0] if self.path else parts.path.strip("/")
+        if database and not database.isdigit():
+            raise ConfigurationError("--redis-url names a database that is not a number")
+        self.database = int(database or 0)
+
+    def __repr__(self) -> str:
+        where = self.path or f"{self.host}:{self.port}"
+        return f"<Address {where} db={self.database}>"
+
+    def greeting(self) -> list[tuple[Argument, ...]]:
+        """The commands that a new connection starts with."""
+        commands: list[tuple[Argument, ...]] = []
+        if self.password:
+            user = (self.username,) if self.username else ()
+            commands.append(("AUTH", *user, self.password))
+        if self.database:
+            commands.append(("SELECT", self.database))
+        return commands
+
+    async def connect(self, protocol: t.Callable[[], _Protocol]) -> _Protocol:
+        """A connected protocol. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        if self.path is not None:
+            _, connected = await loop.create_unix_connection(protocol, self.path)
+        else:
+            context = ssl.create_default_context() if self.tls else None
+            _, connected = await loop.create_connection(protocol, self.host, self.port, ssl=context)
+        return connected
+
+
+class _Protocol(asyncio.Protocol):
+    """One socket: commands out, answers matched to them in order."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.lost = asyncio.Event()
+        self._reader = hiredis.Reader(encoding="utf-8", errors="surrogateescape")
+        self._waiting: collections.deque[asyncio.Future[t.Any]] = collections.deque()
+        self._outgoing: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = t.cast("asyncio.Transport", transport)
+
+    def send(self, command: t.Sequence[Argument]) -> asyncio.Future[t.Any]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[t.Any] = loop.create_future()
+        if self.lost.is_set():
+            answer.set_exception(ConnectionLost("not connected"))
+            return answer
+        if not self._outgoing:
+            loop.call_soon(self._flush)
+        self._outgoing.append(_pack(tuple(command)))
+        self._waiting.append(answer)
+        return answer
+
+    def _flush(self) -> None:
+        data, self._outgoing = b"".join(self._outgoing), []
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        while True:
+            answer = self._reader.gets()
+            if answer is False:
+                return
+            future = self._waiting.popleft()
+            if future.done():
+                continue  # its caller was cancelled
+            if isinstance(answer, hiredis.ReplyError):
+                future.set_exception(RedisError(str(answer)))
+            else:
+                future.set_result(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(ConnectionLost(str(exc or "closed")))
+        self._waiting.clear()
+
+
+class Connection:
+    """One connection that comes back by itself after it was lost."""
+
+    def __init__(self, address: Address, *, name: str) -> None:
+        self._address = address
+        self._name = name
+        self._protocol: _Protocol | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._connected = asyncio.Event()
+
+    async def connect(self) -> None:
+        """Connect now. Raises ConfigurationError where Redis cannot be reached or refuses us."""
+        try:
+            await self._open()
+        except OSError as exc:
+            raise ConfigurationError(
+                f"cannot reach Redis at {self._address}: {exc.strerror or exc}; is it running, and is "
+                "--redis-url right?"
+            ) from exc
+        except RedisError as exc:
+            raise ConfigurationError(f"Redis at {self._address} refused the connection: {exc}") from exc
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        """Close for good."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper})
+        if self._protocol is not None and self._protocol.transport is not None:
+            self._protocol.transport.close()
+            await self._protocol.lost.wait()
+
+    async def ready(self) -> None:
+        """Wait until the connection stands, again or still."""
+        await self._connected.wait()
+
+    def execute(self, *command: Argument) -> asyncio.Future[t.Any]:
+        """The answer to a command, in the future. Raises RedisError or, at once when down, ConnectionLost."""
+        assert self._protocol is not None, "connect() first"
+        return self._protocol.send(command)
+
+    async def _open(self) -> None:
+        protocol = await self._address.connect(_Protocol)
+        greeting = [*self._address.greeting(), ("CLIENT", "SETNAME", self._name)]
+        await asyncio.gather(*(protocol.send(command) for command in greeting))
+        self._protocol = protocol
+        self._connected.set()
+
+    async def _keep(self) -> None:
+        while True:
+            assert self._protocol is not None
+            await self._protocol.lost.wait()
+            self._connected.clear()
+            logger.error("lost the connection to Redis at %s, connecting again until it works", self._address)
+            retry = 0
+            while not self._connected.is_set():
+                await asyncio.sleep(min(MAX_RETRY_DELAY, 0.05 * 2**retry) * random.uniform(0.5, 1))  # noqa: S311
+                retry = min(retry + 1, 10)
+                try:
+                    await self._open()
+                except (OSError, RedisError, ConnectionLost):
+                    continue
+            logger.warning("connected to Redis at %s again", self._address)

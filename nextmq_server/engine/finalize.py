@@ -1,0 +1,158 @@
+"""Carry out a verdict: one BullMQ script each, which may hand back the next job (engine's hot path)."""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+
+from .backoff import UnknownBackoff, backoff_delay
+from .job import ActiveJob
+from .scripts import QueueScripts
+from .verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict, WaitForChildren
+
+UNLIMITED = 2**53 - 1
+"""The limiter counter that means "over the limit", as BullMQ writes it for a rate limit by hand."""
+
+_JOB_GONE, _LOCK_GONE, _NOT_ACTIVE, _CHILDREN_OPEN, _OTHER_LOCK, _CHILD_FAILED = -1, -2, -3, -4, -6, -9
+
+
+_UNCOUNT_START = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('HINCRBY', KEYS[1], 'ats', -1) end"
+
+
+class LostJob(Exception):
+    """The job is not ours to finish any more: removed, or its lock lost to another worker."""
+
+
+class Next(t.NamedTuple):
+    """What a script handed back: the next job's fields and id, else when to look again (both in ms)."""
+
+    fields: dict[str, str] | None = None
+    job_id: str = ""
+    limited_for: int = 0
+    delayed_until: int = 0
+
+    @classmethod
+    def of(cls, answer: list[t.Any] | int | None) -> Next:
+        """From a script's answer."""
+        if not isinstance(answer, list) or len(answer) < 4:
+            return cls()
+        flat, job_id, limited_for, delayed_until = answer[:4]
+        if flat:
+            return cls(dict(zip(flat[::2], flat[1::2], strict=True)), str(job_id))
+        return cls(None, "", int(limited_for or 0), int(delayed_until or 0))
+
+
+class Finalizer:
+    """Finishes the jobs of one queue."""
+
+    def __init__(self, scripts: QueueScripts) -> None:
+        self._scripts = scripts
+
+    async def apply(self, job: ActiveJob, verdict: Verdict, *, fetch_next: bool) -> Next:
+        """Move the job where the verdict says. Raises LostJob, RedisError or ConnectionLost."""
+        match verdict:
+            case Complete():
+                return await self._complete(job, verdict, fetch_next)
+            case Fail():
+                return await self._fail(job, verdict, fetch_next)
+            case Delay():
+                return await self._delay(job, max(0, verdict.timestamp - _now()), fetch_next)
+            case RateLimit():
+                limiter = self._scripts.keys["limiter"]
+                await self._scripts.connection.execute("SET", limiter, UNLIMITED, "PX", verdict.delay)
+                return await self._requeue(job)
+            case WaitForChildren():
+                return await self._wait_for_children(job)
+            case Hold():
+                found = await self._requeue(job)
+                # The processor did not run: this start counts for nothing.
+                await self._scripts.connection.execute("EVAL", _UNCOUNT_START, 1, self._scripts.key(job.id))
+                return found
+
+    async def release(self, job: ActiveJob) -> None:
+        """Hand an unfinished job back, uncounted: the server is stopping. Raises LostJob."""
+        await self._requeue(job)
+
+    async def _complete(self, job: ActiveJob, verdict: Complete, fetch_next: bool) -> Next:
+        keys, args = self._scripts.pack.moveToCompletedArgs(
+            job, verdict.return_value, job.opts.get("removeOnComplete", False), job.token, fetch_next
+        )
+        answer = await self._scripts.run("moveToFinished", keys, args)
+        if answer in (_CHILDREN_OPEN, _CHILD_FAILED):
+            what = "has open children" if answer == _CHILDREN_OPEN else "has a child that failed"
+            failure = Fail("PendingDependencies", f"the job cannot complete: it {what}")
+            return await self._fail(job, failure, fetch_next)
+        return Next.of(_checked(answer))
+
+    async def _fail(self, job: ActiveJob, verdict: Fail, fetch_next: bool) -> Next:
+        fields = {"failedReason": verdict.reason, "stacktrace": json.dumps(_stacktrace(job, verdict))}
+        if not verdict.unrecoverable and job.attemptsMade + 1 < job.attempts:
+            try:
+                delay = backoff_delay(job.opts.get("backoff"), job.attemptsMade + 1)
+            except UnknownBackoff as exc:
+                fields["failedReason"] = f"{verdict.reason} ({exc})"
+            else:
+                if delay:
+                    return await self._delay(job, delay, fetch_next, fields=fields)
+                keys, args = self._scripts.pack.retryJobArgs(
+                    job.id, bool(job.opts.get("lifo")), job.token, {"fieldsToUpdate": fields}
+                )
+                return Next.of(_checked(await self._scripts.run("retryJob", keys, args)))
+        keys, args = self._scripts.pack.moveToFailedArgs(
+            job, fields["failedReason"], job.opts.get("removeOnFail", False), job.token, fetch_next, fields
+        )
+        return Next.of(_checked(await self._scripts.run("moveToFinished", keys, args)))
+
+    async def _delay(
+        self, job: ActiveJob, delay: int, fetch_next: bool, *, fields: dict[str, str] | None = None
+    ) -> Next:
+        """Delay for `delay` ms. With `fields` it is a failed attempt's backoff, without no attempt is burnt."""
+        options = {"skipAttempt": fields is None, "fetchNext": fetch_next, "workerOpts": job.queue.opts}
+        if fields is not None:
+            options["fieldsToUpdate"] = fields
+        keys, args = self._scripts.pack.moveToDelayedArgs(job.id, _now(), job.token, delay, options)
+        return Next.of(_checked(await self._scripts.run("moveToDelayed", keys, args)))
+
+    async def _wait_for_children(self, job: ActiveJob) -> Next:
+        keys, args = self._scripts.pack.moveToWaitingChildrenArgs(job.id, job.token)
+        answer = await self._scripts.run("moveToWaitingChildren", keys, args)
+        if answer == 1:  # none is open any more
+            return await self._requeue(job)
+        if answer == _CHILD_FAILED:
+            failure = Fail("ChildFailed", "the job cannot wait: it has a child that failed", unrecoverable=True)
+            return await self._fail(job, failure, fetch_next=False)
+        _checked(answer)
+        return Next()
+
+    async def _requeue(self, job: ActiveJob) -> Next:
+        keys = self._scripts.all_keys(
+            "active", "wait", "stalled", "paused", "meta", "limiter", "prioritized", "marker", "events"
+        )
+        args = [job.id, job.token, self._scripts.key(job.id)]
+        limited_for = _checked(await self._scripts.run("moveJobFromActiveToWait", keys, args))
+        return Next(limited_for=int(limited_for))
+
+
+def _checked(answer: t.Any) -> t.Any:
+    if answer in (_JOB_GONE, _LOCK_GONE, _NOT_ACTIVE, _OTHER_LOCK):
+        raise LostJob(
+            {
+                _JOB_GONE: "it was removed",
+                _LOCK_GONE: "its lock expired",
+                _NOT_ACTIVE: "it is not active any more",
+                _OTHER_LOCK: "another worker holds its lock",
+            }[answer]
+        )
+    return answer
+
+
+def _stacktrace(job: ActiveJob, verdict: Fail) -> list[str]:
+    limit = job.opts.get("stackTraceLimit")
+    earlier: list[str] = json.loads(job.fields.get("stacktrace") or "[]")
+    stacktrace = [*earlier, verdict.stack or verdict.reason]
+    return stacktrace if limit is None else stacktrace[-limit:] if limit > 0 else []
+
+
+def _now() -> int:
+    return round(time.time() * 1000)

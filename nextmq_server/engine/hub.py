@@ -1,0 +1,87 @@
+"""The hub: all queues of this process on one event loop and a handful of connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from .connection import Address, Connection, ConnectionLost
+from .markers import QUEUES_PER_WATCHER, Watcher
+from .queue import Process, QueueRunner, WorkerOptions
+from .scripts import QueueScripts, ScriptRunner
+from .upkeep import Instance, Upkeep
+
+
+class Hub:
+    """Runs the queues that were added to it. `instance_id` names this process in lock tokens."""
+
+    def __init__(self, address: Address, *, prefix: str, instance_id: str, alone: bool) -> None:
+        self.prefix = prefix
+        self.connection = Connection(address, name=f"nextmq-{instance_id}")
+        self.scripts = ScriptRunner(self.connection)
+        self.queues: dict[str, QueueRunner] = {}
+        self._address = address
+        self._instance = Instance(instance_id, self.connection, alone=alone)
+        self._upkeep = Upkeep(self.queues, self.connection, self._instance)
+        self._watchers: list[Watcher] = []
+        self._adding = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Connect, load the scripts, begin the upkeep. Raises ConfigurationError."""
+        await self.connection.connect()
+        await self.scripts.load()
+        await self._instance.beat()
+        self._upkeep.start()
+
+    async def add(self, name: str, options: WorkerOptions, process: Process) -> None:
+        """Run queue `name`, or change the options under which it runs already."""
+        async with self._adding:
+            scripts = QueueScripts(self.scripts, name, self.prefix)
+            # The bound over all server processes, which BullMQ's scripts enforce.
+            await self.connection.execute("HSET", scripts.keys["meta"], "concurrency", options.concurrency)
+            queue = self.queues.get(name)
+            if queue is not None:
+                queue.options = options
+                queue.resume()
+                return
+            watcher = await self._watcher_with_room()
+            queue = QueueRunner(
+                scripts,
+                options,
+                process,
+                new_token=self._instance.new_token,
+                on_cold=watcher.on_cold,
+            )
+            await self._upkeep.free_orphans(queue)
+            self.queues[name] = watcher.queues[name] = queue
+            queue.poke()
+
+    def pause(self, name: str) -> None:
+        """Fetch no more from queue `name` until it is added again; its jobs in flight finish."""
+        if name in self.queues:
+            self.queues[name].pause()
+
+    async def stop(self, *, grace: float) -> None:
+        """Fetch no more, wait `grace` s for the deliveries in flight, hand the rest back, disconnect."""
+        for watcher in self._watchers:
+            await watcher.stop()
+        await asyncio.gather(*(queue.stop(grace) for queue in self.queues.values()))
+        await self._upkeep.stop()
+        with contextlib.suppress(ConnectionLost):
+            await self._instance.leave()
+        await self.connection.close()
+
+    def hurry(self) -> None:
+        """End a `stop` that is waiting: hand back now what still runs."""
+        for queue in self.queues.values():
+            queue.abort_all()
+
+    async def _watcher_with_room(self) -> Watcher:
+        for watcher in self._watchers:
+            if len(watcher.queues) < QUEUES_PER_WATCHER:
+                return watcher
+        name = f"nextmq-{self._instance.id}-{len(self._watchers)}"
+        watcher = Watcher(self._address, self.connection, name=name)
+        await watcher.start()
+        self._watchers.append(watcher)
+        return watcher

@@ -1,0 +1,76 @@
+"""A job that this server holds active: BullMQ's hash, read once."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from bullmq import job as bullmq_job
+
+from .verdicts import Fail
+
+_long_names: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = t.cast("t.Any", bullmq_job).optsFromJSON
+
+
+class HasOptions(t.Protocol):
+    """What bullmq's packers read of a queue: its worker options."""
+
+    @property
+    def opts(self) -> dict[str, t.Any]:
+        """The worker options in bullmq's spelling."""
+        ...
+
+
+class ActiveJob:
+    """The job of one start. `data` stays JSON text, passed through to the delivery as it is.
+
+    The camelCase attributes are the ones that bullmq's argument packers read of a job.
+    """
+
+    def __init__(self, queue: HasOptions, job_id: str, fields: dict[str, str], token: str) -> None:
+        self.queue = queue
+        self.id = job_id
+        self.fields = fields
+        self.token = token
+        self.name = fields.get("name", "")
+        self.data = fields.get("data") or "null"
+        self.opts: dict[str, t.Any] = _long_names(json.loads(fields.get("opts") or "{}"))
+        self.attemptsMade = _integer(fields, "atm") or _integer(fields, "attemptsMade")
+        self.attempts_started = _integer(fields, "ats")
+        self.stalled_counter = _integer(fields, "stc")
+        self.priority = _integer(fields, "priority")
+        self.delay = _integer(fields, "delay")
+        self.timestamp = _integer(fields, "timestamp")
+        self.processed_on = _integer(fields, "processedOn")
+        self.deferred_failure = fields.get("defa")
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts the job may burn."""
+        return int(self.opts.get("attempts") or 1)
+
+    def is_last_attempt(self, failure: Fail) -> bool:
+        """Whether the job ends failed with this failure."""
+        return failure.unrecoverable or self.attemptsMade + 1 >= self.attempts
+
+    @property
+    def progress(self) -> t.Any:
+        """The progress that was stored last."""
+        return json.loads(self.fields.get("progress") or "0")
+
+    @property
+    def parent(self) -> dict[str, str] | None:
+        """The parent in a flow: its id and the name of its queue."""
+        raw = self.fields.get("parent")
+        if not raw:
+            return None
+        parent = json.loads(raw)
+        return {"id": str(parent["id"]), "queue": str(parent["queueKey"]).rpartition(":")[2]}
+
+
+def _integer(fields: dict[str, str], name: str) -> int:
+    # Node writes what the producer gave, which may be 1.5 or 1e3.
+    try:
+        return int(float(fields.get(name) or 0))
+    except (ValueError, OverflowError):
+        return 0

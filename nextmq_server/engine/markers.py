@@ -1,0 +1,96 @@
+"""Wake-ups: BullMQ's markers of many cold queues, watched by few blocking connections.
+
+A marker is popped by whoever waits for it, so only a queue that is cold (its last fetch found nothing) and has
+room is watched: popping another's marker would steal a wake-up from a worker that could use it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import typing as t
+
+from .connection import Address, Connection, ConnectionLost, RedisError
+from .queue import QueueRunner
+
+logger = logging.getLogger("nextmq_server.engine")
+
+QUEUES_PER_WATCHER = 128
+BLOCK_TIME = 5
+"""How long, in s, one wait for markers lasts at most."""
+
+_GATHER_TIME = 0.001  # lets more queues turn cold before the wait is armed again
+
+
+class Watcher:
+    """One blocking connection that watches the markers of up to 128 queues."""
+
+    def __init__(self, address: Address, commands: Connection, *, name: str) -> None:
+        self.queues: dict[str, QueueRunner] = {}
+        self._commands = commands
+        self._connection = Connection(address, name=name)
+        self._wake_key = f"nextmq:wake:{name}"
+        self._armed: frozenset[str] | None = None
+        self._woken = False
+        self._rotation = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect and watch. Raises ConfigurationError."""
+        await self._connection.connect()
+        self._task = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Watch no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        await self._connection.close()
+
+    def on_cold(self, queue: QueueRunner) -> None:
+        """A queue turned cold: if the wait that runs now does not cover its marker, start that wait anew."""
+        if self._armed is not None and queue.marker not in self._armed and not self._woken:
+            self._woken = True
+            self._commands.execute("ZADD", self._wake_key, 0, "0").add_done_callback(_ignore_loss)
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                await self._wait_once()
+            except ConnectionLost:
+                await self._connection.ready()
+            except RedisError as exc:
+                logger.error("cannot watch for jobs: %s", exc)
+                await asyncio.sleep(1)
+            finally:
+                self._armed = None
+
+    async def _wait_once(self) -> None:
+        cold = {queue.marker: queue for queue in self.queues.values() if queue.is_cold and queue.has_room}
+        markers = list(cold)
+        if markers:
+            # Redis serves the first key that has something: rotated, none starves.
+            self._rotation = (self._rotation + 1) % len(markers)
+            markers = markers[self._rotation :] + markers[: self._rotation]
+        self._armed, self._woken = frozenset(markers), False
+        popped: list[t.Any] | None = await self._connection.execute(
+            "BZPOPMIN", self._wake_key, *markers, BLOCK_TIME
+        )
+        self._armed = None
+        if not popped:
+            return
+        queue = cold.get(popped[0])
+        if queue is None:
+            await asyncio.sleep(_GATHER_TIME)
+            return
+        due = float(popped[2])  # a marker's score is the time of the next delayed job, or 0 for now
+        if due > time.time() * 1000:
+            queue.poke_at(due)
+        else:
+            queue.poke()
+
+
+def _ignore_loss(answer: asyncio.Future[t.Any]) -> None:
+    if not answer.cancelled():
+        answer.exception()  # the sweep covers a wake-up that was lost

@@ -1,0 +1,300 @@
+"""One queue: fetch jobs while there is room, run each, carry out its verdict, know when to look again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .connection import ConnectionLost, RedisError
+from .finalize import UNLIMITED, Finalizer, LostJob, Next
+from .job import ActiveJob
+from .scripts import QueueScripts, pack
+from .verdicts import Fail, Hold, Verdict
+
+logger = logging.getLogger("nextmq_server.engine")
+failures = logging.getLogger("nextmq_server.failures")
+"""One ERROR line for each job that failed for good."""
+
+Process = t.Callable[[ActiveJob], t.Awaitable[Verdict]]
+"""Deliver a job and say what becomes of it. Cancelled when the job's lock is lost."""
+
+LOCK_DURATION = 30_000
+"""BullMQ's default, in ms: how long a lock lives without renewal."""
+
+# fmt: off
+_FETCH_KEYS = (
+    "wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc", "marker",
+)
+# fmt: on
+
+ERROR_PAUSE = 0.5
+
+FINISH_TIME = 5.0
+"""How long, in s, a stopping queue may take to hand its jobs back."""
+
+
+@dataclass
+class WorkerOptions:
+    """A queue's worker options: how many jobs at once, how many starts in a time, how long a lock lives (ms)."""
+
+    concurrency: int = 1
+    limiter: dict[str, int] | None = None
+    lock_duration: int = LOCK_DURATION
+    max_stalled_count: int = 3
+    stalled_interval: int = 30_000
+
+
+@dataclass
+class Run:
+    """A job in flight: since when its lock stands (monotonic s), whether it was lost, whether it is finishing."""
+
+    job: ActiveJob
+    renewed_at: float
+    task: asyncio.Task[None] | None = None
+    is_lost: bool = False
+    is_finishing: bool = False
+
+    def abort(self) -> None:
+        """Abort the delivery; what is being finished is not interrupted."""
+        if self.task is not None and not self.is_finishing:
+            self.task.cancel()
+
+
+class QueueRunner:
+    """The engine's state of one queue."""
+
+    def __init__(
+        self,
+        scripts: QueueScripts,
+        options: WorkerOptions,
+        process: Process,
+        *,
+        new_token: t.Callable[[], str],
+        on_cold: t.Callable[[QueueRunner], None],
+    ) -> None:
+        self.name = scripts.queue
+        self.scripts = scripts
+        self.options = options
+        self.active: dict[str, Run] = {}
+        self.fetched_at = 0.0
+        self.is_cold = False
+        self._process = process
+        self._new_token = new_token
+        self._on_cold = on_cold
+        self._finalizer = Finalizer(scripts)
+        self._fetching = False
+        self._fetch_again = False
+        self._not_before = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._paused = False
+        self._stopped = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def marker(self) -> str:
+        """The key whose marker says that there is something to fetch."""
+        return self.scripts.keys["marker"]
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more job may run here now."""
+        return not (self._stopped or self._paused) and len(self.active) < self.options.concurrency
+
+    @property
+    def opts(self) -> dict[str, t.Any]:
+        """The worker options as bullmq's packers want them.
+
+        Without a limiter of its own the queue gets one that never limits: only then do the scripts look at the
+        rate limit that a processor asked for, so every server process sees it.
+        """
+        limiter = self.options.limiter or {"max": UNLIMITED, "duration": 1000}
+        return {"lockDuration": self.options.lock_duration, "limiter": limiter}
+
+    def poke(self) -> None:
+        """Something may be there to fetch: fetch while there is room."""
+        if self._fetching:
+            self._fetch_again = True
+        elif self.has_room:
+            self._fetching = True
+            self.is_cold = False
+            self._spawn(self._fetch())
+
+    def poke_in(self, seconds: float) -> None:
+        """`poke` in `seconds`, unless one is due sooner."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(0.0, seconds)
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(when, self._on_timer)
+
+    def poke_at(self, timestamp: float) -> None:
+        """`poke` at `timestamp`, ms since the epoch: half a millisecond later, so that it has surely come."""
+        self.poke_in(timestamp / 1000 - time.time() + 0.0005)
+
+    def pause(self) -> None:
+        """Fetch no more; jobs in flight finish."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Fetch again."""
+        self._paused = False
+        self.poke()
+
+    def release_hold(self) -> None:
+        """Fetch again now, whatever hold or rate limit was noted: the endpoint has shown that it is there."""
+        self._not_before = 0.0
+        self.poke()
+
+    async def stop(self, grace: float) -> None:
+        """Fetch no more, wait `grace` s for the jobs in flight, hand the rest back uncounted."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._settle(grace)
+        self.abort_all()
+        await self._settle(FINISH_TIME)
+
+    def abort_all(self) -> None:
+        """Abort the deliveries in flight: a stopped queue hands their jobs back."""
+        for run in self.active.values():
+            run.abort()
+
+    async def _settle(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self._tasks and (left := deadline - time.monotonic()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
+
+    def drop(self, job_id: str) -> None:
+        """The lock of a job in flight is lost: abort its delivery and finish nothing."""
+        run = self.active.get(job_id)
+        if run is not None:
+            run.is_lost = True
+            run.abort()
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.poke()
+
+    def _spawn(self, coroutine: t.Coroutine[t.Any, t.Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _fetch(self) -> None:
+        try:
+            await self._fetch_while_there_is_room()
+        except ConnectionLost:
+            await self.scripts.connection.ready()
+            self._fetch_again = True
+        except RedisError as exc:
+            logger.error("queue %s: cannot fetch: %s", self.name, exc)
+            self.poke_in(ERROR_PAUSE)
+        finally:
+            self._fetching = False
+        if self._fetch_again and self.has_room:
+            self._fetch_again = False
+            self.poke()
+        elif self.has_room:
+            self.is_cold = True
+            self._on_cold(self)
+
+    async def _fetch_while_there_is_room(self) -> None:
+        while self.has_room:
+            wait = self._not_before - time.monotonic()
+            if wait > 0:
+                self.poke_in(wait)
+                return
+            self._fetch_again = False
+            self.fetched_at = time.monotonic()
+            token = self._new_token()
+            found = await self._move_to_active(token)
+            if found.fields is not None:
+                self._start(found, token)
+                continue
+            self._look_again(found)
+            if not self._fetch_again:
+                return
+
+    async def _move_to_active(self, token: str) -> Next:
+        keys = self.scripts.all_keys(*_FETCH_KEYS)
+        options = pack({"token": token, **self.opts})
+        args = [self.scripts.keys[""], round(time.time() * 1000), options]
+        return Next.of(await self.scripts.run("moveToActive", keys, args))
+
+    def _start(self, found: Next, token: str) -> None:
+        assert found.fields is not None
+        job = ActiveJob(self, found.job_id, found.fields, token)
+        run = Run(job, renewed_at=time.monotonic())
+        self.active[job.id] = run
+        run.task = self._spawn(self._run(run))
+
+    def _look_again(self, found: Next) -> None:
+        if found.limited_for:
+            self._not_before = time.monotonic() + found.limited_for / 1000
+            self.poke_in(found.limited_for / 1000)
+        elif found.delayed_until:
+            self.poke_at(found.delayed_until)
+
+    async def _run(self, run: Run) -> None:
+        job = run.job
+        found = Next()
+        try:
+            found = await self._run_and_finish(run)
+        except LostJob as exc:
+            logger.error("queue %s job %s: cannot finish it, %s; it may run again", self.name, job.id, exc)
+        except RedisError as exc:
+            logger.error("queue %s job %s: cannot finish it: %s; it will stall", self.name, job.id, exc)
+        finally:
+            self.active.pop(job.id, None)
+        if found.fields is not None:
+            self._start(found, job.token)  # the token goes on to the next job, as in BullMQ's own worker
+            return
+        self._look_again(found)
+        self.poke()
+
+    async def _run_and_finish(self, run: Run) -> Next:
+        job = run.job
+        try:
+            verdict = await self._verdict(job)
+        except asyncio.CancelledError:
+            if run.is_lost:
+                raise LostJob("its lock was lost while the delivery ran") from None
+            run.is_finishing = True
+            await self._finalizer.release(job)
+            return Next()
+        run.is_finishing = True
+        if isinstance(verdict, Fail) and job.is_last_attempt(verdict):
+            args = (self.name, job.id, job.name, job.attemptsMade + 1, verdict.reason)
+            failures.error("queue %s job %s (%s) failed for good on attempt %d: %s", *args)
+        if isinstance(verdict, Hold):
+            self._not_before = time.monotonic() + verdict.seconds
+        return await self._finish(job, verdict)
+
+    async def _verdict(self, job: ActiveJob) -> Verdict:
+        if job.deferred_failure:
+            return Fail("UnrecoverableError", job.deferred_failure, unrecoverable=True)
+        try:
+            return await self._process(job)
+        except Exception as exc:  # a bug of ours must not lose the job
+            logger.exception("queue %s job %s: the dispatcher failed", self.name, job.id)
+            return Fail("InternalError", f"the queue server failed to deliver: {type(exc).__name__}")
+
+    async def _finish(self, job: ActiveJob, verdict: Verdict) -> Next:
+        retried = False
+        while True:
+            fetch_next = not (self._stopped or self._paused) and self._not_before <= time.monotonic()
+            try:
+                return await self._finalizer.apply(job, verdict, fetch_next=fetch_next)
+            except ConnectionLost:
+                await self.scripts.connection.ready()
+                retried = True
+            except LostJob:
+                if retried:
+                    return Next()  # the call whose answer was lost had done it, or the job stalled meanwhile
+                raise

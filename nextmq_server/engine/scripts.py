@@ -1,0 +1,84 @@
+"""BullMQ's Lua scripts and argument packers over our connection: all that the engine takes of `bullmq`."""
+
+from __future__ import annotations
+
+import typing as t
+
+import msgpack
+from bullmq import redis_connection as bullmq_scripts
+from bullmq import scripts as bullmq_packers
+
+from .connection import Connection, RedisError
+
+pack: t.Callable[[object], bytes] = t.cast("t.Any", msgpack).packb
+"""msgpack, which the scripts take their options in."""
+
+# Scripts that the distribution carries and its Python classes do not call.
+_MORE_SCRIPTS = {"moveJobFromActiveToWait": "moveJobFromActiveToWait-9.lua"}
+
+
+class ScriptRunner:
+    """Stands in for bullmq's RedisConnection: its packers call `commands`, and `conn` they only carry along."""
+
+    conn = None
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.commands: dict[str, t.Callable[..., t.Awaitable[t.Any]]] = {}
+
+    async def load(self) -> None:
+        """Load every script into the server."""
+        definitions: dict[str, str] = t.cast("t.Any", bullmq_scripts).SCRIPT_DEFINITIONS
+        for name, file in {**definitions, **_MORE_SCRIPTS}.items():
+            source = bullmq_scripts.loadScript(file)
+            sha: str = await self.connection.execute("SCRIPT", "LOAD", source)
+            self.commands[name] = self._command(sha, source)
+
+    async def getRedisVersion(self) -> str:
+        """What bullmq asks before it picks a variant of a script: the newer ones."""
+        return "7.0.8"
+
+    def _command(self, sha: str, source: str) -> t.Callable[..., t.Awaitable[t.Any]]:
+        async def run(keys: t.Sequence[str] = (), args: t.Sequence[t.Any] = (), client: object = None) -> t.Any:
+            call = ("EVALSHA", sha, len(keys), *keys, *("" if arg is None else arg for arg in args))
+            try:
+                return await self.connection.execute(*call)
+            except RedisError as exc:
+                if not str(exc).startswith("NOSCRIPT"):
+                    raise
+            # Redis was restarted or its scripts flushed.
+            await self.connection.execute("SCRIPT", "LOAD", source)
+            return await self.connection.execute(*call)
+
+        return run
+
+
+class QueueScripts:
+    """The scripts of one queue: its keys, bullmq's packers (`pack`, untyped as they are) and the call."""
+
+    def __init__(self, runner: ScriptRunner, queue: str, prefix: str) -> None:
+        self.queue = queue
+        self.connection = runner.connection
+        self.pack: t.Any = t.cast("t.Any", bullmq_packers).Scripts(prefix, queue, runner)
+        self.keys: dict[str, str] = self.pack.keys
+        self._commands = runner.commands
+
+    def key(self, *names: str) -> str:
+        """The key of a job, or of a part of it such as its lock."""
+        return self.keys[""] + ":".join(names)
+
+    def all_keys(self, *names: str) -> list[str]:
+        """The queue's keys of these names."""
+        return [self.keys[name] for name in names]
+
+    async def run(self, script: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
+        """The raw answer of a script. Raises RedisError or ConnectionLost."""
+        return await self._commands[script](keys=keys, args=args)
+
+    async def move_stalled(self, max_stalled_count: int, interval: int) -> list[str]:
+        """Move the jobs back that had no lock at this check and the last, `interval` ms ago; their ids."""
+        return t.cast("list[str]", await self.pack.moveStalledJobsToWait(max_stalled_count, interval) or [])
+
+    async def extend_locks(self, job_ids: list[str], tokens: list[str], duration: int) -> list[str]:
+        """Renew locks for `duration` ms; the ids of those that are lost."""
+        return t.cast("list[str]", await self.pack.extendJobLocks(job_ids, tokens, duration) or [])

@@ -1,0 +1,168 @@
+"""Regular work: renew locks, sweep for lost wake-ups, free stalled jobs and those of dead instances."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import typing as t
+
+from .connection import Connection, ConnectionLost, RedisError
+from .queue import QueueRunner
+
+logger = logging.getLogger("nextmq_server.engine")
+
+TICK = 1.0
+SWEEP_INTERVAL = 10.0
+"""A queue is fetched from at least this often, in s: a lost marker costs no more."""
+
+HEARTBEAT_LIFE = 10.0
+"""An instance that was silent for so long, in s, is dead and its jobs are freed."""
+
+TOKEN_PREFIX = "nmq-"  # noqa: S105 - starts our lock tokens, which are no secrets
+
+
+class Instance:
+    """This server process among those on the same Redis: its id, its lock tokens, its heartbeat.
+
+    `alone` says that no other server process can be alive, as on an embedded Valkey.
+    """
+
+    def __init__(self, id: str, connection: Connection, *, alone: bool) -> None:
+        self.id = id
+        self._connection = connection
+        self._alone = alone
+        self._tokens = 0
+
+    def new_token(self) -> str:
+        """A lock token that tells whose it is."""
+        self._tokens += 1
+        return f"{TOKEN_PREFIX}{self.id}:{self._tokens}"
+
+    async def beat(self) -> None:
+        """Say that this instance lives. Raises RedisError or ConnectionLost."""
+        await self._connection.execute("SET", _heartbeat_key(self.id), 1, "PX", round(HEARTBEAT_LIFE * 1000))
+
+    async def leave(self) -> None:
+        """Say that this instance has ended."""
+        await self._connection.execute("DEL", _heartbeat_key(self.id))
+
+    async def is_alive(self, id: str) -> bool:
+        """Whether the instance `id` lives."""
+        if id == self.id:
+            return True
+        return not self._alone and bool(await self._connection.execute("EXISTS", _heartbeat_key(id)))
+
+
+class Upkeep:
+    """The regular work for all queues of this process."""
+
+    def __init__(self, queues: t.Mapping[str, QueueRunner], connection: Connection, instance: Instance) -> None:
+        self._queues = queues
+        self._connection = connection
+        self._instance = instance
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stalled_checked_at: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Begin."""
+        self._tasks = [
+            asyncio.create_task(self._repeat(work, every))
+            for work, every in (
+                (self._instance.beat, HEARTBEAT_LIFE / 3),
+                (self._renew_locks, TICK),
+                (self._sweep, TICK),
+                (self._find_stalled, TICK),
+                (self._free_all_orphans, HEARTBEAT_LIFE),
+            )
+        ]
+
+    async def stop(self) -> None:
+        """End."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def free_orphans(self, queue: QueueRunner) -> int:
+        """Hand back the active jobs that nobody runs: a dead instance's, or our own whose fetch got lost.
+
+        The number handed back. Raises RedisError or ConnectionLost.
+        """
+        keys = queue.scripts.keys
+        job_ids: list[str] = await self._connection.execute("LRANGE", keys["active"], 0, -1)
+        orphans: list[str] = []
+        for job_id in job_ids:
+            if job_id in queue.active:
+                continue
+            token: str | None = await self._connection.execute("GET", queue.scripts.key(job_id, "lock"))
+            if token is None or not token.startswith(TOKEN_PREFIX):
+                continue
+            owner = token.removeprefix(TOKEN_PREFIX).partition(":")[0]
+            if owner == self._instance.id or not await self._instance.is_alive(owner):
+                await self._connection.execute("DEL", queue.scripts.key(job_id, "lock"))
+                orphans.append(job_id)
+        if orphans:
+            await self._move_unlocked(queue, orphans)
+            logger.warning("queue %s: freed %d jobs that no server runs any more", queue.name, len(orphans))
+            queue.poke()
+        return len(orphans)
+
+    async def _move_unlocked(self, queue: QueueRunner, job_ids: list[str]) -> None:
+        """BullMQ's stalled check on just these jobs, now: marked as candidates, then moved as unlocked."""
+        keys = queue.scripts.keys
+        await self._connection.execute("SADD", keys["stalled"], *job_ids)
+        await self._connection.execute("DEL", keys["stalled-check"])
+        await queue.scripts.move_stalled(queue.options.max_stalled_count, queue.options.stalled_interval)
+
+    async def _repeat(self, work: t.Callable[[], t.Awaitable[None]], every: float) -> None:
+        while True:
+            try:
+                await work()
+            except ConnectionLost:
+                await self._connection.ready()
+                continue
+            except RedisError as exc:
+                logger.error("upkeep failed, trying again: %s", exc)
+            await asyncio.sleep(every)
+
+    async def _free_all_orphans(self) -> None:
+        for queue in list(self._queues.values()):
+            await self.free_orphans(queue)
+
+    async def _renew_locks(self) -> None:
+        now = time.monotonic()
+        for queue in list(self._queues.values()):
+            half = queue.options.lock_duration / 2000
+            due = [run for run in queue.active.values() if now - run.renewed_at > half]
+            if not due:
+                continue
+            ids, tokens = [run.job.id for run in due], [run.job.token for run in due]
+            lost = await queue.scripts.extend_locks(ids, tokens, queue.options.lock_duration)
+            for run in due:
+                run.renewed_at = now
+            for job_id in lost:
+                logger.error("queue %s job %s: lost its lock, aborting its delivery", queue.name, job_id)
+                queue.drop(job_id)
+
+    async def _sweep(self) -> None:
+        now = time.monotonic()
+        for queue in list(self._queues.values()):
+            if now - queue.fetched_at > SWEEP_INTERVAL:
+                queue.poke()
+
+    async def _find_stalled(self) -> None:
+        now = time.monotonic()
+        for queue in list(self._queues.values()):
+            interval = queue.options.stalled_interval
+            if now - self._stalled_checked_at.get(queue.name, 0) < interval / 1000:
+                continue
+            self._stalled_checked_at[queue.name] = now
+            moved = await queue.scripts.move_stalled(queue.options.max_stalled_count, interval)
+            if moved:
+                logger.warning("queue %s: %d jobs had stalled and wait again", queue.name, len(moved))
+                queue.poke()
+
+
+def _heartbeat_key(id: str) -> str:
+    return f"nextmq:instance:{id}"

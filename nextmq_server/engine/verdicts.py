@@ -1,0 +1,58 @@
+"""What becomes of a job after a delivery: the dispatcher decides, the engine carries it out."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The job is done, with this return value."""
+
+    return_value: t.Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The attempt failed: attempts and backoff decide, unless it is unrecoverable."""
+
+    name: str
+    message: str
+    stack: str = ""
+    unrecoverable: bool = False
+
+    @property
+    def reason(self) -> str:
+        """The job's failedReason."""
+        return f"{self.name}: {self.message}" if self.message else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """The queue rests for `delay` ms, the job is queued again, no attempt burnt."""
+
+    delay: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """The job waits until `timestamp`, ms since the epoch, no attempt burnt."""
+
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForChildren:
+    """The job waits for its open children, no attempt burnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The processor did not run: the queue is held for `seconds`, the job is queued again, nothing burnt."""
+
+    seconds: float
+    reason: str
+
+
+Verdict = Complete | Fail | RateLimit | Delay | WaitForChildren | Hold

@@ -1,0 +1,72 @@
+"""A project: its API key, its webhook secrets, and the BullMQ prefix that sets its queues apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import typing as t
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from nextmq_handler.errors import ConfigurationError
+from nextmq_handler.signing import Secret, generate_secret, parse_secret
+
+
+@dataclass(frozen=True)
+class Project:
+    """One project. `prefix` is BullMQ's: `bull` is what its clients use by default."""
+
+    name: str
+    api_key: str = field(repr=False)
+    webhook_secrets: tuple[str, ...] = field(repr=False)
+    prefix: str = "bull"
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The active webhook secrets."""
+        source = f"a webhook secret of project {self.name}"
+        return tuple(parse_secret(text, source=source) for text in self.webhook_secrets)
+
+    def has_key(self, api_key: str) -> bool:
+        """Whether `api_key` is this project's, compared in constant time."""
+        return secrets.compare_digest(api_key.encode("utf-8", "replace"), self.api_key.encode())
+
+    def connection_string(self, base_url: str) -> str:
+        """NEXTMQ_URL for apps that reach this server at `base_url` (protocol section 1)."""
+        scheme, _, host = base_url.partition("://")
+        user = f"{quote(self.api_key, safe='')}:{quote(self.webhook_secrets[0], safe='')}"
+        return f"{'nextmq+http' if scheme == 'http' else 'nextmq'}://{user}@{host}/{self.name}"
+
+
+def new_project(name: str, *, random: t.Callable[[int], bytes] = os.urandom) -> Project:
+    """A project with a new key and secret."""
+    return Project(name, f"nmq_{random(20).hex()}", (generate_secret(random),))
+
+
+def load_or_create_project(path: Path, name: str) -> Project:
+    """The project kept in the file `path`, made there, readable by its owner only, where there is none.
+
+    Raises ConfigurationError for a file that is not a project's.
+    """
+    try:
+        raw = json.loads(path.read_text())
+        return Project(raw["name"], raw["apiKey"], tuple(raw["webhookSecrets"]), raw["prefix"])
+    except FileNotFoundError:
+        project = new_project(name)
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigurationError(
+            f"{path} cannot be read as a project: delete it, and a new key and secret are made"
+        ) from None
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    content = {
+        "name": project.name,
+        "apiKey": project.api_key,
+        "webhookSecrets": project.webhook_secrets,
+        "prefix": project.prefix,
+    }
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file, indent=2)
+    return project

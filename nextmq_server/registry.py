@@ -1,0 +1,144 @@
+"""Worker registrations: which app works for which queue (protocol section 4). Kept in Redis."""
+
+from __future__ import annotations
+
+import difflib
+import time
+import typing as t
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from nextmq_handler.settings import is_loopback
+
+from .dispatch.dispatcher import Endpoint
+from .engine.connection import Connection
+from .engine.queue import WorkerOptions
+
+_MAX_MS = 7 * 86_400_000
+
+
+class _Camel(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+
+
+class Limiter(_Camel):
+    """At most `max` starts in each `duration` ms."""
+
+    max: int = Field(ge=1)
+    duration: int = Field(ge=1, le=_MAX_MS)
+
+
+class Options(_Camel):
+    """The worker options that the server enforces; times are ms."""
+
+    concurrency: int = Field(default=1, ge=1, le=10_000)
+    timeout: int = Field(default=30_000, ge=1, le=_MAX_MS)
+    limiter: Limiter | None = None
+    lock_duration: int = Field(default=30_000, ge=1000, le=_MAX_MS)
+    stalled_interval: int = Field(default=30_000, ge=1000, le=_MAX_MS)
+    max_stalled_count: int = Field(default=3, ge=0, le=1000)
+
+    def for_engine(self) -> WorkerOptions:
+        """The part that the engine enforces."""
+        return WorkerOptions(
+            concurrency=self.concurrency,
+            limiter=self.limiter.model_dump() if self.limiter else None,
+            lock_duration=self.lock_duration,
+            max_stalled_count=self.max_stalled_count,
+            stalled_interval=self.stalled_interval,
+        )
+
+
+def _endpoint_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("url is not a URL") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError("url must be an http or https URL without user info")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("url must be https: plain http is for this machine only")
+    return url
+
+
+class Registration(_Camel):
+    """What an app says of one of its workers."""
+
+    url: t.Annotated[str, Field(max_length=2048), AfterValidator(_endpoint_url)]
+    options: Options = Options()
+    secret_ids: list[t.Annotated[str, Field(pattern="^[0-9a-f]{8}$")]] = Field(min_length=1, max_length=16)
+    fingerprint: str = Field(pattern="^[A-Za-z0-9_-]{1,64}$")
+    sdk: str = Field(default="", max_length=200)
+    schemas: dict[str, t.Any] | None = None
+    last_seen: int = 0
+
+    def endpoint(self, queue: str) -> Endpoint:
+        """Where the dispatcher delivers the queue's jobs."""
+        return Endpoint(queue, self.url, self.options.timeout, self.fingerprint)
+
+    def differing_fields(self, other: Registration) -> list[str]:
+        """What makes `other` a different registration: a URL, an option, secrets with none in common."""
+        fields: list[str] = []
+        if self.url != other.url:
+            fields.append("url")
+        if self.options != other.options:
+            fields.append("options")
+        if not set(self.secret_ids) & set(other.secret_ids):
+            fields.append("secretIds")
+        return fields
+
+
+class WorkerConflict(Exception):
+    """Another registration holds the queue; `fields` differ."""
+
+    def __init__(self, fields: list[str]) -> None:
+        super().__init__(", ".join(fields))
+        self.fields = fields
+
+
+class Registry:
+    """The registrations of one project."""
+
+    def __init__(self, connection: Connection, project: str, *, clock: t.Callable[[], float] = time.time) -> None:
+        self._connection = connection
+        self._key = f"nextmq:{project}:workers"
+        self._clock = clock
+        self._registrations: dict[str, Registration] = {}
+
+    async def load(self) -> dict[str, Registration]:
+        """Read all registrations. Raises ConnectionLost."""
+        flat: list[str] = await self._connection.execute("HGETALL", self._key)
+        self._registrations = {
+            queue: Registration.model_validate_json(text)
+            for queue, text in zip(flat[::2], flat[1::2], strict=True)
+        }
+        return dict(self._registrations)
+
+    def get(self, queue: str) -> Registration | None:
+        """The registration of `queue`."""
+        return self._registrations.get(queue)
+
+    def nearest(self, queue: str) -> str | None:
+        """The queue with a worker whose name is nearest to `queue`: perhaps what was meant."""
+        by_folded = {name.casefold(): name for name in self._registrations}
+        near = difflib.get_close_matches(queue.casefold(), by_folded, n=1, cutoff=0.75)
+        return by_folded[near[0]] if near else None
+
+    async def put(self, queue: str, registration: Registration, *, replace: bool) -> bool:
+        """Store a registration; whether it changed anything. Raises WorkerConflict or ConnectionLost."""
+        held = self._registrations.get(queue)
+        fields = held.differing_fields(registration) if held else ["url"]
+        if held is not None and fields and not replace:
+            raise WorkerConflict(fields)
+        seen = registration.model_copy(update={"last_seen": round(self._clock() * 1000)})
+        await self._connection.execute("HSET", self._key, queue, seen.model_dump_json(by_alias=True))
+        self._registrations[queue] = seen
+        return bool(fields)
+
+    async def delete(self, queue: str) -> bool:
+        """Remove a registration; whether there was one. Raises ConnectionLost."""
+        await self._connection.execute("HDEL", self._key, queue)
+        return self._registrations.pop(queue, None) is not None
