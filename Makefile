@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-NODE := tests/interop/node_modules
 .DEFAULT_GOAL := help
 
 .PHONY: help demo test test-long check format bench clean
@@ -18,10 +17,10 @@ help:
 demo: $(VENV)/installed
 	@$(BIN)/python -m examples.fastapi.demo
 
-test: $(VENV)/installed $(NODE)/.installed
+test: $(VENV)/installed
 	@$(BIN)/python -m pytest -m "not long"
 
-test-long: $(VENV)/installed $(NODE)/.installed
+test-long: $(VENV)/installed
 	@$(BIN)/python -m pytest
 
 check: $(VENV)/installed
@@ -48,10 +47,5 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[server,fastapi,flask]" --group dev
 	@touch $@
 
-$(NODE)/.installed: tests/interop/package-lock.json $(VENV)/installed
-	@echo "Installing Node's bullmq for the interop tests (once) ..."
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --prefix tests/interop --no-audit --no-fund --loglevel=error
-	@touch $@
-
 clean:
-	rm -rf $(VENV) $(NODE) .nextmq dist
+	rm -rf $(VENV) tests/interop/node_modules .nextmq dist

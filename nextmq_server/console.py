@@ -101,4 +101,4 @@ def _outcome(verdict: Verdict, is_final: bool) -> tuple[str, str]:
 def _one_line(text: str) -> str:
     # Text of the app: control characters could rewrite the terminal.
     shown = "".join(char if char.isprintable() else " " for char in text)
-    return shown if len(shown) <= 200 else shown[:200] + "…"
+    return shown if len(shown) <= 120 else shown[:119] + "…"

@@ -65,6 +65,7 @@ class DevServer:
     async def run(self) -> None:
         """Serve until a signal. Raises ConfigurationError where it cannot start."""
         console.configure_logging()
+        self._on_signal(self._stop_requested.set)
         project = load_or_create_project(self._options.data_dir / "project.json", "dev")
         (self._options.data_dir / ".gitignore").write_text("*\n")
         with self._listen() as listener, self._redis() as redis_url:
@@ -85,7 +86,6 @@ class DevServer:
             serving = asyncio.create_task(api.serve(sockets=[listener]))
             helpers = [asyncio.create_task(helper) for helper in self._helpers()]
             console.print_banner(project, base_url, self._valkey, self._options)
-            self._handle_signals()
             await self._stop_requested.wait()
             console.say(
                 f"Draining: deliveries in flight get up to {self._options.grace:g} s (Ctrl-C again: stop now)"
@@ -157,16 +157,14 @@ class DevServer:
         logger.critical("the embedded Valkey ended by itself: see valkey.log in %s", valkey.folder)
         self._stop_requested.set()
 
-    def _handle_signals(self) -> None:
+    def _on_signal(self, callback: t.Callable[[], object]) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop_requested.set)
+            loop.add_signal_handler(number, callback)
 
     async def _drain(self, service: Service) -> None:
         hurry = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, hurry.set)
+        self._on_signal(hurry.set)
         stopping = asyncio.create_task(service.stop(grace=self._options.grace))
         hurrying = asyncio.create_task(hurry.wait())
         await asyncio.wait({stopping, hurrying}, return_when=asyncio.FIRST_COMPLETED)

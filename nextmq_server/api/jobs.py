@@ -110,7 +110,7 @@ JobId = t.Annotated[str, Path(min_length=1, max_length=256)]
 @router.post("", status_code=201)
 async def add_job(queue: QueueName, job: NewJob, service: Authorized) -> JobView:
     """Add a job."""
-    opts = job.opts.model_dump(exclude_none=True)
+    opts = job.opts.model_dump(exclude_unset=True, exclude_none=True)
     job_id = await service.jobs.add(queue, job.name, job.data, opts)
     await service.warn_without_worker(queue)
     return await _view(service, queue, job_id)

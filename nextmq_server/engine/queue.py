@@ -32,6 +32,9 @@ _FETCH_KEYS = (
 
 ERROR_PAUSE = 0.5
 
+MAX_BURST = 16
+"""How many jobs are fetched in one round trip at most, once smaller bursts were all filled."""
+
 FINISH_TIME = 5.0
 """How long, in s, a stopping queue may take to hand its jobs back."""
 
@@ -205,6 +208,7 @@ class QueueRunner:
             self._on_cold(self)
 
     async def _fetch_while_there_is_room(self) -> None:
+        burst = 1
         while self.has_room:
             wait = self._not_before - time.monotonic()
             if wait > 0:
@@ -212,14 +216,30 @@ class QueueRunner:
                 return
             self._fetch_again = False
             self.fetched_at = time.monotonic()
-            token = self._new_token()
-            found = await self._move_to_active(token)
-            if found.fields is not None:
-                self._start(found, token)
-                continue
-            self._look_again(found)
-            if not self._fetch_again:
+            burst = min(burst, self.options.concurrency - len(self.active))
+            found = await self._fetch_burst(burst)
+            if len(found) == burst:
+                burst = min(2 * burst, MAX_BURST)
+            elif not self._fetch_again:
                 return
+
+    async def _fetch_burst(self, size: int) -> list[Next]:
+        """Fetch up to `size` jobs in one round trip and start them; those that there were."""
+        tokens = [self._new_token() for _ in range(size)]
+        answers = await asyncio.gather(*map(self._move_to_active, tokens), return_exceptions=True)
+        found: list[Next] = []
+        errors: list[BaseException] = []
+        for token, answer in zip(tokens, answers, strict=True):
+            if isinstance(answer, BaseException):
+                errors.append(answer)
+            elif answer.fields is None:
+                self._look_again(answer)
+            else:
+                self._start(answer, token)
+                found.append(answer)
+        if errors:
+            raise errors[0]  # after what was fetched has been started
+        return found
 
     async def _move_to_active(self, token: str) -> Next:
         keys = self.scripts.all_keys(*_FETCH_KEYS)

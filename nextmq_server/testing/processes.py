@@ -1,0 +1,112 @@
+"""`nextmq dev` and apps as child processes: started, watched, killed."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+START_TIME = 30.0
+"""How long, in s, a process may take to say what it is waited for, and to end."""
+
+
+class ProcessFailed(Exception):
+    """A process ended, or time was up, before it said what it was waited for."""
+
+
+class ChildProcess:
+    """A child process whose output, stdout and stderr together, is kept in `lines` and given to `echo`."""
+
+    def __init__(
+        self,
+        command: t.Sequence[str],
+        *,
+        env: t.Mapping[str, str] | None = None,
+        echo: t.Callable[[str], object] | None = None,
+    ) -> None:
+        self.lines: list[str] = []
+        self._echo = echo
+        self._fresh: queue.Queue[str | None] = queue.Queue()
+        self._process = subprocess.Popen(  # noqa: S603 - commands of our own
+            command,
+            env={**os.environ, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait_for_line(self, text: str) -> str:
+        """The first line not yet waited for that contains `text`. Raises ProcessFailed."""
+        deadline = time.monotonic() + START_TIME
+        try:
+            while (line := self._fresh.get(timeout=max(0.01, deadline - time.monotonic()))) is not None:
+                if text in line:
+                    return line
+        except queue.Empty:
+            pass
+        raise ProcessFailed(f"no line with {text!r} among\n{''.join(self.lines)}")
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal; harmless where the process has ended."""
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to clean up."""
+        self._process.kill()
+        self.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        self.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """The exit status, once the process has ended."""
+        status = self._process.wait(START_TIME)
+        self._reader.join(START_TIME)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        return status
+
+    def _read(self) -> None:
+        for line in t.cast("t.IO[str]", self._process.stdout):
+            self.lines.append(line)
+            if self._echo is not None:
+                self._echo(line)
+            self._fresh.put(line)
+        self._fresh.put(None)
+
+
+def start_dev_server(
+    data_dir: Path,
+    *,
+    port: int = 0,
+    env: t.Mapping[str, str] | None = None,
+    echo: t.Callable[[str], object] | None = None,
+) -> tuple[ChildProcess, str]:
+    """`nextmq dev`, ready, and its connection string. Port 0 is a free one. Raises ProcessFailed."""
+    command = [sys.executable, "-m", "nextmq_server", "dev", "--port", str(port), "--data-dir", str(data_dir)]
+    server = ChildProcess(command, env=env, echo=echo)
+    try:
+        url = server.wait_for_line("NEXTMQ_URL=").partition("NEXTMQ_URL=")[2].strip()
+        server.wait_for_line("Deliveries:")
+    except ProcessFailed:
+        server.stop()
+        raise
+    return server, url
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

