@@ -80,7 +80,12 @@ class DevServer:
             )
             await service.start()
             config = uvicorn.Config(
-                create_app(service), log_config=None, access_log=False, lifespan="off", ws="none"
+                create_app(service),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                timeout_graceful_shutdown=5,
             )
             api = _APIServer(config)
             serving = asyncio.create_task(api.serve(sockets=[listener]))

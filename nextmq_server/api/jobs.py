@@ -8,7 +8,7 @@ import typing as t
 from fastapi import APIRouter, Header, Path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from ..engine.jobs import NoSuchJob
+from ..engine.jobs import QUEUE_KEYS, NoSuchJob
 from .errors import APIError
 from .request import Authorized, QueueName, StrictRoute
 
@@ -59,8 +59,10 @@ class JobOptions(_Closed):
     @classmethod
     def check_job_id(cls, value: str | None) -> str | None:
         """BullMQ's own rules for custom ids."""
-        if value is not None and (":" in value or value.isdecimal()):
-            raise ValueError('a custom job id must not contain ":" and must not be a whole number')
+        if value is not None and (":" in value or value.isdecimal() or value in QUEUE_KEYS):
+            raise ValueError(
+                'a custom job id must not contain ":", be a whole number, or name a part of the queue'
+            )
         return value
 
 

@@ -12,8 +12,6 @@ from nextmq_handler.messages import Headers
 
 from .answers import Answer, NoAnswer
 
-CONNECTIONS_PER_ENDPOINT = 100
-
 # Shorter than the keep-alive of common app servers (gunicorn 2 s, uvicorn and Node 5 s): a connection that the app
 # closes while we send looks like a job that may have run.
 _KEEPALIVE = 1.5
@@ -23,9 +21,8 @@ class DeliveryClient:
     """HTTP for deliveries. One per process; `close` it."""
 
     def __init__(self) -> None:
-        connector = aiohttp.TCPConnector(
-            limit=0, limit_per_host=CONNECTIONS_PER_ENDPOINT, keepalive_timeout=_KEEPALIVE
-        )
+        # No limit of connections: waiting for one would eat the delivery's time. Concurrency is the queue's.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE)
         self._session = aiohttp.ClientSession(
             connector=connector,
             auto_decompress=False,

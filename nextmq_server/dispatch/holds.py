@@ -23,6 +23,7 @@ MAX_BACKOFF = 900.0
 @dataclass
 class _Hold:
     since: float
+    until: float = 0.0
     count: int = 0
 
 
@@ -43,31 +44,33 @@ class HoldBook:
 
     def not_run(self, queue: str, detail: str) -> Hold | Fail:
         """The delivery provably did not run: hold, or after 24 h of it burn an attempt."""
-        hold = self._hold(queue)
-        if self._monotonic() - hold.since >= MAX_HOLD_TIME:
-            return Fail("EndpointUnavailable", f"{detail}; it has been so for a day")
-        if hold.count == 1:
-            logger.error("queue %s is held, its jobs wait and burn no attempts: %s", queue, detail)
-        return Hold(self._backoff(FIRST_HOLD, hold.count), detail)
+        return self._rest(queue, detail, first=FIRST_HOLD)
 
     def throttled(self, queue: str, retry_after: float | None, detail: str) -> Hold | Fail:
         """The platform throttles: hold for its `retry_after` s, else for 5 s, doubling."""
-        hold = self._hold(queue)
-        if self._monotonic() - hold.since >= MAX_HOLD_TIME:
-            return Fail("EndpointUnavailable", f"{detail}; it has been so for a day")
-        seconds = self._backoff(FIRST_THROTTLE, hold.count) if retry_after is None else retry_after
-        logger.warning("queue %s is held for %.1f s: %s", queue, seconds, detail)
-        return Hold(seconds, detail)
+        return self._rest(queue, detail, first=FIRST_THROTTLE, exactly=retry_after)
+
+    def gone(self, queue: str) -> Hold | Fail:
+        """The endpoint wants no more: hold until its app registers again."""
+        return self._rest(queue, "the app answered 410, until it registers again", exactly=MAX_HOLD_TIME)
 
     def clear(self, queue: str) -> None:
         """A delivery reached the processor, or the app registered: the hold is over."""
         if self._holds.pop(queue, None) is not None:
             logger.warning("queue %s is no longer held", queue)
 
-    def _hold(self, queue: str) -> _Hold:
-        hold = self._holds.setdefault(queue, _Hold(since=self._monotonic()))
-        hold.count += 1
-        return hold
+    def _rest(self, queue: str, detail: str, *, first: float = 0.0, exactly: float | None = None) -> Hold | Fail:
+        now = self._monotonic()
+        hold = self._holds.setdefault(queue, _Hold(since=now))
+        if now - hold.since >= MAX_HOLD_TIME:
+            return Fail("EndpointUnavailable", f"{detail}; it has been so for a day")
+        # Several deliveries fail together when an app goes: that is one reason to rest, not several.
+        if now >= hold.until:
+            hold.count += 1
+            hold.until = now + (self._backoff(first, hold.count) if exactly is None else exactly)
+        if hold.count == 1:
+            logger.error("queue %s is held, its jobs wait and burn no attempts: %s", queue, detail)
+        return Hold(hold.until - now, detail)
 
     def _backoff(self, first: float, count: int) -> float:
         seconds = min(self._max_backoff, first * 2.0 ** min(count - 1, 30))

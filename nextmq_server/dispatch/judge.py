@@ -50,7 +50,7 @@ class Judge:
         if answer.status in _NOT_RUN:
             return self._not_run(f"the app answered {answer.status}{_hint(answer)}")
         if answer.status == 410:
-            return self._not_run("the app answered 410: it takes no more deliveries until it registers again")
+            return self._holds.gone(self._queue)
         if answer.status == 429 or (answer.status == 503 and answer.elapsed <= THROTTLED_WITHIN):
             after = _retry_after(answer, self._clock())
             return self._holds.throttled(self._queue, after, f"the app answered {answer.status}")

@@ -6,10 +6,15 @@ import json
 import typing as t
 
 from bullmq import job as bullmq_job
+from bullmq import queue_keys
 
+from .connection import RedisError
 from .scripts import QueueScripts, ScriptRunner
 
 STATES = ("waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed", "paused")
+
+QUEUE_KEYS: frozenset[str] = frozenset(t.cast("t.Any", queue_keys).QueueKeys().getKeys("queue"))
+"""The names of a queue's own keys, which a job's id must not be."""
 
 _new_job: t.Callable[..., t.Any] = t.cast("t.Any", bullmq_job).Job
 
@@ -47,9 +52,10 @@ class Jobs:
     async def get(self, queue: str, job_id: str) -> dict[str, t.Any]:
         """The job as the API shows it. Raises NoSuchJob."""
         scripts = self.scripts(queue)
+        await _check_is_job(scripts, job_id)
         flat: list[str] = await scripts.connection.execute("HGETALL", scripts.key(job_id))
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        if "name" not in fields:
+        if not fields:  # removed just now
             raise NoSuchJob(job_id)
         state: str = await scripts.pack.getState(job_id)
         return {
@@ -78,9 +84,22 @@ class Jobs:
     async def update_progress(self, queue: str, job_id: str, progress: t.Any) -> None:
         """Store the progress of a running job. Raises NoSuchJob."""
         scripts = self.scripts(queue)
+        await _check_is_job(scripts, job_id)
         keys = [scripts.key(job_id), scripts.keys["events"], scripts.keys["meta"]]
         if await scripts.run("updateProgress", keys, [job_id, json.dumps(progress)]) < 0:
             raise NoSuchJob(job_id)
+
+
+async def _check_is_job(scripts: QueueScripts, job_id: str) -> None:
+    """Raises NoSuchJob for an id whose key is not a job's: BullMQ keeps a queue's own keys beside its jobs'."""
+    try:
+        timestamp = await scripts.connection.execute("HGET", scripts.key(job_id), "timestamp")
+    except RedisError as exc:
+        if str(exc).startswith("WRONGTYPE"):
+            raise NoSuchJob(job_id) from None
+        raise
+    if timestamp is None:
+        raise NoSuchJob(job_id)
 
 
 def _decoded(text: str | None) -> t.Any:

@@ -11,7 +11,7 @@ import logging
 import time
 import typing as t
 
-from .connection import Address, Connection, ConnectionLost, RedisError
+from .connection import Address, Connection, ConnectionLost
 from .queue import QueueRunner
 
 logger = logging.getLogger("nextmq_server.engine")
@@ -60,8 +60,8 @@ class Watcher:
                 await self._wait_once()
             except ConnectionLost:
                 await self._connection.ready()
-            except RedisError as exc:
-                logger.error("cannot watch for jobs: %s", exc)
+            except Exception:
+                logger.exception("cannot watch for jobs, trying again; meanwhile the sweep finds them")
                 await asyncio.sleep(1)
             finally:
                 self._armed = None

@@ -107,6 +107,11 @@ class QueueRunner:
         return not (self._stopped or self._paused) and len(self.active) < self.options.concurrency
 
     @property
+    def _is_resting(self) -> bool:
+        """Whether a hold or a rate limit is in force: a timer ends it, not a marker."""
+        return self._not_before > time.monotonic()
+
+    @property
     def opts(self) -> dict[str, t.Any]:
         """The worker options as bullmq's packers want them.
 
@@ -203,7 +208,7 @@ class QueueRunner:
         if self._fetch_again and self.has_room:
             self._fetch_again = False
             self.poke()
-        elif self.has_room:
+        elif self.has_room and not self._is_resting:
             self.is_cold = True
             self._on_cold(self)
 
@@ -301,6 +306,8 @@ class QueueRunner:
             return Fail("UnrecoverableError", job.deferred_failure, unrecoverable=True)
         try:
             return await self._process(job)
+        except ConnectionLost:
+            return Hold(0, "the connection to Redis was lost before the delivery")
         except Exception as exc:  # a bug of ours must not lose the job
             logger.exception("queue %s job %s: the dispatcher failed", self.name, job.id)
             return Fail("InternalError", f"the queue server failed to deliver: {type(exc).__name__}")
@@ -308,7 +315,7 @@ class QueueRunner:
     async def _finish(self, job: ActiveJob, verdict: Verdict) -> Next:
         retried = False
         while True:
-            fetch_next = not (self._stopped or self._paused) and self._not_before <= time.monotonic()
+            fetch_next = not (self._stopped or self._paused or self._is_resting)
             try:
                 return await self._finalizer.apply(job, verdict, fetch_next=fetch_next)
             except ConnectionLost:

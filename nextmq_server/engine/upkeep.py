@@ -124,6 +124,8 @@ class Upkeep:
                 continue
             except RedisError as exc:
                 logger.error("upkeep failed, trying again: %s", exc)
+            except Exception:  # whatever it was, locks must go on being renewed
+                logger.exception("upkeep failed, trying again")
             await asyncio.sleep(every)
 
     async def _free_all_orphans(self) -> None:
