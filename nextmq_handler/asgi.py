@@ -155,6 +155,8 @@ def _path(scope: Scope) -> str:
 
 
 async def _respond(send: Send, response: Response) -> None:
-    headers = [*response.headers, (b"content-length", b"%d" % len(response.body))]
+    headers = [*response.headers]
+    if response.body:  # empty for HEAD alone, whose length would be that of the GET
+        headers.append((b"content-length", b"%d" % len(response.body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import typing as t
 
@@ -74,19 +75,29 @@ def _keep(task: asyncio.Task[t.Any]) -> None:
 async def _run_in_thread(attempt: Attempt, limiter: anyio.CapacityLimiter) -> Outcome:
     loop = asyncio.get_running_loop()
     outcome: Outcome | None = None
+    has_slot = False
+    # Taken once: by the thread, which then runs the processor, or here where it is given up before that.
+    claim = threading.Lock()
 
     def in_thread() -> Outcome:
+        if not claim.acquire(blocking=False):
+            return attempt.deadline_exceeded()
         try:
             return run(attempt)
         finally:
             # An abandoned processor keeps its slot until its thread ends: the limit is one of threads.
             _call_soon(loop, limiter.release_on_behalf_of, attempt)
 
-    with anyio.move_on_after(attempt.deadline - time.monotonic()):
-        await limiter.acquire_on_behalf_of(attempt)
-        outcome = await anyio.to_thread.run_sync(
-            in_thread, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
-        )
+    try:
+        with anyio.move_on_after(attempt.deadline - time.monotonic()):
+            await limiter.acquire_on_behalf_of(attempt)
+            has_slot = True
+            outcome = await anyio.to_thread.run_sync(
+                in_thread, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+            )
+    finally:
+        if has_slot and claim.acquire(blocking=False):
+            limiter.release_on_behalf_of(attempt)
     if outcome is None:
         attempt.job.abandon()
         return attempt.deadline_exceeded()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Coroutine
 
 from .errors import ControlFlow, DelayedError, RateLimitError, UnrecoverableJobError, WaitingChildrenError
 from .job import AsyncJob, Job
@@ -82,19 +83,19 @@ def run(attempt: Attempt) -> Outcome:
     if processor is None:
         return attempt.unknown_job_name()
     try:
-        value = processor.function(attempt.job)
+        value: object = processor.function(attempt.job)
     except KeyboardInterrupt:
         raise
     except BaseException as exc:  # noqa: BLE001 - SystemExit and ControlFlow are outcomes too
         return attempt.outcome_of(exc)
-    if hasattr(value, "__await__"):
+    if hasattr(type(value), "__await__"):
         return _awaitable_returned(value)
     return Completed(value)
 
 
 def _awaitable_returned(value: t.Any) -> Failed:
-    if hasattr(value, "close"):
-        value.close()  # a coroutine that is never awaited warns
+    if isinstance(value, Coroutine):
+        value.close()  # one that is never awaited warns
     return Failed(
         "ReturnValueError",
         "a def processor returned an awaitable, which nobody awaits: make the processor async def",

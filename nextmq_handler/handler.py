@@ -91,6 +91,12 @@ class Handler:
 
     def begin(self, request: Request) -> Response | ReadPlan:
         """The steps before the body: the answer where it ends here, else how to read the body."""
+        step = self._begin(request)
+        if request.method == "HEAD" and isinstance(step, Response):
+            step.body = b""
+        return step
+
+    def _begin(self, request: Request) -> Response | ReadPlan:
         if request.path == "/health":
             return self._health(request.method)
         queue = request.path.removeprefix("/queues/")
@@ -171,8 +177,7 @@ class Handler:
     def _health(self, method: str) -> Response:
         if method not in ("GET", "HEAD"):
             return _refusal(405, "method_not_allowed", (b"allow", b"GET, HEAD"))
-        body = strict_json.dumps({"status": "ok"})
-        return Response(200, [_JSON], b"" if method == "HEAD" else body)
+        return Response(200, [_JSON], strict_json.dumps({"status": "ok"}))
 
     def _refuse(self, status: int, code: str, reason: str, queue: str) -> Response:
         import logging  # slow to import, and needed on refusal only

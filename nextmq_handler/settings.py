@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -11,6 +12,7 @@ from .signing import Secret, parse_secret
 
 _SHAPE = "nextmq://API_KEY:WEBHOOK_SECRET@host[:port]/project"
 _SCHEMES = {"nextmq": "https", "nextmq+http": "http"}
+_API_KEY = re.compile(r"[!-~]+")
 
 
 class Connection:
@@ -103,6 +105,11 @@ def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> Connect
     api_key, secret = unquote(parts.username or ""), unquote(parts.password or "")
     if not api_key or not secret:
         raise ConfigurationError(f"{source} lacks the API key or the webhook secret: it must look like {_SHAPE}")
+    if not _API_KEY.fullmatch(api_key):
+        raise ConfigurationError(
+            f"{source} has an API key with characters that no header can carry: copy the whole connection string "
+            "that the server printed"
+        )
     project = unquote(parts.path.strip("/"))
     if not parts.hostname or not project or "/" in project or parts.fragment:
         raise ConfigurationError(f"{source} lacks the host or the project: it must look like {_SHAPE}")
@@ -150,6 +157,6 @@ def _check_app_url(text: str, source: str) -> str:
     parts = _split(text, source)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(f"{source} must be an http or https URL, such as https://example.com/api/nextmq")
-    if parts.query or parts.fragment or parts.username is not None:
+    if "?" in text or "#" in text or parts.username is not None:
         raise ConfigurationError(f"{source} must not have user info, a query or a fragment")
     return text.rstrip("/")

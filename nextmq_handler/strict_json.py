@@ -35,11 +35,11 @@ def depth_exceeds(value: object, limit: int) -> bool:
     """Whether arrays and objects nest more than `limit` levels deep in `value`."""
     level = [value]
     for _ in range(limit):
-        level = [child for parent in level for child in _children(parent)]
+        level = [child for parent in level for child in children(parent)]
     return any(isinstance(value, (dict, list, tuple)) for value in level)
 
 
-def _children(value: object) -> t.Iterable[object]:
+def children(value: object) -> t.Iterable[object]:
     if isinstance(value, dict):
         return t.cast("dict[str, object]", value).values()
     return t.cast("t.Iterable[object]", value) if isinstance(value, (list, tuple)) else ()

@@ -136,7 +136,7 @@ def encode_outcome(outcome: Outcome, *, max_size: int = MAX_OUTCOME_SIZE) -> byt
     """
     try:
         body = strict_json.dumps(_outcome_object(outcome))
-    except (TypeError, ValueError) as exc:
+    except Exception as exc:  # noqa: BLE001 - a mapping of the processor's may raise anything
         return _return_value_error(f"the return value is not JSON: {exc}")
     if len(body) <= max_size:
         return body

@@ -17,6 +17,7 @@ import httpx
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from nextmq_handler import AsyncQueue, JobSnapshot
 from nextmq_server.testing.processes import ChildProcess, free_port, start_dev_server
@@ -119,21 +120,17 @@ def as_expected(expected: Expected, job: JobSnapshot) -> bool:
 
 
 def table(expected: list[Expected], jobs: list[JobSnapshot]) -> Table:
-    """The jobs, their attempts and final states."""
-    shown = Table("job", "shows", "state", "attempts", "starts", "progress", "result")
-    for column in shown.columns:
-        column.no_wrap = True
+    """The jobs, their attempts and final states; a state is red where it is not the expected end."""
+    shown = Table("job", "shows", "state", "attempts", "progress", "result")
     for want, job in zip(expected, jobs, strict=True):
-        colour = "green" if as_expected(want, job) else "red"
         result = str(job.failed_reason if job.state == "failed" else job.return_value)
         shown.add_row(
             f"{job.queue_name} {job.name}#{job.id}",
             want.shows,
-            f"[{colour}]{job.state}[/{colour}]",
+            Text(job.state, style="green" if as_expected(want, job) else "red"),
             str(job.attempts_made),
-            str(job.attempts_started),
             str(job.progress),
-            result if len(result) <= 40 else result[:39] + "…",
+            Text(result if len(result) <= 30 else result[:29] + "…"),
         )
     return shown
 

@@ -7,6 +7,7 @@ import os
 import threading
 import typing as t
 import weakref
+from urllib.parse import quote
 
 import httpx
 
@@ -17,6 +18,7 @@ _async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.Async
 )
 _sync_clients: dict[int, httpx.Client] = {}
 _lock = threading.Lock()
+_DOTS = {".": "%2E", "..": "%2E%2E"}
 
 
 def async_http_client() -> httpx.AsyncClient:
@@ -43,6 +45,30 @@ def http_client() -> httpx.Client:
             _sync_clients.clear()
             client = _sync_clients[os.getpid()] = httpx.Client()
         return client
+
+
+def url_of(base_url: str, path: t.Iterable[str]) -> str:
+    """The URL of `path`, segments that are not escaped yet: one that holds a slash, or is dots, stays one."""
+    return "/".join((base_url, *(_DOTS.get(segment) or quote(segment, safe="") for segment in path)))
+
+
+def content_of(response: httpx.Response) -> t.Any:
+    """The decoded content of a 2xx answer, None where it has none.
+
+    Raises what `raise_for_error` does, and NextMQHTTPError for content that is not JSON.
+    """
+    raise_for_error(response)
+    if not response.content:
+        return None
+    try:
+        return response.json()
+    except ValueError:
+        raise NextMQHTTPError(
+            f"{response.request.method} {response.request.url}: {response.status_code} whose content is not JSON: "
+            "something other than the queue server answered",
+            status=response.status_code,
+            code="invalid_answer",
+        ) from None
 
 
 def is_not_found(response: httpx.Response) -> bool:

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import typing as t
-from urllib.parse import quote
 
 import httpx
 
 from ...errors import NextMQConnectionError, NextMQTimeoutError
 from ...settings import Connection
-from .._http import http_client, is_not_found, raise_for_error
+from .._http import http_client, content_of, is_not_found, url_of
 
 DEFAULT_TIMEOUT = 10.0
 
@@ -37,7 +36,7 @@ class Transport:
 
         Raises NextMQHTTPError, StaleDeliveryError, NextMQTimeoutError or NextMQConnectionError.
         """
-        url = "/".join((self._connection.base_url, *(quote(segment, safe="") for segment in path)))
+        url = url_of(self._connection.base_url, path)
         headers = {"authorization": f"Bearer {self._connection.api_key}"}
         if delivery_id is not None:
             headers["x-nextmq-delivery"] = delivery_id
@@ -50,11 +49,10 @@ class Transport:
             raise NextMQTimeoutError(
                 f"{method} {url}: no answer within {self._timeout} s ({type(exc).__name__})"
             ) from exc
-        except httpx.HTTPError as exc:
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise NextMQConnectionError(
                 f"{method} {url}: {str(exc) or type(exc).__name__}; is the server running?"
             ) from exc
         if missing_ok and is_not_found(response):
             return None
-        raise_for_error(response)
-        return response.json() if response.content else None
+        return content_of(response)

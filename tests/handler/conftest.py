@@ -1,0 +1,30 @@
+"""Fixtures of the library's tests: an environment without settings, one event loop library, fixed examples."""
+
+from collections.abc import Iterator
+
+import pytest
+import respx
+from hypothesis import settings
+
+settings.register_profile("handler", max_examples=100, deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("handler")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_in_the_environment() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("NEXTMQ_URL", "NEXTMQ_APP_URL", "NEXTMQ_WEBHOOK_SECRETS"):
+            patch.delenv(variable, raising=False)
+        yield
+
+
+@pytest.fixture
+def server() -> Iterator[respx.MockRouter]:
+    """The queue server's REST API: calls that no route answers fail the test."""
+    with respx.mock(base_url="https://queue.example", assert_all_called=False) as router:
+        yield router
