@@ -7,17 +7,15 @@ import contextlib
 import typing as t
 
 import anyio
+import anyio.to_thread
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from .async_execution import run_async
 from .client._http import close_async_http_client
-from .execution import Attempt
-from .handler import BODY_TIMEOUT, Handler, ReadPlan
+from .handler import Handler, HandlerOptions, ReadPlan
 from .messages import Headers, Request, Response
-from .registration import Registrar
-from .signing import TOLERANCE
-from .wire import MAX_BODY_SIZE
+from .registrar import Registrar
 from .worker import Worker
 
 MAX_THREADS = 40
@@ -54,7 +52,7 @@ class NextMQHandler:
         try:
             yield
         finally:
-            await self._registrar.stop()
+            self._registrar.stop()
             await close_async_http_client()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,19 +80,19 @@ class NextMQHandler:
         secret = self._handler.verify(plan, body)
         if isinstance(secret, Response):
             return secret
+        if self._handler.has_replay_guard:
+            refusal = await anyio.to_thread.run_sync(self._handler.claim, plan)
+            if refusal is not None:
+                return refusal
         attempt = self._handler.parse(plan, body)
         if isinstance(attempt, Response):
             return attempt
-        self._register_if_changed(attempt)
+        if self._handler.is_outdated(attempt):
+            self._registrar.reassert()
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self._max_threads)
         outcome = await run_async(attempt, self._limiter)
         return self._handler.finish(attempt.delivery, outcome, secret)
-
-    def _register_if_changed(self, attempt: Attempt) -> None:
-        current = self._registrar.fingerprint(attempt.worker.name)
-        if current is not None and current != attempt.delivery.fingerprint:
-            self._registrar.reassert()
 
     async def _read(self, plan: ReadPlan, receive: Receive) -> bytes | Response | None:
         chunks: list[bytes] = []
@@ -117,34 +115,14 @@ class NextMQHandler:
 
 
 def create_nextmq_handler(
-    workers: t.Iterable[Worker],
-    *,
-    url: str | None = None,
-    app_url: str | None = None,
-    webhook_secrets: str | t.Sequence[str] | None = None,
-    tolerance: float = TOLERANCE,
-    max_body_size: int = MAX_BODY_SIZE,
-    body_timeout: float = BODY_TIMEOUT,
-    expose_stack: bool = True,
-    max_threads: int = MAX_THREADS,
+    workers: t.Iterable[Worker], *, max_threads: int = MAX_THREADS, **options: t.Unpack[HandlerOptions]
 ) -> NextMQHandler:
     """An ASGI app that verifies deliveries, runs `workers` and answers with signed outcomes.
 
-    `url`, `app_url` and `webhook_secrets` stand for NEXTMQ_URL, NEXTMQ_APP_URL and NEXTMQ_WEBHOOK_SECRETS.
-    `tolerance` and `body_timeout` are s, `max_body_size` bytes; `expose_stack=False` keeps tracebacks out of
-    outcomes; `max_threads` bounds the `def` processors that run at once. Raises ConfigurationError.
+    `max_threads` bounds the `def` processors that run at once; `Handler` says what the other options mean. Raises
+    ConfigurationError.
     """
-    handler = Handler(
-        workers,
-        url=url,
-        app_url=app_url,
-        webhook_secrets=webhook_secrets,
-        tolerance=tolerance,
-        max_body_size=max_body_size,
-        body_timeout=body_timeout,
-        expose_stack=expose_stack,
-    )
-    return NextMQHandler(handler, max_threads=max_threads)
+    return NextMQHandler(Handler(workers, **options), max_threads=max_threads)
 
 
 def _path(scope: Scope) -> str:

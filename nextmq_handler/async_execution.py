@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from .execution import Attempt, run
-from .wire import Completed, Outcome
+from .wire import Outcome
 
 CLEANUP_TIME = 0.25
 """How long, in s, a processor that was cancelled at its deadline may clean up before the answer goes out."""
@@ -25,11 +25,17 @@ async def run_async(attempt: Attempt, limiter: anyio.CapacityLimiter) -> Outcome
     if processor is None:
         return attempt.unknown_job_name()
     if processor.is_async:
-        return await _run_coroutine(attempt, processor.function(attempt.job))
+        return await run_coroutine(attempt)
     return await _run_in_thread(attempt, limiter)
 
 
-async def _run_coroutine(attempt: Attempt, coroutine: t.Coroutine[t.Any, t.Any, t.Any]) -> Outcome:
+async def run_coroutine(attempt: Attempt) -> Outcome:
+    """The outcome of an `async def` processor, at its deadline at the latest."""
+    assert attempt.processor is not None
+    unfit = attempt.load()
+    if unfit is not None:
+        return unfit
+    coroutine: t.Coroutine[t.Any, t.Any, t.Any] = attempt.processor.function(attempt.job)
     # A task of its own: at the deadline it is cancelled once, so its cleanup may await, and the answer does not
     # depend on that cleanup ever ending.
     task = asyncio.ensure_future(_outcome(attempt, coroutine))
@@ -50,7 +56,7 @@ async def _run_coroutine(attempt: Attempt, coroutine: t.Coroutine[t.Any, t.Any, 
 
 async def _outcome(attempt: Attempt, coroutine: t.Coroutine[t.Any, t.Any, t.Any]) -> Outcome:
     try:
-        return Completed(await coroutine)
+        return attempt.completed(await coroutine)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as exc:

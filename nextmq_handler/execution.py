@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 
 from .errors import ControlFlow, DelayedError, RateLimitError, UnrecoverableJobError, WaitingChildrenError
 from .job import AsyncJob, Job
+from .typed import DataError, ResultError
 from .wire import (
     MAX_STACK_SIZE,
     Completed,
@@ -60,15 +61,34 @@ class Attempt:
             f"the processor was still running when the delivery's time, {self.delivery.timeout} ms, was over",
         )
 
+    def load(self) -> Failed | None:
+        """Make the job's data what the processor's annotation says; the outcome where it does not fit."""
+        assert self.processor is not None
+        try:
+            self.job.data = self.processor.signature.load(self.job.data)
+        except DataError as exc:
+            return Failed("DataValidationError", str(exc), unrecoverable=True)
+        return None
+
+    def completed(self, result: t.Any) -> Outcome:
+        """The outcome of a processor that returned."""
+        assert self.processor is not None
+        try:
+            return Completed(self.processor.signature.dump(result))
+        except ResultError as exc:
+            return self.outcome_of(exc)
+
     def outcome_of(self, exc: BaseException) -> Outcome:
         """What an exception of the processor means to the server."""
-        exc = _signal_in(exc) or exc
+        exc = self.worker.translate(_signal_in(exc) or exc)
         if isinstance(exc, RateLimitError):
             return RateLimited(exc.delay)
         if isinstance(exc, DelayedError):
             return Delayed(exc.timestamp)
         if isinstance(exc, WaitingChildrenError):
             return WaitingChildren()
+        if isinstance(exc, ResultError):
+            return Failed("ReturnValueError", str(exc), unrecoverable=True)
         return Failed(
             type(exc).__name__,
             _message(exc),
@@ -82,6 +102,9 @@ def run(attempt: Attempt) -> Outcome:
     processor = attempt.processor
     if processor is None:
         return attempt.unknown_job_name()
+    unfit = attempt.load()
+    if unfit is not None:
+        return unfit
     try:
         value: object = processor.function(attempt.job)
     except KeyboardInterrupt:
@@ -90,7 +113,7 @@ def run(attempt: Attempt) -> Outcome:
         return attempt.outcome_of(exc)
     if hasattr(type(value), "__await__"):
         return _awaitable_returned(value)
-    return Completed(value)
+    return attempt.completed(value)
 
 
 def _awaitable_returned(value: t.Any) -> Failed:

@@ -15,6 +15,9 @@ from .signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal
 from .wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, parse_delivery
 from .worker import Worker
 
+if t.TYPE_CHECKING:
+    from .replay import ReplayGuard
+
 BODY_TIMEOUT = 10.0
 """How long, in s, a body may take to arrive by default."""
 
@@ -22,6 +25,19 @@ MAX_MARGIN = 0.5
 """The answer leaves at most this long, in s, before the server stops waiting: clocks and networks differ."""
 
 _JSON = (b"content-type", b"application/json")
+
+
+class HandlerOptions(t.TypedDict, total=False):
+    """The options of every home's handler; `Handler` says what they mean."""
+
+    url: str | None
+    app_url: str | None
+    webhook_secrets: str | t.Sequence[str] | None
+    tolerance: float
+    max_body_size: int
+    body_timeout: float
+    expose_stack: bool
+    replay_guard: ReplayGuard | None
 
 
 class ReadPlan:
@@ -50,6 +66,10 @@ class ReadPlan:
 class Handler:
     """The receiver for `workers`: `begin`, `verify`, `parse`, run the processor, `finish`.
 
+    `url`, `app_url` and `webhook_secrets` stand for NEXTMQ_URL, NEXTMQ_APP_URL and NEXTMQ_WEBHOOK_SECRETS.
+    `tolerance` and `body_timeout` are s, `max_body_size` bytes; `expose_stack=False` keeps tracebacks out of
+    outcomes; `replay_guard` lets each delivery id in once.
+
     Raises ConfigurationError where a setting, an argument or a worker cannot work. Where neither the arguments
     nor the environment hold a secret yet, they are read again at the first use, and until there is one every
     delivery is refused.
@@ -66,6 +86,7 @@ class Handler:
         max_body_size: int = MAX_BODY_SIZE,
         body_timeout: float = BODY_TIMEOUT,
         expose_stack: bool = True,
+        replay_guard: ReplayGuard | None = None,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
         self.workers = tuple(workers)
@@ -80,6 +101,9 @@ class Handler:
         self._max_body_size = max_body_size
         self._body_timeout = body_timeout
         self._expose_stack = expose_stack
+        self._replay_guard = replay_guard
+        self._symptoms: dict[str, str] = {}
+        self._fingerprints: dict[str, str] = {}
         self._clock = clock
 
     @property
@@ -88,6 +112,12 @@ class Handler:
         if not self._settings.secrets:
             self._settings = load_settings(**self._arguments)
         return self._settings
+
+    def check(self) -> list[str]:
+        """What is wrong with this set-up, in words; empty where nothing is."""
+        from .checks import check
+
+        return check(self._arguments, self.workers, self._symptoms)
 
     def begin(self, request: Request) -> Response | ReadPlan:
         """The steps before the body: the answer where it ends here, else how to read the body."""
@@ -109,6 +139,8 @@ class Handler:
         try:
             seal = read_seal(request.headers, now=self._clock(), tolerance=self._tolerance)
         except SignatureError as exc:
+            if exc.reason in ("timestamp_too_old", "timestamp_too_new"):
+                self._symptoms["clock"] = exc.reason
             return self._refuse(401, "unauthorized", exc.reason, queue)
         declared_size = _declared_size(request)
         if declared_size is not None and declared_size > self._max_body_size:
@@ -132,6 +164,10 @@ class Handler:
             408, "request_timeout", f"not whole within body_timeout, {self._body_timeout} s", queue
         )
 
+    def unreadable(self, plan: ReadPlan, reason: str) -> Response:
+        """The answer to a body that the platform did not hand over whole: nothing ran."""
+        return self._refuse(401, "unauthorized", reason, plan.queue)
+
     def verify(self, plan: ReadPlan, body: bytes) -> Response | Secret:
         """The secret that signed the body, or the refusal."""
         if len(body) > plan.max_size:
@@ -146,11 +182,34 @@ class Handler:
             return plan.seal.verify(body, secrets)
         except SignatureError as exc:
             eaten = plan.declared_size and not body
+            if eaten:
+                self._symptoms["body"] = "body_missing"
             reason = "body_missing: something read it before this handler did" if eaten else exc.reason
             return self._refuse(401, "unauthorized", reason, plan.queue)
 
-    def parse(self, plan: ReadPlan, body: bytes) -> Response | Attempt:
-        """The attempt that a verified body asks for, or the refusal."""
+    @property
+    def has_replay_guard(self) -> bool:
+        """Whether `claim` is to be asked: it may block."""
+        return self._replay_guard is not None
+
+    def claim(self, plan: ReadPlan) -> Response | None:
+        """The refusal of a verified delivery that came before (section 2).
+
+        Where the guard itself fails it is a 503 at once, which the server takes as "later", no attempt burnt.
+        """
+        assert self._replay_guard is not None
+        try:
+            is_new = self._replay_guard.claim(plan.seal.id, 2 * self._tolerance)
+        except Exception as exc:  # noqa: BLE001 - whatever its store raises
+            reason = f"the replay guard failed: {type(exc).__name__}"
+            return self._refuse(503, "replay_guard_unavailable", reason, plan.queue)
+        return None if is_new else self._refuse(409, "duplicate_delivery", "its id was seen before", plan.queue)
+
+    def parse(self, plan: ReadPlan, body: bytes, *, time_left: float | None = None) -> Response | Attempt:
+        """The attempt that a verified body asks for, or the refusal.
+
+        `time_left` is how long, in s, the platform lets this request run, where it says so.
+        """
         try:
             delivery = parse_delivery(body, plan.seal.id)
         except WireError as exc:
@@ -160,13 +219,28 @@ class Handler:
             reason = "no worker is mounted for it" if worker is None else "the body names another queue"
             return self._refuse(404, "not_found", reason, plan.queue)
         timeout = delivery.timeout / 1000
+        deadline = plan.received_at + timeout - min(MAX_MARGIN, timeout / 10)
+        if time_left is not None:
+            deadline = min(deadline, time.monotonic() + time_left)
         return Attempt(
             worker,
             delivery,
             self.settings,
-            deadline=plan.received_at + timeout - min(MAX_MARGIN, timeout / 10),
+            deadline=deadline,
             expose_stack=self._expose_stack,
         )
+
+    def is_outdated(self, attempt: Attempt) -> bool:
+        """Whether the server holds another registration than this app would make (section 4)."""
+        name = attempt.worker.name
+        if name not in self._fingerprints:
+            from .registration import fingerprint
+
+            try:
+                self._fingerprints[name] = fingerprint(attempt.worker, self.settings)
+            except ConfigurationError:
+                return False  # no NEXTMQ_APP_URL: there is nothing to register
+        return attempt.delivery.fingerprint != self._fingerprints[name]
 
     def finish(self, delivery: Delivery, outcome: Outcome, secret: Secret) -> Response:
         """The answer that carries the outcome, signed with the secret that verified the request (section 3)."""

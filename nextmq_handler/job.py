@@ -15,7 +15,12 @@ if t.TYPE_CHECKING:
     from .settings import Settings
     from .wire import Delivery
 
-T = t.TypeVar("T")
+if t.TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=t.Any)
+else:
+    T = t.TypeVar("T")
 
 
 class JobBase(t.Generic[T]):

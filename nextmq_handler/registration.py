@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
-import logging
-import random
-import time
 import typing as t
 
 from ._version import __version__
-from .client._async.workers import register_worker as aregister_worker
-from .client._async.workers import unregister_worker as aunregister_worker
-from .client._sync.workers import register_worker, unregister_worker
-from .errors import ConfigurationError, NextMQError, WorkerRegistrationError
-from .settings import Settings, load_settings
+from .settings import Connection, Settings, load_settings
 from .worker import Worker
-
-logger = logging.getLogger("nextmq_handler.registration")
-
-REASSERT_INTERVAL = 60.0
-"""`GET /health` registers again at most this often, in s (section 4)."""
-
-MAX_RETRY_DELAY = 30.0
 
 
 def fingerprint(worker: Worker, settings: Settings) -> str:
-    """This SDK's opaque word for a worker's URL and options (section 4)."""
+    """This SDK's opaque word for a worker's URL and options (section 4). Raises ConfigurationError."""
     text = json.dumps([worker_url(worker, settings), dict(worker.options)], sort_keys=True)
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:12]).decode()
 
@@ -39,37 +24,76 @@ def worker_url(worker: Worker, settings: Settings) -> str:
 
 
 def registration_of(worker: Worker, settings: Settings) -> dict[str, t.Any]:
-    """The body of the registration call (section 4)."""
+    """The body of the registration call (section 4). Raises ConfigurationError."""
     return {
         "url": worker_url(worker, settings),
         "options": dict(worker.options),
         "secretIds": [secret.id for secret in settings.secrets],
         "fingerprint": fingerprint(worker, settings),
         "sdk": f"nextmq-python/{__version__}",
-        "schemas": None,
+        "schemas": worker.schemas(),
     }
 
 
+class WorkerStatus(t.NamedTuple):
+    """A queue's registration as the server holds it. `last_seen` is ms since the epoch.
+
+    `matches` says whether it is this app's; `url` is None where the server holds none.
+    """
+
+    queue: str
+    url: str | None
+    matches: bool
+    last_seen: int | None
+
+
 def ensure_workers_registered(
-    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None
+    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None, replace: bool = False
 ) -> None:
-    """Register each worker, now, in this thread.
+    """Register each worker, now, in this thread. `replace` takes the place of a registration that differs.
 
     Idempotent. Raises WorkerRegistrationError where the server holds a registration that differs,
     ConfigurationError, NextMQHTTPError or NextMQConnectionError.
     """
+    from .client._sync.workers import register_worker
+
     settings = load_settings(url=url, app_url=app_url)
-    for worker in workers:
-        register_worker(settings.connection, worker.name, registration_of(worker, settings))
+    for worker in _frozen(workers):
+        register_worker(settings.connection, worker.name, registration_of(worker, settings), replace=replace)
 
 
 async def aensure_workers_registered(
-    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None
+    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None, replace: bool = False
 ) -> None:
     """`ensure_workers_registered`, awaited."""
+    from .client._async.workers import register_worker
+
     settings = load_settings(url=url, app_url=app_url)
-    for worker in workers:
-        await aregister_worker(settings.connection, worker.name, registration_of(worker, settings))
+    for worker in _frozen(workers):
+        await register_worker(settings.connection, worker.name, registration_of(worker, settings), replace=replace)
+
+
+def get_worker_registration_statuses(
+    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None
+) -> list[WorkerStatus]:
+    """What the server holds for each worker.
+
+    Raises ConfigurationError, NextMQHTTPError or NextMQConnectionError.
+    """
+    from .client._sync.workers import get_worker
+
+    settings = load_settings(url=url, app_url=app_url)
+    return [_status(worker, settings, get_worker(settings.connection, worker.name)) for worker in workers]
+
+
+async def aget_worker_registration_statuses(
+    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None
+) -> list[WorkerStatus]:
+    """`get_worker_registration_statuses`, awaited."""
+    from .client._async.workers import get_worker
+
+    settings = load_settings(url=url, app_url=app_url)
+    return [_status(worker, settings, await get_worker(settings.connection, worker.name)) for worker in workers]
 
 
 def unregister_workers(workers: t.Iterable[Worker], *, url: str | None = None) -> None:
@@ -77,87 +101,34 @@ def unregister_workers(workers: t.Iterable[Worker], *, url: str | None = None) -
 
     Raises ConfigurationError, NextMQHTTPError or NextMQConnectionError.
     """
-    connection = load_settings(url=url).connection
+    from .client._sync.workers import unregister_worker
+
+    connection = _connection(url)
     for worker in workers:
         unregister_worker(connection, worker.name)
 
 
 async def aunregister_workers(workers: t.Iterable[Worker], *, url: str | None = None) -> None:
     """`unregister_workers`, awaited."""
-    connection = load_settings(url=url).connection
+    from .client._async.workers import unregister_worker
+
+    connection = _connection(url)
     for worker in workers:
-        await aunregister_worker(connection, worker.name)
+        await unregister_worker(connection, worker.name)
 
 
-class Registrar:
-    """Keeps a handler's workers registered from a running loop, beside the requests and never in their way."""
+def _connection(url: str | None) -> Connection:
+    return load_settings(url=url).connection
 
-    def __init__(
-        self,
-        workers: t.Sequence[Worker],
-        settings: t.Callable[[], Settings],
-        *,
-        monotonic: t.Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._workers = workers
-        self._settings = settings
-        self._monotonic = monotonic
-        self._task: asyncio.Task[None] | None = None
-        self._started_at: float | None = None
-        self._fingerprints: dict[str, str] = {}
 
-    def fingerprint(self, queue: str) -> str | None:
-        """The fingerprint that this app would register for `queue`; None where its settings do not allow one."""
-        if queue not in self._fingerprints:
-            try:
-                settings = self._settings()
-                self._fingerprints = {w.name: fingerprint(w, settings) for w in self._workers}
-            except ConfigurationError:
-                return None
-        return self._fingerprints.get(queue)
+def _frozen(workers: t.Iterable[Worker]) -> t.Iterator[Worker]:
+    for worker in workers:
+        worker.freeze()
+        yield worker
 
-    def start(self) -> None:
-        """Register in the background, again and again until each worker is or the server says no."""
-        if self._task is None or self._task.done():
-            self._started_at = self._monotonic()
-            self._task = asyncio.get_running_loop().create_task(self._register_all())
 
-    def reassert(self) -> None:
-        """`start`, at most once a minute however often it is called."""
-        if self._started_at is None or self._monotonic() - self._started_at >= REASSERT_INTERVAL:
-            self.start()
-
-    async def stop(self) -> None:
-        """End the background work."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
-
-    async def _register_all(self) -> None:
-        try:
-            settings = self._settings()
-            pending = [(worker, registration_of(worker, settings)) for worker in self._workers]
-            connection = settings.connection
-        except ConfigurationError as exc:
-            logger.error("workers are not registered, so no job will arrive: %s", exc)
-            return
-        for retry in range(1_000_000):
-            failure: NextMQError | None = None
-            for worker, registration in list(pending):
-                try:
-                    await aregister_worker(connection, worker.name, registration)
-                except WorkerRegistrationError as exc:
-                    logger.error("%s", exc)
-                except NextMQError as exc:
-                    failure = exc
-                    continue
-                else:
-                    logger.info("registered queue %s at %s", worker.name, registration["url"])
-                pending.remove((worker, registration))
-            if failure is None:
-                return
-            if retry == 0:
-                logger.warning("cannot register yet, trying again until it works: %s", failure)
-            delay = min(MAX_RETRY_DELAY, 0.25 * 2 ** min(retry, 10))
-            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
+def _status(worker: Worker, settings: Settings, held: dict[str, t.Any] | None) -> WorkerStatus:
+    if held is None:
+        return WorkerStatus(worker.name, None, matches=False, last_seen=None)
+    matches = held.get("fingerprint") == fingerprint(worker, settings)
+    return WorkerStatus(worker.name, held.get("url"), matches, held.get("lastSeen"))

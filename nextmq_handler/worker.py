@@ -11,13 +11,24 @@ from .names import check_queue_name
 if t.TYPE_CHECKING:
     from datetime import timedelta
 
+    from typing_extensions import deprecated
+
     from .job import AsyncJob, Job
+    from .typed import Signature
 
-    SyncProcessor = t.Callable[[Job[t.Any]], t.Any]
-    AsyncProcessor = t.Callable[[AsyncJob[t.Any]], t.Awaitable[t.Any]]
+    SyncProcessor = t.Callable[[Job[t.Any]], object]
+    AsyncProcessor = t.Callable[[AsyncJob[t.Any]], t.Coroutine[t.Any, t.Any, t.Any]]
     Processor = SyncProcessor | AsyncProcessor
+else:
 
-P = t.TypeVar("P", bound="t.Callable[..., t.Any]")
+    def deprecated(message):
+        """For checkers only: typing_extensions is slow to import."""
+        return lambda function: function
+
+
+Async = t.TypeVar("Async", bound="AsyncProcessor")
+Sync = t.TypeVar("Sync", bound="SyncProcessor")
+AsyncWithJob = t.TypeVar("AsyncWithJob", bound="t.Callable[[Job[t.Any]], t.Coroutine[t.Any, t.Any, t.Any]]")
 
 _CO_COROUTINE, _CO_GENERATOR, _CO_ASYNC_GENERATOR = 0x80, 0x20, 0x200
 _MAX_MS = 7 * 86_400_000
@@ -31,13 +42,26 @@ class Limiter(t.TypedDict):
 
 
 class BoundProcessor:
-    """A processor and its colour."""
+    """A processor, its colour and, once its worker is mounted, what its annotations say."""
 
-    __slots__ = ("function", "is_async")
+    __slots__ = ("_signature", "function", "is_async", "label")
 
-    def __init__(self, function: t.Callable[..., t.Any], is_async: bool) -> None:
+    def __init__(self, function: t.Callable[..., t.Any], is_async: bool, label: str) -> None:
         self.function = function
         self.is_async = is_async
+        self.label = label
+        self._signature: Signature | None = None
+
+    @property
+    def signature(self) -> Signature:
+        """What the annotations say. Raises ConfigurationError for annotations that cannot work."""
+        if self._signature is None:
+            from .typed import signature_of
+
+            signature = signature_of(self.function, is_async=self.is_async, owner=self.label)
+            signature.check(self.label)
+            self._signature = signature
+        return self._signature
 
 
 class Worker:
@@ -46,7 +70,9 @@ class Worker:
     `concurrency` is how many jobs run at once over all server processes; `limiter` bounds how many start in a
     time; `timeout` (float s or a timedelta) is how long the server waits for one delivery. `lock_duration`,
     `stalled_interval` (int ms or a timedelta) and `max_stalled_count` are BullMQ's; leave them at its
-    defaults. Raises ConfigurationError, naming the argument, for a value that cannot work.
+    defaults. `errors` maps exception types to what they mean, such as
+    `{httpx.TimeoutException: lambda exc: RateLimitError(5000)}`. Raises ConfigurationError, naming the argument,
+    for a value that cannot work.
 
     A processor takes the job and returns its result: given here, or with the `processor` decorator. Options and
     processors are fixed once a handler has been made of the worker.
@@ -63,6 +89,7 @@ class Worker:
         lock_duration: int | timedelta | None = None,
         stalled_interval: int | timedelta | None = None,
         max_stalled_count: int | None = None,
+        errors: t.Mapping[type[BaseException], t.Callable[[t.Any], BaseException]] | None = None,
     ) -> None:
         self.name = check_queue_name(name)
         self._frozen = False
@@ -84,13 +111,22 @@ class Worker:
             options["maxStalledCount"] = _whole(f"{self}: max_stalled_count", max_stalled_count, low=0, high=1000)
         self.options: t.Mapping[str, t.Any] = options
         """The options as the registration carries them: camelCase, ms (protocol section 4)."""
+        self._errors = dict(errors or {})
+        for kind in self._errors:
+            if not _is_exception_type(kind):
+                raise ConfigurationError(f"{self}: errors maps exception types, not {kind!r}")
         if processor is not None:
-            self.processor(processor)
+            self.add(None, processor)
 
     @t.overload
-    def processor(self, name: str, /) -> t.Callable[[P], P]: ...
+    def processor(self, name: str, /) -> NamedProcessor: ...
     @t.overload
-    def processor(self, function: P, /) -> P: ...
+    def processor(self, function: Async, /) -> Async: ...
+    @t.overload
+    @deprecated("an async def processor gets an AsyncJob, not a Job")
+    def processor(self, function: AsyncWithJob, /) -> AsyncWithJob: ...
+    @t.overload
+    def processor(self, function: Sync, /) -> Sync: ...
     def processor(self, target: t.Any, /) -> t.Any:
         """`@worker.processor("name")` runs the jobs of that name, `@worker.processor` all others.
 
@@ -98,14 +134,24 @@ class Worker:
         does not take exactly the job, for a second one of the same name, and after the worker was mounted.
         """
         if not isinstance(target, str):
-            self._add(None, target)
+            self.add(None, target)
             return target
 
-        def decorate(function: P) -> P:
-            self._add(target, function)
-            return function
+        return NamedProcessor(self, target)
 
-        return decorate
+    def add(self, job_name: str | None, function: t.Callable[..., t.Any]) -> None:
+        """What the decorator does; `job_name` None is for all names without a processor of their own."""
+        if self._frozen:
+            raise ConfigurationError(f"{self} is mounted already: add its processors before")
+        bound = bind(function, str(self))
+        if job_name is None:
+            if self._fallback is not None:
+                raise ConfigurationError(f"{self} has a processor for all jobs already; give this one a job name")
+            self._fallback = bound
+            return
+        if job_name in self._named:
+            raise ConfigurationError(f"{self} has a processor for jobs named {job_name!r} already")
+        self._named[job_name] = bound
 
     def freeze(self) -> None:
         """No processor can be added from here on. Raises ConfigurationError where there is none."""
@@ -113,7 +159,32 @@ class Worker:
             raise ConfigurationError(
                 f"{self} has no processor: Worker({self.name!r}, function), or decorate one with @….processor"
             )
+        for processor in self._processors():
+            _ = processor.signature  # an annotation that cannot work is an error at start
         self._frozen = True
+
+    def translate(self, exc: BaseException) -> BaseException:
+        """What `exc` means by the worker's `errors`: `exc` itself where nothing is said about its type."""
+        make = next((make for kind, make in self._errors.items() if isinstance(exc, kind)), None)
+        if make is None:
+            return exc
+        try:
+            meaning = t.cast("object", make(exc))
+        except BaseException as raised:  # noqa: BLE001 - raising is a way of saying it too
+            meaning = raised
+        if not isinstance(meaning, BaseException):
+            given = type(meaning).__name__
+            return TypeError(f"{self}: errors[{type(exc).__name__}] gave {given}, not an exception")
+        if meaning is not exc and meaning.__cause__ is None:
+            meaning.__cause__ = exc
+        return meaning
+
+    def schemas(self) -> dict[str, t.Any] | None:
+        """The JSON Schema of each job name's data, "*" for all other names; None where nothing is typed."""
+        schemas = {name: bound.signature.schema() for name, bound in self._named.items()}
+        if self._fallback is not None:
+            schemas["*"] = self._fallback.signature.schema()
+        return {name: schema for name, schema in schemas.items() if schema is not None} or None
 
     def find(self, job_name: str) -> BoundProcessor | None:
         """The processor for jobs called `job_name`: its own, or the one for all others."""
@@ -127,18 +198,31 @@ class Worker:
     def __repr__(self) -> str:
         return f"Worker({self.name!r})"
 
-    def _add(self, job_name: str | None, function: t.Callable[..., t.Any]) -> None:
-        if self._frozen:
-            raise ConfigurationError(f"{self} is mounted already: add its processors before")
-        bound = bind(function, str(self))
-        if job_name is None:
-            if self._fallback is not None:
-                raise ConfigurationError(f"{self} has a processor for all jobs already; give this one a job name")
-            self._fallback = bound
-            return
-        if job_name in self._named:
-            raise ConfigurationError(f"{self} has a processor for jobs named {job_name!r} already")
-        self._named[job_name] = bound
+    def _processors(self) -> t.Iterator[BoundProcessor]:
+        yield from self._named.values()
+        if self._fallback is not None:
+            yield self._fallback
+
+
+class NamedProcessor:
+    """The decorator that `worker.processor("name")` is."""
+
+    __slots__ = ("_name", "_worker")
+
+    def __init__(self, worker: Worker, name: str) -> None:
+        self._worker = worker
+        self._name = name
+
+    @t.overload
+    def __call__(self, function: Async, /) -> Async: ...
+    @t.overload
+    @deprecated("an async def processor gets an AsyncJob, not a Job")
+    def __call__(self, function: AsyncWithJob, /) -> AsyncWithJob: ...
+    @t.overload
+    def __call__(self, function: Sync, /) -> Sync: ...
+    def __call__(self, function: t.Any, /) -> t.Any:
+        self._worker.add(self._name, function)
+        return function
 
 
 def bind(function: t.Callable[..., t.Any], owner: str) -> BoundProcessor:
@@ -153,7 +237,7 @@ def bind(function: t.Callable[..., t.Any], owner: str) -> BoundProcessor:
         raise ConfigurationError(
             f"{owner}: {label} must take exactly one positional argument, the job: def {_name(label)}(job): …"
         )
-    return BoundProcessor(function, bool(flags & _CO_COROUTINE))
+    return BoundProcessor(function, bool(flags & _CO_COROUTINE), f"{owner}: {label}")
 
 
 def _code_flags(function: t.Any) -> int:
@@ -191,6 +275,10 @@ def _signature_takes_one(function: t.Any) -> bool:
 def _name(label: str) -> str:
     name = label.rpartition(".")[2]
     return name if name.isidentifier() else "processor"
+
+
+def _is_exception_type(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseException)
 
 
 def _timeout_ms(name: str, value: float | timedelta) -> int:

@@ -1,19 +1,26 @@
-"""The `nextmq` command. Says what to install where the server's parts are missing."""
+"""The `nextmq` command. What a deploy runs works without the server's parts; the rest says what to install."""
 
 from __future__ import annotations
 
 import sys
 
+_OF_THE_LIBRARY = ("register", "workers")
+
 
 def main() -> None:
     """Run the command line."""
+    if sys.argv[1:] and sys.argv[1] in _OF_THE_LIBRARY:
+        from nextmq_handler.__main__ import main as library_main
+
+        library_main()
+        return
     try:
         from .cli import app
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] in ("nextmq_server", "nextmq_handler"):
             raise
         sys.exit(
-            f"The nextmq command needs the server's parts ({exc.name} is missing): "
+            f"This nextmq command needs the server's parts ({exc.name} is missing): "
             'pip install "nextmq-handler[server]", best in an environment of its own (pipx, uvx)'
         )
     app()

@@ -15,7 +15,17 @@ from nextmq_handler.errors import ConfigurationError
 
 from .dev import DevOptions, DevServer
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="The NextMQ queue server.")
+_HELP = """The NextMQ queue server.
+
+Where the app is installed there are also: nextmq register module:handler, nextmq workers replace module:handler.
+"""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # --redis-url may hold a password
+    help=_HELP,
+)
 
 
 class FsyncPolicy(StrEnum):
@@ -26,11 +36,10 @@ class FsyncPolicy(StrEnum):
     no = "no"
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, help=_HELP)
 def root(
     version: t.Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """The NextMQ queue server."""
     if version:
         typer.echo(f"nextmq {__version__}")
         raise typer.Exit

@@ -69,7 +69,8 @@ class DevServer:
         project = load_or_create_project(self._options.data_dir / "project.json", "dev")
         (self._options.data_dir / ".gitignore").write_text("*\n")
         with self._listen() as listener, self._redis() as redis_url:
-            base_url = f"http://{self._options.host}:{listener.getsockname()[1]}"
+            host = self._options.host
+            base_url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
             service = Service(
                 project,
                 redis_url,

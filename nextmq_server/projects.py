@@ -37,7 +37,8 @@ class Project:
         """NEXTMQ_URL for apps that reach this server at `base_url` (protocol section 1)."""
         scheme, _, host = base_url.partition("://")
         user = f"{quote(self.api_key, safe='')}:{quote(self.webhook_secrets[0], safe='')}"
-        return f"{'nextmq+http' if scheme == 'http' else 'nextmq'}://{user}@{host}/{self.name}"
+        name = quote(self.name, safe="")
+        return f"{'nextmq+http' if scheme == 'http' else 'nextmq'}://{user}@{host}/{name}"
 
 
 def new_project(name: str, *, random: t.Callable[[int], bytes] = os.urandom) -> Project:
@@ -48,25 +49,40 @@ def new_project(name: str, *, random: t.Callable[[int], bytes] = os.urandom) -> 
 def load_or_create_project(path: Path, name: str) -> Project:
     """The project kept in the file `path`, made there, readable by its owner only, where there is none.
 
-    Raises ConfigurationError for a file that is not a project's.
+    Raises ConfigurationError for a file that is not a project's, or that cannot be read or made.
     """
     try:
-        raw = json.loads(path.read_text())
-        return Project(raw["name"], raw["apiKey"], tuple(raw["webhookSecrets"]), raw["prefix"])
+        return _parse(path.read_text())
     except FileNotFoundError:
         project = new_project(name)
-    except (OSError, ValueError, KeyError, TypeError):
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}; is --data-dir right?") from None
+    except (ValueError, KeyError, TypeError, ConfigurationError):
         raise ConfigurationError(
             f"{path} cannot be read as a project: delete it, and a new key and secret are made"
         ) from None
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     content = {
         "name": project.name,
         "apiKey": project.api_key,
         "webhookSecrets": project.webhook_secrets,
         "prefix": project.prefix,
     }
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be made: {exc.strerror}; is --data-dir right?") from None
     with os.fdopen(descriptor, "w") as file:
         json.dump(content, file, indent=2)
+    return project
+
+
+def _parse(text: str) -> Project:
+    raw = json.loads(text)
+    name, api_key, webhook_secrets, prefix = (raw[key] for key in ("name", "apiKey", "webhookSecrets", "prefix"))
+    if not all(isinstance(part, str) and part for part in (name, api_key, prefix, *webhook_secrets)):
+        raise TypeError("a part is no text")
+    project = Project(name, api_key, tuple(webhook_secrets), prefix)
+    if isinstance(webhook_secrets, str) or not project.secrets:
+        raise TypeError("webhookSecrets is no list of secrets")
     return project

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import time
 import typing as t
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from .engine.connection import Connection
 from .engine.queue import WorkerOptions
 
 _MAX_MS = 7 * 86_400_000
+_MAX_STARTS = 10**9
 
 
 class _Camel(BaseModel):
@@ -26,7 +28,7 @@ class _Camel(BaseModel):
 class Limiter(_Camel):
     """At most `max` starts in each `duration` ms."""
 
-    max: int = Field(ge=1)
+    max: int = Field(ge=1, le=_MAX_STARTS)
     duration: int = Field(ge=1, le=_MAX_MS)
 
 
@@ -57,11 +59,21 @@ def _endpoint_url(url: str) -> str:
         _ = parts.port
     except ValueError:
         raise ValueError("url is not a URL") from None
+    if not url.isprintable() or " " in url:  # urlsplit strips them, who logs or requests it does not
+        raise ValueError("url has a space or a control character")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise ValueError("url must be an http or https URL without user info")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("url must be https: plain http is for this machine only")
     return url
+
+
+def _unicode_only(schemas: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
+    try:
+        json.dumps(schemas, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("schemas has a lone surrogate, which UTF-8 cannot carry") from None
+    return schemas
 
 
 class Registration(_Camel):
@@ -72,7 +84,7 @@ class Registration(_Camel):
     secret_ids: list[t.Annotated[str, Field(pattern="^[0-9a-f]{8}$")]] = Field(min_length=1, max_length=16)
     fingerprint: str = Field(pattern="^[A-Za-z0-9_-]{1,64}$")
     sdk: str = Field(default="", max_length=200)
-    schemas: dict[str, t.Any] | None = None
+    schemas: t.Annotated[dict[str, t.Any] | None, AfterValidator(_unicode_only)] = None
     last_seen: int = 0
 
     def endpoint(self, queue: str) -> Endpoint:
@@ -127,11 +139,14 @@ class Registry:
         near = difflib.get_close_matches(queue.casefold(), by_folded, n=1, cutoff=0.75)
         return by_folded[near[0]] if near else None
 
-    async def put(self, queue: str, registration: Registration, *, replace: bool) -> bool:
-        """Store a registration; whether it changed anything. Raises WorkerConflict or ConnectionLost."""
+    async def put(self, queue: str, registration: Registration, *, replace: bool | str) -> bool:
+        """Store a registration; whether it changed anything. Raises WorkerConflict or ConnectionLost.
+
+        `replace` is the fingerprint of the registration to replace, or True for whichever there is.
+        """
         held = self._registrations.get(queue)
         fields = held.differing_fields(registration) if held else ["url"]
-        if held is not None and fields and not replace:
+        if held is not None and fields and replace not in (True, held.fingerprint):
             raise WorkerConflict(fields)
         seen = registration.model_copy(update={"last_seen": round(self._clock() * 1000)})
         await self._connection.execute("HSET", self._key, queue, seen.model_dump_json(by_alias=True))

@@ -87,9 +87,9 @@ class Service:
         """End a `stop` that is waiting: hand back now what still runs."""
         self._hub.hurry()
 
-    async def register(self, queue: str, registration: Registration, *, replace: bool) -> Registration:
-        """Register a worker and run its queue. Raises WorkerConflict."""
-        changed = await self.registry.put(queue, registration, replace=replace or self._replace_workers)
+    async def register(self, queue: str, registration: Registration, *, replace: str | None) -> Registration:
+        """Register a worker and run its queue. Raises WorkerConflict, unless `replace` is the fingerprint held."""
+        changed = await self.registry.put(queue, registration, replace=self._replace_workers or replace or False)
         held = self.registry.get(queue)
         assert held is not None
         if changed or queue not in self._hub.queues:

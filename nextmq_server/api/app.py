@@ -9,12 +9,10 @@ from nextmq_handler._version import __version__
 from ..service import Service
 from . import errors, jobs, queues, workers
 
-MAX_BODY_SIZE = 2 * 1024 * 1024
-
 
 def create_app(service: Service) -> FastAPI:
     """The API of a running service."""
-    app = FastAPI(title="NextMQ server", version=__version__, max_body_size=MAX_BODY_SIZE)
+    app = FastAPI(title="NextMQ server", version=__version__)
     app.state.service = service
     errors.install(app)
     for router in (workers.router, jobs.router, queues.router):

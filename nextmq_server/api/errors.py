@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import typing as t
 
@@ -14,15 +15,21 @@ from ..engine.connection import ConnectionLost, RedisError
 
 logger = logging.getLogger("nextmq_server.api")
 
-_CODES = {401: "unauthorized", 404: "no_such_route", 405: "method_not_allowed", 413: "payload_too_large"}
+_CODES = {404: "no_such_route", 405: "method_not_allowed"}
 
 
-class APIError(Exception):
+class ASCIIResponse(JSONResponse):
+    """JSON in ASCII: it can hold lone surrogates, which UTF-8 cannot, and jobs may."""
+
+    def render(self, content: t.Any) -> bytes:
+        return json.dumps(content, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+class APIError(HTTPException):
     """An answer that is an error: its status, its stable code, a message for people."""
 
     def __init__(self, status: int, code: str, message: str, **details: t.Any) -> None:
-        super().__init__(message)
-        self.status = status
+        super().__init__(status, message)
         self.code = code
         self.message = message
         self.details = details
@@ -38,11 +45,13 @@ def install(app: FastAPI) -> None:
 
 
 async def _on_api_error(request: Request, exc: APIError) -> JSONResponse:
-    return _answer(exc.status, exc.code, exc.message, exc.details)
+    headers = {"www-authenticate": "Bearer"} if exc.status_code == 401 else None
+    return _answer(exc.status_code, exc.code, exc.message, exc.details, headers)
 
 
 async def _on_http_exception(request: Request, exc: HTTPException) -> JSONResponse:
-    return _answer(exc.status_code, _CODES.get(exc.status_code, "http_error"), str(exc.detail), {})
+    code = _CODES.get(exc.status_code, "http_error")
+    return _answer(exc.status_code, code, str(exc.detail), {}, exc.headers)  # a 405's name the methods allowed
 
 
 async def _on_invalid(request: Request, exc: RequestValidationError) -> JSONResponse:
@@ -65,7 +74,7 @@ async def _on_redis_error(request: Request, exc: RedisError) -> JSONResponse:
 
 
 def _answer(
-    status: int, code: str, message: str, details: dict[str, t.Any], headers: dict[str, str] | None = None
+    status: int, code: str, message: str, details: dict[str, t.Any], headers: t.Mapping[str, str] | None = None
 ) -> JSONResponse:
     content = {"error": code, "message": message, "details": details}
-    return JSONResponse(content, status_code=status, headers=headers)
+    return ASCIIResponse(content, status_code=status, headers=headers)

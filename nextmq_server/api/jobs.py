@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import typing as t
 
-from fastapi import APIRouter, Header, Path
+from fastapi import APIRouter, Header, Path, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from nextmq_handler.errors import MAX_TIMESTAMP_MS
+
 from ..engine.jobs import QUEUE_KEYS, NoSuchJob
-from .errors import APIError
+from .errors import APIError, ASCIIResponse
 from .request import Authorized, QueueName, StrictRoute
 
 MAX_DATA_SIZE = 1024 * 1024
@@ -17,12 +19,13 @@ MAX_DATA_SIZE = 1024 * 1024
 
 _MAX_DELAY = 10 * 365 * 86_400_000
 _MAX_PRIORITY = 2**21
+_MAX_NUMBER = 10**12  # BullMQ's scripts keep 14 digits of an option
 
 router = APIRouter(prefix="/v1/queues/{queue}/jobs", tags=["jobs"], route_class=StrictRoute)
 
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Backoff(_Closed):
@@ -36,24 +39,27 @@ class Backoff(_Closed):
 class KeepJobs(_Closed):
     """Which finished jobs stay: at most `count`, none older than `age` s."""
 
-    age: int | None = Field(default=None, ge=0)
-    count: int | None = Field(default=None, ge=0)
+    age: int | None = Field(default=None, ge=0, le=_MAX_NUMBER)
+    count: int | None = Field(default=None, ge=0, le=_MAX_NUMBER)
+
+
+_Keep = bool | t.Annotated[int, Field(ge=0, le=_MAX_NUMBER)] | KeepJobs
 
 
 class JobOptions(_Closed):
     """BullMQ's job options."""
 
     attempts: int | None = Field(default=None, ge=1, le=10_000)
-    backoff: int | Backoff | None = None
+    backoff: t.Annotated[int, Field(ge=0, le=_MAX_DELAY)] | Backoff | None = None
     delay: int | None = Field(default=None, ge=0, le=_MAX_DELAY)
     jobId: str | None = Field(default=None, min_length=1, max_length=256)
-    keepLogs: int | None = Field(default=None, ge=0)
+    keepLogs: int | None = Field(default=None, ge=0, le=_MAX_NUMBER)
     lifo: bool | None = None
     priority: int | None = Field(default=None, ge=0, le=_MAX_PRIORITY)
-    removeOnComplete: bool | int | KeepJobs | None = None
-    removeOnFail: bool | int | KeepJobs | None = None
-    stackTraceLimit: int | None = Field(default=None, ge=0)
-    timestamp: int | None = Field(default=None, ge=0, le=2**53)
+    removeOnComplete: _Keep | None = None
+    removeOnFail: _Keep | None = None
+    stackTraceLimit: int | None = Field(default=None, ge=0, le=_MAX_NUMBER)
+    timestamp: int | None = Field(default=None, ge=0, lt=MAX_TIMESTAMP_MS)
 
     @field_validator("jobId")
     @classmethod
@@ -106,25 +112,26 @@ class Progress(_Closed):
     progress: t.Any
 
 
+# A path, as other clients' ids may hold slashes.
 JobId = t.Annotated[str, Path(min_length=1, max_length=256)]
 
 
-@router.post("", status_code=201)
-async def add_job(queue: QueueName, job: NewJob, service: Authorized) -> JobView:
+@router.post("", status_code=201, response_model=JobView)
+async def add_job(queue: QueueName, job: NewJob, service: Authorized) -> Response:
     """Add a job."""
     opts = job.opts.model_dump(exclude_unset=True, exclude_none=True)
     job_id = await service.jobs.add(queue, job.name, job.data, opts)
     await service.warn_without_worker(queue)
-    return await _view(service, queue, job_id)
+    return await _view(service, queue, job_id, status=201)
 
 
-@router.get("/{job_id}")
-async def get_job(queue: QueueName, job_id: JobId, service: Authorized) -> JobView:
+@router.get("/{job_id:path}", response_model=JobView)
+async def get_job(queue: QueueName, job_id: JobId, service: Authorized) -> Response:
     """A job."""
     return await _view(service, queue, job_id)
 
 
-@router.put("/{job_id}/progress")
+@router.put("/{job_id:path}/progress")
 async def update_progress(
     queue: QueueName,
     job_id: JobId,
@@ -141,9 +148,9 @@ async def update_progress(
     return {}
 
 
-async def _view(service: Authorized, queue: str, job_id: str) -> JobView:
+async def _view(service: Authorized, queue: str, job_id: str, *, status: int = 200) -> Response:
     try:
-        return JobView.model_validate(await service.jobs.get(queue, job_id))
+        return ASCIIResponse(await service.jobs.get(queue, job_id), status)
     except NoSuchJob:
         raise _not_found(queue, job_id) from None
 

@@ -1,4 +1,4 @@
-"""What every route shares: strict JSON bodies, the queue name in the path, the API key."""
+"""What every route shares: bounded, strict JSON bodies, the queue name in the path, the API key."""
 
 from __future__ import annotations
 
@@ -16,8 +16,24 @@ from nextmq_handler.names import check_queue_name
 from ..service import Service
 from .errors import APIError
 
+MAX_BODY_SIZE = 2 * 1024 * 1024
+"""The largest request body, in bytes."""
+
 
 class _StrictRequest(Request):
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            declared = self.headers.get("content-length", "")
+            if declared.isdecimal() and int(declared[:20]) > MAX_BODY_SIZE:
+                raise _too_large()
+            body = bytearray()
+            async for chunk in self.stream():
+                body += chunk
+                if len(body) > MAX_BODY_SIZE:
+                    raise _too_large()
+            self._body = bytes(body)
+        return self._body
+
     async def json(self) -> t.Any:
         try:
             return strict_json.loads(await self.body())
@@ -26,12 +42,13 @@ class _StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route whose JSON body is parsed as the protocol says: no NaN, depth at most 100."""
+    """A route that looks at the API key first, then parses JSON as the protocol says: no NaN, depth ≤ 100."""
 
     def get_route_handler(self) -> t.Callable[[Request], t.Coroutine[t.Any, t.Any, Response]]:
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
+            get_service(request, await _bearer(request))  # FastAPI would read and parse the body before
             return await handler(_StrictRequest(request.scope, request.receive))
 
         return strict
@@ -56,6 +73,10 @@ def get_queue(queue: t.Annotated[str, Path(max_length=100)]) -> str:
         return check_queue_name(queue)
     except ConfigurationError as exc:
         raise APIError(422, "invalid_queue_name", str(exc)) from None
+
+
+def _too_large() -> APIError:
+    return APIError(413, "payload_too_large", f"a request body has at most {MAX_BODY_SIZE} bytes")
 
 
 Authorized = t.Annotated[Service, Depends(get_service)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from ..registry import Registration, WorkerConflict
 from .errors import APIError
@@ -15,9 +15,18 @@ router = APIRouter(prefix="/v1/queues/{queue}/worker", tags=["workers"], route_c
 
 @router.put("")
 async def register_worker(
-    queue: QueueName, registration: Registration, service: Authorized, replace: bool = False
+    queue: QueueName,
+    registration: Registration,
+    service: Authorized,
+    replace: bool = False,
+    fingerprint: t.Annotated[str | None, Query(max_length=64)] = None,
 ) -> Registration:
-    """Register the queue's worker. Idempotent: the same registration refreshes `lastSeen`."""
+    """Register the queue's worker. Idempotent: the same registration refreshes `lastSeen`.
+
+    One that differs takes the place of the one held with `replace=true` and the `fingerprint` of that one.
+    """
+    if replace and fingerprint is None:
+        raise APIError(422, "invalid_request", "replace=true needs the fingerprint that it replaces")
     if not {secret.id for secret in service.project.secrets} & set(registration.secret_ids):
         raise APIError(
             422,
@@ -26,7 +35,7 @@ async def register_worker(
             "another server",
         )
     try:
-        return await service.register(queue, registration, replace=replace)
+        return await service.register(queue, registration, replace=fingerprint if replace else None)
     except WorkerConflict as exc:
         raise APIError(
             409, "worker_conflict", f"another registration holds queue {queue}", fields=exc.fields

@@ -9,12 +9,15 @@ import typing as t
 import aiohttp
 
 from nextmq_handler.messages import Headers
+from nextmq_handler.wire import clip
 
 from .answers import Answer, NoAnswer
 
 # Shorter than the keep-alive of common app servers (gunicorn 2 s, uvicorn and Node 5 s): a connection that the app
 # closes while we send looks like a job that may have run.
 _KEEPALIVE = 1.5
+_MAX_DETAIL = 2048
+"""In bytes: aiohttp's exceptions may quote the whole head of an answer, and this goes into failedReason."""
 
 
 class DeliveryClient:
@@ -42,10 +45,10 @@ class DeliveryClient:
             return NoAnswer("timeout", f"no whole answer within {timeout:g} s")
         except aiohttp.ClientConnectorError as exc:
             return NoAnswer("not_sent", str(exc))
-        except aiohttp.InvalidURL:
+        except (aiohttp.InvalidURL, UnicodeError):  # UnicodeError: a host name with a label that IDNA refuses
             return NoAnswer("not_sent", "the registered URL is not one")
         except (aiohttp.ClientError, OSError) as exc:
-            return NoAnswer("broken", f"{type(exc).__name__}: {exc}")
+            return NoAnswer("broken", clip(f"{type(exc).__name__}: {exc}", _MAX_DETAIL))
 
     async def close(self) -> None:
         """Close all connections."""

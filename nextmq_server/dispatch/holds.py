@@ -13,7 +13,7 @@ from ..engine.verdicts import Fail, Hold
 logger = logging.getLogger("nextmq_server.dispatch")
 
 MAX_HOLD_TIME = 86_400.0
-"""After so long, in s, without a delivery that ran, attempts burn again (protocol section 3)."""
+"""After so long, in s, in which no delivery ran, one that cannot burns an attempt (protocol section 3)."""
 
 FIRST_HOLD = 1.0
 FIRST_THROTTLE = 5.0
@@ -44,30 +44,33 @@ class HoldBook:
 
     def not_run(self, queue: str, detail: str) -> Hold | Fail:
         """The delivery provably did not run: hold, or after 24 h of it burn an attempt."""
+        hold = self._holds.get(queue)
+        if hold is not None and self._monotonic() - hold.since >= MAX_HOLD_TIME:
+            return Fail("EndpointUnavailable", f"{detail}; it has been so for a day")
         return self._rest(queue, detail, first=FIRST_HOLD)
 
-    def throttled(self, queue: str, retry_after: float | None, detail: str) -> Hold | Fail:
+    def throttled(self, queue: str, retry_after: float | None, detail: str) -> Hold:
         """The platform throttles: hold for its `retry_after` s, else for 5 s, doubling."""
-        return self._rest(queue, detail, first=FIRST_THROTTLE, exactly=retry_after)
+        return self._rest(queue, detail, first=FIRST_THROTTLE, at_least=retry_after)
 
-    def gone(self, queue: str) -> Hold | Fail:
+    def gone(self, queue: str) -> Hold:
         """The endpoint wants no more: hold until its app registers again."""
-        return self._rest(queue, "the app answered 410, until it registers again", exactly=MAX_HOLD_TIME)
+        return self._rest(queue, "the app answered 410, until it registers again", at_least=MAX_HOLD_TIME)
 
     def clear(self, queue: str) -> None:
         """A delivery reached the processor, or the app registered: the hold is over."""
         if self._holds.pop(queue, None) is not None:
             logger.warning("queue %s is no longer held", queue)
 
-    def _rest(self, queue: str, detail: str, *, first: float = 0.0, exactly: float | None = None) -> Hold | Fail:
+    def _rest(self, queue: str, detail: str, *, first: float = 0.0, at_least: float | None = None) -> Hold:
         now = self._monotonic()
         hold = self._holds.setdefault(queue, _Hold(since=now))
-        if now - hold.since >= MAX_HOLD_TIME:
-            return Fail("EndpointUnavailable", f"{detail}; it has been so for a day")
         # Several deliveries fail together when an app goes: that is one reason to rest, not several.
         if now >= hold.until:
             hold.count += 1
-            hold.until = now + (self._backoff(first, hold.count) if exactly is None else exactly)
+            hold.until = now + (self._backoff(first, hold.count) if at_least is None else at_least)
+        elif at_least is not None:
+            hold.until = max(hold.until, now + at_least)
         if hold.count == 1:
             logger.error("queue %s is held, its jobs wait and burn no attempts: %s", queue, detail)
         return Hold(hold.until - now, detail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import time
 import typing as t
+from datetime import UTC
 
 from nextmq_handler.signing import Secret, SignatureError, verify_outcome
 from nextmq_handler.wire import (
@@ -121,7 +122,8 @@ def _retry_after(answer: Answer, now: float) -> float | None:
         seconds = float(text[:10])
     else:
         try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - now
+            date = email.utils.parsedate_to_datetime(text)
+            seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now
         except (ValueError, OverflowError):
             return None
     return min(_MAX_RETRY_AFTER, max(_MIN_RETRY_AFTER, seconds))

@@ -21,6 +21,8 @@ from nextmq_handler.errors import ConfigurationError
 logger = logging.getLogger("nextmq_server.redis")
 
 MAX_RETRY_DELAY = 2.0
+CONNECT_TIMEOUT = 10.0
+"""How long, in s, Redis may take to take a connection and answer its greeting."""
 
 Argument = str | bytes | int | float
 
@@ -53,7 +55,7 @@ class Address:
         self.username = unquote(parts.username or "")
         self.password = unquote(parts.password or "")
         database = parse_qs(parts.query).get("db", [""])[0] if self.path else parts.path.strip("/")
-        if database and not database.isdigit():
+        if database and not database.isdecimal():
             raise ConfigurationError("--redis-url names a database that is not a number")
         self.database = int(database or 0)
 
@@ -115,7 +117,12 @@ class _Protocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
         while True:
-            answer = self._reader.gets()
+            try:
+                answer = self._reader.gets()
+            except hiredis.ProtocolError as exc:  # what listens there is no Redis
+                self._lose(str(exc))
+                self.close()
+                return
             if answer is False:
                 return
             future = self._waiting.popleft()
@@ -126,11 +133,18 @@ class _Protocol(asyncio.Protocol):
             else:
                 future.set_result(answer)
 
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
+        self._lose(str(exc or "closed"))
+
+    def _lose(self, why: str) -> None:
         self.lost.set()
         for future in self._waiting:
             if not future.done():
-                future.set_exception(ConnectionLost(str(exc or "closed")))
+                future.set_exception(ConnectionLost(why))
         self._waiting.clear()
 
 
@@ -148,10 +162,10 @@ class Connection:
         """Connect now. Raises ConfigurationError where Redis cannot be reached or refuses us."""
         try:
             await self._open()
-        except OSError as exc:
+        except (OSError, ConnectionLost) as exc:
+            what = "no answer" if isinstance(exc, TimeoutError) else getattr(exc, "strerror", None) or exc
             raise ConfigurationError(
-                f"cannot reach Redis at {self._address}: {exc.strerror or exc}; is it running, and is "
-                "--redis-url right?"
+                f"cannot reach Redis at {self._address}: {what}; is it running, and is --redis-url right?"
             ) from exc
         except RedisError as exc:
             raise ConfigurationError(f"Redis at {self._address} refused the connection: {exc}") from exc
@@ -162,12 +176,14 @@ class Connection:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait({self._keeper})
-        if self._protocol is not None and self._protocol.transport is not None:
-            self._protocol.transport.close()
+        if self._protocol is not None:
+            self._protocol.close()
             await self._protocol.lost.wait()
 
     async def ready(self) -> None:
         """Wait until the connection stands, again or still."""
+        if self._protocol is not None and self._protocol.lost.is_set():
+            self._connected.clear()  # the keeper may not have run yet: who tries again must not spin until it has
         await self._connected.wait()
 
     def execute(self, *command: Argument) -> asyncio.Future[t.Any]:
@@ -176,9 +192,14 @@ class Connection:
         return self._protocol.send(command)
 
     async def _open(self) -> None:
-        protocol = await self._address.connect(_Protocol)
-        greeting = [*self._address.greeting(), ("CLIENT", "SETNAME", self._name)]
-        await asyncio.gather(*(protocol.send(command) for command in greeting))
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            protocol = await self._address.connect(_Protocol)
+            greeting = [*self._address.greeting(), ("CLIENT", "SETNAME", self._name)]
+            try:
+                await asyncio.gather(*(protocol.send(command) for command in greeting))
+            except BaseException:
+                protocol.close()
+                raise
         self._protocol = protocol
         self._connected.set()
 

@@ -61,14 +61,14 @@ class Finalizer:
             case RateLimit():
                 limiter = self._scripts.keys["limiter"]
                 await self._scripts.connection.execute("SET", limiter, UNLIMITED, "PX", verdict.delay)
-                return await self._requeue(job)
+                return Next(limited_for=await self._requeue(job))
             case WaitForChildren():
                 return await self._wait_for_children(job)
             case Hold():
-                found = await self._requeue(job)
+                await self._requeue(job)
                 # The processor did not run: this start counts for nothing.
                 await self._scripts.connection.execute("EVAL", _UNCOUNT_START, 1, self._scripts.key(job.id))
-                return found
+                return Next()
 
     async def release(self, job: ActiveJob) -> None:
         """Hand an unfinished job back, uncounted: the server is stopping. Raises LostJob."""
@@ -118,20 +118,21 @@ class Finalizer:
         keys, args = self._scripts.pack.moveToWaitingChildrenArgs(job.id, job.token)
         answer = await self._scripts.run("moveToWaitingChildren", keys, args)
         if answer == 1:  # none is open any more
-            return await self._requeue(job)
+            await self._requeue(job)
+            return Next()
         if answer == _CHILD_FAILED:
             failure = Fail("ChildFailed", "the job cannot wait: it has a child that failed", unrecoverable=True)
             return await self._fail(job, failure, fetch_next=False)
         _checked(answer)
         return Next()
 
-    async def _requeue(self, job: ActiveJob) -> Next:
+    async def _requeue(self, job: ActiveJob) -> int:
+        """Queue the job again; the ms that the limiter's key lives, which may hold a mere count of starts."""
         keys = self._scripts.all_keys(
             "active", "wait", "stalled", "paused", "meta", "limiter", "prioritized", "marker", "events"
         )
         args = [job.id, job.token, self._scripts.key(job.id)]
-        limited_for = _checked(await self._scripts.run("moveJobFromActiveToWait", keys, args))
-        return Next(limited_for=int(limited_for))
+        return int(_checked(await self._scripts.run("moveJobFromActiveToWait", keys, args)))
 
 
 def _checked(answer: t.Any) -> t.Any:

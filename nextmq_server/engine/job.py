@@ -9,7 +9,8 @@ from bullmq import job as bullmq_job
 
 from .verdicts import Fail
 
-_long_names: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = t.cast("t.Any", bullmq_job).optsFromJSON
+long_names: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = t.cast("t.Any", bullmq_job).optsFromJSON
+"""Job options as clients spell them, from how Redis holds them."""
 
 
 class HasOptions(t.Protocol):
@@ -34,7 +35,7 @@ class ActiveJob:
         self.token = token
         self.name = fields.get("name", "")
         self.data = fields.get("data") or "null"
-        self.opts: dict[str, t.Any] = _long_names(json.loads(fields.get("opts") or "{}"))
+        self.opts: dict[str, t.Any] = long_names(json.loads(fields.get("opts") or "{}"))
         self.attemptsMade = _integer(fields, "atm") or _integer(fields, "attemptsMade")
         self.attempts_started = _integer(fields, "ats")
         self.stalled_counter = _integer(fields, "stc")

@@ -8,7 +8,10 @@ import typing as t
 from bullmq import job as bullmq_job
 from bullmq import queue_keys
 
+from nextmq_handler import strict_json
+
 from .connection import RedisError
+from .job import long_names
 from .scripts import QueueScripts, ScriptRunner
 
 STATES = ("waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed", "paused")
@@ -63,8 +66,8 @@ class Jobs:
             "name": fields["name"],
             "state": state,
             "data": _decoded(fields.get("data")),
-            "opts": _decoded(fields.get("opts")) or {},
-            "progress": _decoded(fields.get("progress")) or 0,
+            "opts": long_names(_decoded(fields.get("opts")) or {}),
+            "progress": _decoded(fields.get("progress", "0")),
             "attemptsMade": int(fields.get("atm") or 0),
             "attemptsStarted": int(fields.get("ats") or 0),
             "returnValue": _decoded(fields.get("returnvalue")),
@@ -106,9 +109,9 @@ def _decoded(text: str | None) -> t.Any:
     if text is None:
         return None
     try:
-        return json.loads(text)
+        return strict_json.loads(text.encode("utf-8", "surrogateescape"))
     except ValueError:
-        return text  # written by a client that does not encode
+        return text  # written by a client that does not encode, or whose JSON is none
 
 
 def _milliseconds(text: str | None) -> int | None:

@@ -261,7 +261,7 @@ class QueueRunner:
 
     def _look_again(self, found: Next) -> None:
         if found.limited_for:
-            self._not_before = time.monotonic() + found.limited_for / 1000
+            self._not_before = max(self._not_before, time.monotonic() + found.limited_for / 1000)
             self.poke_in(found.limited_for / 1000)
         elif found.delayed_until:
             self.poke_at(found.delayed_until)
@@ -273,7 +273,7 @@ class QueueRunner:
             found = await self._run_and_finish(run)
         except LostJob as exc:
             logger.error("queue %s job %s: cannot finish it, %s; it may run again", self.name, job.id, exc)
-        except RedisError as exc:
+        except (RedisError, ConnectionLost) as exc:
             logger.error("queue %s job %s: cannot finish it: %s; it will stall", self.name, job.id, exc)
         finally:
             self.active.pop(job.id, None)

@@ -90,11 +90,17 @@ def start_dev_server(
     data_dir: Path,
     *,
     port: int = 0,
+    app_url: str | None = None,
     env: t.Mapping[str, str] | None = None,
     echo: t.Callable[[str], object] | None = None,
 ) -> tuple[ChildProcess, str]:
-    """`nextmq dev`, ready, and its connection string. Port 0 is a free one. Raises ProcessFailed."""
+    """`nextmq dev`, ready, and its connection string. Port 0 is a free one. Raises ProcessFailed.
+
+    The server polls the health of the app at `app_url`, so that one which cannot register by itself does.
+    """
     command = [sys.executable, "-m", "nextmq_server", "dev", "--port", str(port), "--data-dir", str(data_dir)]
+    if app_url is not None:
+        command += ["--app", app_url]
     server = ChildProcess(command, env=env, echo=echo)
     try:
         url = server.wait_for_line("NEXTMQ_URL=").partition("NEXTMQ_URL=")[2].strip()

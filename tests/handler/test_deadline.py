@@ -147,7 +147,7 @@ class Stubborn:
     def __call__(self, job: Job[object]) -> str:
         self.runs.append(job.delivery_id)
         self.started.set()
-        self.go.wait()
+        self.go.wait(30)  # bounded: a test that fails must not keep the process
         try:
             if job.delivery_id == "dlv_1":
                 job.update_progress(50)

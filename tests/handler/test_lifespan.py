@@ -3,9 +3,10 @@
 import asyncio
 import json
 import logging
+import threading
 import typing as t
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 
 import httpx
 import pytest
@@ -15,7 +16,8 @@ from starlette.types import Message
 
 from nextmq_handler import ConfigurationError, Worker
 from nextmq_handler.asgi import NextMQHandler
-from nextmq_handler.registration import Registrar, fingerprint
+from nextmq_handler.registrar import Registrar
+from nextmq_handler.registration import fingerprint
 from nextmq_handler.settings import load_settings
 from tests.handler.support import APP_URL, URL, deliver, delivery, make_handler, send
 
@@ -32,19 +34,25 @@ def make(*workers: Worker) -> NextMQHandler:
     return make_handler(EMAILS, *workers, url=URL, app_url=APP_URL, webhook_secrets=None)
 
 
-@asynccontextmanager
-async def background() -> AsyncIterator[None]:
-    """Waits until the tasks that were started inside have ended."""
-    before = asyncio.all_tasks()
+def registrations() -> set[threading.Thread]:
+    """The threads that are registering workers."""
+    return {thread for thread in threading.enumerate() if thread.name == "nextmq-registrar"}
+
+
+@contextmanager
+def background() -> Iterator[None]:
+    """Waits until the registrations that were started inside have ended."""
+    before = registrations()
     yield
-    await asyncio.gather(*(asyncio.all_tasks() - before))
+    for thread in registrations() - before:
+        thread.join()
 
 
 async def start_and_stop(lifespan: AbstractAsyncContextManager[object]) -> None:
     """A lifespan that ends once what it started in the background has."""
-    before = asyncio.all_tasks()
     async with lifespan:
-        await asyncio.gather(*(asyncio.all_tasks() - before))
+        for thread in registrations():
+            await asyncio.to_thread(thread.join)
 
 
 async def test_a_lifespan_registers_each_worker(server: respx.MockRouter) -> None:
@@ -95,49 +103,40 @@ async def test_a_lifespan_without_a_setting_does_not_start_and_says_which(
 
 
 async def test_a_start_does_not_wait_for_the_registration(server: respx.MockRouter) -> None:
-    arrived, release = asyncio.Event(), asyncio.Event()
+    arrived, release = threading.Event(), threading.Event()
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx.Request) -> httpx.Response:
         arrived.set()
-        await release.wait()
+        release.wait()
         return OK
 
     server.put("/v1/queues/emails/worker").mock(side_effect=answer)
     async with make().lifespan():
-        await arrived.wait()
-        assert not release.is_set()
+        await asyncio.to_thread(arrived.wait)
+        started_before_the_answer = not release.is_set()
+        release.set()
+    assert started_before_the_answer
 
 
-async def test_the_end_of_a_lifespan_ends_a_registration_that_is_under_way(server: respx.MockRouter) -> None:
-    arrived, cancelled = asyncio.Event(), asyncio.Event()
+async def test_the_end_of_a_lifespan_ends_the_tries(server: respx.MockRouter) -> None:
+    arrived = threading.Event()
 
-    async def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx.Request) -> httpx.Response:
         arrived.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            cancelled.set()
-        raise AssertionError
+        return httpx.Response(503)
 
     server.put("/v1/queues/emails/worker").mock(side_effect=answer)
     async with make().lifespan():
-        await arrived.wait()
-    assert cancelled.is_set()
+        await asyncio.to_thread(arrived.wait)
+        [registration] = registrations()
+    await asyncio.to_thread(registration.join)
+    assert not registrations()
 
 
 async def test_a_server_that_cannot_be_reached_is_tried_again(server: respx.MockRouter) -> None:
-    registered = asyncio.Event()
-    answers: list[Exception | None] = [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), None]
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        if failure := answers.pop(0):
-            raise failure
-        registered.set()
-        return OK
-
-    route = server.put("/v1/queues/emails/worker").mock(side_effect=answer)
-    async with make().lifespan():
-        await registered.wait()
+    failures: list[Exception | httpx.Response] = [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), OK]
+    route = server.put("/v1/queues/emails/worker").mock(side_effect=failures)
+    await start_and_stop(make().lifespan())
     assert route.call_count == 3
 
 
@@ -182,14 +181,14 @@ async def test_a_conflict_is_said_once_at_error(
     server.put("/v1/queues/reports/worker").mock(side_effect=[httpx.Response(503), OK])
     await start_and_stop(make(REPORTS).lifespan())
     [error] = [message for level, message in levels(caplog) if level == logging.ERROR]
-    assert error.startswith("the server holds another registration for queue emails: url differs. Remove it first")
+    assert error.startswith("the server holds another registration for queue emails: url differs. If this app")
 
 
 async def test_health_registers_again_at_most_once_however_often_it_is_called(server: respx.MockRouter) -> None:
     route = server.put("/v1/queues/emails/worker").mock(OK)
     app = make()
     for _ in range(5):
-        async with background():
+        with background():
             await send(app, path="/health", method="GET", headers=[])
     assert route.call_count == 1
 
@@ -199,7 +198,7 @@ async def test_a_registration_says_the_settings_url_whatever_host_asked_for_heal
 ) -> None:
     route = server.put("/v1/queues/emails/worker").mock(OK)
     headers = [(b"host", b"evil.example"), (b"x-forwarded-host", b"evil.example")]
-    async with background():
+    with background():
         await send(make(), path="/health", method="GET", headers=headers)
     assert json.loads(route.calls.last.request.content)["url"] == f"{APP_URL}/queues/emails"
 
@@ -211,10 +210,10 @@ async def test_a_registration_is_asserted_again_after_a_minute(
     route = server.put("/v1/queues/emails/worker").mock(OK)
     now = [1000.0]
     registrar = Registrar([EMAILS], lambda: SETTINGS, monotonic=lambda: now[0])
-    async with background():
+    with background():
         registrar.reassert()
     now[0] += later
-    async with background():
+    with background():
         registrar.reassert()
     assert route.call_count == calls
 
@@ -223,11 +222,11 @@ async def test_health_without_settings_answers_and_the_log_says_which_is_missing
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     app = make_handler(EMAILS, webhook_secrets=None)
-    async with background():
+    with background():
         answer = await send(app, path="/health", method="GET", headers=[])
     [(level, message)] = levels(caplog)
     assert (answer.status, level) == (200, logging.ERROR)
-    assert message.startswith("workers are not registered, so no job will arrive: NEXTMQ_APP_URL is not set")
+    assert message.startswith("workers are not registered, so no job will arrive: NEXTMQ_URL is not set")
 
 
 CURRENT = fingerprint(EMAILS, SETTINGS)
@@ -238,25 +237,25 @@ async def test_a_delivery_registers_again_where_its_fingerprint_differs(
     word: str, calls: int, server: respx.MockRouter
 ) -> None:
     route = server.put("/v1/queues/emails/worker").mock(OK)
-    async with background():
+    with background():
         await deliver(make(), delivery(worker={"fingerprint": word}))
     assert route.call_count == calls
 
 
 async def test_a_registration_that_fails_does_not_change_the_outcome(server: respx.MockRouter) -> None:
     server.put("/v1/queues/emails/worker").mock(CONFLICT)
-    async with background():
+    with background():
         outcome = await deliver(make(), delivery(worker={"fingerprint": "another"}))
     assert outcome == {"outcome": "completed", "returnValue": "done"}
 
 
 async def test_a_delivery_to_an_app_without_a_url_registers_nothing(server: respx.MockRouter) -> None:
-    async with background():
+    with background():
         await deliver(make_handler(EMAILS), delivery(worker={"fingerprint": "another"}))
     assert len(server.calls) == 0
 
 
 async def test_a_forged_delivery_registers_nothing(server: respx.MockRouter) -> None:
-    async with background():
+    with background():
         await send(make(), b"{}", headers=[(b"content-type", b"application/json")])
     assert len(server.calls) == 0

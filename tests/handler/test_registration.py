@@ -136,7 +136,7 @@ async def test_a_conflict_is_an_error_that_lists_what_differs(call: Call, server
 @registering
 async def test_a_conflict_says_the_fix(call: Call, server: respx.MockRouter) -> None:
     server.put("/v1/queues/emails/worker").mock(conflict(["url"]))
-    with pytest.raises(WorkerRegistrationError, match=r"DELETE https://queue\.example/v1/queues/emails/worker"):
+    with pytest.raises(WorkerRegistrationError, match="nextmq workers replace module:handler"):
         await call([worker()], url=URL, app_url=APP_URL)
 
 

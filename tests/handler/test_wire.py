@@ -77,7 +77,7 @@ def test_an_outcome_is_spelled_as_the_protocol_says(outcome: Outcome, body: dict
 
 class Unreadable(dict[str, int]):
     def items(self) -> t.Any:
-        raise KeyError("the session is closed")
+        raise KeyError("the rows are gone")
 
 
 def circle() -> list[t.Any]:

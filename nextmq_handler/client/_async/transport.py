@@ -26,6 +26,7 @@ class AsyncTransport:
         path: t.Sequence[str],
         *,
         content: t.Any = None,
+        query: t.Mapping[str, str] | None = None,
         delivery_id: str | None = None,
         missing_ok: bool = False,
     ) -> t.Any:
@@ -42,7 +43,13 @@ class AsyncTransport:
         try:
             client = async_http_client()
             response = await client.request(
-                method, url, json=content, headers=headers, timeout=self._timeout, follow_redirects=False
+                method,
+                url,
+                params=query,
+                json=content,
+                headers=headers,
+                timeout=self._timeout,
+                follow_redirects=False,
             )
         except httpx.TimeoutException as exc:
             raise NextMQTimeoutError(

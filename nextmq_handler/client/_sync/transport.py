@@ -27,6 +27,7 @@ class Transport:
         path: t.Sequence[str],
         *,
         content: t.Any = None,
+        query: t.Mapping[str, str] | None = None,
         delivery_id: str | None = None,
         missing_ok: bool = False,
     ) -> t.Any:
@@ -43,7 +44,13 @@ class Transport:
         try:
             client = http_client()
             response = client.request(
-                method, url, json=content, headers=headers, timeout=self._timeout, follow_redirects=False
+                method,
+                url,
+                params=query,
+                json=content,
+                headers=headers,
+                timeout=self._timeout,
+                follow_redirects=False,
             )
         except httpx.TimeoutException as exc:
             raise NextMQTimeoutError(

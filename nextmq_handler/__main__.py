@@ -1,0 +1,59 @@
+"""`python -m nextmq_handler`, and `nextmq` too: the commands that a deploy runs where the app is installed.
+
+register module:handler           register the handler's workers
+workers replace module:handler    the same, in the place of registrations that differ
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import typing as t
+from pathlib import Path
+
+from .errors import ConfigurationError, NextMQError
+from .registration import ensure_workers_registered
+from .worker import Worker
+
+
+def main(arguments: t.Sequence[str] | None = None) -> None:
+    """Run a command; a failure is one line and exit status 1."""
+    parser = argparse.ArgumentParser(prog="nextmq", description="Register workers with the server of NEXTMQ_URL.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add = commands.add_parser("register", help="register a handler's workers")
+    add.set_defaults(replace=False)
+    workers = commands.add_parser("workers", help="registrations").add_subparsers(required=True, metavar="COMMAND")
+    replace = workers.add_parser("replace", help="register in the place of registrations that differ")
+    replace.set_defaults(replace=True)
+    for command in (add, replace):
+        command.add_argument("target", metavar="module:handler", help="such as app.main:nextmq")
+    options = parser.parse_args(arguments)
+    try:
+        found = workers_of(options.target)
+        ensure_workers_registered(found, replace=options.replace)
+    except NextMQError as exc:
+        sys.exit(f"nextmq: {exc}")
+    print(f"registered {', '.join(worker.name for worker in found)}")  # noqa: T201 - a command's output
+
+
+def workers_of(target: str) -> tuple[Worker, ...]:
+    """The workers of the handler that `target`, module:name, names. Raises ConfigurationError."""
+    module_name, _, name = target.partition(":")
+    if not module_name or not name:
+        raise ConfigurationError(f"{target!r} is not module:handler, such as app.main:nextmq")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: t.Any = importlib.import_module(module_name)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as exc:
+        raise ConfigurationError(f"{target} cannot be loaded: {exc}") from exc
+    workers = getattr(found, "workers", None)
+    if not isinstance(workers, tuple):
+        raise ConfigurationError(f"{target} is {type(found).__name__}, not a NextMQ handler: it has no workers")
+    return t.cast("tuple[Worker, ...]", workers)
+
+
+if __name__ == "__main__":
+    main()

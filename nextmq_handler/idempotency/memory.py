@@ -1,0 +1,51 @@
+"""Results in this process: for tests, and for an app that is one process."""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+
+from .store import Busy, Finished
+
+
+class _Entry(t.NamedTuple):
+    owner: str
+    result: str | None
+    expires: float
+
+
+class MemoryStore:
+    """Keeps results in memory until they expire."""
+
+    def __init__(self, *, monotonic: t.Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._entries: dict[str, _Entry] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, key: str, owner: str, lease: float) -> Finished | Busy | None:
+        """Take `key` for `lease` s."""
+        now = self._monotonic()
+        with self._lock:
+            self._entries = {k: entry for k, entry in self._entries.items() if entry.expires > now}
+            entry = self._entries.get(key)
+            if entry is None:
+                self._entries[key] = _Entry(owner, None, now + lease)
+                return None
+            return Busy(entry.expires - now) if entry.result is None else Finished(entry.result)
+
+    def finish(self, key: str, owner: str, result: str, keep: float) -> None:
+        """Keep `result` for `keep` s."""
+        with self._lock:
+            if self._is_owner(key, owner):
+                self._entries[key] = _Entry(owner, result, self._monotonic() + keep)
+
+    def release(self, key: str, owner: str) -> None:
+        """Let go of `key`."""
+        with self._lock:
+            if self._is_owner(key, owner):
+                del self._entries[key]
+
+    def _is_owner(self, key: str, owner: str) -> bool:
+        entry = self._entries.get(key)
+        return entry is not None and entry.owner == owner and entry.result is None

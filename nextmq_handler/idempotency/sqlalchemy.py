@@ -1,0 +1,84 @@
+"""Results in the app's own database, through SQLAlchemy: any database that has unique keys."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from sqlalchemy import Column, Engine, Float, MetaData, String, Table, Text, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from .store import Busy, Finished
+
+
+class SQLAlchemyStore:
+    """Keeps results in a table. Create it once with `create_table()`, or by your own migration.
+
+    Its methods raise what SQLAlchemy raises. `clock` gives Unix seconds, the same for all processes.
+    """
+
+    def __init__(
+        self, engine: Engine, *, table: str = "nextmq_idempotency", clock: t.Callable[[], float] = time.time
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self.table = Table(
+            table,
+            MetaData(),
+            Column("key", String(500), primary_key=True),
+            Column("owner", String(32), nullable=False),
+            Column("result", Text),
+            Column("expires", Float, nullable=False),
+        )
+
+    def create_table(self) -> None:
+        """Create the table where it is not there."""
+        self.table.create(self._engine, checkfirst=True)
+
+    def begin(self, key: str, owner: str, lease: float) -> Finished | Busy | None:
+        """Take `key` for `lease` s."""
+        row = {"key": key, "owner": owner, "result": None, "expires": self._clock() + lease}
+        while True:
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(insert(self.table).values(row))
+            except IntegrityError:
+                state = self._held(key, row)
+                if state != "gone":
+                    return state
+            else:
+                return None
+
+    def finish(self, key: str, owner: str, result: str, keep: float) -> None:
+        """Keep `result` for `keep` s."""
+        values = {"result": result, "expires": self._clock() + keep}
+        with self._engine.begin() as connection:
+            connection.execute(update(self.table).where(*self._is_owner(key, owner)).values(values))
+
+    def release(self, key: str, owner: str) -> None:
+        """Let go of `key`."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(self.table).where(*self._is_owner(key, owner)))
+
+    def delete_expired(self) -> int:
+        """Remove the rows that nobody needs any more; how many. For a job of your own, now and then."""
+        with self._engine.begin() as connection:
+            return connection.execute(delete(self.table).where(self.table.c.expires <= self._clock())).rowcount
+
+    def _held(self, key: str, row: dict[str, t.Any]) -> Finished | Busy | t.Literal["gone"] | None:
+        """What the key's row says; None where it had expired and is `row`'s owner's now."""
+        c, now = self.table.c, self._clock()
+        with self._engine.begin() as connection:
+            held = connection.execute(select(c.owner, c.result, c.expires).where(c.key == key)).first()
+            if held is None:
+                return "gone"
+            if held.expires > now:
+                return Busy(held.expires - now) if held.result is None else Finished(held.result)
+            # Another may take the expired row at the same moment: the one that still sees it as it was wins.
+            same = (c.key == key, c.owner == held.owner, c.expires == held.expires)
+            taken = connection.execute(update(self.table).where(*same).values(row)).rowcount
+        return None if taken else "gone"
+
+    def _is_owner(self, key: str, owner: str) -> tuple[t.Any, ...]:
+        c = self.table.c
+        return (c.key == key, c.owner == owner, c.result.is_(None))

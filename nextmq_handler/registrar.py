@@ -1,0 +1,104 @@
+"""Keeps a handler's workers registered from a thread of its own, beside the requests (protocol section 4)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+import typing as t
+
+from .client._sync.workers import register_worker
+from .errors import ConfigurationError, NextMQError, WorkerRegistrationError
+from .registration import registration_of
+from .settings import Settings
+from .worker import Worker
+
+logger = logging.getLogger("nextmq_handler.registration")
+
+REASSERT_INTERVAL = 60.0
+"""`GET /health` registers again at most this often, in s (section 4)."""
+
+MAX_RETRY_DELAY = 30.0
+
+
+class Registrar:
+    """Registers in the background; a failure is logged, tried again, and never reaches a delivery."""
+
+    def __init__(
+        self,
+        workers: t.Sequence[Worker],
+        settings: t.Callable[[], Settings],
+        *,
+        monotonic: t.Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._workers = workers
+        self._settings = settings
+        self._monotonic = monotonic
+        self._started_at: float | None = None
+        self._pid = 0
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Register, again and again until each worker is or the server says no."""
+        with self._lock:
+            self._started_at, self._pid = self._monotonic(), os.getpid()
+            if self._thread is not None and self._thread.is_alive():
+                return
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._register_all, name="nextmq-registrar", daemon=True)
+            self._thread.start()
+
+    def start_once(self) -> None:
+        """`start`, unless that was done in this process before."""
+        if self._started_at is None or self._pid != os.getpid():
+            self.start()
+
+    def reassert(self) -> None:
+        """`start`, at most once a minute however often it is called."""
+        started_at = self._started_at
+        if started_at is None or self._monotonic() - started_at >= REASSERT_INTERVAL:
+            self.start()
+
+    def wait(self, timeout: float) -> None:
+        """Wait until it is done, at most `timeout` s: for homes that freeze when they have answered."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
+
+    def stop(self) -> None:
+        """Try no more."""
+        self._stopping.set()
+
+    def _register_all(self) -> None:
+        try:
+            settings = self._settings()
+            connection = settings.connection
+            pending = [(worker, registration_of(worker, settings)) for worker in self._workers]
+        except ConfigurationError as exc:
+            logger.error("workers are not registered, so no job will arrive: %s", exc)
+            return
+        delay = 0.25
+        while True:
+            failure: NextMQError | None = None
+            for worker, registration in list(pending):
+                try:
+                    register_worker(connection, worker.name, registration)
+                except WorkerRegistrationError as exc:
+                    logger.error("%s", exc)
+                except NextMQError as exc:
+                    failure = exc
+                    continue
+                else:
+                    logger.info("registered queue %s at %s", worker.name, registration["url"])
+                pending.remove((worker, registration))
+            if failure is None:
+                return
+            if delay == 0.25:
+                logger.warning("cannot register yet, trying again until it works: %s", failure)
+            if self._stopping.wait(delay * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter is no secret
+                return
+            delay = min(MAX_RETRY_DELAY, 2 * delay)

@@ -1,0 +1,50 @@
+"""The replay guard: a delivery id is taken once (protocol section 2, optional)."""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+
+if t.TYPE_CHECKING:
+    from redis import Redis
+
+
+class ReplayGuard(t.Protocol):
+    """Remembers delivery ids. One guard must be shared by every process that serves the handler."""
+
+    def claim(self, delivery_id: str, lifetime: float) -> bool:
+        """Whether `delivery_id` is new; from now on, for `lifetime` s, it is not. Thread-safe."""
+        ...
+
+
+class MemoryReplayGuard:
+    """For a single process. Holds the ids of the last `lifetime` s, nothing else bounds it."""
+
+    def __init__(self, *, monotonic: t.Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._expires: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def claim(self, delivery_id: str, lifetime: float) -> bool:
+        """Whether `delivery_id` is new."""
+        now = self._monotonic()
+        with self._lock:
+            while self._expires and (oldest := next(iter(self._expires.items())))[1] <= now:
+                del self._expires[oldest[0]]  # ids were added in the order in which they expire
+            if delivery_id in self._expires:
+                return False
+            self._expires[delivery_id] = now + lifetime
+            return True
+
+
+class RedisReplayGuard:
+    """For many processes: the ids are kept in `redis`, a `redis.Redis`, under `prefix`."""
+
+    def __init__(self, redis: Redis, *, prefix: str = "nextmq:replay:") -> None:
+        self._redis = redis
+        self._prefix = prefix
+
+    def claim(self, delivery_id: str, lifetime: float) -> bool:
+        """Whether `delivery_id` is new. Raises what redis-py raises."""
+        return bool(self._redis.set(f"{self._prefix}{delivery_id}", 1, nx=True, px=round(lifetime * 1000)))

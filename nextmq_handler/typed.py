@@ -1,0 +1,192 @@
+"""Typed jobs: what a processor's annotations promise about data and result, kept by pydantic.
+
+pydantic is loaded only for an annotation that JSON types do not cover.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing as t
+from collections import abc
+
+from . import strict_json
+from .errors import ConfigurationError, NextMQError
+from .job import AsyncJob, Job
+
+if t.TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+_PLAIN = (dict, list, str, int, float, bool)
+
+
+class DataError(NextMQError):
+    """The job's data is not what the processor's annotation says. The message holds paths, no values."""
+
+
+class ResultError(NextMQError):
+    """The processor returned what its annotation cannot carry as JSON."""
+
+
+class Signature:
+    """What the annotations of a processor say: the type of the job's data and of the result."""
+
+    __slots__ = ("_adapters", "data_type", "result_type")
+
+    def __init__(self, data_type: t.Any, result_type: t.Any) -> None:
+        self.data_type = data_type
+        self.result_type = result_type
+        self._adapters: dict[str, TypeAdapter[t.Any]] = {}
+
+    def load(self, data: t.Any) -> t.Any:
+        """The job's data as the annotation says. Raises DataError."""
+        if self.data_type is t.Any:
+            return data
+        plain = _plain_class(self.data_type)
+        if plain is not None:
+            if isinstance(data, plain) and (plain is bool or not isinstance(data, bool)):
+                return data
+            raise DataError(f"data: is not {plain.__name__}")
+        from pydantic import ValidationError
+
+        try:
+            return self._adapter("data", self.data_type).validate_json(strict_json.dumps(data))
+        except ValidationError as exc:
+            raise DataError(_problems(exc)) from None
+        except Exception as exc:
+            raise DataError(f"data: its validator raised {type(exc).__name__}") from exc
+
+    def dump(self, result: t.Any) -> t.Any:
+        """The result as JSON values. Raises ResultError."""
+        if _is_json_type(self.result_type):
+            return result
+        adapter = self._adapter("result", self.result_type)
+        try:
+            _refuse_bytes(adapter.dump_python(result, warnings=False))
+            return adapter.dump_python(result, mode="json", warnings=False)
+        except Exception as exc:  # noqa: BLE001 - a model's serializer may raise anything
+            raise ResultError(f"the return value is not JSON: {exc}") from None
+
+    def schema(self) -> dict[str, t.Any] | None:
+        """The JSON Schema of the data; None where the annotation says nothing about it."""
+        if self.data_type is t.Any:
+            return None
+        return self._adapter("data", self.data_type).json_schema()
+
+    def check(self, owner: str) -> None:
+        """Raises ConfigurationError for annotations that pydantic cannot serve."""
+        try:
+            if self.data_type is not t.Any and _plain_class(self.data_type) is None:
+                self._adapter("data", self.data_type)
+            if not _is_json_type(self.result_type):
+                self._adapter("result", self.result_type)
+        except Exception as exc:  # noqa: BLE001 - pydantic's schema errors share no public base
+            raise ConfigurationError(f"{owner}: its annotation cannot be validated: {_first_line(exc)}") from None
+
+    def _adapter(self, name: str, type_: t.Any) -> TypeAdapter[t.Any]:
+        if name not in self._adapters:
+            from pydantic import TypeAdapter
+
+            self._adapters[name] = TypeAdapter(type_)
+        return self._adapters[name]
+
+
+def signature_of(function: t.Callable[..., t.Any], *, is_async: bool, owner: str) -> Signature:
+    """What `function`'s annotations say.
+
+    Raises ConfigurationError for an annotation that cannot be resolved, and for a job of the wrong colour.
+    """
+    target = _annotated_function(function)
+    if not getattr(target, "__annotations__", None):
+        return Signature(t.Any, t.Any)
+    try:
+        hints = t.get_type_hints(target, include_extras=True)
+    except Exception as exc:  # noqa: BLE001 - evaluating an annotation may raise anything
+        raise ConfigurationError(
+            f"{owner}: an annotation cannot be resolved: {exc}. Import the name at module level, outside "
+            "`if TYPE_CHECKING:`"
+        ) from None
+    result_type = hints.pop("return", t.Any)
+    if not is_async and t.get_origin(result_type) in (abc.Awaitable, abc.Coroutine):
+        raise ConfigurationError(f"{owner} returns an awaitable, which nobody awaits: make it async def")
+    job_hint = next((hints[name] for name in _parameters(target) if name in hints), t.Any)
+    return Signature(_data_type(job_hint, is_async=is_async, owner=owner), result_type)
+
+
+def _annotated_function(function: t.Any) -> t.Any:
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        else:
+            break
+    if hasattr(function, "__code__") or isinstance(function, type):
+        return function
+    return function.__call__  # a callable object
+
+
+def _parameters(function: t.Any) -> tuple[str, ...]:
+    code = getattr(function, "__code__", None)
+    return () if code is None else code.co_varnames[: code.co_argcount]
+
+
+def _data_type(hint: t.Any, *, is_async: bool, owner: str) -> t.Any:
+    if hint in (t.Any, object):
+        return t.Any
+    right = AsyncJob if is_async else Job
+    members = t.get_args(hint) if t.get_origin(hint) in (t.Union, types.UnionType) else (hint,)
+    fitting = next((member for member in members if (t.get_origin(member) or member) is right), None)
+    if fitting is not None:
+        arguments = t.get_args(fitting)
+        return arguments[0] if arguments and not isinstance(arguments[0], t.TypeVar) else t.Any
+    colour = "an async def" if is_async else "a def"
+    raise ConfigurationError(
+        f"{owner} annotates its job as {_type_name(hint)}: {colour} processor gets {right.__name__}, so write "
+        f"{right.__name__}[…], with the type of the job's data in the brackets"
+    )
+
+
+def _type_name(hint: t.Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint)
+
+
+def _plain_class(type_: t.Any) -> type | None:
+    """The class to check by isinstance alone: a JSON type without anything inside to validate."""
+    if type_ in _PLAIN:
+        return t.cast("type", type_)
+    if t.get_origin(type_) in (dict, list) and t.get_args(type_) in ((str, t.Any), (t.Any,)):
+        return t.cast("type", t.get_origin(type_))
+    return None
+
+
+def _is_json_type(type_: t.Any) -> bool:
+    """Whether every value of the type is JSON already."""
+    if type_ in (t.Any, None, type(None), t.NoReturn, t.Never, *_PLAIN):
+        return True
+    if t.get_origin(type_) in (dict, list, t.Union, types.UnionType):
+        return all(map(_is_json_type, t.get_args(type_)))
+    return False
+
+
+def _refuse_bytes(value: t.Any) -> None:
+    """pydantic would decode bytes as text where they happen to be UTF-8; JSON has none."""
+    level = [value]
+    while level:
+        if any(isinstance(item, (bytes, bytearray, memoryview)) for item in level):
+            raise TypeError("it holds bytes; encode them, in base64 say")
+        level = [child for parent in level for child in strict_json.children(parent)]
+
+
+def _problems(exc: t.Any) -> str:
+    shown: list[str] = []
+    for error in exc.errors(include_url=False, include_context=False, include_input=False):
+        path = ".".join(map(str, ("data", *error["loc"])))
+        # The text of a validator's own exception may quote the value.
+        is_own = error["type"] in ("value_error", "assertion_error")
+        shown.append(f"{path}: {'is refused by its validator' if is_own else error['msg']}")
+    return "; ".join(shown)
+
+
+def _first_line(exc: Exception) -> str:
+    return str(exc).partition("\n")[0]

@@ -1,0 +1,90 @@
+"""The WSGI driver: an app for any WSGI server, or a part of one."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from http import HTTPStatus
+
+from .blocking import BlockingDriver
+from .handler import Handler, HandlerOptions, ReadPlan
+from .messages import Headers, Request, Response
+from .worker import Worker
+
+if t.TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+_CHUNK = 64 * 1024
+
+
+class NextMQWSGIHandler:
+    """A WSGI app that receives the deliveries for its workers. They register with its first request."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._driver = BlockingDriver(handler)
+
+    def register(self) -> None:
+        """Register the workers in the background now, instead of with the first request."""
+        self._driver.registrar.start()
+
+    def check(self) -> list[str]:
+        """What is wrong with this set-up, in words; empty where nothing is."""
+        return self._driver.handler.check()
+
+    def respond(self, environ: WSGIEnvironment, path: str) -> Response:
+        """The answer to a WSGI request, `path` being what is below the mount."""
+        self._driver.registrar.start_once()
+        request = Request(environ["REQUEST_METHOD"], path, headers_of(environ))
+        return self._driver.respond(request, lambda plan: self._read(environ, plan))
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
+        # WSGI hands the path's bytes over as latin-1.
+        path = environ.get("PATH_INFO", "").encode("latin-1", "replace").decode("utf-8", "replace")
+        response = self.respond(environ, path)
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers]
+        start_response(status_line(response.status), headers)
+        return [response.body]
+
+    def _read(self, environ: WSGIEnvironment, plan: ReadPlan) -> bytes | Response:
+        remaining = plan.max_size + 1
+        if not environ.get("wsgi.input_terminated"):
+            remaining = min(remaining, plan.declared_size or 0)  # the stream may not end by itself
+        chunks: list[bytes] = []
+        while remaining > 0:
+            chunk: bytes = environ["wsgi.input"].read(min(_CHUNK, remaining))
+            if not chunk:
+                break
+            remaining -= len(chunk)
+            chunks.append(chunk)
+            if time.monotonic() - plan.received_at > plan.timeout:
+                return self._driver.handler.too_slow(plan.queue)
+        return b"".join(chunks)
+
+
+def create_nextmq_wsgi_handler(
+    workers: t.Iterable[Worker], **options: t.Unpack[HandlerOptions]
+) -> NextMQWSGIHandler:
+    """A WSGI app that verifies deliveries, runs `workers` and answers with signed outcomes.
+
+    `Handler` says what the options mean. Raises ConfigurationError.
+    """
+    return NextMQWSGIHandler(Handler(workers, **options))
+
+
+def headers_of(environ: WSGIEnvironment) -> Headers:
+    """The request's headers. WSGI joins repeated ones with a comma."""
+    items = [(name[5:].replace("_", "-"), value) for name, value in environ.items() if name.startswith("HTTP_")]
+    items += [
+        (name.replace("_", "-"), environ[name]) for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)
+    ]
+    return Headers((name.encode("latin-1", "replace"), _bytes(value)) for name, value in items)
+
+
+def status_line(status: int) -> str:
+    """What WSGI wants of a status."""
+    return f"{status} {HTTPStatus(status).phrase}"
+
+
+def _bytes(value: object) -> bytes:
+    # A server hands strings of latin-1 over; what is not is refused as malformed, being not ASCII.
+    return str(value).encode("latin-1", "replace") if str(value).isascii() else b"\xff"

@@ -1,0 +1,72 @@
+"""What both checkers must say of processors: each `# error` line is reported, and no other.
+
+`# error in mypy` lines by mypy alone; a start-up error stands behind each in any case.
+
+Read by test_checkers.py, never run.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict, assert_type
+
+from nextmq_handler import AsyncJob, Job, RateLimitErorr, Worker  # noqa: F401 # error
+
+
+class Welcome(TypedDict):
+    to: str
+
+
+emails = Worker("emails")
+
+
+@emails.processor("welcome")
+async def welcome(job: AsyncJob[Welcome]) -> int:
+    assert_type(job.data, Welcome)
+    await job.update_progress(20)
+    return len(job.data["to"])
+
+
+@emails.processor
+def anything(job: Job[list[int]]) -> str:
+    assert_type(job.data, list[int])
+    job.update_progress(20)
+    return str(job.data)
+
+
+@emails.processor("plain")
+def plain(job: Job) -> None: ...
+
+
+async def called_as_it_was_written(job: AsyncJob[Welcome], other: Job[list[int]]) -> None:
+    assert_type(await welcome(job), int)
+    assert_type(anything(other), str)
+
+
+@emails.processor("wrong data key")
+async def wrong_key(job: AsyncJob[Welcome]) -> None:
+    print(job.data["form"])  # error
+
+
+@emails.processor("async def with Job")  # error in mypy: pyright overlooks a deprecated __call__
+async def async_with_job(job: Job[Welcome]) -> None: ...
+
+
+@emails.processor  # error
+async def bare_async_with_job(job: Job[Welcome]) -> None: ...
+
+
+@emails.processor("def with AsyncJob")  # error
+def sync_with_async_job(job: AsyncJob[Welcome]) -> None: ...
+
+
+@emails.processor  # error
+def bare_sync_with_async_job(job: AsyncJob[Welcome]) -> None: ...
+
+
+@emails.processor("no job")  # error
+def no_job() -> None: ...
+
+
+@emails.processor("awaits nothing")
+async def not_awaited(job: AsyncJob[Welcome]) -> None:
+    job.update_progress(20)  # error
