@@ -31,14 +31,21 @@ if _t.TYPE_CHECKING:
         WorkerRegistrationError,
         is_control_flow,
     )
+    from .handler import HandlerOptions
+    from .idempotency import idempotent
     from .job import AsyncJob, Job
     from .registration import (
+        WorkerStatus,
         aensure_workers_registered,
+        aget_worker_registration_statuses,
         aunregister_workers,
         ensure_workers_registered,
+        get_worker_registration_statuses,
         unregister_workers,
     )
+    from .replay import MemoryReplayGuard, RedisReplayGuard, ReplayGuard
     from .worker import Limiter, Worker
+    from .wsgi import NextMQWSGIHandler, create_nextmq_wsgi_handler
 
 _MODULES = {
     ".asgi": ("NextMQHandler", "create_nextmq_handler"),
@@ -62,14 +69,21 @@ _MODULES = {
         "WorkerRegistrationError",
         "is_control_flow",
     ),
+    ".handler": ("HandlerOptions",),
+    ".idempotency": ("idempotent",),
     ".job": ("AsyncJob", "Job"),
     ".registration": (
+        "WorkerStatus",
         "aensure_workers_registered",
+        "aget_worker_registration_statuses",
         "aunregister_workers",
         "ensure_workers_registered",
+        "get_worker_registration_statuses",
         "unregister_workers",
     ),
+    ".replay": ("MemoryReplayGuard", "RedisReplayGuard", "ReplayGuard"),
     ".worker": ("Limiter", "Worker"),
+    ".wsgi": ("NextMQWSGIHandler", "create_nextmq_wsgi_handler"),
 }
 
 __all__ = [
@@ -80,29 +94,39 @@ __all__ = [
     "ConfigurationError",
     "ControlFlow",
     "DelayedError",
+    "HandlerOptions",
     "Job",
     "JobOptions",
     "JobSnapshot",
     "JobState",
     "KeepJobs",
     "Limiter",
+    "MemoryReplayGuard",
     "NextMQConnectionError",
     "NextMQError",
     "NextMQHTTPError",
     "NextMQHandler",
     "NextMQTimeoutError",
+    "NextMQWSGIHandler",
     "Queue",
     "RateLimitError",
+    "RedisReplayGuard",
+    "ReplayGuard",
     "StaleDeliveryError",
     "UnrecoverableJobError",
     "WaitingChildrenError",
     "Worker",
     "WorkerRegistrationError",
+    "WorkerStatus",
     "__version__",
     "aensure_workers_registered",
+    "aget_worker_registration_statuses",
     "aunregister_workers",
     "create_nextmq_handler",
+    "create_nextmq_wsgi_handler",
     "ensure_workers_registered",
+    "get_worker_registration_statuses",
+    "idempotent",
     "is_control_flow",
     "unregister_workers",
 ]

@@ -129,7 +129,11 @@ def _path(scope: Scope) -> str:
     """The path below the mount: servers and routers put the mount's own path into root_path."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
-    return path[len(root) :] if root and path.startswith(root + "/") else path
+    if root and path.startswith(root + "/"):
+        path = path[len(root) :]
+    sent: bytes = scope.get("raw_path") or b"/"
+    # Litestar ends the path of every mounted app with a slash, whatever was sent.
+    return path if sent.upper().endswith((b"/", b"%2F")) else path.removesuffix("/")
 
 
 async def _respond(send: Send, response: Response) -> None:
