@@ -40,7 +40,7 @@ def main(arguments: t.Sequence[str] | None = None) -> None:
 def workers_of(target: str) -> tuple[Worker, ...]:
     """The workers of the handler that `target`, module:name, names. Raises ConfigurationError."""
     module_name, _, name = target.partition(":")
-    if not module_name or not name:
+    if not module_name or not name or module_name.startswith("."):
         raise ConfigurationError(f"{target!r} is not module:handler, such as app.main:nextmq")
     sys.path.insert(0, str(Path.cwd()))
     try:

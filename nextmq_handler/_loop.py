@@ -9,8 +9,10 @@ import atexit
 import os
 import threading
 import typing as t
+from concurrent.futures import Future
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+import anyio
+from anyio.from_thread import BlockingPortal
 
 T = t.TypeVar("T")
 
@@ -28,7 +30,29 @@ def _portal() -> BlockingPortal:
         # By process: a forked child has its parent's portal, but not the thread that runs it.
         portal = _portals.get(os.getpid())
         if portal is None:
-            context = start_blocking_portal("asyncio")
-            portal = _portals[os.getpid()] = context.__enter__()
-            atexit.register(context.__exit__, None, None, None)
+            # Not anyio's start_blocking_portal: a forked child that ends would wait for its parent's thread.
+            started: Future[BlockingPortal] = Future()
+            thread = threading.Thread(target=_run_loop, args=(started,), name="nextmq-loop", daemon=True)
+            thread.start()
+            portal = _portals[os.getpid()] = started.result()
+            atexit.register(_stop, portal, thread, os.getpid())
         return portal
+
+
+def _run_loop(started: Future[BlockingPortal]) -> None:
+    async def serve() -> None:
+        async with BlockingPortal() as portal:
+            started.set_result(portal)
+            await portal.sleep_until_stopped()
+
+    try:
+        anyio.run(serve)
+    except BaseException as exc:  # noqa: BLE001 - raised where the loop was asked for
+        if not started.done():
+            started.set_exception(exc)
+
+
+def _stop(portal: BlockingPortal, thread: threading.Thread, pid: int) -> None:
+    if pid == os.getpid():
+        portal.call(portal.stop)
+        thread.join()

@@ -32,13 +32,17 @@ class NextMQHandler:
         self._handler = handler
         self._max_threads = max_threads
         self._limiter: anyio.CapacityLimiter | None = None
-        self._registrar = Registrar(handler.workers, lambda: handler.settings)
+        self._registrar = Registrar(handler.workers, lambda: handler.settings, check=handler.check)
         self._lifespan_protocol = Router(lifespan=self.lifespan)
 
     @property
     def workers(self) -> tuple[Worker, ...]:
         """The workers that are mounted here."""
         return self._handler.workers
+
+    def check(self) -> list[str]:
+        """What is wrong with this set-up, in words; empty where nothing is."""
+        return self._handler.check()
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: object = None) -> t.AsyncGenerator[None]:

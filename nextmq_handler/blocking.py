@@ -34,7 +34,8 @@ class BlockingDriver:
         if self._registrar is None:
             from .registrar import Registrar
 
-            self._registrar = Registrar(self.handler.workers, lambda: self.handler.settings)
+            handler = self.handler
+            self._registrar = Registrar(handler.workers, lambda: handler.settings, check=handler.check)
         return self._registrar
 
     def respond(self, request: Request, read: Read, *, time_left: float | None = None) -> Response:

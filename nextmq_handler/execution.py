@@ -61,13 +61,17 @@ class Attempt:
             f"the processor was still running when the delivery's time, {self.delivery.timeout} ms, was over",
         )
 
-    def load(self) -> Failed | None:
-        """Make the job's data what the processor's annotation says; the outcome where it does not fit."""
+    def load(self) -> Outcome | None:
+        """Make the job's data what the processor's annotation says; the outcome where that fails."""
         assert self.processor is not None
         try:
             self.job.data = self.processor.signature.load(self.job.data)
         except DataError as exc:
             return Failed("DataValidationError", str(exc), unrecoverable=True)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - a validator may exit, or signal
+            return self.outcome_of(exc)
         return None
 
     def completed(self, result: t.Any) -> Outcome:
@@ -80,6 +84,8 @@ class Attempt:
 
     def outcome_of(self, exc: BaseException) -> Outcome:
         """What an exception of the processor means to the server."""
+        if isinstance(exc, ResultError):  # the work was done: nothing that maps exceptions may run it again
+            return Failed("ReturnValueError", str(exc), unrecoverable=True)
         exc = self.worker.translate(_signal_in(exc) or exc)
         if isinstance(exc, RateLimitError):
             return RateLimited(exc.delay)
@@ -87,8 +93,6 @@ class Attempt:
             return Delayed(exc.timestamp)
         if isinstance(exc, WaitingChildrenError):
             return WaitingChildren()
-        if isinstance(exc, ResultError):
-            return Failed("ReturnValueError", str(exc), unrecoverable=True)
         return Failed(
             type(exc).__name__,
             _message(exc),
@@ -107,13 +111,13 @@ def run(attempt: Attempt) -> Outcome:
         return unfit
     try:
         value: object = processor.function(attempt.job)
+        if hasattr(type(value), "__await__"):
+            return _awaitable_returned(value)
+        return attempt.completed(value)
     except KeyboardInterrupt:
         raise
     except BaseException as exc:  # noqa: BLE001 - SystemExit and ControlFlow are outcomes too
         return attempt.outcome_of(exc)
-    if hasattr(type(value), "__await__"):
-        return _awaitable_returned(value)
-    return attempt.completed(value)
 
 
 def _awaitable_returned(value: t.Any) -> Failed:

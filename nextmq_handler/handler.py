@@ -16,7 +16,18 @@ from .wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, p
 from .worker import Worker
 
 if t.TYPE_CHECKING:
+    import logging
+
     from .replay import ReplayGuard
+
+CLOCK_SKEW = (
+    "a delivery was refused for its timestamp: this machine's clock and the server's differ by more than the "
+    "tolerance, or an old request was sent again; synchronise the clocks"
+)
+BODY_READ = (
+    "a delivery came with a length but without a body: something, often a middleware that parses forms, reads the "
+    "body before the handler does; mount the handler outside of it"
+)
 
 BODY_TIMEOUT = 10.0
 """How long, in s, a body may take to arrive by default."""
@@ -102,7 +113,8 @@ class Handler:
         self._body_timeout = body_timeout
         self._expose_stack = expose_stack
         self._replay_guard = replay_guard
-        self._symptoms: dict[str, str] = {}
+        self._symptoms: set[str] = set()
+        self._short: set[str] = set()
         self._fingerprints: dict[str, str] = {}
         self._clock = clock
 
@@ -140,7 +152,7 @@ class Handler:
             seal = read_seal(request.headers, now=self._clock(), tolerance=self._tolerance)
         except SignatureError as exc:
             if exc.reason in ("timestamp_too_old", "timestamp_too_new"):
-                self._symptoms["clock"] = exc.reason
+                self._symptoms.add(CLOCK_SKEW)
             return self._refuse(401, "unauthorized", exc.reason, queue)
         declared_size = _declared_size(request)
         if declared_size is not None and declared_size > self._max_body_size:
@@ -183,7 +195,7 @@ class Handler:
         except SignatureError as exc:
             eaten = plan.declared_size and not body
             if eaten:
-                self._symptoms["body"] = "body_missing"
+                self._symptoms.add(BODY_READ)
             reason = "body_missing: something read it before this handler did" if eaten else exc.reason
             return self._refuse(401, "unauthorized", reason, plan.queue)
 
@@ -222,6 +234,8 @@ class Handler:
         deadline = plan.received_at + timeout - min(MAX_MARGIN, timeout / 10)
         if time_left is not None:
             deadline = min(deadline, time.monotonic() + time_left)
+            if time_left * 1000 < worker.options["timeout"]:
+                self._note_short_platform(worker, time_left)
         return Attempt(
             worker,
             delivery,
@@ -248,19 +262,30 @@ class Handler:
         seal = signature_headers([secret], delivery.id, int(self._clock()), body, context=OUTCOME)
         return Response(200, [_JSON, *seal], body)
 
+    def _note_short_platform(self, worker: Worker, time_left: float) -> None:
+        from .checks import timeout_problem
+
+        problem = timeout_problem(worker, time_left)
+        if worker.name not in self._short:
+            self._short.add(worker.name)
+            self._symptoms.add(problem)
+            self._log().warning("%s", problem)
+
     def _health(self, method: str) -> Response:
         if method not in ("GET", "HEAD"):
             return _refusal(405, "method_not_allowed", (b"allow", b"GET, HEAD"))
         return Response(200, [_JSON], strict_json.dumps({"status": "ok"}))
 
     def _refuse(self, status: int, code: str, reason: str, queue: str) -> Response:
-        import logging  # slow to import, and needed on refusal only
-
         # The queue name passed its grammar; nothing else of the request is logged.
-        logging.getLogger("nextmq_handler").warning(
-            "refused a delivery for queue %s with %d %s: %s", queue, status, code, reason
-        )
+        self._log().warning("refused a delivery for queue %s with %d %s: %s", queue, status, code, reason)
         return _refusal(status, code)
+
+    @staticmethod
+    def _log() -> logging.Logger:
+        import logging  # slow to import, and needed where something is wrong only
+
+        return logging.getLogger("nextmq_handler")
 
 
 def _refusal(status: int, code: str, *headers: tuple[bytes, bytes]) -> Response:

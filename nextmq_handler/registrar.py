@@ -31,10 +31,12 @@ class Registrar:
         workers: t.Sequence[Worker],
         settings: t.Callable[[], Settings],
         *,
+        check: t.Callable[[], list[str]] = list,
         monotonic: t.Callable[[], float] = time.monotonic,
     ) -> None:
         self._workers = workers
         self._settings = settings
+        self._check = check
         self._monotonic = monotonic
         self._started_at: float | None = None
         self._pid = 0
@@ -46,10 +48,13 @@ class Registrar:
         """Register, again and again until each worker is or the server says no."""
         with self._lock:
             self._started_at, self._pid = self._monotonic(), os.getpid()
-            if self._thread is not None and self._thread.is_alive():
+            if self._thread is not None and self._thread.is_alive() and not self._stopping.is_set():
                 return
-            self._stopping.clear()
-            self._thread = threading.Thread(target=self._register_all, name="nextmq-registrar", daemon=True)
+            # An event of its own: a thread that was told to stop may still wait for an answer.
+            self._stopping = threading.Event()
+            self._thread = threading.Thread(
+                target=self._register_all, args=(self._stopping,), name="nextmq-registrar", daemon=True
+            )
             self._thread.start()
 
     def start_once(self) -> None:
@@ -73,7 +78,7 @@ class Registrar:
         """Try no more."""
         self._stopping.set()
 
-    def _register_all(self) -> None:
+    def _register_all(self, stopping: threading.Event) -> None:
         try:
             settings = self._settings()
             connection = settings.connection
@@ -81,6 +86,8 @@ class Registrar:
         except ConfigurationError as exc:
             logger.error("workers are not registered, so no job will arrive: %s", exc)
             return
+        for problem in self._check():
+            logger.warning("%s", problem)
         delay = 0.25
         while True:
             failure: NextMQError | None = None
@@ -99,6 +106,6 @@ class Registrar:
                 return
             if delay == 0.25:
                 logger.warning("cannot register yet, trying again until it works: %s", failure)
-            if self._stopping.wait(delay * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter is no secret
+            if stopping.wait(delay * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter is no secret
                 return
             delay = min(MAX_RETRY_DELAY, 2 * delay)

@@ -5,7 +5,10 @@ pydantic is loaded only for an annotation that JSON types do not cover.
 
 from __future__ import annotations
 
+import collections
+import enum
 import functools
+import sys
 import types
 import typing as t
 from collections import abc
@@ -17,7 +20,17 @@ from .job import AsyncJob, Job
 if t.TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+_REFUSED = "is refused by its validator"
+# Errors whose text may quote the value, as that of a validator's own does.
+_QUOTING = {
+    "value_error": _REFUSED,
+    "assertion_error": _REFUSED,
+    "union_tag_invalid": "has a tag that none of the union's types has",
+}
 _PLAIN = (dict, list, str, int, float, bool)
+
+RETURNS_JSON = "__nextmq_returns_json__"
+"""Set on a wrapper that makes its function's result JSON by itself: it must not be serialised twice."""
 
 
 class DataError(NextMQError):
@@ -29,13 +42,17 @@ class ResultError(NextMQError):
 
 
 class Signature:
-    """What the annotations of a processor say: the type of the job's data and of the result."""
+    """What the annotations of a processor say: the type of the job's data and of the result.
 
-    __slots__ = ("_adapters", "data_type", "result_type")
+    `returns_json`: the result was serialised as its annotation says before it gets here.
+    """
 
-    def __init__(self, data_type: t.Any, result_type: t.Any) -> None:
+    __slots__ = ("_adapters", "_returns_json", "data_type", "result_type")
+
+    def __init__(self, data_type: t.Any, result_type: t.Any, *, returns_json: bool = False) -> None:
         self.data_type = data_type
         self.result_type = result_type
+        self._returns_json = returns_json
         self._adapters: dict[str, TypeAdapter[t.Any]] = {}
 
     def load(self, data: t.Any) -> t.Any:
@@ -46,6 +63,8 @@ class Signature:
         if plain is not None:
             if isinstance(data, plain) and (plain is bool or not isinstance(data, bool)):
                 return data
+            if plain is float and type(data) is int and abs(data) <= sys.float_info.max:
+                return float(data)  # JSON has one kind of number
             raise DataError(f"data: is not {plain.__name__}")
         from pydantic import ValidationError
 
@@ -58,7 +77,7 @@ class Signature:
 
     def dump(self, result: t.Any) -> t.Any:
         """The result as JSON values. Raises ResultError."""
-        if _is_json_type(self.result_type):
+        if self._returns_json or _is_json_type(self.result_type):
             return result
         adapter = self._adapter("result", self.result_type)
         try:
@@ -68,18 +87,24 @@ class Signature:
             raise ResultError(f"the return value is not JSON: {exc}") from None
 
     def schema(self) -> dict[str, t.Any] | None:
-        """The JSON Schema of the data; None where the annotation says nothing about it."""
+        """The JSON Schema of the data; None where the annotation says nothing about it, or has none."""
         if self.data_type is t.Any:
             return None
-        return self._adapter("data", self.data_type).json_schema()
+        try:
+            schema = self._adapter("data", self.data_type).json_schema()
+            strict_json.dumps(schema)  # a default may be NaN
+        except Exception:  # noqa: BLE001 - a type that validates need not have a schema
+            return None
+        return schema
 
     def check(self, owner: str) -> None:
         """Raises ConfigurationError for annotations that pydantic cannot serve."""
         try:
+            # The title of a validator is there once each name in its type is.
             if self.data_type is not t.Any and _plain_class(self.data_type) is None:
-                self._adapter("data", self.data_type)
+                _ = self._adapter("data", self.data_type).validator.title
             if not _is_json_type(self.result_type):
-                self._adapter("result", self.result_type)
+                _ = self._adapter("result", self.result_type).validator.title
         except Exception as exc:  # noqa: BLE001 - pydantic's schema errors share no public base
             raise ConfigurationError(f"{owner}: its annotation cannot be validated: {_first_line(exc)}") from None
 
@@ -96,9 +121,9 @@ def signature_of(function: t.Callable[..., t.Any], *, is_async: bool, owner: str
 
     Raises ConfigurationError for an annotation that cannot be resolved, and for a job of the wrong colour.
     """
-    target = _annotated_function(function)
+    target, given, returns_json = _annotated_function(function)
     if not getattr(target, "__annotations__", None):
-        return Signature(t.Any, t.Any)
+        return Signature(t.Any, t.Any, returns_json=returns_json)
     try:
         hints = t.get_type_hints(target, include_extras=True)
     except Exception as exc:  # noqa: BLE001 - evaluating an annotation may raise anything
@@ -107,23 +132,31 @@ def signature_of(function: t.Callable[..., t.Any], *, is_async: bool, owner: str
             "`if TYPE_CHECKING:`"
         ) from None
     result_type = hints.pop("return", t.Any)
-    if not is_async and t.get_origin(result_type) in (abc.Awaitable, abc.Coroutine):
+    returned = t.get_origin(result_type) or result_type
+    if not is_async and isinstance(returned, type) and issubclass(returned, abc.Awaitable):
         raise ConfigurationError(f"{owner} returns an awaitable, which nobody awaits: make it async def")
-    job_hint = next((hints[name] for name in _parameters(target) if name in hints), t.Any)
-    return Signature(_data_type(job_hint, is_async=is_async, owner=owner), result_type)
+    job_hint = next((hints.get(name, t.Any) for name in _parameters(target)[given:]), t.Any)
+    data_type = _data_type(job_hint, is_async=is_async, owner=owner)
+    return Signature(data_type, result_type, returns_json=returns_json)
 
 
-def _annotated_function(function: t.Any) -> t.Any:
+def _annotated_function(function: t.Any) -> tuple[t.Any, int, bool]:
+    """The function with the annotations, how many of its arguments are given, whether it returns JSON already."""
+    given, returns_json = 0, False
     while True:
+        returns_json = returns_json or getattr(function, RETURNS_JSON, False)
         if isinstance(function, functools.partial):
+            given += len(function.args)
             function = function.func
+        elif isinstance(function, types.MethodType):
+            given += 1
+            function = function.__func__
         elif hasattr(function, "__wrapped__"):
             function = function.__wrapped__
+        elif hasattr(function, "__code__") or isinstance(function, (type, types.MethodWrapperType)):
+            return function, given, returns_json
         else:
-            break
-    if hasattr(function, "__code__") or isinstance(function, type):
-        return function
-    return function.__call__  # a callable object
+            function = function.__call__  # a callable object
 
 
 def _parameters(function: t.Any) -> tuple[str, ...]:
@@ -139,7 +172,8 @@ def _data_type(hint: t.Any, *, is_async: bool, owner: str) -> t.Any:
     fitting = next((member for member in members if (t.get_origin(member) or member) is right), None)
     if fitting is not None:
         arguments = t.get_args(fitting)
-        return arguments[0] if arguments and not isinstance(arguments[0], t.TypeVar) else t.Any
+        says_nothing = not arguments or arguments[0] is object or isinstance(arguments[0], t.TypeVar)
+        return t.Any if says_nothing else arguments[0]
     colour = "an async def" if is_async else "a def"
     raise ConfigurationError(
         f"{owner} annotates its job as {_type_name(hint)}: {colour} processor gets {right.__name__}, so write "
@@ -171,20 +205,32 @@ def _is_json_type(type_: t.Any) -> bool:
 
 def _refuse_bytes(value: t.Any) -> None:
     """pydantic would decode bytes as text where they happen to be UTF-8; JSON has none."""
-    level = [value]
+    level: list[object] = [value]
     while level:
         if any(isinstance(item, (bytes, bytearray, memoryview)) for item in level):
             raise TypeError("it holds bytes; encode them, in base64 say")
-        level = [child for parent in level for child in strict_json.children(parent)]
+        level = [part for whole in level for part in _parts(whole)]
+
+
+def _parts(value: object) -> t.Iterable[object]:
+    if isinstance(value, dict):
+        members = t.cast("dict[object, object]", value)
+        return (*members.keys(), *members.values())
+    if isinstance(value, enum.Enum):
+        return (value.value,)
+    if isinstance(value, (list, tuple, set, frozenset, collections.deque)):
+        return t.cast("t.Iterable[object]", value)
+    return ()
 
 
 def _problems(exc: t.Any) -> str:
+    from pydantic_core import core_schema
+
     shown: list[str] = []
     for error in exc.errors(include_url=False, include_context=False, include_input=False):
         path = ".".join(map(str, ("data", *error["loc"])))
-        # The text of a validator's own exception may quote the value.
-        is_own = error["type"] in ("value_error", "assertion_error")
-        shown.append(f"{path}: {'is refused by its validator' if is_own else error['msg']}")
+        is_quiet = error["type"] in t.get_args(core_schema.ErrorType) and error["type"] not in _QUOTING
+        shown.append(f"{path}: {error['msg'] if is_quiet else _QUOTING.get(error['type'], _REFUSED)}")
     return "; ".join(shown)
 
 

@@ -23,9 +23,18 @@ class NextMQWSGIHandler:
     def __init__(self, handler: Handler) -> None:
         self._driver = BlockingDriver(handler)
 
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """The workers that are mounted here."""
+        return self._driver.handler.workers
+
     def register(self) -> None:
         """Register the workers in the background now, instead of with the first request."""
         self._driver.registrar.start()
+
+    def register_once(self) -> None:
+        """`register`, unless that was done in this process: cheap enough for every request of an app."""
+        self._driver.registrar.start_once()
 
     def check(self) -> list[str]:
         """What is wrong with this set-up, in words; empty where nothing is."""
@@ -33,7 +42,7 @@ class NextMQWSGIHandler:
 
     def respond(self, environ: WSGIEnvironment, path: str) -> Response:
         """The answer to a WSGI request, `path` being what is below the mount."""
-        self._driver.registrar.start_once()
+        self.register_once()
         request = Request(environ["REQUEST_METHOD"], path, headers_of(environ))
         return self._driver.respond(request, lambda plan: self._read(environ, plan))
 

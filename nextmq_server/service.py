@@ -112,11 +112,14 @@ class Service:
         """Say once that jobs wait in a queue for which no app has registered."""
         if self.registry.get(queue) is not None or queue in self._warned_queues:
             return
+        waiting = (await self.jobs.counts(queue))["waiting"]
+        if self.registry.get(queue) is not None or queue in self._warned_queues:
+            return  # it came meanwhile
         self._warned_queues.add(queue)
-        counts = await self.jobs.counts(queue)
         near = self.registry.nearest(queue)
         hint = f'did you mean "{near}"?' if near else "start the app that has one, or check its NEXTMQ_APP_URL"
-        logger.warning('queue "%s" has %d waiting jobs and no worker; %s', queue, counts["waiting"], hint)
+        jobs = "job" if waiting == 1 else "jobs"
+        logger.warning('queue "%s" has %d waiting %s and no worker; %s', queue, waiting, jobs, hint)
 
     async def _run(self, queue: str, registration: Registration) -> None:
         dispatcher = self._dispatcher

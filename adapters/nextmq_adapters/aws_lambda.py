@@ -220,8 +220,8 @@ def _object(event: Event, name: str) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", value) if isinstance(value, dict) else {}
 
 
-def _list(value: object) -> list[t.Any]:
-    return list(t.cast("list[t.Any]", value)) if isinstance(value, list) else [value]
+def _list(value: object) -> list[object]:
+    return list(t.cast("list[object]", value)) if isinstance(value, list) else [value]
 
 
 def _text(value: object) -> str:

@@ -20,6 +20,8 @@ class _BelowPrefix:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = "/" + scope["path_params"]["path"]
+        if not scope["path"].endswith(path):
+            path = scope["path"]  # the router's pattern leaves a newline at the end out
         await self._handler({**scope, "path": path, "root_path": ""}, receive, send)
 
 

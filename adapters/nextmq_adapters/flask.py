@@ -1,4 +1,4 @@
-"""Flask: a blueprint with the handler's routes. Its workers register with its first request."""
+"""Flask: a blueprint with the handler's routes. Its workers register with the app's first request."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ class NextMQBlueprint(Blueprint):
         self.handler = handler
         options: dict[str, t.Any] = {"methods": _METHODS, "provide_automatic_options": False}
         self.add_url_rule("/<path:path>", "deliver", self._deliver, **options)
+        self.before_app_request(handler.register_once)
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """The workers that are mounted here."""
+        return self.handler.workers
+
+    def check(self) -> list[str]:
+        """What is wrong with this set-up, in words; empty where nothing is."""
+        return self.handler.check()
 
     def _deliver(self, path: str) -> Response:
         answer = self.handler.respond(request.environ, "/" + path)

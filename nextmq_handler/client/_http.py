@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 import typing as t
@@ -44,6 +45,7 @@ def http_client() -> httpx.Client:
         if client is None or client.is_closed:
             _sync_clients.clear()
             client = _sync_clients[os.getpid()] = httpx.Client()
+            atexit.register(client.close)
         return client
 
 

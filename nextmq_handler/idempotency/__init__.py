@@ -13,7 +13,8 @@ import typing as t
 import uuid
 
 from .. import strict_json
-from ..typed import ResultError, Signature, signature_of
+from ..typed import RETURNS_JSON, ResultError
+from ..worker import bind
 from .memory import MemoryStore
 from .redis import RedisStore
 from .store import Busy, Finished, IdempotencyStore
@@ -24,8 +25,6 @@ if t.TYPE_CHECKING:
 
 P = t.TypeVar("P", bound="t.Callable[..., t.Any]")
 Key = t.Callable[[t.Any], str]
-
-_CO_COROUTINE = 0x80
 
 __all__ = ["Busy", "Finished", "IdempotencyStore", "MemoryStore", "RedisStore", "SQLAlchemyStore", "idempotent"]
 
@@ -39,15 +38,23 @@ def idempotent(
     attempt. A result is kept for `keep` s. While a run is under way its key is taken for `lease` s (by default the
     delivery's time, and a margin), so a crash in the middle frees it then; a run that raises frees it at once. A
     second run that meets the first one is moved to delayed until the lease may be over, no attempt burnt. What the
-    store raises fails the attempt.
+    store raises fails the attempt. Raises ConfigurationError for what does not take exactly one job.
     """
 
     def decorate(function: P) -> P:
         once = _Once(store, function, key or _default_key, keep, lease)
         wrapper = _async_wrapper(function, once) if once.is_async else _wrapper(function, once)
+        setattr(wrapper, RETURNS_JSON, True)
         return t.cast("P", functools.wraps(function)(wrapper))
 
     return decorate
+
+
+class _Claim(t.NamedTuple):
+    """A key, and the word of the run that took it."""
+
+    key: str
+    owner: str
 
 
 class _Once:
@@ -57,49 +64,45 @@ class _Once:
         self, store: IdempotencyStore, function: t.Any, key: Key, keep: float, lease: float | None
     ) -> None:
         self._store = store
-        self._function = function
+        self._processor = bind(function, "idempotent")
         self._key = key
         self._keep = keep
         self._lease = lease
-        self._signature: Signature | None = None
-        self.is_async = bool(getattr(getattr(function, "__code__", None), "co_flags", 0) & _CO_COROUTINE)
+        self.is_async = self._processor.is_async
 
-    def begin(self, job: JobBase[t.Any]) -> tuple[str, Finished | None]:
-        """This run's owner word, and the result where there is one. Raises DelayedError while another runs."""
-        owner = uuid.uuid4().hex
+    def begin(self, job: JobBase[t.Any]) -> tuple[_Claim, Finished | None]:
+        """This run's claim, and the result where there is one. Raises DelayedError while another runs."""
+        claim = _Claim(self._key(job), uuid.uuid4().hex)
         lease = self._lease if self._lease is not None else max(1.0, job.time_left() + 5)
-        state = self._store.begin(self._key(job), owner, lease)
+        state = self._store.begin(*claim, lease)
         if isinstance(state, Busy):
             job.move_to_delayed(round((time.time() + state.retry_after) * 1000) + 1)
-        return owner, state
+        return claim, state
 
-    def finish(self, job: JobBase[t.Any], owner: str, result: t.Any) -> t.Any:
+    def finish(self, claim: _Claim, result: t.Any) -> t.Any:
         """Keep the result; it is what the processor returns."""
-        if self._signature is None:
-            label = getattr(self._function, "__qualname__", "the processor")
-            self._signature = signature_of(self._function, is_async=self.is_async, owner=label)
-        plain = self._signature.dump(result)
+        plain = self._processor.signature.dump(result)
         try:
             text = strict_json.dumps(plain).decode()
         except (TypeError, ValueError) as exc:
             raise ResultError(f"the return value is not JSON: {exc}") from None
-        self._store.finish(self._key(job), owner, text, self._keep)
+        self._store.finish(*claim, text, self._keep)
         return plain
 
-    def release(self, job: JobBase[t.Any], owner: str) -> None:
+    def release(self, claim: _Claim) -> None:
         """The run did not finish: another may begin."""
-        self._store.release(self._key(job), owner)
+        self._store.release(*claim)
 
 
 def _wrapper(function: t.Callable[..., t.Any], once: _Once) -> t.Callable[..., t.Any]:
     def run(job: JobBase[t.Any]) -> t.Any:
-        owner, finished = once.begin(job)
+        claim, finished = once.begin(job)
         if finished is not None:
             return strict_json.loads(finished.result.encode())
         try:
-            return once.finish(job, owner, function(job))
+            return once.finish(claim, function(job))
         except BaseException:
-            once.release(job, owner)
+            once.release(claim)
             raise
 
     return run
@@ -111,14 +114,14 @@ def _async_wrapper(function: t.Callable[..., t.Any], once: _Once) -> t.Callable[
         from anyio import CancelScope
         from anyio.to_thread import run_sync
 
-        owner, finished = await run_sync(once.begin, job)
+        claim, finished = await run_sync(once.begin, job)
         if finished is not None:
             return strict_json.loads(finished.result.encode())
         try:
-            return await run_sync(once.finish, job, owner, await function(job))
+            return await run_sync(once.finish, claim, await function(job))
         except BaseException:
             with CancelScope(shield=True):  # also where the deadline cancelled the run
-                await run_sync(once.release, job, owner)
+                await run_sync(once.release, claim)
             raise
 
     return run

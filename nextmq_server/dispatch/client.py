@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 import typing as t
 
@@ -16,8 +17,12 @@ from .answers import Answer, NoAnswer
 # Shorter than the keep-alive of common app servers (gunicorn 2 s, uvicorn and Node 5 s): a connection that the app
 # closes while we send looks like a job that may have run.
 _KEEPALIVE = 1.5
+
+# In bytes. aiohttp warns of a larger body given whole, as writing it holds up the event loop.
+_MAX_WHOLE = 1024 * 1024
+
+# In bytes. aiohttp's exceptions may quote the whole head of an answer, and this goes into failedReason.
 _MAX_DETAIL = 2048
-"""In bytes: aiohttp's exceptions may quote the whole head of an answer, and this goes into failedReason."""
 
 
 class DeliveryClient:
@@ -56,7 +61,8 @@ class DeliveryClient:
 
     async def _post(self, url: str, headers: t.Mapping[str, str], body: bytes, max_size: int) -> Answer:
         sent_at = time.monotonic()
-        async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+        data = io.BytesIO(body) if len(body) > _MAX_WHOLE else body
+        async with self._session.post(url, data=data, headers=headers, allow_redirects=False) as response:
             elapsed = time.monotonic() - sent_at
             chunks: list[bytes] = []
             size = 0
