@@ -67,13 +67,18 @@ def load_or_create_project(path: Path, name: str) -> Project:
         "webhookSecrets": project.webhook_secrets,
         "prefix": project.prefix,
     }
+    draft = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(content, file, indent=2)
+        os.link(draft, path)  # whole, or not at all, where two servers start at once
+    except FileExistsError:
+        return _parse(path.read_text())
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be made: {exc.strerror}; is --data-dir right?") from None
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file, indent=2)
+    finally:
+        draft.unlink(missing_ok=True)
     return project
 
 
@@ -83,6 +88,6 @@ def _parse(text: str) -> Project:
     if not all(isinstance(part, str) and part for part in (name, api_key, prefix, *webhook_secrets)):
         raise TypeError("a part is no text")
     project = Project(name, api_key, tuple(webhook_secrets), prefix)
-    if isinstance(webhook_secrets, str) or not project.secrets:
-        raise TypeError("webhookSecrets is no list of secrets")
+    if not project.secrets:  # each was checked on the way
+        raise TypeError("webhookSecrets is empty")
     return project

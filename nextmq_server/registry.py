@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 import time
 import typing as t
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from nextmq_handler.settings import is_loopback
@@ -16,6 +17,8 @@ from nextmq_handler.settings import is_loopback
 from .dispatch.dispatcher import Endpoint
 from .engine.connection import Connection
 from .engine.queue import WorkerOptions
+
+logger = logging.getLogger("nextmq_server")
 
 _MAX_MS = 7 * 86_400_000
 _MAX_STARTS = 10**9
@@ -123,10 +126,12 @@ class Registry:
     async def load(self) -> dict[str, Registration]:
         """Read all registrations. Raises ConnectionLost."""
         flat: list[str] = await self._connection.execute("HGETALL", self._key)
-        self._registrations = {
-            queue: Registration.model_validate_json(text)
-            for queue, text in zip(flat[::2], flat[1::2], strict=True)
-        }
+        self._registrations = {}
+        for queue, text in zip(flat[::2], flat[1::2], strict=True):
+            try:
+                self._registrations[queue] = Registration.model_validate_json(text)
+            except ValidationError:
+                logger.error("queue %s: its stored registration cannot be read; it waits for its app", queue)
         return dict(self._registrations)
 
     def get(self, queue: str) -> Registration | None:

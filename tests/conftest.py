@@ -11,12 +11,7 @@ import pytest
 from tests.handler.support import API_KEY, OTHER_SECRET, SECRET
 
 VECTORS: dict[str, t.Any] = json.loads((Path(__file__).parent / "vectors" / "signatures.json").read_text())
-SECRETS = {
-    API_KEY,
-    SECRET,
-    OTHER_SECRET,
-    *(secret for vector in VECTORS["vectors"] for secret in vector["secrets"]),
-}
+SECRETS = {API_KEY, SECRET, OTHER_SECRET}.union(*(vector["secrets"] for vector in VECTORS["vectors"]))
 
 
 @pytest.fixture(autouse=True)

@@ -42,6 +42,7 @@ def install(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_on_invalid)
     app.exception_handler(ConnectionLost)(_on_connection_lost)
     app.exception_handler(RedisError)(_on_redis_error)
+    app.exception_handler(Exception)(_on_bug)
 
 
 async def _on_api_error(request: Request, exc: APIError) -> JSONResponse:
@@ -71,6 +72,10 @@ async def _on_connection_lost(request: Request, exc: ConnectionLost) -> JSONResp
 async def _on_redis_error(request: Request, exc: RedisError) -> JSONResponse:
     logger.error("%s %s: Redis answered %s", request.method, request.url.path, exc)
     return _answer(503, "storage_error", "Redis refused the command; the server's log tells why", {})
+
+
+async def _on_bug(request: Request, exc: Exception) -> JSONResponse:
+    return _answer(500, "internal_error", "the server failed; its log tells why", {})
 
 
 def _answer(

@@ -122,13 +122,20 @@ async def add_job(queue: QueueName, job: NewJob, service: Authorized) -> Respons
     opts = job.opts.model_dump(exclude_unset=True, exclude_none=True)
     job_id = await service.jobs.add(queue, job.name, job.data, opts)
     await service.warn_without_worker(queue)
-    return await _view(service, queue, job_id, status=201)
+    try:
+        added = await service.jobs.get(queue, job_id)
+    except NoSuchJob:  # it has finished already, and is removed on completion
+        added = service.jobs.removed(job_id, job.name, job.data, opts)
+    return ASCIIResponse(added, 201)
 
 
 @router.get("/{job_id:path}", response_model=JobView)
 async def get_job(queue: QueueName, job_id: JobId, service: Authorized) -> Response:
     """A job."""
-    return await _view(service, queue, job_id)
+    try:
+        return ASCIIResponse(await service.jobs.get(queue, job_id))
+    except NoSuchJob:
+        raise _not_found(queue, job_id) from None
 
 
 @router.put("/{job_id:path}/progress")
@@ -146,13 +153,6 @@ async def update_progress(
     except NoSuchJob:
         raise _not_found(queue, job_id) from None
     return {}
-
-
-async def _view(service: Authorized, queue: str, job_id: str, *, status: int = 200) -> Response:
-    try:
-        return ASCIIResponse(await service.jobs.get(queue, job_id), status)
-    except NoSuchJob:
-        raise _not_found(queue, job_id) from None
 
 
 async def _check_delivery(service: Authorized, queue: str, job_id: str, delivery_id: str | None) -> None:

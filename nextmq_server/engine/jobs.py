@@ -77,6 +77,13 @@ class Jobs:
             "finishedOn": _milliseconds(fields.get("finishedOn")),
         }
 
+    def removed(self, job_id: str, name: str, data: t.Any, opts: dict[str, t.Any]) -> dict[str, t.Any]:
+        """What the API shows of a job that is gone already: what it was added with."""
+        unknown = ("returnValue", "failedReason", "processedOn", "finishedOn")
+        numbers = ("progress", "attemptsMade", "attemptsStarted", "timestamp")
+        added = {"id": job_id, "name": name, "state": "unknown", "data": data, "opts": opts}
+        return {**added, **dict.fromkeys(numbers, 0), **dict.fromkeys(unknown)}
+
     async def counts(self, queue: str) -> dict[str, int]:
         """How many jobs are in each state."""
         names = ["wait" if state == "waiting" else state for state in STATES]

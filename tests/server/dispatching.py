@@ -1,0 +1,94 @@
+"""Jobs, and a dispatcher with a real app behind it, for the dispatcher's tests."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from nextmq_handler.messages import Headers
+from nextmq_handler.signing import OUTCOME, Secret, signature_headers
+from nextmq_handler.wire import JobRecord, parse_delivery
+from nextmq_server.dispatch.client import DeliveryClient
+from nextmq_server.dispatch.dispatcher import Dispatcher, Endpoint, Report, delivery_body
+from nextmq_server.dispatch.holds import HoldBook
+from nextmq_server.engine.job import ActiveJob
+from nextmq_server.engine.verdicts import Verdict
+
+NOW = 1_790_000_000.25
+SECRETS = [Secret(b"old secret" * 4), Secret(b"new secret" * 4)]
+ENDPOINT = Endpoint("emails", "http://127.0.0.1:1/queues/emails", timeout=30_000, fingerprint="f-1")
+WELCOME = {
+    "name": "welcome é€😀",
+    "data": '{"to": "é€😀@example.com"}',
+    "opts": '{"attempts":3,"de":{"id":"a"},"delay":5}',
+    "atm": "1",
+    "ats": "2",
+    "stc": "1",
+    "priority": "7",
+    "delay": "5",
+    "timestamp": "1789999990000",
+    "processedOn": "1789999999000",
+    "progress": '{"done":0.5}',
+    "parent": '{"id":"9","queueKey":"bull:orders"}',
+}
+DONE = b'{"outcome":"completed","returnValue":{"sent":true}}'
+
+
+@dataclass
+class Queue:
+    """What a job knows of its queue."""
+
+    opts: dict[str, t.Any] = field(default_factory=dict)
+
+
+def make_job(**fields: str) -> ActiveJob:
+    return ActiveJob(Queue(), "42", {"name": "welcome", "ats": "1", **fields}, "token")
+
+
+def parsed(**fields: str) -> JobRecord:
+    """The job as a receiver reads it."""
+    return parse_delivery(delivery_body(ENDPOINT, make_job(**fields), "dlv_1", now=NOW), "dlv_1").job
+
+
+class App:
+    """Takes deliveries, and answers each with the outcome signed under `secret`."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.outcome = DONE
+        self.secret = SECRETS[0]
+        self.received: list[tuple[Headers, bytes]] = []
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.received.append((Headers(request.raw_headers), await request.read()))
+        id = request.headers["x-nextmq-id"]
+        seal = signature_headers([self.secret], id, int(NOW), self.outcome, context=OUTCOME)
+        headers = {name.decode(): value.decode() for name, value in seal}
+        return web.Response(status=self.status, body=self.outcome, headers=headers)
+
+
+class Rig:
+    """A dispatcher, its app, and what it said."""
+
+    def __init__(self, app: App, url: str, client: DeliveryClient) -> None:
+        self.app = app
+        self.endpoint = Endpoint("emails", url, timeout=30_000, fingerprint="f-1")
+        self.announced: list[tuple[str, str, str, int, int]] = []
+        self.reports: list[Report] = []
+        self.dispatcher = Dispatcher(
+            client,
+            HoldBook(monotonic=lambda: 0.0, rand=lambda: 1.0),
+            secrets=lambda: SECRETS,
+            announce=self.announce,
+            report=self.reports.append,
+            clock=lambda: NOW,
+            new_id=lambda: "dlv_1",
+        )
+
+    async def announce(self, queue: str, job: ActiveJob, delivery_id: str, timeout: int) -> None:
+        self.announced.append((queue, job.id, delivery_id, timeout, len(self.app.received)))
+
+    async def deliver(self, **fields: str) -> Verdict:
+        return await self.dispatcher.deliver(self.endpoint, make_job(**fields))

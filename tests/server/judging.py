@@ -1,0 +1,64 @@
+"""Answers made by hand, signed outcomes and whatever else an app may answer, and the verdict on them."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import replace
+
+from nextmq_handler.messages import Headers
+from nextmq_handler.signing import OUTCOME, Secret, signature_headers
+from nextmq_server.dispatch.answers import Answer, NoAnswer
+from nextmq_server.dispatch.holds import HoldBook
+from nextmq_server.dispatch.judge import Judge
+from nextmq_server.engine.verdicts import Verdict
+
+NOW = 1_790_000_000
+DELIVERY = "dlv_1"
+OLD, NEW, OTHER = (Secret(word * 4) for word in (b"old secret", b"new secret", b"other secret"))
+DONE = b'{"outcome":"completed","returnValue":1}'
+UNSIGNED = Answer(200, Headers(), DONE, False, 0.1)
+HeaderList = list[tuple[bytes, bytes]]
+
+
+def sealed(
+    body: bytes = DONE,
+    *,
+    secret: Secret = NEW,
+    id: str = DELIVERY,
+    timestamp: int = NOW,
+    context: bytes = OUTCOME,
+    more: HeaderList | None = None,
+) -> Answer:
+    """A 200 whose body is signed as an outcome."""
+    headers = signature_headers([secret], id, timestamp, body, context=context)
+    return replace(UNSIGNED, headers=Headers(headers + (more or [])), body=body)
+
+
+def outcome(kind: str, **members: t.Any) -> Answer:
+    return sealed(json.dumps({"outcome": kind, **members}).encode())
+
+
+def answer(status: int, *headers: tuple[bytes, bytes], body: bytes = b"", elapsed: float = 0.1) -> Answer:
+    return Answer(status, Headers(headers), body, False, elapsed)
+
+
+def without(name: bytes) -> Answer:
+    signed = sealed()
+    return replace(signed, headers=Headers((key, value) for key, value in signed.headers.items if key != name))
+
+
+def doubled(name: bytes) -> Answer:
+    return sealed(more=[(name, sealed().headers.all(name)[0])])
+
+
+def judge(*answers: Answer | NoAnswer, waited: float = 0.0) -> Verdict:
+    """The verdict on the last of the answers, which come `waited` s after one another."""
+    now = 0.0
+    holds = HoldBook(monotonic=lambda: now, rand=lambda: 1.0)
+    judging = Judge("emails", holds, clock=lambda: NOW)
+    verdicts: list[Verdict] = []
+    for given_answer in answers:
+        verdicts.append(judging.judge(given_answer, [OLD, NEW], DELIVERY))
+        now += waited
+    return verdicts[-1]

@@ -1,0 +1,110 @@
+"""Where Redis is: the URLs that are understood, those that are not, and no password in any text."""
+
+from __future__ import annotations
+
+import pytest
+
+from nextmq_handler.errors import ConfigurationError
+from nextmq_server.engine.connection import Address
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "tls", "database"),
+    [
+        ("redis://redis.example", "redis.example", 6379, False, 0),
+        ("redis://redis.example:7000", "redis.example", 7000, False, 0),
+        ("redis://redis.example/3", "redis.example", 6379, False, 3),
+        ("redis://redis.example/", "redis.example", 6379, False, 0),
+        ("redis://[::1]:7000/1", "::1", 7000, False, 1),
+        ("redis://", "127.0.0.1", 6379, False, 0),
+        ("rediss://redis.example", "redis.example", 6379, True, 0),
+        ("rediss://user:pass@redis.example:7000/15", "redis.example", 7000, True, 15),
+    ],
+)
+def test_a_network_address_is_read(url: str, host: str, port: int, tls: bool, database: int) -> None:
+    address = Address(url)
+    assert (address.host, address.port, address.tls, address.database) == (host, port, tls, database)
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "database"),
+    [
+        ("unix:///run/valkey.sock", "/run/valkey.sock", 0),
+        ("unix:///run/valkey.sock?db=2", "/run/valkey.sock", 2),
+        ("unix:///with%20space/valkey.sock", "/with space/valkey.sock", 0),
+        ("unix://user:pass@/run/valkey.sock", "/run/valkey.sock", 0),
+    ],
+)
+def test_a_socket_address_is_read(url: str, path: str, database: int) -> None:
+    address = Address(url)
+    assert (address.path, address.database) == (path, database)
+
+
+def test_a_network_address_has_no_path() -> None:
+    assert Address("redis://redis.example/3").path is None
+
+
+@pytest.mark.parametrize(
+    ("url", "commands"),
+    [
+        ("redis://redis.example", []),
+        ("redis://:secret@redis.example", [("AUTH", "secret")]),
+        ("redis://user:secret@redis.example", [("AUTH", "user", "secret")]),
+        ("redis://:p%40ss%2Fword@redis.example", [("AUTH", "p@ss/word")]),
+        ("redis://redis.example/4", [("SELECT", 4)]),
+        ("redis://:secret@redis.example/4", [("AUTH", "secret"), ("SELECT", 4)]),
+    ],
+)
+def test_a_connection_starts_with_what_the_url_asks_for(url: str, commands: list[tuple[object, ...]]) -> None:
+    assert Address(url).greeting() == commands
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://redis.example", "must start with redis://"),
+        ("redis.example:6379", "must start with redis://"),
+        ("", "must start with redis://"),
+        ("redis://redis.example:port", "host or port cannot be read"),
+        ("redis://redis.example:99999", "host or port cannot be read"),
+        ("redis://[::1", "host or port cannot be read"),
+        ("redis://redis.example/first", "database that is not a number"),
+        ("redis://redis.example/-1", "database that is not a number"),
+        ("redis://redis.example/²", "database that is not a number"),
+        ("unix:///run/valkey.sock?db=first", "database that is not a number"),
+    ],
+)
+def test_another_url_is_refused_with_the_reason(url: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"--redis-url .*{problem}"):
+        Address(url)
+
+
+@pytest.mark.parametrize("url", ["redis://user:hunter2@redis.example/1", "unix://:hunter2@/run/valkey.sock"])
+def test_the_password_is_not_in_the_repr(url: str) -> None:
+    assert "hunter2" not in repr(Address(url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:hunter2@redis.example",
+        "redis://user:hunter2@redis.example:port",
+        "redis://user:hunter2@redis.example/first",
+        "redis://user:hunter2@[::1",
+    ],
+)
+def test_the_password_is_not_in_the_refusal(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Address(url)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:hunter2@redis.example:7000/1", "<Address redis.example:7000 db=1>"),
+        ("unix:///run/valkey.sock", "<Address /run/valkey.sock db=0>"),
+    ],
+)
+def test_the_repr_tells_where_it_is(url: str, shown: str) -> None:
+    assert repr(Address(url)) == shown

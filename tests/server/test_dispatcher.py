@@ -1,0 +1,297 @@
+"""The dispatcher: what is sent for a job, under which signatures, and what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import typing as t
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextmq_handler._version import __version__
+from nextmq_handler.signing import Secret, read_seal, signature_headers
+from nextmq_handler.wire import MAX_OUTCOME_SIZE, parse_delivery
+from nextmq_server.dispatch.client import DeliveryClient
+from nextmq_server.dispatch.dispatcher import Dispatcher, Report, delivery_body
+from nextmq_server.dispatch.holds import HoldBook
+from nextmq_server.engine.job import ActiveJob
+from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
+from tests.server.dispatching import DONE, ENDPOINT, NOW, SECRETS, WELCOME, App, Queue, Rig, make_job, parsed
+from tests.server.raw_http import keep_silent
+
+if t.TYPE_CHECKING:
+    from .conftest import Listen, Serve
+
+
+@pytest.fixture
+async def client() -> t.AsyncIterator[DeliveryClient]:
+    client = DeliveryClient()
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def rig(serve: Serve, client: DeliveryClient) -> Rig:
+    app = App()
+    return Rig(app, await serve(app.handle) + "/queues/emails", client)
+
+
+def test_a_delivery_holds_every_field_of_the_protocol() -> None:
+    job = {
+        "id": "42",
+        "name": "welcome é€😀",
+        "data": {"to": "é€😀@example.com"},
+        "opts": {"attempts": 3, "deduplication": {"id": "a"}, "delay": 5},
+        "attemptsMade": 1,
+        "attemptsStarted": 2,
+        "stalledCounter": 1,
+        "priority": 7,
+        "delay": 5,
+        "timestamp": 1_789_999_990_000,
+        "processedOn": 1_789_999_999_000,
+        "progress": {"done": 0.5},
+        "parent": {"id": "9", "queue": "orders"},
+    }
+    assert json.loads(delivery_body(ENDPOINT, make_job(**WELCOME), "dlv_1", now=NOW)) == {
+        "deliveryId": "dlv_1",
+        "queue": "emails",
+        "timeout": 30_000,
+        "deadline": 1_790_000_030_250,
+        "maxOutcomeBytes": MAX_OUTCOME_SIZE,
+        "worker": {"fingerprint": "f-1"},
+        "job": job,
+    }
+
+
+def test_a_job_with_hardly_a_field_makes_a_delivery() -> None:
+    body = delivery_body(ENDPOINT, ActiveJob(Queue(), "1", {}, "token"), "dlv_1", now=NOW)
+    job = parse_delivery(body, "dlv_1").job
+    assert (job.name, job.data, job.opts, job.progress, job.parent) == ("", None, {}, 0, None)
+
+
+DATA_TEXTS = {
+    "spaces": b'{ "b" :1,\n\t"a": [ ] }',
+    "unicode": '{"é":"€😀\u2028"}'.encode(),
+    "escapes": rb'{"\u00e9":"\ud83d\ude00\/\ud800"}',
+    "numbers": b"[1.10,1e2,-0,123456789012345678901234567890]",
+    "a member twice": b'{"a":1,"a":2}',
+    "a text": b'"hello"',
+    "not UTF-8": b'"\xff\xfe"',
+}
+
+
+@pytest.mark.parametrize("text", DATA_TEXTS.values(), ids=DATA_TEXTS)
+def test_the_data_is_passed_through_byte_for_byte(text: bytes) -> None:
+    job = make_job(data=text.decode("utf-8", "surrogateescape"))
+    assert delivery_body(ENDPOINT, job, "dlv_1", now=NOW).endswith(b'"data": ' + text + b"}}")
+
+
+COUNTS = {
+    "atm": "attempts_made",
+    "ats": "attempts_started",
+    "stc": "stalled_counter",
+    "priority": "priority",
+    "delay": "delay",
+    "timestamp": "timestamp",
+    "processedOn": "processed_on",
+}
+queue_names = st.from_regex(r"[A-Za-z0-9._~-]{1,100}", fullmatch=True)
+parents = st.none() | st.tuples(st.text(), queue_names, st.text())
+counts = st.fixed_dictionaries({}, optional=dict.fromkeys(COUNTS, st.integers(0, 2**53)))
+
+
+@given(name=st.text(), counts=counts)
+def test_a_receiver_reads_the_numbers_and_the_name(name: str, counts: dict[str, int]) -> None:
+    job = parsed(name=name, **{key: str(value) for key, value in counts.items()})
+    expected = {attribute: counts.get(key, key == "ats") for key, attribute in COUNTS.items()}
+    assert {"name": name, **expected} == {key: getattr(job, key) for key in ("name", *expected)}
+
+
+@given(data=st.data(), is_ascii=st.booleans())
+def test_a_receiver_reads_the_data_and_the_progress(
+    json_values: st.SearchStrategy[t.Any], data: st.DataObject, is_ascii: bool
+) -> None:
+    value, progress = data.draw(json_values), data.draw(json_values)
+    text = json.dumps(value, ensure_ascii=is_ascii)
+    job = parsed(data=text, progress=json.dumps(progress))
+    assert (job.data, job.progress) == (value, progress)
+
+
+@given(parent=parents)
+def test_a_receiver_reads_the_parent_of_a_flow(parent: tuple[str, str, str] | None) -> None:
+    fields = {}
+    if parent is not None:
+        id, queue, prefix = parent
+        fields["parent"] = json.dumps({"id": id, "queueKey": f"{prefix}:{queue}"})
+    assert parsed(**fields).parent == (None if parent is None else {"id": parent[0], "queue": parent[1]})
+
+
+@pytest.mark.anyio
+async def test_a_signed_outcome_completes_the_job(rig: Rig) -> None:
+    assert await rig.deliver() == Complete({"sent": True})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("secret", SECRETS, ids=["old", "new"])
+async def test_an_outcome_is_taken_under_every_active_secret(rig: Rig, secret: Secret) -> None:
+    rig.app.secret = secret
+    assert isinstance(await rig.deliver(), Complete)
+
+
+@pytest.mark.anyio
+async def test_an_outcome_under_another_secret_is_none(rig: Rig) -> None:
+    rig.app.secret = Secret(b"other secret" * 4)
+    verdict = await rig.deliver()
+    assert isinstance(verdict, Fail)
+    assert verdict.name == "InvalidOutcome"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("secret", SECRETS, ids=["old", "new"])
+async def test_a_delivery_is_signed_under_every_active_secret(rig: Rig, secret: Secret) -> None:
+    await rig.deliver(**WELCOME)
+    [(headers, body)] = rig.app.received
+    assert read_seal(headers, now=NOW, tolerance=0).verify(body, [secret]) == secret
+
+
+@pytest.mark.anyio
+async def test_the_body_is_the_delivery(rig: Rig) -> None:
+    await rig.deliver(**WELCOME)
+    assert rig.app.received[0][1] == delivery_body(rig.endpoint, make_job(**WELCOME), "dlv_1", now=NOW)
+
+
+@pytest.mark.anyio
+async def test_the_headers_are_those_of_the_protocol(rig: Rig) -> None:
+    await rig.deliver()
+    [(headers, body)] = rig.app.received
+    expected = {
+        b"host": rig.endpoint.url.split("/")[2].encode(),
+        b"content-type": b"application/json",
+        b"content-length": b"%d" % len(body),
+        b"accept-encoding": b"identity",
+        b"user-agent": f"nextmq-server/{__version__}".encode(),
+        **dict(signature_headers(SECRETS, "dlv_1", int(NOW), body)),
+    }
+    assert sorted(headers.items) == sorted(expected.items())
+
+
+@pytest.mark.anyio
+async def test_delivery_ids_are_well_formed_and_new_each_time(rig: Rig, client: DeliveryClient) -> None:
+    dispatcher = Dispatcher(
+        client, HoldBook(), secrets=lambda: SECRETS, announce=rig.announce, report=rig.reports.append
+    )
+    for _ in range(5):
+        await dispatcher.deliver(rig.endpoint, make_job())
+    ids = {report.delivery_id for report in rig.reports}
+    assert [bool(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", id)) for id in ids] == [True] * 5
+
+
+@pytest.mark.anyio
+async def test_a_delivery_is_announced_before_it_is_sent(rig: Rig) -> None:
+    await rig.deliver()
+    assert rig.announced == [("emails", "42", "dlv_1", 30_000, 0)]
+
+
+@pytest.mark.anyio
+async def test_what_cannot_be_announced_is_not_sent(rig: Rig, client: DeliveryClient) -> None:
+    async def announce(*_: object) -> None:
+        await asyncio.sleep(0)
+        raise ConnectionError("Redis is away")
+
+    dispatcher = Dispatcher(
+        client, HoldBook(), secrets=lambda: SECRETS, announce=announce, report=rig.reports.append
+    )
+    with pytest.raises(ConnectionError):
+        await dispatcher.deliver(rig.endpoint, make_job())
+    assert rig.app.received == []
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("atm", "ats"), [("0", "101"), ("3", "104"), ("0", "500")])
+async def test_after_100_free_starts_a_job_fails_for_good(rig: Rig, atm: str, ats: str) -> None:
+    verdict = await rig.deliver(atm=atm, ats=ats)
+    assert isinstance(verdict, Fail)
+    assert (verdict.name, verdict.unrecoverable) == ("TooManyStarts", True)
+
+
+@pytest.mark.anyio
+async def test_after_100_free_starts_nothing_is_sent(rig: Rig) -> None:
+    await rig.deliver(atm="0", ats="101")
+    assert (rig.announced, rig.app.received) == ([], [])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("atm", "ats"), [("0", "100"), ("99", "199"), ("100", "101")])
+async def test_before_100_free_starts_a_job_is_sent(rig: Rig, atm: str, ats: str) -> None:
+    assert isinstance(await rig.deliver(atm=atm, ats=ats), Complete)
+
+
+@pytest.mark.anyio
+async def test_a_report_tells_of_the_delivery(rig: Rig) -> None:
+    await rig.deliver(**WELCOME)
+    [report] = rig.reports
+    assert replace(report, duration=0.0) == Report(
+        queue="emails",
+        job_id="42",
+        job_name="welcome é€😀",
+        attempt=2,
+        delivery_id="dlv_1",
+        status=200,
+        verdict=Complete({"sent": True}),
+        duration=0.0,
+        is_final=False,
+    )
+
+
+FINAL = {
+    "completed": (200, b'{"outcome":"completed"}', "0", False),
+    "failed, attempts remain": (200, b'{"outcome":"failed"}', "1", False),
+    "failed, the last attempt": (200, b'{"outcome":"failed"}', "2", True),
+    "unrecoverable": (200, b'{"outcome":"failed","unrecoverable":true}', "0", True),
+    "rate-limited": (200, b'{"outcome":"rateLimited","delay":5}', "2", False),
+    "refused": (400, b"", "0", True),
+    "the app is away": (404, b"", "2", False),
+    "the app is broken": (500, b"", "2", True),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("status", "outcome", "atm", "is_final"), FINAL.values(), ids=FINAL)
+async def test_a_report_tells_whether_the_job_has_failed_for_good(
+    rig: Rig, status: int, outcome: bytes, atm: str, is_final: bool
+) -> None:
+    rig.app.status, rig.app.outcome = status, outcome
+    await rig.deliver(opts='{"attempts":3}', atm=atm)
+    assert [report.is_final for report in rig.reports] == [is_final]
+
+
+@pytest.mark.anyio
+async def test_a_report_of_no_answer_has_no_status(rig: Rig) -> None:
+    rig.endpoint = replace(rig.endpoint, url="http://nobody.invalid/queues/emails")
+    await rig.deliver()
+    assert [report.status for report in rig.reports] == [None]
+
+
+@pytest.mark.anyio
+async def test_an_app_that_is_not_there_holds_its_queue(rig: Rig) -> None:
+    rig.endpoint = replace(rig.endpoint, url="http://nobody.invalid/queues/emails")
+    assert isinstance(await rig.deliver(), Hold)
+
+
+@pytest.mark.anyio
+async def test_the_timeout_of_the_endpoint_ends_a_delivery(rig: Rig, listen: Listen) -> None:
+    rig.endpoint = replace(rig.endpoint, url=f"http://127.0.0.1:{await listen(keep_silent)}/", timeout=200)
+    verdict = await rig.deliver()
+    assert isinstance(verdict, Fail)
+    assert verdict.name == "DeliveryTimeout"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("size", "expected"), [(MAX_OUTCOME_SIZE, Complete), (MAX_OUTCOME_SIZE + 1, Fail)])
+async def test_an_outcome_is_taken_up_to_the_limit(rig: Rig, size: int, expected: type[Verdict]) -> None:
+    rig.app.outcome = DONE.ljust(size)
+    assert type(await rig.deliver()) is expected

@@ -1,0 +1,247 @@
+"""A Redis connection that breaks under the engine: nothing is lost, and nothing is done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+import pytest
+
+from nextmq_server.embedded import EmbeddedValkey
+from nextmq_server.engine import connection, upkeep
+from nextmq_server.engine.connection import Address, ConnectionLost
+from nextmq_server.engine.hub import Hub
+from nextmq_server.engine.queue import WorkerOptions
+from nextmq_server.engine.verdicts import Complete, Verdict
+
+if t.TYPE_CHECKING:
+    from .conftest import Engine, Listen, Processor, Until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "SWEEP_INTERVAL", 3600.0)
+    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 0.5)
+    monkeypatch.setattr(connection, "MAX_RETRY_DELAY", 0.05)
+
+
+class Proxy:
+    """Between a hub and Valkey. While `is_deaf`, commands arrive and their answers do not."""
+
+    def __init__(self, path: str) -> None:
+        self.is_deaf = False
+        self._path = path
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, commands = await asyncio.open_unix_connection(self._path)
+        self._writers += [writer, commands]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pass_on(reader, commands, may_drop=False))
+            group.create_task(self._pass_on(answers, writer, may_drop=True))
+
+    def cut(self) -> None:
+        """Break all connections."""
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+
+    async def _pass_on(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, may_drop: bool
+    ) -> None:
+        while chunk := await source.read(65536):
+            if not (may_drop and self.is_deaf):
+                target.write(chunk)
+        target.close()
+
+
+@pytest.fixture
+async def proxy(engine: Engine, listen: Listen) -> t.AsyncIterator[tuple[Proxy, Hub]]:
+    """A hub without queues behind a proxy."""
+    assert engine.address.path is not None
+    proxy = Proxy(engine.address.path)
+    port = await listen(proxy.handle)
+    address = Address(f"redis://127.0.0.1:{port}")
+    hub = Hub(address, prefix=engine.prefix, instance_id=f"proxied-{engine.prefix}", alone=False)
+    await hub.start()
+    yield proxy, hub
+    await hub.stop(grace=0)
+    proxy.cut()
+
+
+async def cut_connections(engine: Engine) -> None:
+    """Make Valkey close every connection of the hubs."""
+    clients: str = await engine.redis.execute("CLIENT", "LIST")
+    for line in clients.splitlines():
+        if " name=nextmq-" in line:
+            await engine.redis.execute("CLIENT", "KILL", "ID", line.split()[0].removeprefix("id="))
+
+
+async def is_connected(engine: Engine) -> bool:
+    """Whether a hub and its watcher are connected."""
+    clients: str = await engine.redis.execute("CLIENT", "LIST")
+    return clients.count(" name=nextmq-") == 2
+
+
+async def test_a_job_that_runs_while_the_connection_breaks_is_finished(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    process = processor(Complete("done"))
+    process.gate.clear()
+    await engine.run(process)
+    job_id = await engine.add()
+    await until(lambda: process.running)
+    await cut_connections(engine)
+    process.gate.set()
+    assert (await engine.until_state(job_id, "completed"))["returnValue"] == "done"
+
+
+async def test_a_job_that_runs_while_the_connection_breaks_is_delivered_once(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    process = processor()
+    process.gate.clear()
+    await engine.run(process)
+    job_id = await engine.add()
+    await until(lambda: process.running)
+    await cut_connections(engine)
+    process.gate.set()
+    await engine.until_state(job_id, "completed")
+    assert len(process.started) == 1
+
+
+async def test_a_job_that_runs_while_redis_restarts_is_finished(
+    own_engine: Engine, own_valkey: EmbeddedValkey, processor: type[Processor], until: Until
+) -> None:
+    process = processor(Complete("done"))
+    process.gate.clear()
+    await own_engine.run(process)
+    job_id = await own_engine.add()
+    await until(lambda: process.running)
+    own_valkey.stop()
+    process.gate.set()
+    with pytest.raises(ConnectionLost):
+        await own_engine.redis.execute("PING")
+    own_valkey.start()
+    await own_engine.redis.ready()
+    assert (await own_engine.until_state(job_id, "completed"))["returnValue"] == "done"
+
+
+async def test_a_job_added_after_the_connection_broke_is_picked_up(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    hub = await engine.run(processor())
+    await until(lambda: hub.queues["emails"].is_cold)
+    await cut_connections(engine)
+    assert await engine.until_state(await engine.add(), "completed")
+
+
+async def test_jobs_complete_while_connections_break_again_and_again(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    await engine.run(processor(), concurrency=5, max_stalled_count=100)
+    for _ in range(10):
+        for _ in range(20):
+            await engine.add()
+        await until(lambda: is_connected(engine))
+        await cut_connections(engine)
+
+    async def all_have_completed() -> bool:
+        return (await engine.jobs.counts("emails"))["completed"] == 200
+
+    await until(all_have_completed)
+    assert await all_have_completed()
+
+
+async def test_a_verdict_whose_answer_was_lost_is_carried_out_once(
+    engine: Engine, proxy: tuple[Proxy, Hub], processor: type[Processor], until: Until
+) -> None:
+    between, hub = proxy
+    process = processor()
+    process.gate.clear()
+    await hub.add("emails", WorkerOptions(), process)
+    job_id = await engine.add()
+    await until(lambda: process.running)
+    between.is_deaf = True
+    process.gate.set()
+    await engine.until_state(job_id, "completed")
+    between.cut()
+    between.is_deaf = False
+    await until(lambda: not hub.queues["emails"].active)
+    assert (await engine.job(job_id))["attemptsMade"] == 1
+
+
+async def test_a_queue_goes_on_after_the_answer_to_a_verdict_was_lost(
+    engine: Engine, proxy: tuple[Proxy, Hub], processor: type[Processor], until: Until
+) -> None:
+    between, hub = proxy
+    process = processor()
+    process.gate.clear()
+    await hub.add("emails", WorkerOptions(), process)
+    job_id = await engine.add()
+    await until(lambda: process.running)
+    between.is_deaf = True
+    process.gate.set()
+    await engine.until_state(job_id, "completed")
+    between.cut()
+    between.is_deaf = False
+    assert await engine.until_state(await engine.add(), "completed")
+
+
+async def test_a_job_whose_fetch_was_lost_runs_after_all(
+    engine: Engine, proxy: tuple[Proxy, Hub], processor: type[Processor], until: Until
+) -> None:
+    between, hub = proxy
+    await hub.add("emails", WorkerOptions(concurrency=2), processor())
+    await until(lambda: hub.queues["emails"].is_cold)
+    job_id = await engine.add(delay=50)
+    await engine.settle(hub)
+    between.is_deaf = True
+    await engine.until_state(job_id, "active")
+    between.cut()
+    between.is_deaf = False
+    assert await engine.until_state(job_id, "completed")
+
+
+async def test_a_connection_lost_before_the_delivery_burns_nothing(engine: Engine) -> None:
+    seen: list[tuple[int, int]] = []
+
+    async def process(job: t.Any) -> Verdict:
+        seen.append((job.attemptsMade, job.attempts_started))
+        if len(seen) == 1:
+            raise ConnectionLost("closed")
+        return Complete(None)
+
+    await engine.run(t.cast("t.Any", process))
+    await engine.until_state(await engine.add(), "completed")
+    assert seen == [(0, 1), (0, 1)]
+
+
+async def test_a_server_can_be_stopped_while_redis_is_gone(
+    own_engine: Engine, own_valkey: EmbeddedValkey, processor: type[Processor], until: Until
+) -> None:
+    hub = await own_engine.run(processor())
+    await until(lambda: hub.queues["emails"].is_cold)
+    own_valkey.stop()
+    await own_engine.stop_hub(hub, grace=0)
+    assert hub.queues["emails"].active == {}
+
+
+async def test_a_job_that_cannot_be_handed_back_is_an_error_line(
+    own_engine: Engine,
+    own_valkey: EmbeddedValkey,
+    processor: type[Processor],
+    until: Until,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    process = processor()
+    process.gate.clear()
+    hub = await own_engine.run(process)
+    job_id = await own_engine.add()
+    await until(lambda: process.running)
+    own_valkey.stop()
+    await own_engine.stop_hub(hub, grace=0)
+    lines = [record.getMessage() for record in caplog.records]
+    assert f"queue emails job {job_id}: cannot finish it: not connected; it will stall" in lines

@@ -1,0 +1,149 @@
+"""Stopping a server: what runs may finish, what does not is handed back as if it had never started."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+import pytest
+
+from nextmq_server.engine import upkeep
+
+if t.TYPE_CHECKING:
+    from .conftest import Engine, Processor, Until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def _no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "SWEEP_INTERVAL", 3600.0)
+
+
+async def test_a_job_that_runs_at_the_stop_is_aborted_when_the_grace_is_over(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    process = processor()
+    process.gate.clear()
+    hub = await engine.run(process)
+    job_id = await engine.add()
+    await until(lambda: process.running)
+    await engine.stop_hub(hub, grace=0)
+    assert process.aborted == [job_id]
+
+
+async def test_a_job_handed_back_waits_uncounted(engine: Engine, processor: type[Processor], until: Until) -> None:
+    process = processor()
+    process.gate.clear()
+    hub = await engine.run(process)
+    job_id = await engine.add()
+    await until(lambda: process.running)
+    await engine.stop_hub(hub, grace=0)
+    job = await engine.job(job_id)
+    assert (job["state"], job["attemptsMade"], await engine.field(job_id, "stc")) == ("waiting", 0, None)
+
+
+async def test_a_job_handed_back_is_the_next_one_to_run(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    process, after = processor(), processor()
+    process.gate.clear()
+    hub = await engine.run(process)
+    ids = [await engine.add() for _ in range(3)]
+    await until(lambda: process.running)
+    await engine.stop_hub(hub, grace=0)
+    await engine.run(after)
+    await until(lambda: len(after.started) == 3)
+    assert [job.id for job in after.started] == ids
+
+
+async def test_a_new_server_finishes_all_that_was_handed_back(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    process = processor()
+    process.gate.clear()
+    hub = await engine.run(process, concurrency=10)
+    ids = [await engine.add() for _ in range(10)]
+    await until(lambda: process.running == 10)
+    await engine.stop_hub(hub, grace=0)
+    await engine.run(processor())
+    jobs = [await engine.until_state(job_id, "completed") for job_id in ids]
+    assert [job["attemptsMade"] for job in jobs] == [1] * 10
+
+
+async def test_a_running_server_takes_over_at_once(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    process = processor()
+    process.gate.clear()
+    hub = await engine.run(process)
+    job_id = await engine.add()
+    await until(lambda: process.running)
+    other = await engine.run(processor())
+    await until(lambda: other.queues["emails"].is_cold)
+    await engine.stop_hub(hub, grace=0)
+    assert await engine.until_state(job_id, "completed")
+
+
+async def test_a_job_that_ends_within_the_grace_is_finished(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    process = processor()
+    process.gate.clear()
+    hub = await engine.run(process)
+    job_id = await engine.add()
+    await until(lambda: process.running)
+    stopping = asyncio.create_task(engine.stop_hub(hub, grace=60))
+    await engine.jobs.counts("emails")
+    process.gate.set()
+    await stopping
+    assert (await engine.job(job_id))["state"] == "completed"
+
+
+async def test_no_job_is_started_within_the_grace(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    process = processor()
+    process.gate.clear()
+    hub = await engine.run(process, concurrency=2)
+    first = await engine.add()
+    await until(lambda: process.running)
+    stopping = asyncio.create_task(engine.stop_hub(hub, grace=60))
+    await until(lambda: not hub.queues["emails"].has_room)
+    second = await engine.add()
+    process.gate.set()
+    await stopping
+    assert [(await engine.job(job_id))["state"] for job_id in (first, second)] == ["completed", "waiting"]
+
+
+async def test_hurry_ends_the_grace(engine: Engine, processor: type[Processor], until: Until) -> None:
+    process = processor()
+    process.gate.clear()
+    hub = await engine.run(process)
+    job_id = await engine.add()
+    await until(lambda: process.running)
+    stopping = asyncio.create_task(engine.stop_hub(hub, grace=3600))
+    await engine.jobs.counts("emails")
+    hub.hurry()
+    await stopping
+    assert (await engine.job(job_id))["state"] == "waiting"
+
+
+async def test_a_stopped_server_has_no_heartbeat(engine: Engine, processor: type[Processor]) -> None:
+    hub = await engine.start_hub(instance_id=f"gone-{engine.prefix}")
+    await engine.stop_hub(hub, grace=0)
+    assert await engine.redis.execute("EXISTS", f"nextmq:instance:gone-{engine.prefix}") == 0
+
+
+async def test_a_stopped_server_has_no_connection(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    hub = await engine.run(processor())
+    await engine.stop_hub(hub, grace=0)
+
+    async def only_ours() -> bool:
+        clients: str = await engine.redis.execute("CLIENT", "LIST")
+        return " name=nextmq-" not in clients
+
+    await until(only_ours)
+    assert await only_ours()

@@ -1,0 +1,295 @@
+"""From an answer to a verdict: the two tables of protocol section 3, row by row."""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextmq_handler.messages import Headers
+from nextmq_handler.signing import ID, SIGNATURE, TIMESTAMP
+from nextmq_server.dispatch.answers import Answer, NoAnswer
+from nextmq_server.dispatch.judge import EXCERPT_SIZE
+from nextmq_server.engine.verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict, WaitForChildren
+from tests.server.judging import (
+    DONE,
+    NOW,
+    OLD,
+    OTHER,
+    UNSIGNED,
+    HeaderList,
+    answer,
+    doubled,
+    judge,
+    outcome,
+    sealed,
+    without,
+)
+
+DAY = 86_400.0
+ERROR = {"name": "SMTPError", "message": "no route", "stack": "Traceback …"}
+
+OUTCOMES: dict[str, tuple[Answer, Verdict]] = {
+    "completed": (outcome("completed", returnValue={"sent": ["é", None]}), Complete({"sent": ["é", None]})),
+    "completed without a value": (outcome("completed"), Complete(None)),
+    "completed, signed with the old secret": (sealed(secret=OLD), Complete(1)),
+    "completed 300 s ago": (sealed(timestamp=NOW - 300), Complete(1)),
+    "completed 300 s ahead": (sealed(timestamp=NOW + 300), Complete(1)),
+    "failed": (outcome("failed", error=ERROR), Fail("SMTPError", "no route", "Traceback …")),
+    "failed without an error": (outcome("failed"), Fail("Error", "")),
+    "unrecoverable": (
+        outcome("failed", unrecoverable=True, error={"name": "Bad", "message": "data"}),
+        Fail("Bad", "data", unrecoverable=True),
+    ),
+    "unrecoverable only where true": (
+        outcome("failed", unrecoverable=1, error={"name": "Bad", "message": "data"}),
+        Fail("Bad", "data"),
+    ),
+    "shortest rate limit": (outcome("rateLimited", delay=1), RateLimit(1)),
+    "longest rate limit": (outcome("rateLimited", delay=86_400_000), RateLimit(86_400_000)),
+    "delayed": (outcome("delayed", timestamp=1_790_000_060_000), Delay(1_790_000_060_000)),
+    "delayed to the last ms": (outcome("delayed", timestamp=2_099_999_999_999), Delay(2_099_999_999_999)),
+    "waiting children": (outcome("waitingChildren"), WaitForChildren()),
+}
+
+NO_OUTCOMES: dict[str, Answer] = {
+    "a login page": answer(200, (b"content-type", b"text/html"), body=b"<form>"),
+    "unsigned": UNSIGNED,
+    "without the id": without(ID),
+    "without the timestamp": without(TIMESTAMP),
+    "without the signature": without(SIGNATURE),
+    "two ids": doubled(ID),
+    "two timestamps": doubled(TIMESTAMP),
+    "two signatures": doubled(SIGNATURE),
+    "another delivery's": sealed(id="dlv_2"),
+    "301 s old": sealed(timestamp=NOW - 301),
+    "301 s ahead": sealed(timestamp=NOW + 301),
+    "another secret's": sealed(secret=OTHER),
+    "signed as a delivery": sealed(context=b""),
+    "changed on the way": replace(sealed(), body=DONE.replace(b"1", b"2")),
+    "over the cap": replace(sealed(), is_truncated=True),
+    "gzip": sealed(more=[(b"content-encoding", b"gzip")]),
+    "content-encoding identity": sealed(more=[(b"Content-Encoding", b"identity")]),
+    "not JSON": sealed(b"completed"),
+    "empty": sealed(b""),
+    "a list": sealed(b"[]"),
+    "NaN": sealed(b'{"outcome":"completed","returnValue":NaN}'),
+    "not UTF-8": sealed(b'{"outcome":"completed","returnValue":"\xff"}'),
+    "nested too deeply": sealed(b'{"outcome":"completed","returnValue":' + b"[" * 100 + b"]" * 100 + b"}"),
+    "no kind": sealed(b"{}"),
+    "an unknown kind": outcome("postponed"),
+    "an error that is a text": outcome("failed", error="no route"),
+    "rate limit 0": outcome("rateLimited", delay=0),
+    "rate limit over a day": outcome("rateLimited", delay=86_400_001),
+    "rate limit of a fraction": outcome("rateLimited", delay=1.5),
+    "rate limit true": outcome("rateLimited", delay=True),
+    "no rate limit": outcome("rateLimited"),
+    "delayed before the epoch": outcome("delayed", timestamp=-1),
+    "delayed too far": outcome("delayed", timestamp=2_100_000_000_000),
+    "delayed until a text": outcome("delayed", timestamp="1790000060000"),
+    "201": replace(sealed(), status=201),
+    "202": replace(sealed(), status=202),
+    "204": answer(204),
+}
+
+NOT_RUN: dict[str, Answer | NoAnswer] = {
+    "not sent": NoAnswer("not_sent", "connection refused"),
+    **{str(status): answer(status) for status in (401, 403, 404, 405, 415)},
+}
+
+FAILURES: dict[str, tuple[Answer | NoAnswer, str, str]] = {
+    "409": (answer(409), "DeliveryUnknown", "may have run"),
+    "500": (answer(500), "EndpointUnavailable", "may have run"),
+    "502": (answer(502), "EndpointUnavailable", "may have run"),
+    "504": (answer(504), "EndpointUnavailable", "may have run"),
+    "599": (answer(599), "EndpointUnavailable", "may have run"),
+    "a late 503": (answer(503, elapsed=5.001), "EndpointUnavailable", "may have run"),
+    "a late 503 with retry-after": (
+        answer(503, (b"retry-after", b"9"), elapsed=5.001),
+        "EndpointUnavailable",
+        "may have run",
+    ),
+    "broken": (NoAnswer("broken", "reset by peer"), "EndpointUnavailable", "may have run"),
+    "timeout": (NoAnswer("timeout", "no whole answer"), "DeliveryTimeout", "may still be running"),
+    **{
+        str(status): (answer(status, (b"location", b"/")), "InvalidOutcome", "redirects are never followed")
+        for status in (300, 301, 302, 303, 304, 307, 308)
+    },
+}
+
+HTTP_DATES = ["Mon, 21 Sep 2026 14:14:20 GMT", "Monday, 21-Sep-26 14:14:20 GMT", "Mon Sep 21 14:14:20 2026"]
+"""60 s after NOW, in the three spellings that HTTP knows."""
+
+RETRY_AFTERS: dict[bytes, float] = {
+    b"7": 7.0,
+    b" 7 ": 7.0,
+    b"0": 1.0,
+    b"86400": DAY,
+    b"86401": DAY,
+    b"9" * 5000: DAY,
+    b"Mon, 21 Sep 2026 14:13:20 GMT": 1.0,
+    b"Mon, 21 Sep 1998 14:13:20 GMT": 1.0,
+    b"Mon, 21 Sep 2099 14:13:20 GMT": DAY,
+    b"Mon, 21 Sep 2026 16:14:20 +0200": 60.0,
+}
+
+GARBAGE = [b"", b"soon", b"-1", b"1.5", b"1e3", b"\xb2", b"\xff\xfe", b"Mon, 99 Xxx 2026 14:13:20 GMT", b"0x10"]
+
+
+@pytest.mark.parametrize(("given_answer", "verdict"), OUTCOMES.values(), ids=OUTCOMES)
+def test_an_outcome_becomes_its_verdict(given_answer: Answer, verdict: Verdict) -> None:
+    assert judge(given_answer) == verdict
+
+
+@pytest.mark.parametrize(("member", "limit"), [("message", 4096), ("stack", 20_480)])
+def test_a_long_text_of_an_outcome_is_cut(member: str, limit: int) -> None:
+    verdict = judge(outcome("failed", error={"name": "E", member: "é" * 20_000}))
+    assert getattr(verdict, member) == "é" * (limit // 2)
+
+
+@pytest.mark.parametrize("given_answer", NO_OUTCOMES.values(), ids=NO_OUTCOMES)
+def test_what_is_not_an_outcome_fails_the_attempt(given_answer: Answer) -> None:
+    verdict = judge(given_answer)
+    assert isinstance(verdict, Fail)
+    assert (verdict.name, verdict.unrecoverable) == ("InvalidOutcome", False)
+    assert verdict.message.endswith("the job may have run")
+
+
+@pytest.mark.parametrize("given_answer", NOT_RUN.values(), ids=NOT_RUN)
+def test_what_provably_did_not_run_holds_the_queue(given_answer: Answer | NoAnswer) -> None:
+    verdict = judge(given_answer)
+    assert isinstance(verdict, Hold)
+    assert verdict.seconds == 1.0
+
+
+@pytest.mark.parametrize("given_answer", NOT_RUN.values(), ids=NOT_RUN)
+def test_what_provably_did_not_run_backs_off(given_answer: Answer | NoAnswer) -> None:
+    verdict = judge(given_answer, given_answer, given_answer, waited=10.0)
+    assert isinstance(verdict, Hold)
+    assert verdict.seconds == 4.0
+
+
+@pytest.mark.parametrize("given_answer", NOT_RUN.values(), ids=NOT_RUN)
+def test_what_provably_did_not_run_for_a_day_burns_an_attempt(given_answer: Answer | NoAnswer) -> None:
+    verdict = judge(given_answer, given_answer, waited=DAY)
+    assert isinstance(verdict, Fail)
+    assert (verdict.name, verdict.unrecoverable) == ("EndpointUnavailable", False)
+
+
+@pytest.mark.parametrize(
+    "given_answer",
+    [answer(429), answer(429, elapsed=20.0), answer(503), answer(503, elapsed=5.0)],
+    ids=["429", "a late 429", "503", "503 after 5 s"],
+)
+def test_throttling_holds_the_queue_for_5_seconds(given_answer: Answer) -> None:
+    assert judge(given_answer) == Hold(5.0, f"the app answered {given_answer.status}")
+
+
+@pytest.mark.parametrize(("value", "seconds"), RETRY_AFTERS.items(), ids=[repr(key[:40]) for key in RETRY_AFTERS])
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_says_how_long_the_queue_is_held(status: int, value: bytes, seconds: float) -> None:
+    assert judge(answer(status, (b"Retry-After", value))) == Hold(seconds, f"the app answered {status}")
+
+
+@pytest.fixture
+def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "FAR-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_greenwich")
+@pytest.mark.parametrize("date", HTTP_DATES)
+def test_a_date_of_retry_after_is_one_of_greenwich(date: str) -> None:
+    assert judge(answer(429, (b"retry-after", date.encode()))) == Hold(60.0, "the app answered 429")
+
+
+@pytest.mark.parametrize("value", GARBAGE, ids=repr)
+def test_retry_after_that_says_nothing_is_not_heard(value: bytes) -> None:
+    assert judge(answer(429, (b"retry-after", value))) == Hold(5.0, "the app answered 429")
+
+
+def test_throttling_never_burns_an_attempt() -> None:
+    assert judge(answer(429), answer(429), waited=DAY) == Hold(10.0, "the app answered 429")
+
+
+def test_410_holds_the_queue_for_a_day() -> None:
+    verdict = judge(answer(410))
+    assert isinstance(verdict, Hold)
+    assert verdict.seconds == DAY
+
+
+def test_410_never_burns_an_attempt() -> None:
+    assert isinstance(judge(answer(410), answer(410), waited=DAY), Hold)
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_refused_delivery_fails_the_job_for_good(status: int) -> None:
+    expected = Fail("DeliveryRefused", f'the app answered {status}: {{"error":"é"}}', unrecoverable=True)
+    assert judge(answer(status, body='{"error":"é"}'.encode())) == expected
+
+
+@pytest.mark.parametrize(
+    "body", [b"x" * 5000, "€".encode() * 5000, b"\xff" * 5000], ids=["ascii", "euro", "binary"]
+)
+def test_the_excerpt_of_a_refusal_is_short(body: bytes) -> None:
+    verdict = judge(answer(400, body=body))
+    assert isinstance(verdict, Fail)
+    excerpt = verdict.message.removeprefix("the app answered 400: ")
+    assert EXCERPT_SIZE - 3 < len(excerpt.encode()) <= EXCERPT_SIZE == 2048
+
+
+@pytest.mark.parametrize(("given_answer", "name", "hint"), FAILURES.values(), ids=FAILURES)
+def test_any_other_answer_fails_the_attempt(given_answer: Answer | NoAnswer, name: str, hint: str) -> None:
+    verdict = judge(given_answer)
+    assert isinstance(verdict, Fail)
+    assert (verdict.name, verdict.unrecoverable, hint in verdict.message) == (name, False, True)
+
+
+ENDINGS = {"an outcome": sealed(), **{name: row[0] for name, row in FAILURES.items()}}
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+def test_an_answer_of_a_processor_ends_the_hold(ending: Answer | NoAnswer) -> None:
+    refused = NoAnswer("not_sent", "connection refused")
+    assert judge(refused, ending, refused, waited=10.0) == Hold(1.0, "connection refused")
+
+
+header_names = st.sampled_from([ID, TIMESTAMP, SIGNATURE, b"retry-after", b"content-encoding"]) | st.binary()
+header_values = st.binary() | st.from_regex(rb"[A-Za-z]{3}, [0-9 ]{1,5}[A-Z][a-z]{2} [0-9:+ GMT-]{0,40}")
+json_texts = st.dictionaries(st.text(), st.text() | st.integers()).map(
+    lambda members: json.dumps(members).encode()
+)
+kinds = st.sampled_from(["completed", "failed", "rateLimited", "delayed", "waitingChildren"])
+values = st.none() | st.integers() | st.floats() | st.text() | st.dictionaries(st.text(), st.integers())
+members = st.sampled_from(["returnValue", "error", "unrecoverable", "delay", "timestamp"])
+
+
+@given(
+    status=st.integers(100, 999),
+    headers=st.lists(st.tuples(header_names, header_values), max_size=6),
+    body=st.binary() | json_texts,
+    is_truncated=st.booleans(),
+    elapsed=st.floats(0, 10),
+)
+def test_any_answer_gets_a_verdict(
+    status: int, headers: HeaderList, body: bytes, is_truncated: bool, elapsed: float
+) -> None:
+    assert isinstance(judge(Answer(status, Headers(headers), body, is_truncated, elapsed)), Verdict)
+
+
+@given(kind=kinds, members=st.dictionaries(members, values))
+def test_any_signed_answer_gets_a_verdict(kind: str, members: dict[str, t.Any]) -> None:
+    assert isinstance(judge(outcome(kind, **members)), Verdict)
+
+
+@given(body=st.binary())
+def test_any_signed_bytes_get_a_verdict(body: bytes) -> None:
+    assert isinstance(judge(sealed(body)), Verdict)

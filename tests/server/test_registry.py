@@ -1,0 +1,255 @@
+"""The registry behind the API: kept in Redis, the nearest name, and the warning about jobs that nobody takes."""
+
+from __future__ import annotations
+
+import logging
+import typing as t
+
+import httpx
+import pytest
+
+from nextmq_server.embedded import EmbeddedValkey
+from nextmq_server.engine.connection import Address, Connection
+from nextmq_server.projects import Project
+from nextmq_server.registry import Registration, Registry, WorkerConflict
+from nextmq_server.service import Service
+from tests.server.api_support import JOBS, registration
+
+if t.TYPE_CHECKING:
+    from .conftest import App, Until
+
+pytestmark = pytest.mark.anyio
+
+MISSPELLED_JOBS = "/v1/queues/Emails/jobs"
+WARNING = 'queue "Emails" has 1 waiting job and no worker; did you mean "emails"?'
+
+
+class Clock:
+    """Unix seconds that a test sets."""
+
+    now = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+async def connection(valkey: EmbeddedValkey) -> t.AsyncIterator[Connection]:
+    connection = Connection(Address(valkey.url), name="test")
+    await connection.connect()
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def registry(connection: Connection, project: Project, clock: Clock) -> Registry:
+    """An empty registry."""
+    return Registry(connection, project.name, clock=clock)
+
+
+def worker(project: Project, **changes: t.Any) -> Registration:
+    return Registration.model_validate(registration(project, **changes))
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the server warned of."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "nextmq_server" and record.levelno == logging.WARNING
+    ]
+
+
+async def test_a_registration_is_read_back_as_it_was_stored(
+    registry: Registry, connection: Connection, project: Project
+) -> None:
+    options = {"concurrency": 5, "limiter": {"max": 1, "duration": 1000}}
+    schemas = {"wel\u2713come": {"type": "object", "maximum": 10**30}}
+    await registry.put("emails", worker(project, options=options, schemas=schemas), replace=False)
+    assert await Registry(connection, project.name).load() == {"emails": registry.get("emails")}
+
+
+async def test_a_removed_registration_is_not_read_back(
+    registry: Registry, connection: Connection, project: Project
+) -> None:
+    await registry.put("emails", worker(project), replace=False)
+    await registry.delete("emails")
+    assert await Registry(connection, project.name).load() == {}
+
+
+async def test_projects_do_not_share_registrations(
+    registry: Registry, connection: Connection, project: Project
+) -> None:
+    await registry.put("emails", worker(project), replace=False)
+    assert await Registry(connection, f"{project.name}-other").load() == {}
+
+
+async def test_the_first_registration_changes_something(registry: Registry, project: Project) -> None:
+    assert await registry.put("emails", worker(project), replace=False)
+
+
+async def test_the_same_registration_changes_nothing(registry: Registry, project: Project) -> None:
+    await registry.put("emails", worker(project), replace=False)
+    assert not await registry.put("emails", worker(project), replace=False)
+
+
+async def test_last_seen_is_when_it_was_registered_last(
+    registry: Registry, project: Project, clock: Clock
+) -> None:
+    await registry.put("emails", worker(project), replace=False)
+    clock.now += 60
+    await registry.put("emails", worker(project), replace=False)
+    held = registry.get("emails")
+    assert held is not None
+    assert held.last_seen == 1_790_000_060_000
+
+
+async def test_a_different_registration_is_a_conflict(registry: Registry, project: Project) -> None:
+    await registry.put("emails", worker(project), replace=False)
+    with pytest.raises(WorkerConflict, match="options"):
+        await registry.put("emails", worker(project, options={"concurrency": 2}), replace=False)
+
+
+@pytest.mark.parametrize("replace", [True, "f1"], ids=["whichever there is", "its fingerprint"])
+async def test_a_registration_can_be_replaced(registry: Registry, project: Project, replace: bool | str) -> None:
+    other = worker(project, options={"concurrency": 2})
+    await registry.put("emails", worker(project), replace=False)
+    assert await registry.put("emails", other, replace=replace)
+
+
+async def test_removing_what_is_not_there_is_told(registry: Registry) -> None:
+    assert not await registry.delete("emails")
+
+
+@pytest.mark.parametrize(
+    ("queue", "nearest"),
+    [
+        ("Emails", "emails"),
+        ("EMAILS", "emails"),
+        ("email", "emails"),
+        ("emials", "emails"),
+        ("e-mails", "emails"),
+        ("orderinvoices", "Order-Invoices"),
+        ("reports", None),
+        ("e", None),
+    ],
+)
+async def test_the_nearest_name_is_one_that_may_have_been_meant(
+    registry: Registry, project: Project, queue: str, nearest: str | None
+) -> None:
+    for name in ("emails", "Order-Invoices", "payments"):
+        await registry.put(name, worker(project), replace=False)
+    assert registry.nearest(queue) == nearest
+
+
+async def test_without_registrations_no_name_is_near(registry: Registry) -> None:
+    assert registry.nearest("emails") is None
+
+
+async def test_a_removed_registration_is_near_no_more(registry: Registry, project: Project) -> None:
+    await registry.put("emails", worker(project), replace=False)
+    await registry.delete("emails")
+    assert registry.nearest("Emails") is None
+
+
+async def test_a_new_service_knows_the_registrations_of_the_last(
+    service: Service, valkey: EmbeddedValkey, project: Project
+) -> None:
+    held = await service.register("emails", worker(project), replace=None)
+    await service.stop(grace=0)
+    successor = Service(project, valkey.url)
+    await successor.start()
+    found = successor.registry.get("emails")
+    await successor.stop(grace=0)
+    assert found == held
+
+
+async def test_a_new_service_runs_the_queues_of_the_last(
+    service: Service, valkey: EmbeddedValkey, project: Project, app: App, until: Until
+) -> None:
+    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.stop(grace=0)
+    successor = Service(project, valkey.url)
+    await successor.start()
+    job_id = await successor.jobs.add("emails", "welcome", None, {})
+    await until(lambda: app.deliveries)
+    await successor.stop(grace=0)
+    assert app.deliveries[0]["job"]["id"] == job_id
+
+
+async def test_a_service_that_replaces_workers_takes_a_different_one(
+    valkey: EmbeddedValkey, project: Project
+) -> None:
+    service = Service(project, valkey.url, replace_workers=True)
+    await service.start()
+    await service.register("emails", worker(project), replace=None)
+    taken = await service.register("emails", worker(project, options={"concurrency": 2}), replace=None)
+    await service.stop(grace=0)
+    assert taken.options.concurrency == 2
+
+
+async def test_a_job_for_a_misspelled_queue_warns_with_the_name_that_was_meant(
+    api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    await service.register("emails", worker(project), replace=None)
+    await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
+    assert warnings(caplog) == [WARNING]
+
+
+async def test_the_warning_counts_the_jobs_that_wait(
+    api: httpx.AsyncClient, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        await service.jobs.add("Emails", "welcome", None, {})
+    await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
+    assert warnings(caplog)[0].startswith('queue "Emails" has 3 waiting jobs and no worker; ')
+
+
+async def test_the_warning_comes_once(
+    api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    await service.register("emails", worker(project), replace=None)
+    for _ in range(3):
+        await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
+    assert warnings(caplog) == [WARNING]
+
+
+async def test_a_queue_whose_worker_left_is_warned_of_again(
+    api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    await api.post(JOBS, json={"name": "welcome", "opts": {"delay": 3_600_000}})
+    await service.register("emails", worker(project), replace=None)
+    await service.unregister("emails")
+    await api.post(JOBS, json={"name": "welcome"})
+    assert len(warnings(caplog)) == 2
+
+
+async def test_a_queue_like_no_other_is_warned_of_with_what_to_do(
+    api: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    await api.post(JOBS, json={"name": "welcome"})
+    assert warnings(caplog) == [
+        'queue "emails" has 1 waiting job and no worker; start the app that has one, or check its NEXTMQ_APP_URL'
+    ]
+
+
+async def test_a_queue_with_a_worker_is_not_warned_of(
+    api: httpx.AsyncClient, service: Service, app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await api.post(JOBS, json={"name": "welcome"})
+    assert warnings(caplog) == []
+
+
+async def test_neither_key_nor_secret_is_in_the_log(
+    api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await service.register("emails", worker(project), replace=None)
+    await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
+    assert [text for text in (project.api_key, *project.webhook_secrets) if text in caplog.text] == []
