@@ -8,13 +8,19 @@ import typing as t
 class Headers:
     """A header multimap: names in lower case, values as they came, both bytes."""
 
-    __slots__ = ("items",)
+    __slots__ = ("_by_name", "items")
 
     def __init__(self, items: t.Iterable[tuple[bytes, bytes]] = ()) -> None:
         self.items: list[tuple[bytes, bytes]] = [(name.lower(), value) for name, value in items]
+        self._by_name = dict(self.items)
 
     def all(self, name: bytes) -> list[bytes]:
         """Every value of `name` (given in lower case), in order."""
+        value = self._by_name.get(name)
+        if value is None:
+            return []
+        if len(self._by_name) == len(self.items):
+            return [value]  # no name occurs twice
         return [value for key, value in self.items if key == name]
 
 

@@ -156,7 +156,7 @@ def read_seal(headers: Headers, *, now: float, tolerance: float = TOLERANCE) -> 
 
     `now` is Unix seconds, `tolerance` s. Raises SignatureError.
     """
-    id, timestamp, signatures = (_once(headers, name) for name in (ID, TIMESTAMP, SIGNATURE))
+    id, timestamp, signatures = _once(headers, ID), _once(headers, TIMESTAMP), _once(headers, SIGNATURE)
     if not _ID.fullmatch(id) or not _TIMESTAMP.fullmatch(timestamp) or not signatures.isascii():
         raise SignatureError("header_malformed")
     age = int(now) - int(timestamp)

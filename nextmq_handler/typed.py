@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import enum
 import functools
+import math
 import sys
 import types
 import typing as t
@@ -81,7 +82,9 @@ class Signature:
             return result
         adapter = self._adapter("result", self.result_type)
         try:
-            _refuse_bytes(adapter.dump_python(result, warnings=False))
+            if _is_foreign(result, self.result_type):
+                adapter = self._adapter("any", t.Any)
+            _refuse_what_is_not_json(adapter.dump_python(result, warnings=False))
             return adapter.dump_python(result, mode="json", warnings=False)
         except Exception as exc:  # noqa: BLE001 - a model's serializer may raise anything
             raise ResultError(f"the return value is not JSON: {exc}") from None
@@ -203,12 +206,24 @@ def _is_json_type(type_: t.Any) -> bool:
     return False
 
 
-def _refuse_bytes(value: t.Any) -> None:
-    """pydantic would decode bytes as text where they happen to be UTF-8; JSON has none."""
+def _is_foreign(result: object, type_: t.Any) -> bool:
+    """Whether pydantic would take an object for a model that it is not, and find none of the model's fields."""
+    members = t.get_args(type_) if t.get_origin(type_) in (t.Union, types.UnionType) else (type_,)
+    return (
+        hasattr(result, "__dict__")
+        and all(isinstance(member, type) for member in members)
+        and not isinstance(result, members)
+    )
+
+
+def _refuse_what_is_not_json(value: t.Any) -> None:
+    """pydantic would make bytes text where they happen to be UTF-8, and NaN null."""
     level: list[object] = [value]
     while level:
         if any(isinstance(item, (bytes, bytearray, memoryview)) for item in level):
             raise TypeError("it holds bytes; encode them, in base64 say")
+        if any(isinstance(item, float) and not math.isfinite(item) for item in level):
+            raise ValueError("it holds NaN or an infinity")
         level = [part for whole in level for part in _parts(whole)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -78,7 +79,8 @@ def load_or_create_project(path: Path, name: str) -> Project:
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be made: {exc.strerror}; is --data-dir right?") from None
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
     return project
 
 
