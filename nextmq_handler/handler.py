@@ -35,6 +35,18 @@ BODY_TIMEOUT = 10.0
 MAX_MARGIN = 0.5
 """The answer leaves at most this long, in s, before the server stops waiting: clocks and networks differ."""
 
+READ_HEADERS = frozenset(
+    (
+        "content-type",
+        "content-encoding",
+        "content-length",
+        "x-nextmq-id",
+        "x-nextmq-timestamp",
+        "x-nextmq-signature",
+    )
+)
+"""The headers that are looked at: a home need not translate the others."""
+
 _JSON = (b"content-type", b"application/json")
 
 
@@ -142,7 +154,7 @@ class Handler:
         if request.path == "/health":
             return self._health(request.method)
         queue = request.path.removeprefix("/queues/")
-        if queue == request.path or not is_queue_name(queue):
+        if queue == request.path or not (queue in self._by_queue or is_queue_name(queue)):
             return _refusal(404, "not_found")
         if request.method != "POST":
             return _refusal(405, "method_not_allowed", (b"allow", b"POST"))
@@ -311,8 +323,9 @@ def _by_queue(workers: t.Sequence[Worker]) -> dict[str, Worker]:
 def _is_plain_json(request: Request) -> bool:
     types = request.headers.all(b"content-type")
     encodings = request.headers.all(b"content-encoding")
-    media_type = types[0].partition(b";")[0].strip().lower() if len(types) == 1 else b""
-    return media_type == b"application/json" and all(e.strip().lower() == b"identity" for e in encodings)
+    if encodings and any(e.strip().lower() != b"identity" for e in encodings):
+        return False
+    return len(types) == 1 and types[0].partition(b";")[0].strip().lower() == b"application/json"
 
 
 def _declared_size(request: Request) -> int | None:

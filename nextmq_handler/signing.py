@@ -185,10 +185,8 @@ def verify_outcome(
 
 def _once(headers: Headers, name: bytes) -> bytes:
     values = headers.all(name)
-    if not values:
-        raise SignatureError("header_missing")
-    if len(values) > 1:
-        raise SignatureError("header_malformed")
+    if len(values) != 1:
+        raise SignatureError("header_malformed" if values else "header_missing")
     return values[0]
 
 

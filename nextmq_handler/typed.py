@@ -48,19 +48,20 @@ class Signature:
     `returns_json`: the result was serialised as its annotation says before it gets here.
     """
 
-    __slots__ = ("_adapters", "_returns_json", "data_type", "result_type")
+    __slots__ = ("_adapters", "_is_json", "_plain", "data_type", "result_type")
 
     def __init__(self, data_type: t.Any, result_type: t.Any, *, returns_json: bool = False) -> None:
         self.data_type = data_type
         self.result_type = result_type
-        self._returns_json = returns_json
+        self._plain = _plain_class(data_type)
+        self._is_json = returns_json or _is_json_type(result_type)
         self._adapters: dict[str, TypeAdapter[t.Any]] = {}
 
     def load(self, data: t.Any) -> t.Any:
         """The job's data as the annotation says. Raises DataError."""
         if self.data_type is t.Any:
             return data
-        plain = _plain_class(self.data_type)
+        plain = self._plain
         if plain is not None:
             if isinstance(data, plain) and (plain is bool or not isinstance(data, bool)):
                 return data
@@ -78,7 +79,7 @@ class Signature:
 
     def dump(self, result: t.Any) -> t.Any:
         """The result as JSON values. Raises ResultError."""
-        if self._returns_json or _is_json_type(self.result_type):
+        if self._is_json:
             return result
         adapter = self._adapter("result", self.result_type)
         try:
@@ -104,7 +105,7 @@ class Signature:
         """Raises ConfigurationError for annotations that pydantic cannot serve."""
         try:
             # The title of a validator is there once each name in its type is.
-            if self.data_type is not t.Any and _plain_class(self.data_type) is None:
+            if self.data_type is not t.Any and self._plain is None:
                 _ = self._adapter("data", self.data_type).validator.title
             if not _is_json_type(self.result_type):
                 _ = self._adapter("result", self.result_type).validator.title

@@ -174,7 +174,7 @@ class Worker:
             meaning = raised
         if not isinstance(meaning, BaseException):
             given = type(meaning).__name__
-            return TypeError(f"{self}: errors[{type(exc).__name__}] gave {given}, not an exception")
+            meaning = TypeError(f"{self}: errors[{type(exc).__name__}] gave {given}, not an exception")
         if meaning is not exc and meaning.__cause__ is None:
             meaning.__cause__ = exc
         return meaning

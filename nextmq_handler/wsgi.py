@@ -7,7 +7,7 @@ import typing as t
 from http import HTTPStatus
 
 from .blocking import BlockingDriver
-from .handler import Handler, HandlerOptions, ReadPlan
+from .handler import READ_HEADERS, Handler, HandlerOptions, ReadPlan
 from .messages import Headers, Request, Response
 from .worker import Worker
 
@@ -81,12 +81,8 @@ def create_nextmq_wsgi_handler(
 
 
 def headers_of(environ: WSGIEnvironment) -> Headers:
-    """The request's headers. WSGI joins repeated ones with a comma."""
-    items = [(name[5:].replace("_", "-"), value) for name, value in environ.items() if name.startswith("HTTP_")]
-    items += [
-        (name.replace("_", "-"), environ[name]) for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)
-    ]
-    return Headers((name.encode("latin-1", "replace"), _bytes(value)) for name, value in items)
+    """The request's headers that the handler reads. WSGI joins repeated ones with a comma."""
+    return Headers([(name, _bytes(environ[key])) for name, key in _HEADERS if key in environ])
 
 
 def status_line(status: int) -> str:
@@ -96,4 +92,13 @@ def status_line(status: int) -> str:
 
 def _bytes(value: object) -> bytes:
     # A server hands strings of latin-1 over; what is not is refused as malformed, being not ASCII.
-    return str(value).encode("latin-1", "replace") if str(value).isascii() else b"\xff"
+    text = str(value)
+    return text.encode("ascii") if text.isascii() else b"\xff"
+
+
+def _environ_key(header: str) -> str:
+    key = header.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
+
+
+_HEADERS = [(name.encode(), _environ_key(name)) for name in READ_HEADERS]

@@ -73,15 +73,14 @@ def load_or_create_project(path: Path, name: str) -> Project:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(content, file, indent=2)
-        os.link(draft, path)  # whole, or not at all, where two servers start at once
-    except FileExistsError:
-        return _parse(path.read_text())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)  # whole, or another server's that starts at the same moment
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be made: {exc.strerror}; is --data-dir right?") from None
     finally:
         with contextlib.suppress(OSError):
             draft.unlink()
-    return project
+    return _parse(path.read_text())
 
 
 def _parse(text: str) -> Project:

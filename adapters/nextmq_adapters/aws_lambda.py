@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from nextmq_handler.blocking import BlockingDriver
 from nextmq_handler.errors import ConfigurationError
-from nextmq_handler.handler import Handler, HandlerOptions, ReadPlan
+from nextmq_handler.handler import READ_HEADERS, Handler, HandlerOptions, ReadPlan
 from nextmq_handler.messages import Headers, Request, Response
 from nextmq_handler.worker import Worker
 
@@ -192,11 +192,11 @@ def _without_stage(event: Event, path: str) -> str:
 
 
 def _headers(event: Event, single: str, multi: str | None) -> Headers:
-    """The headers; a list of repeated ones, where the event has it, is the whole truth."""
+    """The headers that the handler reads; a list of repeated ones, where the event has it, is the whole truth."""
     lists = _object(event, multi) if multi else {}
     pairs = [(name, value) for name, values in lists.items() for value in _list(values)]
     pairs = pairs or list(_object(event, single).items())
-    return Headers((_bytes(name), _bytes(value)) for name, value in pairs)
+    return Headers([(_bytes(name), _bytes(value)) for name, value in pairs if str(name).lower() in READ_HEADERS])
 
 
 def _bytes(value: object) -> bytes:

@@ -27,10 +27,10 @@ class RedisStore:
         name = self._prefix + key
         while not self._redis.set(name, f"r{owner}", nx=True, px=max(1, round(lease * 1000))):
             held, left = self._redis.get(name), self._redis.pttl(name)
-            if held is None or left < 0:
+            if held is None:
                 continue  # it ended between the calls
             text = held.decode() if isinstance(held, bytes) else str(held)
-            return Finished(text[1:]) if text.startswith("f") else Busy(left / 1000)
+            return Finished(text[1:]) if text.startswith("f") else Busy(max(left, 0) / 1000)
         return None
 
     def finish(self, key: str, owner: str, result: str, keep: float) -> None:
