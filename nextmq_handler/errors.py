@@ -3,6 +3,8 @@
 NextMQError (Exception)
 ├── ConfigurationError (also ValueError)   a setting, secret, name or worker that cannot work
 ├── UnrecoverableJobError                  raise it: the job fails now, remaining attempts unused
+├── DataError                              a job's data does not fit its processor's annotation
+├── ResultError                            a processor's result cannot be sent
 ├── WorkerRegistrationError                the server holds another registration for the queue
 ├── StaleDeliveryError                     this delivery no longer owns its job
 ├── NextMQHTTPError                        the server answered with an error status
@@ -40,6 +42,14 @@ class ConfigurationError(NextMQError, ValueError):
 
 class UnrecoverableJobError(NextMQError):
     """Raise it in a processor: the job fails at once, whatever attempts remain (protocol section 3)."""
+
+
+class DataError(NextMQError):
+    """The job's data is not what the processor's annotation says. The message holds paths, no values."""
+
+
+class ResultError(NextMQError):
+    """The processor returned what its annotation, or JSON, cannot carry: the work was done all the same."""
 
 
 class WorkerRegistrationError(NextMQError):

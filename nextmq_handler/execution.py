@@ -5,9 +5,16 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Coroutine
 
-from .errors import ControlFlow, DelayedError, RateLimitError, UnrecoverableJobError, WaitingChildrenError
+from .errors import (
+    ControlFlow,
+    DataError,
+    DelayedError,
+    RateLimitError,
+    ResultError,
+    UnrecoverableJobError,
+    WaitingChildrenError,
+)
 from .job import AsyncJob, Job
-from .typed import DataError, ResultError
 from .wire import (
     MAX_STACK_SIZE,
     Completed,

@@ -121,11 +121,12 @@ def signature_headers(
     `context` is `OUTCOME` for an outcome (section 3), empty for a delivery (section 2).
     """
     sent_at = b"%d" % timestamp
-    signed = b"%s%s.%s.%s" % (context, id.encode(), sent_at, body)
+    raw_id = id.encode()
+    signed = b"%s%s.%s.%s" % (context, raw_id, sent_at, body)
     return [
-        (ID, id.encode()),
+        (ID, raw_id),
         (TIMESTAMP, sent_at),
-        (SIGNATURE, b" ".join(secret.sign(signed) for secret in secrets)),
+        (SIGNATURE, b" ".join([secret.sign(signed) for secret in secrets])),
     ]
 
 

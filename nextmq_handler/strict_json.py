@@ -30,6 +30,8 @@ def dumps(value: object) -> bytes:
 
 def _check_depth(value: object, raw: bytes) -> None:
     """Raises ValueError where arrays and objects nest too deeply in `value`, whose JSON is `raw`."""
+    if len(raw) <= 2 * MAX_DEPTH:
+        return
     # What brackets there are bounds how many arrays and objects are left below a level, so that most values are
     # looked at no further than their first levels. By replace, which is faster than count.
     left = 2 * len(raw) - len(raw.replace(b"[", b"")) - len(raw.replace(b"{", b""))

@@ -15,7 +15,7 @@ import typing as t
 from collections import abc
 
 from . import strict_json
-from .errors import ConfigurationError, NextMQError
+from .errors import ConfigurationError, DataError, ResultError
 from .job import AsyncJob, Job
 
 if t.TYPE_CHECKING:
@@ -32,14 +32,6 @@ _PLAIN = (dict, list, str, int, float, bool)
 
 RETURNS_JSON = "__nextmq_returns_json__"
 """Set on a wrapper that makes its function's result JSON by itself: it must not be serialised twice."""
-
-
-class DataError(NextMQError):
-    """The job's data is not what the processor's annotation says. The message holds paths, no values."""
-
-
-class ResultError(NextMQError):
-    """The processor returned what its annotation cannot carry as JSON."""
 
 
 class Signature:

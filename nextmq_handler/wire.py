@@ -222,7 +222,7 @@ def _text(name: str, value: object) -> str:
 
 
 def _integer(name: str, value: object, *, low: int = 0, high: int = _MAX_INTEGER) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if type(value) is not int:
         raise WireError(f"{name} is not a whole number")
     if not low <= value <= high:
         raise WireError(f"{name} is not between {low} and {high}")

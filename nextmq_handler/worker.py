@@ -41,6 +41,27 @@ class Limiter(t.TypedDict):
     duration: int | timedelta
 
 
+class Untyped:
+    """What a processor without annotations says: nothing, so data and result are plain JSON."""
+
+    data_type = result_type = t.Any
+
+    def load(self, data: t.Any) -> t.Any:
+        """The data as it is."""
+        return data
+
+    def dump(self, result: t.Any) -> t.Any:
+        """The result as it is."""
+        return result
+
+    def schema(self) -> None:
+        """No schema."""
+        return
+
+
+_UNTYPED = Untyped()
+
+
 class BoundProcessor:
     """A processor, its colour and, once its worker is mounted, what its annotations say."""
 
@@ -50,18 +71,25 @@ class BoundProcessor:
         self.function = function
         self.is_async = is_async
         self.label = label
-        self._signature: Signature | None = None
+        self._signature: Signature | Untyped | None = None
 
     @property
-    def signature(self) -> Signature:
+    def signature(self) -> Signature | Untyped:
         """What the annotations say. Raises ConfigurationError for annotations that cannot work."""
         if self._signature is None:
-            from .typed import signature_of
-
-            signature = signature_of(self.function, is_async=self.is_async, owner=self.label)
-            signature.check(self.label)
-            self._signature = signature
+            self._signature = self._read_signature()
         return self._signature
+
+    def _read_signature(self) -> Signature | Untyped:
+        function: t.Any = self.function
+        is_plain = hasattr(function, "__code__") and not hasattr(function, "__wrapped__")
+        if is_plain and not function.__annotations__:
+            return _UNTYPED
+        from .typed import signature_of
+
+        signature = signature_of(function, is_async=self.is_async, owner=self.label)
+        signature.check(self.label)
+        return signature
 
 
 class Worker:

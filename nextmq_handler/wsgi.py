@@ -60,7 +60,11 @@ class NextMQWSGIHandler:
             remaining = min(remaining, plan.declared_size or 0)  # the stream may not end by itself
         chunks: list[bytes] = []
         while remaining > 0:
-            chunk: bytes = environ["wsgi.input"].read(min(_CHUNK, remaining))
+            try:
+                chunk: bytes = environ["wsgi.input"].read(min(_CHUNK, remaining))
+            except Exception as exc:  # noqa: BLE001 - servers have errors of their own for a body that breaks off
+                reason = f"the body cannot be read ({type(exc).__name__})"
+                return self._driver.handler.unreadable(plan, reason)
             if not chunk:
                 break
             remaining -= len(chunk)

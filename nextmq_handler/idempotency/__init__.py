@@ -13,7 +13,8 @@ import typing as t
 import uuid
 
 from .. import strict_json
-from ..typed import RETURNS_JSON, ResultError
+from ..errors import ResultError
+from ..typed import RETURNS_JSON
 from ..worker import bind
 from .memory import MemoryStore
 from .redis import RedisStore

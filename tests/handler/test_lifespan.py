@@ -140,6 +140,19 @@ async def test_a_server_that_cannot_be_reached_is_tried_again(server: respx.Mock
     assert route.call_count == 3
 
 
+async def test_a_worker_that_cannot_be_registered_holds_up_no_other(server: respx.MockRouter) -> None:
+    server.put("/v1/queues/emails/worker").respond(503)
+    registered = threading.Event()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        registered.set()
+        return OK
+
+    server.put("/v1/queues/reports/worker").mock(side_effect=answer)
+    async with make(REPORTS).lifespan():
+        assert await asyncio.to_thread(registered.wait, 20)
+
+
 async def test_a_failure_is_logged_once_however_often_it_is_tried(
     server: respx.MockRouter, caplog: pytest.LogCaptureFixture
 ) -> None:

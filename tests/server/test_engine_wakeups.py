@@ -12,7 +12,7 @@ from nextmq_server.engine import upkeep
 from nextmq_server.engine.finalize import UNLIMITED
 from nextmq_server.engine.markers import QUEUES_PER_WATCHER
 from nextmq_server.engine.queue import WorkerOptions
-from nextmq_server.engine.verdicts import Complete, RateLimit
+from nextmq_server.engine.verdicts import Complete, Hold, RateLimit
 
 if t.TYPE_CHECKING:
     from nextmq_server.engine.hub import Hub
@@ -145,6 +145,38 @@ async def test_a_rate_limited_queue_goes_on_when_the_limit_ends(
         await engine.add()
     await until(lambda: len(process.started) == 4 and not process.running)
     assert (await engine.jobs.counts("emails"))["completed"] == 3
+
+
+async def has_marker(engine: Engine) -> bool:
+    return bool(await engine.redis.execute("EXISTS", engine.key("marker")))
+
+
+async def test_a_queue_that_rests_leaves_the_marker_to_servers_that_can_use_it(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    process = processor(Hold(3600, "the app answered 404"))
+    hub = await engine.run(process)
+    await engine.add()
+    await until(lambda: process.started and not hub.queues["emails"].active)
+    await engine.settle(hub)
+    await engine.add()
+    await engine.settle(hub)
+    assert await has_marker(engine)
+
+
+async def test_a_queue_without_room_leaves_the_marker_to_servers_that_can_use_it(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    process = processor()
+    process.gate.clear()
+    hub = await engine.run(process)
+    await engine.add()
+    await until(lambda: process.running)
+    await engine.redis.execute("HSET", engine.key("meta"), "concurrency", 2)  # another server may take more
+    await engine.settle(hub)
+    await engine.add()
+    await engine.settle(hub)
+    assert await has_marker(engine)
 
 
 async def test_a_paused_queue_starts_no_job(engine: Engine, processor: type[Processor]) -> None:

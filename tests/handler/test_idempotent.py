@@ -1,0 +1,249 @@
+"""`@idempotent`: the work of a job is done once, in both colours, through the handler."""
+
+import asyncio
+import threading
+import time
+import typing as t
+from collections.abc import Callable, Iterator
+
+import anyio.from_thread
+import pytest
+
+from nextmq_handler import AsyncJob, Job, NextMQHandler, RateLimitError, UnrecoverableJobError, Worker, idempotent
+from nextmq_handler.idempotency import Busy, Finished, MemoryStore
+from tests.handler.support import AnyJob, Body, Colour, both_colours, deliver, delivery, failed, make_handler
+
+pytestmark = pytest.mark.anyio
+
+LEASE = 60.0
+
+
+class Store(MemoryStore):
+    """Writes down what it is asked. Its clock stands until the test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.begun: list[tuple[str, float]] = []
+        self.finished: list[tuple[str, str, float]] = []
+        self.released = threading.Event()
+        super().__init__(monotonic=lambda: self.now)
+
+    def begin(self, key: str, owner: str, lease: float) -> Finished | Busy | None:
+        self.begun.append((key, lease))
+        return super().begin(key, owner, lease)
+
+    def finish(self, key: str, owner: str, result: str, keep: float) -> None:
+        self.finished.append((key, result, keep))
+        super().finish(key, owner, result, keep)
+
+    def release(self, key: str, owner: str) -> None:
+        super().release(key, owner)
+        self.released.set()
+
+
+def app_of(function: Callable[..., t.Any]) -> NextMQHandler:
+    return make_handler(Worker("emails", function), expose_stack=False)
+
+
+async def outcomes_of(function: Callable[..., t.Any], *changes: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """The outcomes of deliveries with these changes, one after the other."""
+    app = app_of(function)
+    return [
+        await deliver(app, delivery(deliveryId=f"dlv_{number}", **change))
+        for number, change in enumerate(changes, start=1)
+    ]
+
+
+def completed(value: object) -> dict[str, object]:
+    return {"outcome": "completed", "returnValue": value}
+
+
+def counting(runs: list[str]) -> Body:
+    """Returns how often it has run."""
+
+    def body(job: AnyJob) -> int:
+        runs.append(job.delivery_id)
+        return len(runs)
+
+    return body
+
+
+@both_colours
+async def test_a_second_run_of_a_finished_job_has_the_outcome_of_the_first(colour: Colour) -> None:
+    function = idempotent(Store())(colour(counting([])))
+    assert await outcomes_of(function, {}, {}) == [completed(1), completed(1)]
+
+
+@both_colours
+async def test_a_second_run_of_a_finished_job_does_not_run(colour: Colour) -> None:
+    runs: list[str] = []
+    await outcomes_of(idempotent(Store())(colour(counting(runs))), {}, {})
+    assert runs == ["dlv_1"]
+
+
+@both_colours
+@pytest.mark.parametrize("value", [None, False, 0, "", [], {"a": [None]}], ids=repr)
+async def test_a_stored_result_is_the_one_that_was_returned(value: object, colour: Colour) -> None:
+    outcomes = await outcomes_of(idempotent(Store())(colour(lambda job: value)), {}, {})
+    assert outcomes == [completed(value), completed(value)]
+
+
+def raising(make: Callable[[], BaseException]) -> Body:
+    def body(job: AnyJob) -> t.NoReturn:
+        raise make()
+
+    return body
+
+
+FAILURES: dict[str, tuple[Body, dict[str, object]]] = {
+    "an exception": (raising(lambda: ValueError("x")), failed("ValueError", "x")),
+    "UnrecoverableJobError": (
+        raising(lambda: UnrecoverableJobError("x")),
+        failed("UnrecoverableJobError", "x", unrecoverable=True),
+    ),
+    "RateLimitError": (raising(lambda: RateLimitError(5)), {"outcome": "rateLimited", "delay": 5}),
+    "move_to_delayed": (lambda job: job.move_to_delayed(5), {"outcome": "delayed", "timestamp": 5}),
+    "an exit": (raising(lambda: SystemExit(3)), failed("SystemExit", "3")),
+    "CancelledError of its own": (raising(lambda: asyncio.CancelledError("x")), failed("CancelledError", "x")),
+}
+
+
+@both_colours
+@pytest.mark.parametrize(("body", "outcome"), FAILURES.values(), ids=FAILURES)
+async def test_a_run_that_raises_has_its_own_outcome(
+    body: Body, outcome: dict[str, object], colour: Colour
+) -> None:
+    assert await outcomes_of(idempotent(Store())(colour(body)), {}) == [outcome]
+
+
+@both_colours
+@pytest.mark.parametrize("body", [body for body, _ in FAILURES.values()], ids=FAILURES)
+async def test_a_run_that_raises_lets_the_next_one_run(body: Body, colour: Colour) -> None:
+    first_and_then: Iterator[Body] = iter([body, lambda job: "done"])
+    function = idempotent(Store())(colour(lambda job: next(first_and_then)(job)))
+    assert (await outcomes_of(function, {}, {}))[1] == completed("done")
+
+
+async def test_a_run_that_is_cancelled_at_its_deadline_lets_the_next_one_run() -> None:
+    store = Store()
+
+    @idempotent(store)
+    async def process(job: AsyncJob[object]) -> str:
+        if job.delivery_id == "dlv_1":
+            await asyncio.Event().wait()
+        return "done"
+
+    app = app_of(process)
+    first = await deliver(app, delivery(timeout=1000))  # time enough for the threads of a busy machine
+    await asyncio.to_thread(store.released.wait)
+    second = await deliver(app, delivery(deliveryId="dlv_2"))
+    assert (first["error"]["name"], second) == ("DeadlineExceeded", completed("done"))
+
+
+async def met_in_the_middle(colour: str) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """The outcomes of a run, and of one that came while that was at work."""
+    second: list[dict[str, t.Any]] = []
+
+    @idempotent(Store())
+    def process(job: Job[object]) -> str:
+        second.append(anyio.from_thread.run(deliver, app, delivery(deliveryId="dlv_2")))
+        return "done"
+
+    @idempotent(Store())
+    async def aprocess(job: AsyncJob[object]) -> str:
+        second.append(await deliver(app, delivery(deliveryId="dlv_2")))
+        return "done"
+
+    app = app_of(process if colour == "def" else aprocess)
+    first = await deliver(app)
+    return first, second[0]
+
+
+@pytest.mark.parametrize("colour", ["def", "async def"])
+async def test_a_run_that_meets_another_at_work_is_delayed_and_burns_no_attempt(colour: str) -> None:
+    _, second = await met_in_the_middle(colour)
+    assert second["outcome"] == "delayed"
+
+
+@pytest.mark.parametrize("colour", ["def", "async def"])
+async def test_a_run_that_was_met_by_another_goes_on(colour: str) -> None:
+    first, _ = await met_in_the_middle(colour)
+    assert first == completed("done")
+
+
+def crashed(store: Store) -> Store:
+    """A run of job 42 began, and its process died."""
+    store.begin("emails:42", "dead", LEASE)
+    return store
+
+
+@both_colours
+async def test_a_run_that_meets_another_waits_until_that_ones_lease_is_over(colour: Colour) -> None:
+    before = time.time()
+    [outcome] = await outcomes_of(idempotent(crashed(Store()))(colour(lambda job: "done")), {})
+    assert (before + LEASE) * 1000 <= outcome["timestamp"] <= (time.time() + LEASE) * 1000 + 2
+
+
+@both_colours
+async def test_a_run_that_crashed_lets_the_next_one_run_when_its_lease_is_over(colour: Colour) -> None:
+    store = crashed(Store())
+    store.now += LEASE
+    assert await outcomes_of(idempotent(store)(colour(lambda job: "done")), {}) == [completed("done")]
+
+
+@both_colours
+async def test_a_run_that_was_overtaken_keeps_the_result_of_the_other(colour: Colour) -> None:
+    store = Store()
+
+    def body(job: AnyJob) -> str:
+        store.now += LEASE
+        MemoryStore.begin(store, "emails:42", "other", LEASE)
+        MemoryStore.finish(store, "emails:42", "other", '"theirs"', LEASE)
+        return "mine"
+
+    outcomes = await outcomes_of(idempotent(store, lease=LEASE)(colour(body)), {}, {})
+    assert outcomes == [completed("mine"), completed("theirs")]
+
+
+@both_colours
+async def test_a_lease_outlasts_its_delivery(colour: Colour) -> None:
+    store, left = Store(), list[float]()
+    await outcomes_of(idempotent(store)(colour(lambda job: left.append(job.time_left()))), {})
+    assert store.begun[0][1] > left[0]
+
+
+@both_colours
+async def test_a_lease_is_as_long_as_was_said(colour: Colour) -> None:
+    store = Store()
+    await outcomes_of(idempotent(store, lease=7.5)(colour(lambda job: None)), {})
+    assert store.begun == [("emails:42", 7.5)]
+
+
+@both_colours
+@pytest.mark.parametrize(("options", "keep"), [({}, 604_800), ({"keep": 60.0}, 60.0)], ids=["default", "given"])
+async def test_a_result_is_kept_as_long_as_was_said(
+    options: dict[str, float], keep: float, colour: Colour
+) -> None:
+    store = Store()
+    await outcomes_of(idempotent(store, **options)(colour(lambda job: None)), {})  # type: ignore[arg-type]
+    assert store.finished == [("emails:42", "null", keep)]
+
+
+@both_colours
+async def test_another_job_runs(colour: Colour) -> None:
+    outcomes = await outcomes_of(idempotent(Store())(colour(counting([]))), {}, {"job": {"id": "43"}})
+    assert outcomes == [completed(1), completed(2)]
+
+
+@both_colours
+async def test_another_attempt_of_a_job_does_not_run(colour: Colour) -> None:
+    function = idempotent(Store())(colour(counting([])))
+    assert await outcomes_of(function, {}, {"job": {"attemptsMade": 1}}) == [completed(1), completed(1)]
+
+
+@both_colours
+async def test_a_job_of_another_queue_runs(colour: Colour) -> None:
+    function = idempotent(Store())(colour(counting([])))
+    app = make_handler(Worker("emails", function), Worker("reports", function))
+    outcomes = [await deliver(app, delivery(queue=queue)) for queue in ("emails", "reports")]
+    assert outcomes == [completed(1), completed(2)]

@@ -1,0 +1,251 @@
+"""The registrar: one thread at a time, once for each process, until it is told to stop."""
+
+import logging
+import subprocess
+import sys
+import threading
+import typing as t
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+import respx
+
+from nextmq_handler.registrar import Registrar
+from tests.handler.registering import (
+    CONFLICT,
+    EMAILS,
+    OK,
+    PATH,
+    SETTINGS,
+    held,
+    join_registrations,
+    registrations,
+)
+from tests.handler.support import API_KEY, SECRET
+
+
+def make(**options: t.Any) -> Registrar:
+    return Registrar([EMAILS], lambda: SETTINGS, **options)
+
+
+def test_a_start_registers(server: respx.MockRouter) -> None:
+    route = server.put(PATH).mock(OK)
+    make().start()
+    join_registrations()
+    assert route.call_count == 1
+
+
+def test_a_start_while_one_registers_starts_no_other(server: respx.MockRouter) -> None:
+    registrar = make()
+    with held(server) as answer:
+        registrar.start()
+        answer.arrived.wait()
+        registrar.start()
+        assert len(registrations()) == 1
+
+
+def test_a_start_after_one_registers_again(server: respx.MockRouter) -> None:
+    route = server.put(PATH).mock(OK)
+    registrar = make()
+    for _ in range(2):
+        registrar.start()
+        join_registrations()
+    assert route.call_count == 2
+
+
+def test_starts_at_the_same_time_start_one(server: respx.MockRouter) -> None:
+    registrar = make()
+    together = threading.Barrier(8)
+
+    def start() -> None:
+        together.wait()
+        registrar.start()
+
+    with held(server):
+        threads = [threading.Thread(target=start) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(registrations()) == 1
+
+
+def test_start_once_starts_once(server: respx.MockRouter) -> None:
+    route = server.put(PATH).mock(OK)
+    registrar = make()
+    for _ in range(3):
+        registrar.start_once()
+        join_registrations()
+    assert route.call_count == 1
+
+
+def test_start_once_after_a_start_starts_nothing(server: respx.MockRouter) -> None:
+    route = server.put(PATH).mock(OK)
+    registrar = make()
+    registrar.start()
+    join_registrations()
+    registrar.start_once()
+    join_registrations()
+    assert route.call_count == 1
+
+
+def test_a_first_reassert_is_a_start(server: respx.MockRouter) -> None:
+    route = server.put(PATH).mock(OK)
+    make().reassert()
+    join_registrations()
+    assert route.call_count == 1
+
+
+@pytest.mark.parametrize(("later", "calls"), [(59.9, 1), (60.0, 2)])
+def test_a_reassert_starts_again_a_minute_after_the_start(
+    later: float, calls: int, server: respx.MockRouter
+) -> None:
+    route = server.put(PATH).mock(OK)
+    now = [1000.0]
+    registrar = make(monotonic=lambda: now[0])
+    registrar.start_once()
+    join_registrations()
+    now[0] += later
+    registrar.reassert()
+    join_registrations()
+    assert route.call_count == calls
+
+
+def test_waiting_ends_when_it_is_registered(server: respx.MockRouter) -> None:
+    server.put(PATH).mock(OK)
+    registrar = make()
+    registrar.start()
+    registrar.wait(60)
+    assert not registrations()
+
+
+def test_waiting_ends_when_its_time_is_over(server: respx.MockRouter) -> None:
+    registrar = make()
+    with held(server):
+        registrar.start()
+        registrar.wait(0.01)
+        assert len(registrations()) == 1
+
+
+def test_waiting_for_what_was_not_started_ends_at_once() -> None:
+    registrar = make()
+    registrar.wait(60)
+    assert not registrations()
+
+
+def test_a_stop_ends_the_tries(server: respx.MockRouter) -> None:
+    arrived = threading.Event()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        arrived.set()
+        return httpx.Response(503)
+
+    server.put(PATH).mock(side_effect=answer)
+    registrar = make()
+    registrar.start()
+    arrived.wait()
+    registrar.stop()
+    join_registrations()
+    assert not registrations()
+
+
+def test_a_start_after_a_stop_registers_though_the_stopped_one_still_waits(server: respx.MockRouter) -> None:
+    registrar = make()
+    with held(server) as answer:
+        registrar.start()
+        answer.arrived.wait()
+        registrar.stop()
+        registrar.start()
+        assert len(registrations()) == 2
+
+
+def test_a_start_after_a_stop_tries_until_it_works(server: respx.MockRouter) -> None:
+    route = server.put(PATH).mock(side_effect=[OK, httpx.Response(503), OK])
+    registrar = make()
+    registrar.start()
+    join_registrations()
+    registrar.stop()
+    registrar.start()
+    join_registrations()
+    assert route.call_count == 3
+
+
+def test_what_the_check_finds_is_logged_at_warning(
+    server: respx.MockRouter, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.put(PATH).mock(OK)
+    make(check=lambda: ["the clocks differ"]).start()
+    join_registrations()
+    logged = [
+        (record.levelno, record.getMessage()) for record in caplog.records if "clocks" in record.getMessage()
+    ]
+    assert logged == [(logging.WARNING, "the clocks differ")]
+
+
+@pytest.mark.parametrize("answer", [OK, CONFLICT], ids=["registered", "conflict"])
+def test_an_answer_of_the_server_ends_it(answer: httpx.Response, server: respx.MockRouter) -> None:
+    server.put(PATH).mock(answer)
+    make().start()
+    join_registrations()
+    assert not registrations()
+
+
+class CountingServer(ThreadingHTTPServer):
+    """A real server, for processes of their own: counts what is registered."""
+
+    registered = 0
+
+
+class CountingHandler(BaseHTTPRequestHandler):
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        t.cast("CountingServer", self.server).registered += 1
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing is to be printed."""
+
+
+@pytest.fixture
+def counting_server() -> Iterator[CountingServer]:
+    with CountingServer(("127.0.0.1", 0), CountingHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+FORKING = """
+import os
+import sys
+from nextmq_handler import Worker
+from nextmq_handler.registrar import Registrar
+from nextmq_handler.settings import load_settings
+
+settings = load_settings(url=sys.argv[1], app_url="http://localhost:8000")
+registrar = Registrar([Worker("emails", lambda job: None)], lambda: settings)
+
+
+def start_twice():
+    for _ in range(2):
+        registrar.start_once()
+        registrar.wait(30)
+
+
+start_twice()
+child = os.fork()
+start_twice()
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_start_once_starts_once_in_a_process_and_once_in_its_fork(counting_server: CountingServer) -> None:
+    url = f"nextmq+http://{API_KEY}:{SECRET}@127.0.0.1:{counting_server.server_address[1]}/shop"
+    subprocess.run([sys.executable, "-c", FORKING, url], check=True, timeout=60)
+    assert counting_server.registered == 2

@@ -1,0 +1,55 @@
+"""pydantic is loaded for the annotations that need it, and for no others."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import sys
+import typing as t
+from nextmq_handler import Job, Worker
+
+{function}
+
+worker = Worker("emails", process)
+worker.freeze()
+signature = worker.find("welcome").signature
+signature.dump(signature.load({data}))
+print("pydantic" in sys.modules)
+"""
+
+
+def loads_pydantic(function: str, data: object) -> bool:
+    """Whether a fresh process that runs `function` with `data`, and returns it, has pydantic afterwards."""
+    program = PROGRAM.format(function=function, data=repr(data))
+    process = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    return process.stdout == "True\n"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "data"),
+    [
+        ("(job)", {}),
+        ("(job: Job)", {}),
+        ("(job: Job[object])", {}),
+        ("(job: Job[t.Any]) -> t.Any", {}),
+        ("(job: Job[dict[str, t.Any]]) -> dict[str, t.Any]", {}),
+        ("(job: Job[list[t.Any]]) -> list[int] | None", []),
+        ("(job: Job[dict]) -> None", {}),
+        ("(job: Job[str]) -> str", ""),
+        ("(job: Job[int]) -> int", 1),
+        ("(job: Job[float]) -> float", 1),
+        ("(job: Job[bool]) -> bool", True),
+        ("(job: 'Job[str]') -> 'str | None'", ""),
+    ],
+)
+def test_a_plain_annotation_does_not_load_pydantic(annotations: str, data: object) -> None:
+    assert not loads_pydantic(f"def process{annotations}: ...", data)
+
+
+@pytest.mark.parametrize(
+    "annotations", ["(job: Job[dict[str, int]])", "(job: Job[int | None])", "(job) -> t.Literal[1]"]
+)
+def test_an_annotation_that_needs_pydantic_loads_it(annotations: str) -> None:
+    assert loads_pydantic(f"def process{annotations}: ...", {} if "dict" in annotations else 1)

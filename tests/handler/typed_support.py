@@ -1,0 +1,55 @@
+"""Processors whose annotations a test chooses, and the types that the tests of typed jobs share."""
+
+import typing as t
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pytest
+from pydantic import BaseModel
+from typing_extensions import TypedDict  # pydantic takes typing's from Python 3.12 on
+
+from nextmq_handler import AsyncJob, Job
+from nextmq_handler.errors import DataError
+from nextmq_handler.typed import Signature
+from tests.handler.support import Body, Colour, as_def
+
+
+class Welcome(BaseModel):
+    to: str
+    signed_up: datetime
+
+
+class Receipt(BaseModel):
+    sent_at: datetime
+
+
+@dataclass
+class Order:
+    number: int
+    placed: date
+
+
+class Address(TypedDict):
+    street: str
+    floor: t.NotRequired[int]
+
+
+def job_type(colour: Colour, data: t.Any) -> t.Any:
+    """The job of a processor of `colour` whose data is of the type `data`."""
+    kind: t.Any = Job if colour is as_def else AsyncJob
+    return kind[data]
+
+
+def annotated(colour: Colour, body: Body, *, data: t.Any = t.Any, returns: t.Any = t.Any) -> Callable[..., t.Any]:
+    """A processor of `colour` that is annotated with these types."""
+    function = colour(body)
+    function.__annotations__ = {"job": job_type(colour, data), "return": returns}
+    return function
+
+
+def refusal(type_: t.Any, data: object) -> str:
+    """What is said of data that does not fit."""
+    with pytest.raises(DataError) as caught:
+        Signature(type_, t.Any).load(data)
+    return str(caught.value)

@@ -1,0 +1,35 @@
+"""A real Valkey, and time that passes in it when a test says so."""
+
+import contextlib
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import redis
+
+from nextmq_server.embedded import EmbeddedValkey
+
+
+@contextlib.contextmanager
+def running_valkey(folder: Path) -> Iterator[Path]:
+    """The socket of a Valkey on `folder` while it runs."""
+    valkey = EmbeddedValkey(folder)
+    valkey.start()
+    try:
+        yield valkey.socket_path
+    finally:
+        valkey.stop()
+
+
+@contextlib.contextmanager
+def connected(socket: Path, **options: t.Any) -> Iterator[redis.Redis]:
+    """A client of an empty Valkey."""
+    with redis.Redis(unix_socket_path=str(socket), **options) as client:
+        client.flushall()
+        yield client
+
+
+def let_pass(client: t.Any, seconds: float) -> None:
+    """Make every key as much older: one whose time is over then is gone."""
+    for key in client.scan_iter():
+        client.pexpire(key, client.pttl(key) - round(seconds * 1000))
