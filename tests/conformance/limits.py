@@ -1,0 +1,90 @@
+"""The homes, and the one table of what cannot be sent in them: a case that needs it is not generated there."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+ASGI = ("asgi", "starlette", "fastapi-mount", "fastapi-router", "litestar")
+WSGI = ("wsgi", "flask", "django")
+LAMBDA = ("lambda-url", "lambda-rest", "alb", "alb-multi")
+IN_PROCESS = (*ASGI, *WSGI, *LAMBDA)
+SERVERS = ("uvicorn", "hypercorn", "gunicorn-flask")
+PROCESSES = (*SERVERS, "awslambdaric")
+HOMES = (*IN_PROCESS, *PROCESSES)
+
+_FLASK = ("flask", "gunicorn-flask")
+_BLOCKING_WSGI = (*WSGI, "gunicorn-flask")
+_EVENTS = (*LAMBDA, "awslambdaric")
+
+
+class Trait(StrEnum):
+    """What a case needs of a home, beyond a request and an answer."""
+
+    SPACES = "a header value with spaces around it"
+    CONTROLS = "control characters in a header"
+    REPEATED = "a header that occurs twice"
+    REPEATED_TYPE = "a content type that occurs twice"
+    LONG_HEADER = "a header of a megabyte"
+    NO_LENGTH = "a body without a content-length"
+    FALSE_LENGTH = "a content-length that is not the body's"
+    NOT_A_LENGTH = "a content-length that is no number"
+    STALLING = "a body that stalls"
+    LOWER_CASE_METHOD = "a method in lower case"
+    OWN_METHOD = "a method of nobody's, answered by the handler itself"
+    DOUBLED_SLASH = "a path with a doubled slash"
+    NEWLINE = "a path that ends with a newline"
+    MOUNT_ITSELF = "the path of the mount itself"
+    ENDING_A_THREAD = "a def processor that is answered for before it ends"
+    TOGETHER = "requests that are in flight together"
+
+
+def _all(homes: tuple[str, ...], reason: str) -> dict[str, str]:
+    return dict.fromkeys(homes, reason)
+
+
+CANNOT: dict[Trait, dict[str, str]] = {
+    Trait.SPACES: _all(SERVERS, "HTTP servers take the spaces around a value off"),
+    Trait.CONTROLS: _all(SERVERS, "HTTP servers refuse control characters themselves"),
+    Trait.REPEATED: _all(("alb",), "a load balancer with single values keeps the last of repeated headers"),
+    Trait.REPEATED_TYPE: {
+        **_all(_BLOCKING_WSGI, "CGI's CONTENT_TYPE holds one value, the last"),
+        **_all(("alb",), "a load balancer with single values keeps the last of repeated headers"),
+    },
+    Trait.LONG_HEADER: _all(SERVERS, "HTTP servers refuse a head of that size themselves"),
+    Trait.NO_LENGTH: _all(("django",), "Django takes a body without a length for an empty one"),
+    Trait.FALSE_LENGTH: {
+        **_all(SERVERS, "HTTP servers cut the body to its declared length, or wait for the rest"),
+        **_all(WSGI, "a WSGI body has the length that its CONTENT_LENGTH says"),
+    },
+    Trait.NOT_A_LENGTH: {
+        **_all(SERVERS, "HTTP servers refuse such a length themselves"),
+        **_all(WSGI, "a WSGI body has the length that its CONTENT_LENGTH says"),
+    },
+    Trait.STALLING: {
+        **_all(_EVENTS, "an event holds a whole body"),
+        **_all(("gunicorn-flask",), "the server's own read blocks, and its own timeout ends it"),
+    },
+    Trait.LOWER_CASE_METHOD: {
+        **_all(("gunicorn-flask",), "gunicorn refuses methods in lower case itself"),
+        **_all(("hypercorn",), "hypercorn hands methods over in upper case"),
+    },
+    Trait.OWN_METHOD: _all(_FLASK, "Flask's router answers 405 itself to methods that no route lists"),
+    Trait.DOUBLED_SLASH: {
+        **_all(_FLASK, "Flask redirects to the path with single slashes"),
+        **_all(("litestar",), "Litestar takes doubled slashes for single ones"),
+    },
+    Trait.NEWLINE: _all((*_FLASK, "django"), "the framework's own router answers 404"),
+    Trait.MOUNT_ITSELF: _all((*_FLASK, "django"), "the framework's own router answers 404"),
+    Trait.ENDING_A_THREAD: {
+        **_all((*_BLOCKING_WSGI, *_EVENTS), "a def processor runs in the request's own thread, which nothing ends")
+    },
+    Trait.TOGETHER: {
+        **_all(_EVENTS, "an execution environment takes one event at a time"),
+        **_all(("gunicorn-flask",), "one sync worker takes one request at a time"),
+    },
+}
+
+
+def can_send(home: str, traits: frozenset[Trait]) -> bool:
+    """Whether a home can be sent a case with these traits."""
+    return not any(home in CANNOT[trait] for trait in traits)

@@ -1,0 +1,38 @@
+"""What the homes in processes of their own serve: every setup, as an ASGI app, a Flask app and a function."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Flask
+    from starlette.types import ASGIApp
+
+
+def asgi() -> ASGIApp:
+    """For uvicorn and hypercorn."""
+    from .homes_asgi import starlette_mount
+
+    return starlette_mount()
+
+
+def flask() -> Flask:
+    """For gunicorn."""
+    from .homes_wsgi import flask_blueprint
+
+    return flask_blueprint()
+
+
+def function(event: t.Any, context: t.Any) -> t.Any:
+    """For the Lambda runtime."""
+    return _function()(event, context)
+
+
+@functools.cache
+def _function() -> Callable[[t.Any, t.Any], t.Any]:
+    from .homes_lambda import function_of_all_setups
+
+    return function_of_all_setups()
