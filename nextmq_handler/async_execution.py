@@ -15,7 +15,8 @@ from .execution import Attempt, run
 from .wire import Outcome
 
 CLEANUP_TIME = 0.25
-"""How long, in s, a processor that was cancelled at its deadline may clean up before the answer goes out."""
+"""How long, in s, a processor that was cancelled at its deadline may clean up before the answer goes out: at most,
+and at most half of the margin that its deadline leaves."""
 
 _stragglers: set[asyncio.Task[t.Any]] = set()
 
@@ -47,7 +48,7 @@ async def run_coroutine(attempt: Attempt) -> Outcome:
         if not task.done():
             attempt.job.abandon()
             task.cancel()
-            await asyncio.wait({task}, timeout=CLEANUP_TIME)
+            await asyncio.wait({task}, timeout=min(CLEANUP_TIME, attempt.delivery.timeout / 20_000))
             _keep(task)
             return attempt.deadline_exceeded()
     except asyncio.CancelledError:
@@ -68,7 +69,7 @@ def _start(coroutine: t.Coroutine[t.Any, t.Any, Outcome]) -> asyncio.Task[Outcom
 async def _outcome(attempt: Attempt, coroutine: t.Coroutine[t.Any, t.Any, t.Any]) -> Outcome:
     try:
         return attempt.completed(await coroutine)
-    except (KeyboardInterrupt, GeneratorExit):
+    except KeyboardInterrupt:
         raise
     except BaseException as exc:
         task = asyncio.current_task()

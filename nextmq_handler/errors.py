@@ -148,7 +148,7 @@ def duration_ms(name: str, value: int | timedelta, *, low: int, high: int) -> in
                 f"{name} takes a whole number of ms or a timedelta, not {type(value).__name__}"
             ) from None
     if isinstance(ms, bool) or not isinstance(ms, int) or not low <= ms <= high:
-        raise ConfigurationError(f"{name} takes {low} to {high} ms, not {_shown(ms)}")
+        raise ConfigurationError(f"{name} takes {low} to {high} ms, not {shown(ms)}")
     return ms
 
 
@@ -165,10 +165,10 @@ def _timestamp_ms(value: int | datetime) -> int:
                 f"{name} takes ms since the epoch or an aware datetime, not {type(value).__name__}"
             ) from None
     if isinstance(ms, bool) or not isinstance(ms, int) or not 0 <= ms < MAX_TIMESTAMP_MS:
-        raise ConfigurationError(f"{name} takes ms since the epoch, 0 to {MAX_TIMESTAMP_MS - 1}, not {_shown(ms)}")
+        raise ConfigurationError(f"{name} takes ms since the epoch, 0 to {MAX_TIMESTAMP_MS - 1}, not {shown(ms)}")
     return ms
 
 
-def _shown(value: object) -> str:
-    # repr() of an int beyond 4300 digits raises.
+def shown(value: object) -> str:
+    """`value` for an error message; repr() of an int beyond 4300 digits raises."""
     return repr(value) if not isinstance(value, int) or abs(value) < 10**30 else "a far larger number"

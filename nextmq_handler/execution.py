@@ -24,7 +24,6 @@ from .wire import (
     Outcome,
     RateLimited,
     WaitingChildren,
-    clip,
 )
 from .worker import BoundProcessor, Worker
 
@@ -166,7 +165,8 @@ def _stack(exc: BaseException) -> str:
         text = "".join(traceback.format_exception(exc))
     except Exception:  # noqa: BLE001 - as above
         return ""
-    if len(text) <= MAX_STACK_SIZE:
+    raw = text.encode("utf-8", "replace")
+    if len(raw) <= MAX_STACK_SIZE:
         return text
     # The end of a Python traceback says what happened.
-    return "…\n" + clip(text[-MAX_STACK_SIZE // 2 :], MAX_STACK_SIZE - 8)
+    return "…\n" + raw[8 - MAX_STACK_SIZE :].decode("utf-8", "ignore")

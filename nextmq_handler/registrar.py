@@ -37,6 +37,7 @@ class Registrar:
         self._workers = workers
         self._settings = settings
         self._check = check
+        self._said: set[str] = set()
         self._monotonic = monotonic
         self._started_at: float | None = None
         self._pid = 0
@@ -87,7 +88,9 @@ class Registrar:
             logger.error("workers are not registered, so no job will arrive: %s", exc)
             return
         for problem in self._check():
-            logger.warning("%s", problem)
+            if problem not in self._said:
+                self._said.add(problem)
+                logger.warning("%s", problem)
         delay = 0.25
         while True:
             failure: NextMQError | None = None
@@ -95,7 +98,9 @@ class Registrar:
                 try:
                     register_worker(connection, worker.name, registration)
                 except WorkerRegistrationError as exc:
-                    logger.error("%s", exc)
+                    # /health asks again every minute; the same conflict is said once.
+                    logger.log(logging.DEBUG if str(exc) in self._said else logging.ERROR, "%s", exc)
+                    self._said.add(str(exc))
                 except NextMQError as exc:
                     failure = exc
                     continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from .errors import ConfigurationError, duration_ms
+from .errors import ConfigurationError, duration_ms, shown
 from .names import check_queue_name
 
 if t.TYPE_CHECKING:
@@ -269,8 +269,8 @@ def bind(function: t.Callable[..., t.Any], owner: str) -> BoundProcessor:
 
 
 def _code_flags(function: t.Any) -> int:
-    while isinstance(function, functools.partial):
-        function = function.func
+    while isinstance(function, (functools.partial, staticmethod)):
+        function = function.func if isinstance(function, functools.partial) else function.__func__
     if not hasattr(function, "__code__") and not isinstance(function, type):
         function = function.__call__  # a callable object: its method tells its colour
     return int(getattr(getattr(function, "__code__", None), "co_flags", 0))
@@ -333,5 +333,5 @@ def _limiter(name: str, value: t.Any) -> dict[str, int]:
 
 def _whole(name: str, value: object, *, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigurationError(f"{name} takes a whole number from {low} to {high}, not {value!r}")
+        raise ConfigurationError(f"{name} takes a whole number from {low} to {high}, not {shown(value)}")
     return value

@@ -79,9 +79,10 @@ async def test_attempts_are_not_exceeded(engine: Engine, processor: type[Process
     assert [job.attemptsMade for job in process.started] == [0, 1, 2]
 
 
-async def test_a_backoff_delays_the_next_attempt(engine: Engine, processor: type[Processor]) -> None:
+@pytest.mark.parametrize("kind", ["fixed", "exponential"])
+async def test_a_backoff_delays_the_next_attempt(engine: Engine, processor: type[Processor], kind: str) -> None:
     await engine.run(processor(FAILED))
-    job_id = await engine.add(attempts=2, backoff={"type": "fixed", "delay": 3_600_000})
+    job_id = await engine.add(attempts=2, backoff={"type": kind, "delay": 3_600_000})
     job = await engine.until_state(job_id, "delayed")
     assert (job["attemptsMade"], await engine.field(job_id, "delay")) == (1, "3600000")
 

@@ -205,6 +205,34 @@ async def test_a_job_whose_fetch_was_lost_runs_after_all(
     assert await engine.until_state(job_id, "completed")
 
 
+async def test_the_heartbeat_goes_on_after_redis_was_gone(
+    own_engine: Engine, own_valkey: EmbeddedValkey, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[ConnectionLost] = []
+    beat = upkeep.Instance.beat
+
+    async def watched(instance: upkeep.Instance) -> None:
+        try:
+            await beat(instance)
+        except ConnectionLost as exc:
+            failures.append(exc)
+            raise
+
+    monkeypatch.setattr(upkeep.Instance, "beat", watched)
+    await own_engine.start_hub(instance_id="beating")
+    own_valkey.stop()
+    await until(lambda: failures)
+    own_valkey.start()
+    await own_engine.redis.ready()
+    await own_engine.redis.execute("DEL", "nextmq:instance:beating")
+
+    async def beats() -> bool:
+        return bool(await own_engine.redis.execute("EXISTS", "nextmq:instance:beating"))
+
+    await until(beats)
+    assert await beats()
+
+
 async def test_a_connection_lost_before_the_delivery_burns_nothing(engine: Engine) -> None:
     seen: list[tuple[int, int]] = []
 

@@ -172,6 +172,22 @@ async def test_a_server_that_dies_later_is_noticed(
     assert await engine.until_state(job_id, "completed")
 
 
+async def test_a_server_does_not_free_what_it_runs_itself(
+    engine: Engine, processor: type[Processor], until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 0.2)
+    process = processor()
+    process.gate.clear()
+    other = await abandon(engine, heartbeat=True)
+    await engine.run(process, concurrency=5)
+    own = await engine.add()
+    await until(lambda: process.running)
+    # The check that frees the other sees our own job too.
+    await engine.redis.execute("DEL", f"nextmq:instance:dead-{engine.prefix}")
+    await until(lambda: len(process.started) > 1)
+    assert [job.id for job in process.started] == [own, other]
+
+
 async def test_freeing_a_job_counts_as_a_stall_and_not_as_an_attempt(
     engine: Engine, processor: type[Processor]
 ) -> None:
