@@ -44,7 +44,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Creating the virtual environment in $(VENV) and installing into it (once, about a minute) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[server,fastapi,flask]" --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[server,fastapi,flask,django]" --group dev
 	@touch $@
 
 clean:
