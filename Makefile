@@ -18,10 +18,10 @@ demo: $(VENV)/installed
 	@$(BIN)/python -m examples.fastapi.demo
 
 test: $(VENV)/installed
-	@$(BIN)/python -m pytest -m "not long"
+	@$(BIN)/python -m pytest -m "not long" -n auto --dist loadfile
 
 test-long: $(VENV)/installed
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -38,6 +38,8 @@ format: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.delay
+	$(BIN)/python -m benchmarks.coldstart
+	$(BIN)/python -m benchmarks.handler
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) scripts/preflight.py

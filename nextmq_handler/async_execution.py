@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import time
 import typing as t
@@ -40,9 +39,7 @@ async def run_coroutine(attempt: Attempt) -> Outcome:
     coroutine: t.Coroutine[t.Any, t.Any, t.Any] = attempt.processor.function(attempt.job)
     # A task of its own: at the deadline it is cancelled once, so its cleanup may await, and the answer does not
     # depend on that cleanup ever ending.
-    task = _start(_outcome(attempt, coroutine))
-    if task.done():
-        return task.result()
+    task = asyncio.create_task(_outcome(attempt, coroutine))
     try:
         await asyncio.wait({task}, timeout=attempt.deadline - time.monotonic())
         if not task.done():
@@ -56,14 +53,6 @@ async def run_coroutine(attempt: Attempt) -> Outcome:
         _keep(task)
         raise
     return task.result()
-
-
-def _start(coroutine: t.Coroutine[t.Any, t.Any, Outcome]) -> asyncio.Task[Outcome]:
-    """A task that runs at once until it first waits, so that one that never does costs no turn of the loop."""
-    loop = asyncio.get_running_loop()
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-    return loop.create_task(coroutine)  # Python 3.11 starts it with the next turn
 
 
 async def _outcome(attempt: Attempt, coroutine: t.Coroutine[t.Any, t.Any, t.Any]) -> Outcome:

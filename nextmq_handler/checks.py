@@ -10,7 +10,7 @@ from .settings import is_loopback, load_settings
 from .worker import Worker
 
 
-def check(arguments: t.Mapping[str, t.Any], workers: t.Sequence[Worker], symptoms: t.Iterable[str]) -> list[str]:
+def check(arguments: t.Mapping[str, t.Any], symptoms: t.Iterable[str]) -> list[str]:
     """Each problem in a sentence that names the fix. `symptoms` are what deliveries have shown so far."""
     try:
         settings = load_settings(**arguments)

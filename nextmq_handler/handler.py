@@ -141,7 +141,7 @@ class Handler:
         """What is wrong with this set-up, in words; empty where nothing is."""
         from .checks import check
 
-        return check(self._arguments, self.workers, self._symptoms)
+        return check(self._arguments, self._symptoms)
 
     def begin(self, request: Request) -> Response | ReadPlan:
         """The steps before the body: the answer where it ends here, else how to read the body."""

@@ -35,12 +35,12 @@ def _check_depth(value: object, raw: bytes) -> None:
     # What brackets there are bounds how many arrays and objects are left below a level, so that most values are
     # looked at no further than their first levels. By replace, which is faster than count.
     left = 2 * len(raw) - len(raw.replace(b"[", b"")) - len(raw.replace(b"{", b""))
-    level: list[t.Any] = [value]
+    level: list[object] = [value]
     for depth in range(1, MAX_DEPTH + 1):
         left -= len(level)
         if depth + left <= MAX_DEPTH:
             return
-        level = [child for parent in level for child in children(parent) if _is_container(child)]
+        level = [child for parent in level for child in children(parent) if isinstance(child, _CONTAINERS)]
     if level:
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
 
@@ -49,10 +49,6 @@ def children(value: object) -> t.Iterable[object]:
     if isinstance(value, dict):
         return t.cast("dict[str, object]", value).values()
     return t.cast("t.Iterable[object]", value) if isinstance(value, (list, tuple)) else ()
-
-
-def _is_container(value: object) -> bool:
-    return isinstance(value, (dict, list, tuple))
 
 
 def _no_constant(name: str) -> t.NoReturn:
@@ -66,5 +62,6 @@ def _finite(text: str) -> float:
     return number
 
 
+_CONTAINERS: tuple[type[t.Any], ...] = (dict, list, tuple)
 _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)

@@ -56,11 +56,12 @@ class Jobs:
         """The job as the API shows it. Raises NoSuchJob."""
         scripts = self.scripts(queue)
         await _check_is_job(scripts, job_id)
+        # The state first: a job that finishes in between is shown running with its result, not finished without.
+        state: str = await scripts.pack.getState(job_id)
         flat: list[str] = await scripts.connection.execute("HGETALL", scripts.key(job_id))
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         if not fields:  # removed just now
             raise NoSuchJob(job_id)
-        state: str = await scripts.pack.getState(job_id)
         return {
             "id": job_id,
             "name": fields["name"],

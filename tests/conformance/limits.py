@@ -12,6 +12,9 @@ SERVERS = ("uvicorn", "hypercorn", "gunicorn-flask")
 PROCESSES = (*SERVERS, "awslambdaric")
 HOMES = (*IN_PROCESS, *PROCESSES)
 
+DRIVERS = ("asgi", "flask", "lambda-url")
+"""One home for each way in which a request reaches the handler."""
+
 _FLASK = ("flask", "gunicorn-flask")
 _BLOCKING_WSGI = (*WSGI, "gunicorn-flask")
 _EVENTS = (*LAMBDA, "awslambdaric")

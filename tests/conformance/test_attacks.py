@@ -14,6 +14,7 @@ from nextmq_handler import ConfigurationError, create_nextmq_handler
 from nextmq_handler.signing import parse_secret
 
 from .home import HeaderList, Home
+from .limits import DRIVERS
 from .setups import NOW, SECRET, UNKNOWN_SECRET, WORKERS
 from .support import (
     GOOD,
@@ -31,7 +32,6 @@ from .support import (
     with_header,
 )
 
-HOMES = ("asgi", "flask", "lambda-url")
 TEN_YEARS = 10 * 365 * 86_400
 ID, TIMESTAMP, SIGNATURE = b"x-nextmq-id", b"x-nextmq-timestamp", b"x-nextmq-signature"
 TOKEN = dict(signed(GOOD))[SIGNATURE]
@@ -128,7 +128,7 @@ REFUSED = [
 ]
 
 
-@over_homes(REFUSED, homes=HOMES)
+@over_homes(REFUSED, homes=DRIVERS)
 def test_an_attack_is_refused_with_a_code_alone(place: Home, case: Case) -> None:
     answer = case.wire.send(place)
     assert (answer.status, answer.json) == (case.status, {"error": case.code})
@@ -165,12 +165,12 @@ ACCEPTED = [
 ]
 
 
-@over_homes(ACCEPTED, homes=HOMES)
+@over_homes(ACCEPTED, homes=DRIVERS)
 def test_what_only_looks_like_an_attack_is_run(place: Home, case: Twin) -> None:
     assert outcome_in(case.wire.send(place)) == {"outcome": "completed", "returnValue": case.value}
 
 
-@every_home(homes=HOMES)
+@every_home(homes=DRIVERS)
 def test_the_same_request_is_run_once_where_there_is_a_guard(place: Home) -> None:
     wire = wire_of(delivery(deliveryId="attacked"), setup="guarded")
     assert [wire.send(place).status for _ in range(2)] == [200, 409]

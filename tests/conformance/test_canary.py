@@ -17,11 +17,12 @@ from nextmq_handler.wsgi import create_nextmq_wsgi_handler
 
 from .canary import API_KEY, CANARIES, Ear, connection_string, leaks, text_of, text_of_error
 from .home import Home
+from .limits import DRIVERS
 from .outcomes import ROWS
 from .setups import SECRET, WORKERS
 from .support import Wire, delivery, encode, over_homes, wire_of
 from .test_accepted import HEADS
-from .test_attacks import HOMES, REFUSED
+from .test_attacks import REFUSED
 from .test_refusals import CASES
 
 SENT: list[t.Any] = [*CASES, *REFUSED, *HEADS, *ROWS]
@@ -33,7 +34,7 @@ def _wire(case: t.Any) -> Wire:
     return wire_of(case.delivery()) if case in ROWS else t.cast("Wire", case.wire)
 
 
-@over_homes(SENT, homes=HOMES)
+@over_homes(SENT, homes=DRIVERS)
 def test_no_request_makes_a_home_say_a_canary(place: Home, case: t.Any, ear: Ear) -> None:
     answer = _wire(case).send(place)
     assert leaks(text_of(answer), ear.heard()) == []

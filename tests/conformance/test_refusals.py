@@ -6,7 +6,7 @@ import pytest
 
 from . import refusals, refusals_of_bodies
 from .home import Home
-from .limits import IN_PROCESS
+from .limits import DRIVERS
 from .support import Case, Wire, deliver, delivery, every_home, over_homes
 
 CASES = [
@@ -39,7 +39,7 @@ def test_a_refusal_says_its_type_and_bears_no_signature(home: Home, case: Case) 
     assert (answer.all(b"content-type"), own) == ([b"application/json"], set())
 
 
-@over_homes([case for case in CASES if case.reason is not None], homes=IN_PROCESS)
+@over_homes([case for case in CASES if case.reason is not None], homes=DRIVERS)
 def test_a_refusal_is_logged_with_its_queue_status_code_and_reason(
     place: Home, case: Case, caplog: pytest.LogCaptureFixture
 ) -> None:

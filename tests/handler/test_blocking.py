@@ -114,8 +114,14 @@ def test_a_delivery_to_an_app_without_a_url_registers_nothing(server: respx.Mock
 
 
 def test_a_delivery_of_another_registration_registers_before_it_is_answered(server: respx.MockRouter) -> None:
-    route = server.put(PATH).mock(OK)
-    outcome_of(make(settle=LONG), worker=OUTDATED)
+    has_run = threading.Event()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        has_run.wait()
+        return OK
+
+    route = server.put(PATH).mock(side_effect=answer)
+    outcome_of(make(Worker("emails", lambda job: has_run.set()), settle=LONG), worker=OUTDATED)
     assert (route.call_count, registrations()) == (1, set())
 
 

@@ -201,7 +201,7 @@ def test_what_is_no_exception_type_cannot_be_mapped(kind: t.Any) -> None:
 
 
 def test_the_workers_errors_are_those_of_when_it_was_made() -> None:
-    errors: Errors = {}
+    errors: Errors = {KeyError: lambda exc: RateLimitError(1500)}
     worker = Worker("emails", errors=errors)
     errors[Busy] = lambda exc: RateLimitError(1500)
     busy = Busy()

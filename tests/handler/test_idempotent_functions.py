@@ -121,7 +121,9 @@ async def test_a_stored_typed_result_is_the_outcome_of_both_runs(
 
 @both_colours
 @pytest.mark.parametrize(
-    ("returns", "value"), [(t.Any, {1, 2}), (t.Any, float("nan")), (Receipt, object()), (bytes, b"x")], ids=repr
+    ("returns", "value"),
+    [(t.Any, {1, 2}), (t.Any, float("nan")), (Receipt, object()), (bytes, b"x")],
+    ids=["a set", "NaN", "no Receipt", "bytes"],
 )
 async def test_a_result_that_is_not_json_fails_the_job_for_good(
     returns: t.Any, value: object, colour: Colour

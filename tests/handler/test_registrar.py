@@ -172,16 +172,31 @@ def test_a_start_after_a_stop_tries_until_it_works(server: respx.MockRouter) -> 
     assert route.call_count == 3
 
 
-def test_what_the_check_finds_is_logged_at_warning(
-    server: respx.MockRouter, caplog: pytest.LogCaptureFixture
+def logged(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == level]
+
+
+@pytest.mark.parametrize("starts", [1, 3])
+def test_what_the_check_finds_is_logged_once_at_warning(
+    starts: int, server: respx.MockRouter, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.put(PATH).mock(OK)
-    make(check=lambda: ["the clocks differ"]).start()
-    join_registrations()
-    logged = [
-        (record.levelno, record.getMessage()) for record in caplog.records if "clocks" in record.getMessage()
-    ]
-    assert logged == [(logging.WARNING, "the clocks differ")]
+    registrar = make(check=lambda: ["the clocks differ"])
+    for _ in range(starts):
+        registrar.start()
+        join_registrations()
+    assert logged(caplog, logging.WARNING) == ["the clocks differ"]
+
+
+def test_a_conflict_is_said_once_at_error_however_often_it_starts(
+    server: respx.MockRouter, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.put(PATH).mock(CONFLICT)
+    registrar = make()
+    for _ in range(3):
+        registrar.start()
+        join_registrations()
+    assert len(logged(caplog, logging.ERROR)) == 1
 
 
 @pytest.mark.parametrize("answer", [OK, CONFLICT], ids=["registered", "conflict"])

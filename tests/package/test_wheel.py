@@ -48,7 +48,7 @@ def sources() -> set[str]:
         str(path.relative_to(base))
         for package, base in packages.items()
         for path in (base / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", ".mypy_cache"} & {*path.parts}
     }
 
 

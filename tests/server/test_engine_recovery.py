@@ -24,6 +24,7 @@ FOREIGN_TOKEN = "3f1c2a44-6c1e-4a9b-8f0e-0f3b9d0f7a11:0"
 @pytest.fixture(autouse=True)
 def _quick_upkeep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "TICK", 0.02)
+    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 3600.0)  # no regular look at dead servers but where asked for
 
 
 async def move_to_active(engine: Engine, token: str) -> None:
