@@ -9,26 +9,33 @@ from .errors import ConfigurationError, duration_ms, shown
 from .names import check_queue_name
 
 if t.TYPE_CHECKING:
-    from datetime import timedelta
-
-    from typing_extensions import deprecated
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+    from datetime import date, time, timedelta
+    from decimal import Decimal
+    from enum import Enum
+    from uuid import UUID
 
     from .job import AsyncJob, Job
     from .typed import Signature
 
-    SyncProcessor = t.Callable[[Job[t.Any]], object]
+    class _Model(t.Protocol):
+        def model_dump(self) -> dict[str, t.Any]: ...
+
+    class _Dataclass(t.Protocol):
+        __dataclass_fields__: t.ClassVar[dict[str, t.Any]]
+
+    # What can be sent as JSON. It names no coroutine, so that an async def with a Job fits nowhere.
+    _Plain = str | float | date | time | timedelta | Decimal | Enum | UUID | None
+    Result = _Plain | Mapping[t.Any, t.Any] | Sequence[t.Any] | AbstractSet[t.Any] | _Model | _Dataclass
+
+    SyncProcessor = t.Callable[[Job[t.Any]], Result]
     AsyncProcessor = t.Callable[[AsyncJob[t.Any]], t.Coroutine[t.Any, t.Any, t.Any]]
     Processor = SyncProcessor | AsyncProcessor
-else:
-
-    def deprecated(message):
-        """For checkers only: typing_extensions is slow to import."""
-        return lambda function: function
 
 
 Async = t.TypeVar("Async", bound="AsyncProcessor")
 Sync = t.TypeVar("Sync", bound="SyncProcessor")
-AsyncWithJob = t.TypeVar("AsyncWithJob", bound="t.Callable[[Job[t.Any]], t.Coroutine[t.Any, t.Any, t.Any]]")
 
 _CO_COROUTINE, _CO_GENERATOR, _CO_ASYNC_GENERATOR = 0x80, 0x20, 0x200
 _MAX_MS = 7 * 86_400_000
@@ -151,9 +158,6 @@ class Worker:
     @t.overload
     def processor(self, function: Async, /) -> Async: ...
     @t.overload
-    @deprecated("an async def processor gets an AsyncJob, not a Job")
-    def processor(self, function: AsyncWithJob, /) -> AsyncWithJob: ...
-    @t.overload
     def processor(self, function: Sync, /) -> Sync: ...
     def processor(self, target: t.Any, /) -> t.Any:
         """`@worker.processor("name")` runs the jobs of that name, `@worker.processor` all others.
@@ -243,9 +247,6 @@ class NamedProcessor:
 
     @t.overload
     def __call__(self, function: Async, /) -> Async: ...
-    @t.overload
-    @deprecated("an async def processor gets an AsyncJob, not a Job")
-    def __call__(self, function: AsyncWithJob, /) -> AsyncWithJob: ...
     @t.overload
     def __call__(self, function: Sync, /) -> Sync: ...
     def __call__(self, function: t.Any, /) -> t.Any:

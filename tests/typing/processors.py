@@ -1,13 +1,16 @@
 """What both checkers must say of processors: each `# error` line is reported, and no other.
 
-`# error in mypy` lines by mypy alone; a start-up error stands behind each in any case.
 
 Read by test_checkers.py, never run.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypedDict, assert_type
+
+from pydantic import BaseModel
 
 from nextmq_handler import AsyncJob, Job, RateLimitErorr, Worker  # noqa: F401 # error
 
@@ -47,7 +50,7 @@ async def wrong_key(job: AsyncJob[Welcome]) -> None:
     print(job.data["form"])  # error
 
 
-@emails.processor("async def with Job")  # error in mypy: pyright overlooks a deprecated __call__
+@emails.processor("async def with Job")  # error
 async def async_with_job(job: Job[Welcome]) -> None: ...
 
 
@@ -61,6 +64,29 @@ def sync_with_async_job(job: AsyncJob[Welcome]) -> None: ...
 
 @emails.processor  # error
 def bare_sync_with_async_job(job: AsyncJob[Welcome]) -> None: ...
+
+
+@dataclass
+class Sent:
+    at: datetime
+
+
+class Receipt(BaseModel):
+    sent: Sent
+
+
+@emails.processor("returns a model")
+def returns_a_model(job: Job[Welcome]) -> Receipt:
+    return Receipt(sent=Sent(datetime.now(UTC)))
+
+
+@emails.processor("returns a dataclass or nothing")
+def returns_a_dataclass(job: Job[Welcome]) -> Sent | None: ...
+
+
+@emails.processor("returns a TypedDict")
+def returns_a_typed_dict(job: Job[Welcome]) -> Welcome:
+    return job.data
 
 
 @emails.processor("no job")  # error
