@@ -20,6 +20,7 @@ from .homes import Case, Contender
 from .rounds import Result, compare, prove
 
 URL_PATH = MOUNT + PATH
+FRACTIONS = "64 KB, a fraction in each row"
 
 
 class Group(t.NamedTuple):
@@ -39,6 +40,7 @@ def main() -> None:
     with ours.queue_server() as url:
         fingerprint = ours.registered_fingerprint(url)
         samples = {name: delivery(size, fingerprint=fingerprint) for name, size in SIZES.items()}
+        samples[FRACTIONS] = delivery(SIZES["64 KB"], fingerprint=fingerprint, amount=1.25)
         groups = [*asgi_groups(url, samples), lambda_group(url, samples), flask_group(url, samples)]
         missed: list[str] = []
         for group in groups:
@@ -88,6 +90,10 @@ def asgi_groups(url: str, samples: t.Mapping[str, Sample]) -> list[Group]:
         )
         for name in ("64 KB", "1 MB")
     ]
+    fractions = [
+        homes.asgi("floor", floor.asgi_app, PATH, samples[FRACTIONS]),
+        homes.asgi("nextmq", app, PATH, samples[FRACTIONS]),
+    ]
     forged = [
         homes.work("its HMAC alone", lambda: _hmac(large)),
         homes.asgi("floor", floor.asgi_app, PATH, large),
@@ -98,6 +104,7 @@ def asgi_groups(url: str, samples: t.Mapping[str, Sample]) -> list[Group]:
     return [
         Group("ASGI, 1 KB", one_kb, goals),
         *larger,
+        Group(f"ASGI, {FRACTIONS}", fractions, {}),
         Group("ASGI, forged 1 MB refused", forged, {"nextmq": 1.05}, is_forged=True),
     ]
 

@@ -63,6 +63,8 @@ class Hub:
 
     async def stop(self, *, grace: float) -> None:
         """Fetch no more, wait `grace` s for the deliveries in flight, hand the rest back, disconnect."""
+        for queue in self.queues.values():
+            queue.pause()  # first, so that what `hurry` hands back meanwhile is not fetched again
         for watcher in self._watchers:
             await watcher.stop()
         await asyncio.gather(*(queue.stop(grace) for queue in self.queues.values()))

@@ -21,10 +21,10 @@ NODE = Path(sys.prefix) / "bin" / "node"
 @pytest.fixture(scope="session")
 def node_bullmq() -> Path:
     """The script, with Node's bullmq installed beside it."""
-    wanted, installed = INTEROP / "package-lock.json", INTEROP / "node_modules" / ".package-lock.json"
+    wanted, installed = INTEROP / "package.json", INTEROP / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
         env = {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"}
-        subprocess.run([str(NODE.parent / "npm"), "ci", "--prefix", str(INTEROP)], check=True, env=env)
+        subprocess.run([str(NODE.parent / "npm"), "install", "--prefix", str(INTEROP)], check=True, env=env)
     return INTEROP / "node_client.js"
 
 

@@ -90,11 +90,11 @@ async def test_a_job_that_ends_within_the_grace_is_finished(
 ) -> None:
     process = processor()
     process.gate.clear()
-    hub = await engine.run(process)
+    hub = await engine.run(process, concurrency=2)
     job_id = await engine.add()
     await until(lambda: process.running)
     stopping = asyncio.create_task(engine.stop_hub(hub, grace=60))
-    await engine.jobs.counts("emails")
+    await until(lambda: not hub.queues["emails"].has_room)
     process.gate.set()
     await stopping
     assert (await engine.job(job_id))["state"] == "completed"
@@ -119,14 +119,29 @@ async def test_no_job_is_started_within_the_grace(
 async def test_hurry_ends_the_grace(engine: Engine, processor: type[Processor], until: Until) -> None:
     process = processor()
     process.gate.clear()
-    hub = await engine.run(process)
+    hub = await engine.run(process, concurrency=2)
     job_id = await engine.add()
     await until(lambda: process.running)
     stopping = asyncio.create_task(engine.stop_hub(hub, grace=3600))
-    await engine.jobs.counts("emails")
+    await until(lambda: not hub.queues["emails"].has_room)
     hub.hurry()
-    await stopping
+    await asyncio.wait_for(stopping, 30)
     assert (await engine.job(job_id))["state"] == "waiting"
+
+
+async def test_hurry_is_heeded_as_soon_as_the_stop_has_begun(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    process = processor()
+    process.gate.clear()
+    hub = await engine.run(process)
+    await engine.add()
+    await until(lambda: process.running)
+    stopping = asyncio.create_task(engine.stop_hub(hub, grace=3600))
+    await asyncio.sleep(0)  # its first step
+    hub.hurry()
+    await asyncio.wait_for(stopping, 30)
+    assert len(process.started) == 1
 
 
 async def test_a_stopped_server_has_no_heartbeat(engine: Engine, processor: type[Processor]) -> None:
