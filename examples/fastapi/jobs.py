@@ -12,23 +12,37 @@ from typing import Any
 
 import httpx
 from PIL import Image, UnidentifiedImageError
+from pydantic import BaseModel
 
-from nextmq_handler import AsyncJob, Job, RateLimitError, UnrecoverableJobError, Worker
+from nextmq_handler import AsyncJob, Job, RateLimitError, UnrecoverableJobError, Worker, idempotent
+from nextmq_handler.idempotency import MemoryStore
 
 emails = Worker("emails", concurrency=5)
 pictures = Worker("pictures", concurrency=2, timeout=60)
-contacts = Worker("contacts", limiter={"max": 50, "duration": 1000})
+contacts = Worker(
+    "contacts",
+    limiter={"max": 50, "duration": 1000},
+    errors={httpx.TransportError: lambda exc: RateLimitError(2000)},  # the CRM is away: later, not failed
+)
 
 workers = [emails, pictures, contacts]
 
 
+class SignedUp(BaseModel):
+    """Who has signed up: data that does not fit fails the job, as trying again would not help."""
+
+    name: str
+    email: str
+
+
 @emails.processor("welcome")
-def welcome(job: Job[dict[str, Any]]) -> dict[str, str]:
+@idempotent(MemoryStore())  # one mail, though a delivery may come twice; RedisStore where there are more processes
+def welcome(job: Job[SignedUp]) -> dict[str, str]:
     """Send a mail. What is returned is the job's return value."""
     message = EmailMessage()
     message["From"] = "hello@example.com"
-    message["To"] = job.data["email"]
-    message["Subject"] = f"Welcome, {job.data['name']}"
+    message["To"] = job.data.email
+    message["Subject"] = f"Welcome, {job.data.name}"
     # The job's id is the same in every attempt: a second copy of this mail can be told as one.
     message["Message-ID"] = make_msgid(idstring=job.id, domain="example.com")
     message.set_content("Good to have you here.")
