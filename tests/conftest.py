@@ -1,4 +1,4 @@
-"""What holds for every test of the suite: no secret of the tests is ever logged."""
+"""What holds for the whole suite: no secret of the tests is ever logged; the conformance count at the end."""
 
 from __future__ import annotations
 
@@ -20,3 +20,20 @@ def no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> t.Iterator[None]:
     yield
     shown = caplog.text
     assert not [secret for secret in SECRETS if secret.removeprefix("whsec_") in shown]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many cases of the conformance suite passed in how many homes."""
+    pairs = {
+        tuple(value)
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "conformance"
+    }
+    if pairs:
+        cases, homes = len({case for case, _ in pairs}), len({home for _, home in pairs})
+        left = cases * homes - len(pairs)
+        terminalreporter.write_line(
+            f"conformance: {cases} cases × {homes} homes = {len(pairs)} passed; "
+            f"the other {left} cannot be sent there, limits.py says why"
+        )
