@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from nextmq_handler import AsyncJob, Job, Worker, create_nextmq_handler
 
 folder = Path(os.environ["TEST_FOLDER"])
-work = Worker("work", concurrency=5, timeout=20)
+work = Worker("work", concurrency=5, timeout=120)
 
 
 def note_start(job_id: str) -> None:

@@ -36,7 +36,7 @@ class Circle:
         return self.folder / "go"
 
     def starts(self) -> list[str]:
-        """The job ids that processors started with, in order."""
+        """The job ids that processors started with, in order; jobs that run at once start in any order."""
         log = self.folder / "starts"
         return log.read_text().split() if log.exists() else []
 
@@ -69,7 +69,7 @@ class Circle:
         return self.job(job_id)
 
     def wait_for_starts(self, *job_ids: str) -> None:
-        self.eventually(lambda: self.starts() == [*job_ids], f"jobs {job_ids} start")
+        self.eventually(lambda: sorted(self.starts()) == sorted(job_ids), f"jobs {job_ids} start")
 
     def eventually(self, condition: t.Callable[[], bool], what: str, *, within: float = 60.0) -> None:
         """Wait for what must come true; fail, naming it, where it does not."""
