@@ -53,10 +53,11 @@ class Registrar:
                 return
             # An event of its own: a thread that was told to stop may still wait for an answer.
             self._stopping = threading.Event()
-            self._thread = threading.Thread(
+            thread = threading.Thread(
                 target=self._register_all, args=(self._stopping,), name="nextmq-registrar", daemon=True
             )
-            self._thread.start()
+            thread.start()
+            self._thread = thread  # only now: `wait` in another thread cannot join one that has not started
 
     def start_once(self) -> None:
         """`start`, unless that was done in this process before."""
