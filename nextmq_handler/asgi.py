@@ -95,7 +95,9 @@ class NextMQHandler:
             self._registrar.reassert()
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self._max_threads)
-        outcome = await run_async(attempt, self._limiter)
+        with attempt.trace:
+            outcome = await run_async(attempt, self._limiter)
+            attempt.trace.ended(outcome)
         return self._handler.finish(attempt.delivery, outcome, secret)
 
     async def _read(self, plan: ReadPlan, receive: Receive) -> bytes | Response | None:

@@ -64,7 +64,9 @@ class BlockingDriver:
         is_outdated = handler.is_outdated(attempt)
         if is_outdated:
             self.registrar.reassert()
-        outcome = _run(attempt)
+        with attempt.trace:
+            outcome = _run(attempt)
+            attempt.trace.ended(outcome)
         if is_outdated:
             self.registrar.wait(self._settle)
         return handler.finish(attempt.delivery, outcome, secret)

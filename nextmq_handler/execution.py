@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 from collections.abc import Coroutine
 
+from .binding import BoundProcessor
 from .errors import (
     ControlFlow,
     DataError,
@@ -25,24 +27,64 @@ from .wire import (
     RateLimited,
     WaitingChildren,
 )
-from .worker import BoundProcessor, Worker
+from .worker import Worker
 
 if t.TYPE_CHECKING:
+    from .messages import Headers
     from .settings import Settings
+    from .telemetry import Trace
+
+
+class Untraced:
+    """Stands for `telemetry.Trace` where the app does not trace."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Nothing."""
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Nothing."""
+
+    def failed(self, exc: BaseException) -> None:
+        """Nothing."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+
+UNTRACED = Untraced()
+
+
+def trace_of(delivery: Delivery, headers: Headers) -> Trace | Untraced:
+    """What traces a delivery's run: nothing, at no cost, for an app that has not loaded OpenTelemetry."""
+    if "opentelemetry.context" not in sys.modules:
+        return UNTRACED
+    from .telemetry import Trace
+
+    return Trace(delivery, headers)
 
 
 class Attempt:
     """One run of a processor: which one, with which job, until when (monotonic s)."""
 
-    __slots__ = ("deadline", "delivery", "expose_stack", "job", "processor", "worker")
+    __slots__ = ("deadline", "delivery", "expose_stack", "job", "processor", "trace", "worker")
 
     def __init__(
-        self, worker: Worker, delivery: Delivery, settings: Settings, *, deadline: float, expose_stack: bool
+        self,
+        worker: Worker,
+        delivery: Delivery,
+        settings: Settings,
+        *,
+        deadline: float,
+        expose_stack: bool,
+        trace: Trace | Untraced = UNTRACED,
     ) -> None:
         self.worker = worker
         self.delivery = delivery
         self.deadline = deadline
         self.expose_stack = expose_stack
+        self.trace = trace
         self.processor: BoundProcessor | None = worker.find(delivery.job.name)
         is_async = self.processor is not None and self.processor.is_async
         kind: type[AsyncJob[t.Any]] | type[Job[t.Any]] = AsyncJob if is_async else Job
@@ -99,6 +141,7 @@ class Attempt:
             return Delayed(exc.timestamp)
         if isinstance(exc, WaitingChildrenError):
             return WaitingChildren()
+        self.trace.failed(exc)
         return Failed(
             type(exc).__name__,
             _message(exc),

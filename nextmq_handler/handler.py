@@ -7,8 +7,8 @@ import typing as t
 
 from . import strict_json
 from .errors import ConfigurationError
-from .execution import Attempt
-from .messages import Request, Response
+from .execution import Attempt, trace_of
+from .messages import Headers, Request, Response
 from .names import is_queue_name
 from .settings import Settings, load_settings
 from .signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
@@ -43,6 +43,9 @@ READ_HEADERS = frozenset(
         "x-nextmq-id",
         "x-nextmq-timestamp",
         "x-nextmq-signature",
+        "traceparent",
+        "tracestate",
+        "baggage",
     )
 )
 """The headers that are looked at: a home need not translate the others."""
@@ -66,12 +69,13 @@ class HandlerOptions(t.TypedDict, total=False):
 class ReadPlan:
     """The head of a delivery passed: read at most `max_size` bytes of body, whole within `timeout` s."""
 
-    __slots__ = ("declared_size", "max_size", "queue", "received_at", "seal", "timeout")
+    __slots__ = ("declared_size", "headers", "max_size", "queue", "received_at", "seal", "timeout")
 
     def __init__(
         self,
         queue: str,
         seal: Seal,
+        headers: Headers,
         *,
         declared_size: int | None,
         max_size: int,
@@ -80,6 +84,7 @@ class ReadPlan:
     ) -> None:
         self.queue = queue
         self.seal = seal
+        self.headers = headers
         self.declared_size = declared_size
         self.max_size = max_size
         self.timeout = timeout
@@ -172,6 +177,7 @@ class Handler:
         return ReadPlan(
             queue,
             seal,
+            request.headers,
             declared_size=declared_size,
             max_size=self._max_body_size,
             timeout=self._body_timeout,
@@ -254,6 +260,7 @@ class Handler:
             self.settings,
             deadline=deadline,
             expose_stack=self._expose_stack,
+            trace=trace_of(delivery, plan.headers),
         )
 
     def is_outdated(self, attempt: Attempt) -> bool:

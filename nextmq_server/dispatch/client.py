@@ -42,7 +42,10 @@ class DeliveryClient:
     async def send(
         self, url: str, headers: t.Mapping[str, str], body: bytes, *, timeout: float, max_size: int
     ) -> Answer | NoAnswer:
-        """POST `body`; the answer by `timeout` s from now, at most `max_size` bytes of it."""
+        """POST `body`; the answer by `timeout` s from now, at most `max_size` bytes of it.
+
+        With a `max_size` of 0 the head is the whole answer: what follows it is not waited for.
+        """
         try:
             async with asyncio.timeout(timeout):
                 return await self._post(url, headers, body, max_size)
@@ -64,6 +67,8 @@ class DeliveryClient:
         data = io.BytesIO(body) if len(body) > _MAX_WHOLE else body
         async with self._session.post(url, data=data, headers=headers, allow_redirects=False) as response:
             elapsed = time.monotonic() - sent_at
+            if max_size == 0:  # on the way out aiohttp closes the connection, unless the body is there already
+                return Answer(response.status, Headers(response.raw_headers), b"", False, elapsed)
             chunks: list[bytes] = []
             size = 0
             async for chunk in response.content.iter_any():

@@ -6,10 +6,12 @@ import json
 import secrets
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from nextmq_handler import strict_json
 from nextmq_handler._version import __version__
 from nextmq_handler.signing import Secret, signature_headers
+from nextmq_handler.telemetry import trace_headers
 from nextmq_handler.wire import MAX_OUTCOME_SIZE
 
 from ..engine.job import ActiveJob
@@ -89,6 +91,9 @@ class Dispatcher:
         answer = await self._send(endpoint, job, delivery_id)
         judge = Judge(endpoint.queue, self._holds, clock=self._clock)
         verdict = judge.judge(answer, self._secrets(), delivery_id)
+        status = answer.status if isinstance(answer, Answer) else None
+        if isinstance(verdict, Fail):
+            verdict = replace(verdict, status=status)
         self._report(
             Report(
                 queue=endpoint.queue,
@@ -96,7 +101,7 @@ class Dispatcher:
                 job_name=job.name,
                 attempt=job.attemptsMade + 1,
                 delivery_id=delivery_id,
-                status=answer.status if isinstance(answer, Answer) else None,
+                status=status,
                 verdict=verdict,
                 duration=(time.monotonic() - started_at) * 1000,
                 is_final=isinstance(verdict, Fail) and job.is_last_attempt(verdict),
@@ -111,12 +116,29 @@ class Dispatcher:
             "content-type": "application/json",
             "accept-encoding": "identity",
             "user-agent": f"nextmq-server/{__version__}",
+            **trace_headers_of(job),
         }
         for name, value in signature_headers(self._secrets(), delivery_id, int(now), body):
             headers[name.decode()] = value.decode()
         return await self._client.send(
             endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE
         )
+
+
+def trace_headers_of(job: ActiveJob) -> dict[str, str]:
+    """The headers that carry on the trace that the job was added in (protocol section 2)."""
+    telemetry = job.opts.get("telemetry")
+    if not isinstance(telemetry, dict):
+        return {}
+    members = t.cast("dict[str, t.Any]", telemetry)
+    metadata = members.get("metadata")
+    if members.get("omitContext") or not isinstance(metadata, str):
+        return {}
+    try:
+        carrier = strict_json.loads(metadata.encode())
+    except ValueError:
+        return {}
+    return trace_headers(t.cast("dict[str, object]", carrier)) if isinstance(carrier, dict) else {}
 
 
 def delivery_body(endpoint: Endpoint, job: ActiveJob, delivery_id: str, *, now: float) -> bytes:

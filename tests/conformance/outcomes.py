@@ -37,7 +37,7 @@ def failed(name: str, message: str, **more: t.Any) -> dict[str, t.Any]:
 _NAMES = (
     "echo, measure, none, raise, raise a long text, raise deep down, raise a cause, raise without a text, exit, "
     "unrecoverable, rate limit, rate limit badly, rate limit in a group, delay, delay badly, wait for children, "
-    "return bytes, return NaN, return much, describe, order, overrun, meet"
+    "return bytes, return NaN, return much, describe, trace, order, overrun, meet"
 )
 _KNOWN = ", ".join(repr(name) for name in _NAMES.split(", "))
 _TOO_LARGE = (

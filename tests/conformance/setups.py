@@ -11,6 +11,7 @@ import threading
 import typing as t
 from pathlib import Path
 
+from opentelemetry import baggage, trace
 from pydantic import BaseModel
 
 from nextmq_handler import AsyncJob, Job, RateLimitError, UnrecoverableJobError, Worker
@@ -67,6 +68,15 @@ def _recurse(job: AnyJob) -> None:
     _recurse(job)
 
 
+def _trace(job: AnyJob) -> dict[str, t.Any]:
+    context = trace.get_current_span().get_span_context()
+    return {
+        "trace": trace.format_trace_id(context.trace_id),
+        "state": dict(context.trace_state),
+        "baggage": dict(baggage.get_all()),
+    }
+
+
 BODIES: dict[str, Body] = {
     "echo": lambda job: job.data,
     "measure": lambda job: len(job.data),
@@ -88,6 +98,7 @@ BODIES: dict[str, Body] = {
     "return NaN": lambda job: float("nan"),
     "return much": lambda job: "x" * 5000,
     "describe": lambda job: [job.id, job.name, job.attempts_made, job.queue_name, job.delivery_id, job.parent],
+    "trace": _trace,
 }
 
 

@@ -122,7 +122,7 @@ def test_a_call_of_a_job_that_fails_says_no_canary(
     with start(portal, _options(registry.host)) as home:
         home.send("GET", "/health", [], b"")
         ear.wait_for("registered queue work")
-        body = encode(delivery(queue="work", job={"name": job_name}))
+        body = encode(delivery(queue="work", timeout=2000, job={"name": job_name}))
         if reply is None:
             registry.stop()
         else:
@@ -155,8 +155,8 @@ CALLS: dict[str, Callable[[str], object]] = {
     "unregister_workers": lambda host: unregister_workers([_worker()], url=connection_string(host)),
     "aunregister_workers": lambda host: _run(aunregister_workers, [_worker()], url=connection_string(host)),
     "get_worker_registration_statuses": lambda host: get_worker_registration_statuses([_worker()], **_urls(host)),
-    "Queue.add": lambda host: Queue("work", url=connection_string(host)).add("def"),
-    "AsyncQueue.add": lambda host: _run(AsyncQueue("work", url=connection_string(host)).add, "def"),
+    "Queue.add": lambda host: Queue("work", url=connection_string(host), timeout=0.5).add("def"),
+    "AsyncQueue.add": lambda host: _run(AsyncQueue("work", url=connection_string(host), timeout=0.5).add, "def"),
 }
 
 

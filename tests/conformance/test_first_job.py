@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nextmq_handler import JobSnapshot, Queue
+from nextmq_handler import Queue, QueueJob
 from nextmq_server.testing.processes import ChildProcess, free_port, start_dev_server
 
 from .bridge import FunctionURL
@@ -53,7 +53,7 @@ class Circle:
         self._children.append(child)
         self._stack.callback(child.kill)
 
-    def run(self, job_name: str) -> JobSnapshot:
+    def run(self, job_name: str) -> QueueJob:
         """A new job, finished."""
         queue = Queue("work", url=self.url)
         job_id = queue.add(job_name, DATA).id
@@ -75,7 +75,7 @@ class Circle:
         return environment({"NEXTMQ_URL": self.url, "NEXTMQ_APP_URL": app_url})
 
 
-def _job(queue: Queue, job_id: str) -> JobSnapshot:
+def _job(queue: Queue, job_id: str) -> QueueJob:
     job = queue.get_job(job_id)
     assert job is not None, f"job {job_id} is gone"
     return job

@@ -1,0 +1,219 @@
+"""OpenTelemetry: the trace that adds a job goes on in its processor, where the app has OpenTelemetry loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import typing as t
+
+from ._version import __version__
+from .wire import Failed
+
+if t.TYPE_CHECKING:
+    from contextvars import Token
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Link, Span, SpanKind
+
+    from .messages import Headers
+    from .wire import Delivery, Outcome
+
+MAX_TRACE_SIZE = 8192
+"""How many bytes the values of the three headers of a delivery have together, at most."""
+
+_IDS = "(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+_TRACEPARENT = re.compile(f"00-{_IDS}|(?!00|ff)[0-9a-f]{{2}}-{_IDS}(-.*)?")  # later versions may append members
+_NAMES = ("traceparent", "tracestate", "baggage")
+
+
+def inject() -> dict[str, str]:
+    """The present context as the trace headers of a request; none where the app does not use OpenTelemetry.
+
+    Raises nothing.
+    """
+    carrier: dict[str, str] = {}
+    if _is_used():
+        with _harmless("reading the context"):
+            from opentelemetry import propagate
+
+            propagate.inject(carrier)
+    return trace_headers(carrier)
+
+
+@contextlib.contextmanager
+def producer_span(queue: str, name: str) -> t.Generator[None]:
+    """A PRODUCER span `add {queue}` around the adding of a job called `name`, where the app uses OpenTelemetry.
+
+    `inject`, called inside, carries it to the processor. What is raised inside is recorded, and raised on.
+    """
+    if not _is_used():
+        yield
+        return
+    span = _CurrentSpan()
+    with _harmless("starting a span"):
+        from opentelemetry.trace import SpanKind
+
+        span.start(f"add {queue}", SpanKind.PRODUCER, _attributes("send", "add", queue, name))
+    try:
+        yield
+    except Exception as exc:
+        span.record(exc)
+        span.set_error(type(exc).__name__)
+        raise
+    finally:
+        span.end()
+
+
+def trace_headers(carrier: t.Mapping[str, object]) -> dict[str, str]:
+    """The trace headers of protocol section 2 that a carrier has; what is malformed or too much is left out."""
+    headers: dict[str, str] = {}
+    left = MAX_TRACE_SIZE
+    for name in _NAMES:
+        value = carrier.get(name)
+        if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable():
+            continue
+        if name == "traceparent" and not _TRACEPARENT.fullmatch(value):
+            continue
+        if name == "tracestate" and "traceparent" not in headers:
+            continue
+        if len(value) <= left:
+            headers[name] = value
+            left -= len(value)
+    return headers
+
+
+class Trace:
+    """The span of one run of a processor, in the trace that the delivery's headers name.
+
+    Entered and left in one thread or task, around all that the processor runs in. Nothing that OpenTelemetry's
+    parts raise changes an outcome.
+    """
+
+    __slots__ = ("_delivery", "_headers", "_span")
+
+    def __init__(self, delivery: Delivery, headers: Headers) -> None:
+        self._delivery = delivery
+        self._headers = headers
+        self._span = _CurrentSpan()
+
+    def __enter__(self) -> None:
+        with _harmless("starting a span"):
+            from opentelemetry.trace import SpanKind
+
+            queue, job = self._delivery.queue, self._delivery.job
+            attributes = _attributes("process", "process", queue, job.name)
+            attributes["messaging.message.id"] = _plain(job.id)
+            attributes["nextmq.delivery_id"] = self._delivery.id
+            context, links = _parent(self._headers)
+            self._span.start(f"process {queue}", SpanKind.CONSUMER, attributes, context, links)
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._span.end()
+
+    def failed(self, exc: BaseException) -> None:
+        """Record what the processor raised."""
+        self._span.record(exc)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Mark the span as an error where the outcome is one; "later" is none."""
+        if isinstance(outcome, Failed):
+            self._span.set_error(outcome.name)
+
+
+class _CurrentSpan:
+    """A span that is the current one from `start` to `end`. All but `start` raise nothing."""
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self) -> None:
+        self._span: Span | None = None
+        self._token: Token[Context] | None = None
+
+    def start(
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: dict[str, str],
+        parent: Context | None = None,
+        links: t.Sequence[Link] = (),
+    ) -> None:
+        from opentelemetry import context, trace
+
+        tracer = trace.get_tracer("nextmq_handler", __version__)
+        self._span = tracer.start_span(name, context=parent, kind=kind, attributes=attributes, links=links)
+        self._token = context.attach(trace.set_span_in_context(self._span, parent))
+
+    def record(self, exc: BaseException) -> None:
+        with _harmless("recording an exception"):
+            # An abandoned processor raises when its span has ended.
+            if self._span is not None and self._span.is_recording():
+                self._span.record_exception(exc)
+
+    def set_error(self, name: str) -> None:
+        with _harmless("marking a span"):
+            if self._span is not None:
+                from opentelemetry.trace import Status, StatusCode
+
+                self._span.set_attribute("error.type", name)
+                self._span.set_status(Status(StatusCode.ERROR, name))
+
+    def end(self) -> None:
+        with _harmless("leaving a span"):
+            if self._token is not None:
+                from opentelemetry import context
+
+                context.detach(self._token)
+        with _harmless("ending a span"):
+            if self._span is not None:
+                self._span.end()
+
+
+def _parent(headers: Headers) -> tuple[Context, list[Link]]:
+    """The context that a delivery's processor runs in, and what its span links to."""
+    from opentelemetry import context, propagate, trace
+
+    # A repeated traceparent is none then.
+    values = {name: b",".join(headers.all(name.encode())).decode("latin-1") for name in _NAMES}
+    sent = propagate.extract(trace_headers(values), context=context.get_current())
+    current = trace.get_current_span()
+    here, there = current.get_span_context(), trace.get_current_span(sent).get_span_context()
+    if not here.is_valid or here == there:
+        return sent, []
+    if here.trace_id == there.trace_id:  # the app's own HTTP span, which continues these headers too
+        return trace.set_span_in_context(current, sent), []
+    return sent, [trace.Link(here)]
+
+
+def _attributes(kind: str, operation: str, queue: str, name: str) -> dict[str, str]:
+    """OpenTelemetry's messaging attributes, and BullMQ's for the job's name. Nothing of the job's data."""
+    return {
+        "messaging.system": "bullmq",
+        "messaging.destination.name": queue,
+        "messaging.operation.type": kind,
+        "messaging.operation.name": operation,
+        "bullmq.job.name": _plain(name),
+    }
+
+
+def _plain(text: str) -> str:
+    """`text` without lone surrogates: for one of them an exporter would drop a whole batch of spans."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _is_used() -> bool:
+    # Every part of OpenTelemetry loads it. Where nothing has, there is nothing to propagate, and a cold start
+    # does not pay for an extra that happens to be installed.
+    return "opentelemetry.context" in sys.modules
+
+
+@contextlib.contextmanager
+def _harmless(what: str) -> t.Generator[None]:
+    """Propagators, samplers and span processors are the app's: where one raises, the job goes on untraced."""
+    try:
+        yield
+    except Exception as exc:  # noqa: BLE001 - whatever they raise
+        import logging
+
+        # Not its text, which may quote what is in a span.
+        logging.getLogger("nextmq_handler").warning("tracing: %s failed with %s", what, type(exc).__name__)
