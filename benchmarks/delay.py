@@ -18,7 +18,7 @@ from pathlib import Path
 import bullmq
 from redis.asyncio import Redis
 
-from nextmq_handler import AsyncQueue, JobSnapshot
+from nextmq_handler import AsyncQueue, AsyncQueueJob
 from nextmq_server.testing.processes import ChildProcess, free_port, start_dev_server
 
 JOBS, DELAY, GAP = 50, 200, 0.02
@@ -57,7 +57,7 @@ async def main() -> None:
 async def ours(url: str, *, jobs: int, gap: float = GAP) -> Lateness:
     """Through the server and the app; the processor returns when it started."""
     queue = AsyncQueue("delay", url=url)
-    adds: list[asyncio.Task[JobSnapshot]] = []
+    adds: list[asyncio.Task[AsyncQueueJob]] = []
     for _ in range(jobs):
         adds.append(asyncio.create_task(queue.add("note", delay=DELAY)))
         await asyncio.sleep(gap)
@@ -69,7 +69,7 @@ async def lateness_of(queue: AsyncQueue, job_id: str) -> float:
         job = await queue.get_job(job_id)
         assert job is not None
         if job.state == "completed":
-            started_at: float = job.return_value
+            started_at: float = t.cast(float, job.return_value)
             return started_at - job.timestamp - DELAY
         assert job.state != "failed", job.failed_reason
         await asyncio.sleep(0.05)

@@ -3,12 +3,16 @@
 NextMQError (Exception)
 ├── ConfigurationError (also ValueError)   a setting, secret, name or worker that cannot work
 ├── UnrecoverableJobError                  raise it: the job fails now, remaining attempts unused
-├── DataError                              a job's data does not fit its processor's annotation
+├── DataError                              a job's data or result does not fit what the annotation says
 ├── ResultError                            a processor's result cannot be sent
 ├── WorkerRegistrationError                the server holds another registration for the queue
 ├── StaleDeliveryError                     this delivery no longer owns its job
-├── NextMQHTTPError                        the server answered with an error status
-│   └── AuthenticationError                … 401 or 403
+├── JobFailedError                         the job that was waited for has failed
+├── JobRemovedError                        the job is not there, or no longer
+├── NextMQHTTPError                        the server answered with an error status, or something else answered
+│   ├── AuthenticationError                … 401 or 403
+│   ├── NotFoundError                      … 404: the server has no such thing
+│   └── QueueFullError                     … 503: the server's storage takes no more jobs
 └── NextMQConnectionError                  the server could not be reached
     └── NextMQTimeoutError (also TimeoutError)
 
@@ -28,6 +32,8 @@ if t.TYPE_CHECKING:
 MAX_RATE_LIMIT_MS = 86_400_000
 """The longest rate limit of an outcome: one day (protocol section 3)."""
 
+_MAX_TIMEOUT = 10 * 365 * 86_400
+
 MAX_TIMESTAMP_MS = 2_100_000_000_000
 """Timestamps of an outcome stay below this (protocol section 3): later ones do not fit BullMQ's score."""
 
@@ -45,7 +51,7 @@ class UnrecoverableJobError(NextMQError):
 
 
 class DataError(NextMQError):
-    """The job's data is not what the processor's annotation says. The message holds paths, no values."""
+    """Data or a result is not what the annotation of it says. The message holds paths, no values."""
 
 
 class ResultError(NextMQError):
@@ -71,28 +77,82 @@ class StaleDeliveryError(NextMQError):
     """
 
 
+class JobFailedError(NextMQError):
+    """The job that was waited for has failed, `reason` says why; `stacktrace` has one entry for each attempt."""
+
+    def __init__(self, job_id: str, queue_name: str, reason: str, stacktrace: t.Sequence[str] = ()) -> None:
+        super().__init__(job_id, queue_name, reason, stacktrace)
+        self.job_id = job_id
+        self.queue_name = queue_name
+        self.reason = reason
+        self.stacktrace = list(stacktrace)
+
+    def __str__(self) -> str:
+        return f"job {self.job_id} of queue {self.queue_name} failed: {self.reason}"
+
+
+class JobRemovedError(NextMQError):
+    """The server has no such job: it was removed, or was never there."""
+
+    def __init__(self, job_id: str, queue_name: str) -> None:
+        super().__init__(job_id, queue_name)
+        self.job_id = job_id
+        self.queue_name = queue_name
+
+    def __str__(self) -> str:
+        return f"job {self.job_id} of queue {self.queue_name} is not there: it was removed, or never added"
+
+
 class NextMQHTTPError(NextMQError):
-    """The server answered with an error status: `status`, the server's stable `code`, and its `details`."""
+    """The server answered with an error status: `status`, the server's stable `code`, and its `details`.
+
+    `request_id` finds the call in the server's log. `idempotency_key` is the one that the call carried, where it
+    did: the same call with it cannot add a job twice.
+    """
 
     def __init__(
-        self, message: str, *, status: int, code: str, details: t.Mapping[str, t.Any] | None = None
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str,
+        details: t.Mapping[str, t.Any] | None = None,
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.details: t.Mapping[str, t.Any] = details or {}
+        self.request_id = request_id
+        self.idempotency_key = idempotency_key
 
 
 class AuthenticationError(NextMQHTTPError):
     """The server does not accept the API key of the connection string."""
 
 
+class NotFoundError(NextMQHTTPError):
+    """The server has no such thing as the call names."""
+
+
+class QueueFullError(NextMQHTTPError):
+    """The server's storage is full: it takes no more jobs until some are gone. Nothing was added."""
+
+
 class NextMQConnectionError(NextMQError):
-    """The server could not be reached, or the connection broke before its answer was whole."""
+    """The server could not be reached, or the connection broke before its answer was whole.
+
+    `idempotency_key` is the one that the call carried, where it did: the same call with it cannot add a job twice.
+    """
+
+    def __init__(self, message: str, *, idempotency_key: str | None = None) -> None:
+        super().__init__(message)
+        self.idempotency_key = idempotency_key
 
 
 class NextMQTimeoutError(NextMQConnectionError, TimeoutError):
-    """The server did not answer in time: whether it acted on the request is not known."""
+    """No answer in time, or what was waited for did not happen in time."""
 
 
 class ControlFlow(BaseException):
@@ -121,7 +181,7 @@ class DelayedError(ControlFlow):
     """
 
     def __init__(self, timestamp: int | datetime) -> None:
-        self.timestamp = _timestamp_ms(timestamp)
+        self.timestamp = timestamp_ms("move_to_delayed", timestamp)
         super().__init__(f"delayed until {self.timestamp} ms since the epoch")
 
 
@@ -135,6 +195,21 @@ class WaitingChildrenError(ControlFlow):
 def is_control_flow(exc: BaseException) -> bool:
     """Whether `exc` is a signal to the queue that a broad `except` must let through."""
     return isinstance(exc, ControlFlow)
+
+
+def timeout_seconds(name: str, value: float | timedelta) -> float:
+    """`value` in s: a number is that already. Raises ConfigurationError where it is not positive and finite."""
+    seconds = value
+    if not isinstance(value, (int, float)):
+        try:
+            seconds = value.total_seconds()
+        except (AttributeError, TypeError):
+            raise ConfigurationError(
+                f"{name} takes a number of s or a timedelta, not {type(value).__name__}"
+            ) from None
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= _MAX_TIMEOUT:
+        raise ConfigurationError(f"{name} takes more than 0 and up to {_MAX_TIMEOUT} s, not {shown(seconds)}")
+    return float(seconds)
 
 
 def duration_ms(name: str, value: int | timedelta, *, low: int, high: int) -> int:
@@ -152,8 +227,8 @@ def duration_ms(name: str, value: int | timedelta, *, low: int, high: int) -> in
     return ms
 
 
-def _timestamp_ms(value: int | datetime) -> int:
-    name = "move_to_delayed"
+def timestamp_ms(name: str, value: int | datetime) -> int:
+    """`value` in ms since the epoch: an int is that already. Raises ConfigurationError for another value."""
     ms = value
     if not isinstance(value, int):
         try:

@@ -6,8 +6,9 @@ import time
 import typing as t
 
 from .client._async.job_calls import AsyncJobCalls
+from .client._caller import Caller
 from .client._sync.job_calls import JobCalls
-from .errors import DelayedError, WaitingChildrenError
+from .errors import DelayedError, StaleDeliveryError, WaitingChildrenError
 
 if t.TYPE_CHECKING:
     from datetime import datetime
@@ -21,6 +22,10 @@ if t.TYPE_CHECKING:
     T = TypeVar("T", default=t.Any)
 else:
     T = t.TypeVar("T")
+
+
+# How long, in s, a call to the server may take with its attempts: a processor is to end before its deadline.
+_MIN_TIMEOUT, _MAX_TIMEOUT = 1.0, 10.0
 
 
 class JobBase(t.Generic[T]):
@@ -81,6 +86,17 @@ class JobBase(t.Generic[T]):
     def abandon(self) -> None:
         """The delivery was answered without this job's processor: its later calls raise StaleDeliveryError."""
         self._abandoned = True
+
+    def _caller(self) -> Caller:
+        if self._abandoned:
+            raise StaleDeliveryError(
+                f"job {self.id} of queue {self.queue_name}: this delivery was answered already"
+            )
+        timeout = max(_MIN_TIMEOUT, min(_MAX_TIMEOUT, self.time_left()))
+        return Caller(self._settings.connection, timeout, self.delivery_id)
+
+    def _set_data(self, data: t.Any) -> None:
+        self.data = data
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.queue_name}/{self.id} {self.name!r}>"

@@ -49,8 +49,8 @@ class Signature:
         self._is_json = returns_json or _is_json_type(result_type)
         self._adapters: dict[str, TypeAdapter[t.Any]] = {}
 
-    def load(self, data: t.Any) -> t.Any:
-        """The job's data as the annotation says. Raises DataError."""
+    def load(self, data: t.Any, name: str = "data") -> t.Any:
+        """The job's data as the annotation says. Raises DataError, which calls it `name`."""
         if self.data_type is t.Any:
             return data
         plain = self._plain
@@ -59,15 +59,15 @@ class Signature:
                 return data
             if plain is float and type(data) is int and abs(data) <= sys.float_info.max:
                 return float(data)  # JSON has one kind of number
-            raise DataError(f"data: is not {plain.__name__}")
+            raise DataError(f"{name}: is not {plain.__name__}")
         from pydantic import ValidationError
 
         try:
             return self._adapter("data", self.data_type).validate_json(strict_json.dumps(data))
         except ValidationError as exc:
-            raise DataError(_problems(exc)) from None
+            raise DataError(_problems(exc, name)) from None
         except Exception as exc:
-            raise DataError(f"data: its validator raised {type(exc).__name__}") from exc
+            raise DataError(f"{name}: its validator raised {type(exc).__name__}") from exc
 
     def dump(self, result: t.Any) -> t.Any:
         """The result as JSON values. Raises ResultError."""
@@ -77,7 +77,7 @@ class Signature:
         try:
             if _is_foreign(result, self.result_type):
                 adapter = self._adapter("any", t.Any)
-            _refuse_what_is_not_json(adapter.dump_python(result, warnings=False))
+            refuse_what_is_not_json(adapter.dump_python(result, warnings=False))
             return adapter.dump_python(result, mode="json", warnings=False)
         except Exception as exc:  # noqa: BLE001 - a model's serializer may raise anything
             raise ResultError(f"the return value is not JSON: {exc}") from None
@@ -209,8 +209,8 @@ def _is_foreign(result: object, type_: t.Any) -> bool:
     )
 
 
-def _refuse_what_is_not_json(value: t.Any) -> None:
-    """pydantic would make bytes text where they happen to be UTF-8, and NaN null."""
+def refuse_what_is_not_json(value: t.Any) -> None:
+    """Raises TypeError or ValueError: pydantic makes bytes text where they happen to be UTF-8, and NaN null."""
     level: list[object] = [value]
     while level:
         if any(isinstance(item, (bytes, bytearray, memoryview)) for item in level):
@@ -231,12 +231,12 @@ def _parts(value: object) -> t.Iterable[object]:
     return ()
 
 
-def _problems(exc: t.Any) -> str:
+def _problems(exc: t.Any, name: str) -> str:
     from pydantic_core import core_schema
 
     shown: list[str] = []
     for error in exc.errors(include_url=False, include_context=False, include_input=False):
-        path = ".".join(map(str, ("data", *error["loc"])))
+        path = ".".join(map(str, (name, *error["loc"])))
         is_quiet = error["type"] in t.get_args(core_schema.ErrorType) and error["type"] not in _QUOTING
         shown.append(f"{path}: {error['msg'] if is_quiet else _QUOTING.get(error['type'], _REFUSED)}")
     return "; ".join(shown)

@@ -11,10 +11,20 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "nextmq_handler/client/_async"
 TARGET = ROOT / "nextmq_handler/client/_sync"
 NAMES = {
+    "AsyncFlowProducer": "FlowProducer",
     "AsyncJobCalls": "JobCalls",
+    "AsyncJobNode": "JobNode",
     "AsyncQueue": "Queue",
+    "AsyncQueueBase": "QueueBase",
+    "AsyncQueueControl": "QueueControl",
+    "AsyncQueueInspection": "QueueInspection",
+    "AsyncQueueJob": "QueueJob",
+    "AsyncQueueSchedulers": "QueueSchedulers",
     "AsyncTransport": "Transport",
+    "AsyncTriggers": "Triggers",
+    "aiter_bytes": "iter_bytes",
     "async_http_client": "http_client",
+    "async_sleep": "sleep",
 }
 HEADER = "# Generated from _async by scripts/generate_sync.py: change that, then run `make format`.\n"
 

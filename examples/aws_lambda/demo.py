@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nextmq_handler import JobSnapshot, Queue
+from nextmq_handler import Queue, QueueJob
 from nextmq_server.testing.processes import ChildProcess, start_dev_server
 
 from .runtime_api import local_lambda
@@ -40,7 +40,7 @@ class Expected:
     """A job of the demo, what it must return, and how many deliveries it takes at least."""
 
     shows: str
-    job: JobSnapshot
+    job: QueueJob
     result: t.Any
     deliveries: int
 
@@ -81,13 +81,13 @@ def enqueue() -> list[Expected]:
     ]
 
 
-def wait_until_finished(jobs: t.Iterable[JobSnapshot]) -> list[JobSnapshot]:
+def wait_until_finished(jobs: t.Iterable[QueueJob]) -> list[QueueJob]:
     """The jobs once they have ended, or as they are when time is up."""
     deadline = time.monotonic() + FINISH_TIME
     return [finished(job, deadline) for job in jobs]
 
 
-def finished(job: JobSnapshot, deadline: float) -> JobSnapshot:
+def finished(job: QueueJob, deadline: float) -> QueueJob:
     """The job once it has ended, or as it is at `deadline`, monotonic s."""
     while job.state not in ("completed", "failed") and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -95,7 +95,7 @@ def finished(job: JobSnapshot, deadline: float) -> JobSnapshot:
     return job
 
 
-def as_expected(expected: Expected, job: JobSnapshot) -> bool:
+def as_expected(expected: Expected, job: QueueJob) -> bool:
     """Whether the job ended as it should: no attempt is burnt by a delivery that asks for another one."""
     end = (job.state, job.return_value, job.attempts_made)
     return end == ("completed", expected.result, 1) and job.attempts_started >= expected.deliveries
@@ -106,7 +106,7 @@ def as_counted(service: MailingService) -> bool:
     return service.messages == dict.fromkeys(READERS, 1) and service.subscribers == dict.fromkeys(NEWCOMERS, 1)
 
 
-def table(expected: list[Expected], jobs: list[JobSnapshot]) -> Table:
+def table(expected: list[Expected], jobs: list[QueueJob]) -> Table:
     """The jobs, and how they ended."""
     shown = Table("job", "processor", "state", "deliveries", "progress", "result")
     for want, job in zip(expected, jobs, strict=True):

@@ -14,7 +14,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
-from nextmq_handler import AsyncQueue, JobSnapshot, create_nextmq_handler
+from nextmq_handler import AsyncQueue, AsyncQueueJob, create_nextmq_handler
 
 from .jobs import workers
 
@@ -70,6 +70,6 @@ async def upload_picture(name: str, request: Request) -> Accepted:
     return accepted(await AsyncQueue("pictures").add("thumbnail", {"path": str(path)}, attempts=3))
 
 
-def accepted(job: JobSnapshot) -> Accepted:
+def accepted(job: AsyncQueueJob) -> Accepted:
     """What the caller learns of a job."""
     return Accepted(queue=job.queue_name, job_id=job.id)

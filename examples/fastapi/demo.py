@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nextmq_handler import AsyncQueue, JobSnapshot
+from nextmq_handler import AsyncQueue, AsyncQueueJob
 from nextmq_server.testing.processes import ChildProcess, free_port, start_dev_server
 
 from .stand_ins import Mailbox, crm_server, mail_server
@@ -102,7 +102,7 @@ async def enqueue(visitor: httpx.AsyncClient) -> list[Expected]:
     ]
 
 
-async def finished(expected: Expected) -> JobSnapshot:
+async def finished(expected: Expected) -> AsyncQueueJob:
     """The job once it has ended, or as it is when time is up."""
     deadline = time.monotonic() + FINISH_TIME
     while True:
@@ -113,13 +113,13 @@ async def finished(expected: Expected) -> JobSnapshot:
         await asyncio.sleep(0.1)
 
 
-def as_expected(expected: Expected, job: JobSnapshot) -> bool:
+def as_expected(expected: Expected, job: AsyncQueueJob) -> bool:
     """Whether the job ended as it should."""
     end = (job.state, job.attempts_made, job.attempts_started)
     return end == (expected.state, expected.attempts, expected.starts)
 
 
-def table(expected: list[Expected], jobs: list[JobSnapshot]) -> Table:
+def table(expected: list[Expected], jobs: list[AsyncQueueJob]) -> Table:
     """The jobs, their attempts and final states; a state is red where it is not the expected end."""
     shown = Table("job", "shows", "state", "attempts", "progress", "result")
     for want, job in zip(expected, jobs, strict=True):

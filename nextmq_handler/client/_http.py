@@ -1,4 +1,4 @@
-"""What both colours of the client share: the pools of httpx clients, and errors from answers."""
+"""The pools of httpx clients, and the URLs of calls."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import os
 import threading
 import typing as t
 import weakref
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
-from ..errors import AuthenticationError, NextMQHTTPError, StaleDeliveryError
+from ..errors import ConfigurationError, shown
 
 _async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
     weakref.WeakKeyDictionary()
@@ -21,13 +21,21 @@ _sync_clients: dict[int, httpx.Client] = {}
 _lock = threading.Lock()
 _DOTS = {".": "%2E", "..": "%2E%2E"}
 
+# A call of wait_until_finished keeps a connection, so there are many. An idle one goes before uvicorn closes it,
+# which does after 5 s: a request that meets the closing is lost.
+_LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=4.0)
+
+Query = t.Mapping[str, str | int | bool | None]
+
+C = t.TypeVar("C", httpx.Client, httpx.AsyncClient)
+
 
 def async_http_client() -> httpx.AsyncClient:
     """The client of the running loop: an AsyncClient's connections cannot move to another one."""
     loop = asyncio.get_running_loop()
     client = _async_clients.get(loop)
     if client is None or client.is_closed:
-        client = _async_clients[loop] = httpx.AsyncClient()
+        client = _async_clients[loop] = _made(httpx.AsyncClient)
     return client
 
 
@@ -44,67 +52,43 @@ def http_client() -> httpx.Client:
         client = _sync_clients.get(os.getpid())
         if client is None or client.is_closed:
             _sync_clients.clear()
-            client = _sync_clients[os.getpid()] = httpx.Client()
+            client = _sync_clients[os.getpid()] = _made(httpx.Client)
             atexit.register(client.close)
         return client
 
 
-def url_of(base_url: str, path: t.Iterable[str]) -> str:
-    """The URL of `path`, segments that are not escaped yet: one that holds a slash, or is dots, stays one."""
-    return "/".join((base_url, *(_DOTS.get(segment) or quote(segment, safe="") for segment in path)))
-
-
-def content_of(response: httpx.Response) -> t.Any:
-    """The decoded content of a 2xx answer, None where it has none.
-
-    Raises what `raise_for_error` does, and NextMQHTTPError for content that is not JSON.
-    """
-    raise_for_error(response)
-    if not response.content:
-        return None
+def _made(kind: type[C]) -> C:
     try:
-        return response.json()
-    except ValueError:
-        raise NextMQHTTPError(
-            f"{response.request.method} {response.request.url}: {response.status_code} whose content is not JSON: "
-            "something other than the queue server answered",
-            status=response.status_code,
-            code="invalid_answer",
+        return kind(limits=_LIMITS)
+    except (ValueError, ImportError, OSError, httpx.InvalidURL) as exc:
+        # What they say may quote a proxy's URL, which may hold a password.
+        raise ConfigurationError(
+            f"no HTTP client can be made here ({type(exc).__name__}): look at the environment variables "
+            "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
         ) from None
 
 
-def is_not_found(response: httpx.Response) -> bool:
-    """Whether the server says that the thing asked for does not exist, not some proxy that the path does not."""
-    return response.status_code == 404 and _error(response)[0] == "not_found"
+def url_of(base_url: str, path: t.Iterable[str], query: Query | None = None) -> str:
+    """The URL of `path`, segments that are not escaped yet: one that holds a slash, or is dots, stays one.
 
-
-def raise_for_error(response: httpx.Response) -> None:
-    """Raises StaleDeliveryError, AuthenticationError or NextMQHTTPError for an answer that is not 2xx."""
-    if response.is_success:
-        return
-    code, message = _error(response)
-    text = f"{response.request.method} {response.request.url}: {response.status_code} {code}"
-    if message:
-        text += f": {message}"
-    if code == "stale_delivery":
-        raise StaleDeliveryError(text)
-    kind = AuthenticationError if response.status_code in (401, 403) else NextMQHTTPError
-    raise kind(text, status=response.status_code, code=code, details=_details(response))
-
-
-def _error(response: httpx.Response) -> tuple[str, str]:
-    body = _body(response)
-    return str(body.get("error", "http_error")), str(body.get("message", ""))
-
-
-def _details(response: httpx.Response) -> dict[str, t.Any]:
-    details = _body(response).get("details")
-    return t.cast("dict[str, t.Any]", details) if isinstance(details, dict) else {}
-
-
-def _body(response: httpx.Response) -> dict[str, t.Any]:
+    Members of `query` that are None are left out. Raises ConfigurationError for what no URL can carry.
+    """
+    url = "/".join((base_url, *map(_segment, path)))
+    given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
     try:
-        body = response.json()
-    except ValueError:
-        return {}
-    return t.cast("dict[str, t.Any]", body) if isinstance(body, dict) else {}
+        return f"{url}?{urlencode(given)}" if given else url
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{shown(given)} holds a lone surrogate, which is no character") from None
+
+
+def _segment(segment: object) -> str:
+    if not isinstance(segment, str) or not segment:
+        raise ConfigurationError(f"an id or a name is a string that is not empty, not {shown(segment)[:120]}")
+    try:
+        return _DOTS.get(segment) or quote(segment, safe="")
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{segment[:100]!r} holds a lone surrogate, which is no character") from None
+
+
+def _text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,13 +1,21 @@
-"""BullMQ's job options in snake_case, and the camelCase they are sent as."""
+"""BullMQ's options in snake_case, and the camelCase they are sent as."""
 
 from __future__ import annotations
 
+import math
 import typing as t
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from ..errors import ConfigurationError, duration_ms
+from ..errors import ConfigurationError, duration_ms, timestamp_ms
+from ._generic import Data
 
-_MAX_DELAY_MS = 10 * 365 * 86_400_000
+MAX_DELAY_MS = 10 * 365 * 86_400_000
+
+Duration = int | timedelta
+"""Whole ms, as in BullMQ, or a timedelta."""
+
+Moment = int | datetime
+"""Ms since the epoch, as in BullMQ, or an aware datetime."""
 
 
 class Backoff(t.TypedDict, total=False):
@@ -19,14 +27,46 @@ class Backoff(t.TypedDict, total=False):
 
 
 class KeepJobs(t.TypedDict, total=False):
-    """Which finished jobs stay: at most `count`, none older than `age` s."""
+    """Which finished jobs stay: at most `count`, none older than `age`, s or a timedelta."""
 
-    age: int
+    age: int | timedelta
     count: int
 
 
+class Deduplication(t.TypedDict, total=False):
+    """Add no second job with this `id` while the first is there, or for `ttl`, ms or a timedelta.
+
+    `extend` starts the `ttl` again with each duplicate, `replace` puts the newest data into a job that is still
+    delayed, `keep_last_if_active` adds the last duplicate once the active job has finished.
+    """
+
+    id: t.Required[str]
+    ttl: int | timedelta
+    extend: bool
+    replace: bool
+    keep_last_if_active: bool
+
+
+class ParentJob(t.TypedDict):
+    """The job that waits for this one: its id and the name of its queue."""
+
+    id: str
+    queue: str
+
+
+class Telemetry(t.TypedDict, total=False):
+    """The trace that the job goes on with: `metadata` is a propagator's carrier as JSON text.
+
+    It is filled in where OpenTelemetry is in use; `omit_context` leaves the processor outside of it.
+    """
+
+    metadata: str
+    omit_context: bool
+
+
 class JobOptions(t.TypedDict, total=False):
-    """The options of `Queue.add`: BullMQ's names and meanings, ms or a timedelta for times."""
+    """The options of `Queue.add`: BullMQ's names and meanings; ms or a timedelta, and ms since the epoch or a
+    datetime, for times. `size_limit` is bytes of JSON."""
 
     attempts: int
     backoff: int | timedelta | Backoff
@@ -37,29 +77,126 @@ class JobOptions(t.TypedDict, total=False):
     priority: int
     remove_on_complete: bool | int | KeepJobs
     remove_on_fail: bool | int | KeepJobs
+    size_limit: int
     stack_trace_limit: int
-    timestamp: int
+    timestamp: int | datetime
+    deduplication: Deduplication
+    parent: ParentJob
+    fail_parent_on_failure: bool
+    continue_parent_on_failure: bool
+    ignore_dependency_on_failure: bool
+    remove_dependency_on_failure: bool
+    telemetry: Telemetry
 
 
-def to_wire(opts: JobOptions) -> dict[str, t.Any]:
-    """`opts` as BullMQ spells them. Raises ConfigurationError for a name that is not an option."""
-    unknown = opts.keys() - JobOptions.__annotations__.keys()
+class NewJob(t.TypedDict, t.Generic[Data], total=False):
+    """A job of `Queue.add_bulk`; `data` is any JSON, or a pydantic model or dataclass."""
+
+    name: t.Required[str]
+    data: Data
+    opts: JobOptions
+
+
+class Repeat(t.TypedDict, total=False):
+    """When a job scheduler adds its jobs: `every` so often, ms or a timedelta, or by the cron `pattern`.
+
+    `tz` is the time zone's name, `limit` how many jobs there are at most; `start_date` and `end_date` are ms since
+    the epoch or a datetime; `immediately` adds the first job now; `offset`, ms or a timedelta, shifts `every`.
+    """
+
+    every: int | timedelta
+    pattern: str
+    tz: str
+    limit: int
+    start_date: int | datetime
+    end_date: int | datetime
+    immediately: bool
+    offset: int | timedelta
+
+
+class JobTemplate(t.TypedDict, total=False):
+    """What a job scheduler's jobs are made of."""
+
+    name: str
+    data: t.Any
+    opts: JobOptions
+
+
+class QueueOptions(t.TypedDict, total=False):
+    """What holds for the jobs of a flow in one queue."""
+
+    default_job_options: JobOptions
+
+
+class FlowJob(t.TypedDict, total=False):
+    """A job of a flow; it waits until its `children` have finished. `data` as in `NewJob`."""
+
+    name: t.Required[str]
+    queue_name: t.Required[str]
+    data: t.Any
+    opts: JobOptions
+    children: t.Sequence[FlowJob]
+
+
+_AS_THEY_ARE = ("data", "children")
+_KINDS = {"opts": "job option", "default_job_options": "job option"}
+_SHAPES: t.Mapping[str, type[t.Any]] = {
+    "backoff": Backoff,
+    "deduplication": Deduplication,
+    "default_job_options": JobOptions,
+    "opts": JobOptions,
+    "parent": ParentJob,
+    "remove_on_complete": KeepJobs,
+    "remove_on_fail": KeepJobs,
+    "telemetry": Telemetry,
+}
+
+
+def job_options(opts: object) -> dict[str, t.Any]:
+    """`JobOptions` as BullMQ spells them. Raises ConfigurationError."""
+    return to_wire(JobOptions, opts, kind="job option")
+
+
+def to_wire(shape: type[t.Any], members: object, *, kind: str, path: str = "") -> dict[str, t.Any]:
+    """Members of the TypedDict `shape` as BullMQ spells them, in ms; `data` and `children` are left as they are.
+
+    Raises ConfigurationError for what is no dict, for a name that is not in `shape`, for a time that cannot be.
+    """
+    if not isinstance(members, dict):
+        raise ConfigurationError(f"{path or kind} takes a dict, not {type(members).__name__}")
+    given = t.cast("dict[str, object]", members)
+    known = shape.__annotations__
+    unknown = [str(name) for name in given if name not in known]
     if unknown:
-        raise ConfigurationError(
-            f"{', '.join(sorted(unknown))}: no such job option; there are {', '.join(JobOptions.__annotations__)}"
-        )
-    return {_camel(name): _milliseconds(name, value) for name, value in opts.items()}
+        raise ConfigurationError(f"{', '.join(sorted(unknown))}: no such {kind}; there are {', '.join(known)}")
+    prefix = f"{path}." if path else ""
+    return {camel(name): _value(name, value, prefix + name) for name, value in given.items()}
 
 
-def _milliseconds(name: str, value: object) -> object:
+def camel(name: str) -> str:
+    """`name`, which is in snake_case, in camelCase."""
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+def milliseconds(name: str, value: Duration, *, low: int = 0) -> int:
+    """`value` in ms, at most ten years. Raises ConfigurationError."""
+    return duration_ms(name, value, low=low, high=MAX_DELAY_MS)
+
+
+def _value(name: str, value: object, path: str) -> object:
+    if name in _AS_THEY_ARE:
+        return value
     if isinstance(value, timedelta):
-        return duration_ms(name, value, low=0, high=_MAX_DELAY_MS)
-    if isinstance(value, dict):
-        members = t.cast("dict[str, object]", value)
-        return {key: _milliseconds(f"{name}.{key}", member) for key, member in members.items()}
+        ms = milliseconds(path, value)
+        return math.ceil(ms / 1000) if name == "age" else ms  # the one duration that BullMQ counts in s
+    if isinstance(value, datetime):
+        return timestamp_ms(path, value)
+    # Not for backoff, which may be a number, and what may be a flag; the server says what else they may be.
+    if name in _SHAPES and (_is_dict(value) or name in _KINDS):
+        return to_wire(_SHAPES[name], value, kind=_KINDS.get(name, f"member of {path}"), path=path)
     return value
 
 
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(word.capitalize() for word in rest)
+def _is_dict(value: object) -> bool:
+    return isinstance(value, dict)

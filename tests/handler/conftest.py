@@ -6,6 +6,9 @@ import pytest
 import respx
 from hypothesis import settings
 
+from nextmq_handler.client import _ambient
+from tests.handler.client_support import ClientTime
+
 settings.register_profile("handler", max_examples=100, deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("handler")
 
@@ -21,6 +24,15 @@ def _no_settings_in_the_environment() -> Iterator[None]:
         for variable in ("NEXTMQ_URL", "NEXTMQ_APP_URL", "NEXTMQ_WEBHOOK_SECRETS"):
             patch.delenv(variable, raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def client_time(monkeypatch: pytest.MonkeyPatch) -> ClientTime:
+    """The client's clock, which only its own pauses move: no test waits for a retry."""
+    time = ClientTime()
+    for name in ("monotonic", "wall_clock", "uniform", "sleep", "async_sleep", "new_key"):
+        monkeypatch.setattr(_ambient, name, getattr(time, name))
+    return time
 
 
 @pytest.fixture

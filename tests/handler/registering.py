@@ -13,6 +13,7 @@ from tests.handler.support import APP_URL, URL
 
 OK = httpx.Response(200, json={})
 CONFLICT = httpx.Response(409, json={"error": "worker_conflict", "details": {"fields": ["url"]}})
+REFUSED = httpx.Response(422, json={"error": "invalid_request", "message": "schedules.0: no cron pattern"})
 EMAILS = Worker("emails", lambda job: "done")
 SETTINGS = load_settings(url=URL, app_url=APP_URL, environ={})
 PATH = "/v1/queues/emails/worker"

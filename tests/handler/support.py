@@ -197,16 +197,26 @@ def failed(name: str, message: str, **more: object) -> dict[str, object]:
 
 
 JOBS = "/v1/queues/emails/jobs"
+ADDED = {"id": "42", "state": "waiting", "timestamp": 1_790_000_000_000, "deduplicated": False, "job": None}
+"""What the server answers for a job of a bulk."""
 JOB = {
     "id": "42",
     "name": "welcome",
     "state": "waiting",
     "data": {"to": "ä@example.com"},
+    "opts": {"attempts": 3, "keepLogs": 5},
     "progress": 0,
     "attemptsMade": 1,
     "attemptsStarted": 2,
+    "stalledCounter": 3,
+    "delay": 4,
+    "priority": 5,
     "returnValue": None,
     "failedReason": None,
+    "stacktrace": [],
+    "parent": {"id": "7", "queue": "reports"},
+    "repeatJobKey": None,
+    "deduplicationId": None,
     "timestamp": 1_790_000_000_000,
     "processedOn": 1_790_000_000_001,
     "finishedOn": None,

@@ -23,10 +23,14 @@ FORBIDDEN = {
     "httpx",
     "importlib.metadata",
     "inspect",
+    "nextmq_handler.telemetry",
+    "opentelemetry",
     "pydantic",
     "ssl",
     "starlette",
 }
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 FUNCTION = f"""
 from nextmq_adapters.aws_lambda import lambda_handler
@@ -58,7 +62,8 @@ def event_of(body: bytes, *, is_base64: bool) -> dict[str, t.Any]:
     return {
         "version": "2.0",
         "rawPath": "/api/nextmq/queues/emails",
-        "headers": {"content-type": "application/json"} | {name.decode(): value.decode() for name, value in seal},
+        "headers": {"content-type": "application/json", "traceparent": TRACEPARENT}
+        | {name.decode(): value.decode() for name, value in seal},
         "requestContext": {"http": {"method": "POST", "path": "/api/nextmq/queues/emails"}, "stage": "$default"},
         "body": base64.b64encode(body).decode() if is_base64 else body.decode(),
         "isBase64Encoded": is_base64,

@@ -18,6 +18,7 @@ from tests.handler.registering import (
     EMAILS,
     OK,
     PATH,
+    REFUSED,
     SETTINGS,
     held,
     join_registrations,
@@ -199,7 +200,19 @@ def test_a_conflict_is_said_once_at_error_however_often_it_starts(
     assert len(logged(caplog, logging.ERROR)) == 1
 
 
-@pytest.mark.parametrize("answer", [OK, CONFLICT], ids=["registered", "conflict"])
+def test_a_registration_that_the_server_does_not_take_is_said_once_with_its_reason(
+    server: respx.MockRouter, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.put(PATH).mock(REFUSED)
+    registrar = make()
+    for _ in range(3):
+        registrar.start()
+        join_registrations()
+    [line] = logged(caplog, logging.ERROR)
+    assert "no cron pattern" in line
+
+
+@pytest.mark.parametrize("answer", [OK, CONFLICT, REFUSED], ids=["registered", "conflict", "refused"])
 def test_an_answer_of_the_server_ends_it(answer: httpx.Response, server: respx.MockRouter) -> None:
     server.put(PATH).mock(answer)
     make().start()

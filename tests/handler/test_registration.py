@@ -201,6 +201,7 @@ CHANGES: dict[str, tuple[Worker, Settings]] = {
     "lock_duration": (worker(lock_duration=30_000), settings()),
     "stalled_interval": (worker(stalled_interval=30_000), settings()),
     "max_stalled_count": (worker(max_stalled_count=1), settings()),
+    "dead_letter": (worker(dead_letter=True), settings()),
 }
 SAME: dict[str, tuple[Worker, Settings]] = {
     "secrets": (worker(), settings(secrets=OTHER_SECRET)),

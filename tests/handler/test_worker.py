@@ -242,6 +242,8 @@ def test_the_error_of_a_name_is_short_however_long_the_name() -> None:
         ("lock_duration", timedelta(seconds=30), "lockDuration", 30_000),
         ("stalled_interval", 1000, "stalledInterval", 1000),
         ("max_stalled_count", 0, "maxStalledCount", 0),
+        ("dead_letter", True, "deadLetter", "emails-dlq"),
+        ("dead_letter", "lost.letters", "deadLetter", "lost.letters"),
     ],
 )
 def test_an_option_is_registered_in_camel_case_and_ms(
@@ -251,7 +253,12 @@ def test_an_option_is_registered_in_camel_case_and_ms(
 
 
 def test_options_that_are_not_given_are_left_to_the_server() -> None:
-    assert Worker("emails").options == {"concurrency": 1, "timeout": 30_000}
+    assert Worker("emails", dead_letter=False).options == {"concurrency": 1, "timeout": 30_000}
+
+
+def test_a_queue_whose_name_leaves_no_room_for_a_dead_letter_queue_needs_the_name_of_one() -> None:
+    with pytest.raises(ConfigurationError, match="dead_letter takes True or a queue's name"):
+        Worker("x" * 97, dead_letter=True)
 
 
 BAD_LIMITERS: list[object] = [5, [], {}, {"max": 1}, {"max": 1, "duration": 1, "groupKey": "a"}]
@@ -270,6 +277,7 @@ BAD_LIMITERS: list[object] = [5, [], {}, {"max": 1}, {"max": 1, "duration": 1, "
         *(("lock_duration", value) for value in (0, 999, 1500.5, True, "30000", timedelta(milliseconds=999))),
         *(("stalled_interval", value) for value in (0, 999, 1500.5, True, "30000", timedelta(days=8))),
         *(("max_stalled_count", value) for value in (-1, 1001, 1.5, True, "1")),
+        *(("dead_letter", value) for value in ("", "a b", "a:b", "x" * 101, "emails", 1, 5, None, b"lost")),
     ],
 )
 def test_an_option_that_cannot_work_is_refused_by_name(argument: str, value: t.Any) -> None:

@@ -7,12 +7,12 @@ Read by test_checkers.py, never run.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypedDict, assert_type
 
 from pydantic import BaseModel
 
-from nextmq_handler import AsyncJob, Job, RateLimitErorr, Worker  # noqa: F401 # error
+from nextmq_handler import AsyncJob, Cron, Every, Job, RateLimitErorr, Worker  # noqa: F401 # error
 
 
 class Welcome(TypedDict):
@@ -96,3 +96,32 @@ def no_job() -> None: ...
 @emails.processor("awaits nothing")
 async def not_awaited(job: AsyncJob[Welcome]) -> None:
     job.update_progress(20)  # error
+
+
+@emails.every(timedelta(hours=1), data={"n": 1}, attempts=3)
+async def hourly(job: AsyncJob[Welcome]) -> int:
+    return len(job.data["to"])
+
+
+@emails.cron("0 8 * * 1", tz="Europe/Berlin")
+def weekly(job: Job[Welcome]) -> str:
+    return job.data["to"]
+
+
+async def scheduled_functions_are_as_they_were_written(job: AsyncJob[Welcome], other: Job[Welcome]) -> None:
+    assert_type(await hourly(job), int)
+    assert_type(weekly(other), str)
+
+
+@emails.every(timedelta(hours=1))  # error
+async def scheduled_async_with_job(job: Job[Welcome]) -> None: ...
+
+
+@emails.cron("0 8 * * 1")  # error
+def scheduled_sync_with_async_job(job: AsyncJob[Welcome]) -> None: ...
+
+
+listed = Worker(
+    "reports", anything, schedules=[Every("hourly", 3_600_000), Cron("weekly", "0 8 * * 1", lifo=True)]
+)
+wrong_option = Every("hourly", 3_600_000, delay=5)  # error

@@ -1,4 +1,4 @@
-"""mypy and pyright see what processors.py says that they see."""
+"""mypy and pyright see what processors.py and producers.py say that they see."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
-FILE = Path(__file__).with_name("processors.py")
+FILES = [Path(__file__).with_name(name) for name in ("processors.py", "producers.py")]
+
+every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 
 
-def marked() -> set[int]:
-    lines = enumerate(FILE.read_text().splitlines(), start=1)
+def marked(file: Path) -> set[int]:
+    lines = enumerate(file.read_text().splitlines(), start=1)
     return {number for number, line in lines if line.endswith("# error")}
 
 
@@ -23,19 +27,21 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def mypy_errors() -> set[int]:
-    out = run("mypy", "--no-error-summary", str(FILE))
-    return {int(number) for number in re.findall(r"processors\.py:(\d+): error", out)}
+def mypy_errors(file: Path) -> set[int]:
+    out = run("mypy", "--no-error-summary", str(file))
+    return {int(number) for number in re.findall(rf"{re.escape(file.name)}:(\d+): error", out)}
 
 
-def pyright_errors() -> set[int]:
-    report = json.loads(run("pyright", "--outputjson", str(FILE)))
+def pyright_errors(file: Path) -> set[int]:
+    report = json.loads(run("pyright", "--outputjson", str(file)))
     return {entry["range"]["start"]["line"] + 1 for entry in report["generalDiagnostics"]}
 
 
-def test_mypy_reports_exactly_the_lines_that_are_marked() -> None:
-    assert mypy_errors() == marked()
+@every_file
+def test_mypy_reports_exactly_the_lines_that_are_marked(file: Path) -> None:
+    assert mypy_errors(file) == marked(file)
 
 
-def test_pyright_reports_exactly_the_lines_that_are_marked() -> None:
-    assert pyright_errors() == marked()
+@every_file
+def test_pyright_reports_exactly_the_lines_that_are_marked(file: Path) -> None:
+    assert pyright_errors(file) == marked(file)

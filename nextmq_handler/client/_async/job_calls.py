@@ -1,44 +1,105 @@
-"""What a running processor asks of the server: calls that carry its delivery id (protocol section 5)."""
+"""What a processor's job and a producer's job both ask of the server (protocol section 5)."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ...errors import StaleDeliveryError
+from ...errors import JobRemovedError, NotFoundError
+from .._caller import Caller
 
 if t.TYPE_CHECKING:
-    from ...settings import Settings
+    from .._answer import R
+    from .._call import Options
+    from .._views import Dependencies, DependenciesCount
 
 
 class AsyncJobCalls:
-    """The calls of a job to the server. Each raises StaleDeliveryError once the delivery lost its job."""
+    """The calls of a job to the server.
+
+    Each raises JobRemovedError, NextMQHTTPError or NextMQConnectionError, ConfigurationError for what cannot be
+    sent, and in a processor StaleDeliveryError once the delivery lost its job.
+    """
 
     id: str
     queue_name: str
-    delivery_id: str
+    opts: dict[str, t.Any]
     progress: t.Any
-    _settings: Settings
-    _abandoned: bool
 
     async def update_progress(self, progress: t.Any) -> None:
-        """Store `progress`, any JSON, where producers and pages see it.
-
-        Raises StaleDeliveryError, NextMQHTTPError or NextMQConnectionError.
-        """
-        await self._put("progress", progress)
+        """Store `progress`, any JSON, where producers and pages see it."""
+        await self._do("PUT", "progress", content={"progress": progress})
         self.progress = progress
 
-    async def _put(self, member: str, value: t.Any) -> None:
-        if self._abandoned:
-            raise StaleDeliveryError(
-                f"job {self.id} of queue {self.queue_name}: this delivery was answered already"
-            )
+    async def update_data(self, data: t.Any) -> None:
+        """Put `data`, as `Queue.add` takes it, in the place of the job's data."""
+        await self._do("PUT", "data", content={"data": data})
+        self._set_data(data)
+
+    async def log(self, row: str) -> int:
+        """Add a row to the job's log, of which `keep_logs` rows stay. Returns how many there are now."""
+        from .._answer import member
+
+        content = {"row": row, "keepLogs": self.opts.get("keepLogs")}
+        return await self._ask("POST", "logs", reader=member("count", int), content=content)
+
+    async def clear_logs(self, keep_logs: int = 0) -> None:
+        """Remove the job's log but for its newest `keep_logs` rows."""
+        await self._do("DELETE", "logs", query={"keep": keep_logs})
+
+    async def get_children_values(self) -> dict[str, t.Any]:
+        """What the children that have completed returned, by "queue:id"."""
+        from .._answer import mapping
+
+        return await self._ask("GET", "children-values", reader=mapping("values"))
+
+    async def get_ignored_children_failures(self) -> dict[str, str]:
+        """Why children failed that were added with `ignore_dependency_on_failure`, by "queue:id"."""
+        from .._answer import mapping
+
+        return await self._ask("GET", "ignored-failures", reader=mapping("failures"))
+
+    async def remove_unprocessed_children(self) -> None:
+        """Remove the children that are not done and not being processed."""
+        await self._do("DELETE", "children")
+
+    async def get_dependencies(self, *, limit: int = 1000) -> Dependencies:
+        """The job's children, at most `limit` (1 to 1000) of each kind."""
+        from .._views import dependencies
+
+        return await self._ask("GET", "dependencies", reader=dependencies, query={"limit": limit})
+
+    async def get_dependencies_count(self) -> DependenciesCount:
+        """How many children the job has of each kind."""
+        from .._views import dependencies_count
+
+        return await self._ask("GET", "dependencies", reader=dependencies_count, query={"limit": 1})
+
+    def _caller(self) -> Caller:
+        raise NotImplementedError
+
+    def _set_data(self, data: t.Any) -> None:
+        raise NotImplementedError
+
+    async def _do(self, method: str, *path: str, **options: t.Unpack[Options]) -> None:
+        from .._answer import ignored
+
+        await self._ask(method, *path, reader=ignored, **options)
+
+    async def _ask(
+        self,
+        method: str,
+        *path: str,
+        reader: t.Callable[[t.Any], R],
+        timeout: float | None = None,
+        **options: t.Unpack[Options],
+    ) -> R:
+        caller = self._caller()
         from .transport import AsyncTransport
 
-        transport = AsyncTransport(self._settings.connection)
-        await transport.request(
-            "PUT",
-            ("v1", "queues", self.queue_name, "jobs", self.id, member),
-            content={member: value},
-            delivery_id=self.delivery_id,
-        )
+        options["delivery_id"] = caller.delivery_id
+        transport = AsyncTransport(caller.connection, timeout=timeout or caller.timeout)
+        segments = ("v1", "queues", self.queue_name, "jobs", self.id, *path)
+        try:
+            return await transport.request(method, segments, reader, **options)
+        except NotFoundError as exc:
+            raise JobRemovedError(self.id, self.queue_name) from exc

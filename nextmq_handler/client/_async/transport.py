@@ -1,64 +1,56 @@
-"""One call to the server's REST API: authentication, deadline, errors."""
+"""One call to the server's REST API: authentication, attempts, deadline, errors."""
 
 from __future__ import annotations
 
 import typing as t
 
-import httpx
-
-from ...errors import NextMQConnectionError, NextMQTimeoutError
 from ...settings import Connection
-from .._http import async_http_client, content_of, is_not_found, url_of
-
-DEFAULT_TIMEOUT = 10.0
+from .. import _ambient
+from .._answer import Answer, R
+from .._call import DEFAULT_TIMEOUT, FAILURES, Call, Options
+from .._http import async_http_client
 
 
 class AsyncTransport:
-    """Calls to the server of `connection`; `timeout` is s for each call."""
+    """Calls to the server of `connection`; `timeout` is s for each call with its attempts, or for its only one."""
 
-    def __init__(self, connection: Connection, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+    def __init__(self, connection: Connection, *, timeout: float = DEFAULT_TIMEOUT, retries: bool = True) -> None:
         self._connection = connection
         self._timeout = timeout
+        self._retries = retries
 
     async def request(
-        self,
-        method: str,
-        path: t.Sequence[str],
-        *,
-        content: t.Any = None,
-        query: t.Mapping[str, str] | None = None,
-        delivery_id: str | None = None,
-        missing_ok: bool = False,
-    ) -> t.Any:
-        """The decoded answer. `path` is its segments, not escaped; `delivery_id` as protocol section 5 says.
+        self, method: str, path: t.Sequence[str], reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]
+    ) -> R:
+        """What `reader` makes of the answer. `path` is its segments, not escaped; `Options` has the rest.
 
-        With `missing_ok` the answer 404 `not_found` is None.
+        A call that may be done twice is tried again while there is time, any other only where it provably did not
+        reach the server.
 
-        Raises NextMQHTTPError, StaleDeliveryError, NextMQTimeoutError or NextMQConnectionError.
+        Raises ConfigurationError for what cannot be sent, NextMQHTTPError, StaleDeliveryError, NextMQTimeoutError
+        or NextMQConnectionError.
         """
-        url = url_of(self._connection.base_url, path)
-        headers = {"authorization": f"Bearer {self._connection.api_key}"}
-        if delivery_id is not None:
-            headers["x-nextmq-delivery"] = delivery_id
-        try:
-            client = async_http_client()
-            response = await client.request(
-                method,
-                url,
-                params=query,
-                json=content,
-                headers=headers,
-                timeout=self._timeout,
-                follow_redirects=False,
-            )
-        except httpx.TimeoutException as exc:
-            raise NextMQTimeoutError(
-                f"{method} {url}: no answer within {self._timeout} s ({type(exc).__name__})"
-            ) from exc
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            raise NextMQConnectionError(
-                f"{method} {url}: {str(exc) or type(exc).__name__}; is the server running?"
-            ) from exc
-        if missing_ok and is_not_found(response):
-            return None
-        return content_of(response)
+        timeout = self._timeout + options.get("wait", 0.0)
+        call = Call(self._connection, method, path, timeout=timeout, retries=self._retries, **options)
+        while True:
+            try:
+                answer = await _attempt(call)
+            except FAILURES as exc:
+                await _ambient.async_sleep(call.pause_after_failure(exc))
+                continue
+            pause = call.pause_after(answer)
+            if pause is None:
+                return call.result(answer, reader)
+            await _ambient.async_sleep(pause)
+
+
+async def _attempt(call: Call) -> Answer:
+    timeout = call.begin_attempt()
+    chunks: list[bytes] = []
+    async with async_http_client().stream(
+        call.method, call.url, content=call.body, headers=call.headers, timeout=timeout, follow_redirects=False
+    ) as response:
+        async for chunk in response.aiter_bytes():
+            chunks.append(chunk)
+            call.check_time()
+    return call.answer(response, b"".join(chunks))

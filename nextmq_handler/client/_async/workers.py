@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
-from ...errors import NextMQHTTPError, WorkerRegistrationError
+from ...errors import NextMQHTTPError, NotFoundError, WorkerRegistrationError
 from ...settings import Connection
+from .._answer import R, ignored
+from .._call import ATTEMPT_TIMEOUT, Options
 from .transport import AsyncTransport
 
 
@@ -21,7 +24,7 @@ async def register_worker(
     if held is not None:
         query = {"replace": "true", "fingerprint": held["fingerprint"]}
     try:
-        await AsyncTransport(connection).request("PUT", _path(queue), content=registration, query=query)
+        await _ask(connection, "PUT", queue, ignored, content=registration, query=query)
     except NextMQHTTPError as exc:
         if exc.code != "worker_conflict":
             raise
@@ -37,16 +40,26 @@ async def register_worker(
 
 async def get_worker(connection: Connection, queue: str) -> dict[str, t.Any] | None:
     """The queue's registration, None where there is none."""
-    answer: dict[str, t.Any] | None = await AsyncTransport(connection).request(
-        "GET", _path(queue), missing_ok=True
-    )
-    return answer
+    reader: t.Callable[[t.Any], dict[str, t.Any]] = dict
+    try:
+        return await _ask(connection, "GET", queue, reader)
+    except NotFoundError:
+        return None
 
 
 async def unregister_worker(connection: Connection, queue: str) -> None:
     """Remove a registration: waiting jobs stay, active deliveries finish. No error where there was none."""
-    await AsyncTransport(connection).request("DELETE", _path(queue), missing_ok=True)
+    with contextlib.suppress(NotFoundError):
+        await _ask(connection, "DELETE", queue, ignored)
 
 
-def _path(queue: str) -> tuple[str, ...]:
-    return ("v1", "queues", queue, "worker")
+async def _ask(
+    connection: Connection,
+    method: str,
+    queue: str,
+    reader: t.Callable[[t.Any], R],
+    **options: t.Unpack[Options],
+) -> R:
+    # One attempt: the registrar tries again by itself, and a deploy step shows its error at once.
+    transport = AsyncTransport(connection, timeout=ATTEMPT_TIMEOUT, retries=False)
+    return await transport.request(method, ("v1", "queues", queue, "worker"), reader, **options)

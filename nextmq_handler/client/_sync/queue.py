@@ -1,53 +1,103 @@
 # Generated from _async by scripts/generate_sync.py: change that, then run `make format`.
-"""The producer: add jobs to a queue and look at them."""
+"""The producer's queue: add jobs to it; the other parts look at them and steer the queue."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ...names import check_queue_name
-from ...settings import Connection, load_settings
-from .._options import JobOptions, to_wire
-from .._snapshot import JobSnapshot
-from .transport import Transport
+from ...errors import ConfigurationError, NotFoundError
+from ...telemetry import inject, producer_span
+from .._call import key_of
+from .._generic import Data, Result
+from .._options import JobOptions, NewJob, job_options, to_wire
+from .._views import added_view
+from .control import QueueControl
+from .inspection import QueueInspection
+from .queue_job import QueueJob
+from .schedulers import QueueSchedulers
+
+MAX_BULK = 1000
+"""How many jobs one `add_bulk` takes."""
+
+_NO_DATA: t.Any = None
 
 
-class Queue:
+class Queue(
+    QueueInspection[Data, Result],
+    QueueControl[Data, Result],
+    QueueSchedulers[Data, Result],
+):
     """A queue of the server that NEXTMQ_URL, or `url`, names. Constructing it sends nothing.
 
-    Raises ConfigurationError for a name that no queue can have.
+    A call and its retries take at most `timeout`, s or a timedelta. Names and meanings are BullMQ's; durations
+    are ms or a timedelta, moments ms since the epoch or an aware datetime.
+
+    `Queue[Welcome, Receipt]("emails")` has jobs whose `data` is a Welcome, and whose results are validated into a
+    Receipt. The types are those in the brackets of the call, or of the bases of a subclass; an annotation beside
+    a plain `Queue("emails")` is not seen at run time.
+
+    Raises ConfigurationError for a name that no queue can have. Every call raises ConfigurationError for what
+    cannot be sent, NextMQHTTPError or one of its kinds, and NextMQConnectionError or NextMQTimeoutError.
     """
 
-    def __init__(self, name: str, *, url: str | None = None) -> None:
-        self.name = check_queue_name(name)
-        self._url = url
-        self._connection: Connection | None = None
+    def add(
+        self,
+        name: str,
+        data: Data = _NO_DATA,
+        *,
+        idempotency_key: str | None = None,
+        **opts: t.Unpack[JobOptions],
+    ) -> QueueJob[Data, Result]:
+        """Add a job called `name` with `data`, any JSON, pydantic model or dataclass, and BullMQ's job options.
 
-    def add(self, name: str, data: t.Any = None, **opts: t.Unpack[JobOptions]) -> JobSnapshot:
-        """Add a job called `name` with `data`, any JSON, and BullMQ's job options in snake_case.
-
-        Raises ConfigurationError for an option that cannot be sent, NextMQHTTPError or NextMQConnectionError.
+        It is added once however often the call is retried, or repeated within 24 h with the same
+        `idempotency_key`. Raises QueueFullError, NotFoundError where the `parent` is not there, and what every
+        call does.
         """
-        content = {"name": name, "data": data, "opts": to_wire(opts)}
-        return JobSnapshot(self.name, self._request("POST", "jobs", content=content))
+        content = {"name": name, "data": data, "opts": job_options(opts)}
+        key = key_of(idempotency_key)
+        with producer_span(self.name, name):
+            return self._ask(
+                "POST", "jobs", reader=self._job, content=content, idempotency_key=key, headers=inject()
+            )
 
-    def get_job(self, job_id: str) -> JobSnapshot | None:
-        """The job, or None where there is none. Raises NextMQHTTPError or NextMQConnectionError."""
-        answer = self._request("GET", "jobs", job_id, missing_ok=True)
-        return None if answer is None else JobSnapshot(self.name, answer)
+    def add_bulk(
+        self, jobs: t.Sequence[NewJob[Data]], *, idempotency_key: str | None = None
+    ) -> list[QueueJob[Data, Result]]:
+        """Add up to 1000 jobs, all of them or none; `idempotency_key` and errors as in `add`."""
+        if len(jobs) > MAX_BULK:
+            raise ConfigurationError(f"add_bulk takes up to {MAX_BULK} jobs at once, not {len(jobs)}")
+        if not jobs:
+            return []
+        content = {"jobs": [_new_job(job, f"jobs.{index}") for index, job in enumerate(jobs)]}
+        key = key_of(idempotency_key)
 
-    def get_job_counts(self) -> dict[str, int]:
-        """How many jobs are in each state. Raises NextMQHTTPError or NextMQConnectionError."""
-        counts: dict[str, int] = self._request("GET", "counts")
-        return counts
+        def reader(answer: t.Any) -> list[QueueJob[Data, Result]]:
+            return [self._job(added_view(*pair)) for pair in zip(content["jobs"], answer["jobs"], strict=True)]
 
-    def _request(self, method: str, *path: str, content: t.Any = None, missing_ok: bool = False) -> t.Any:
-        if self._connection is None:
-            self._connection = load_settings(url=self._url).connection
-        transport = Transport(self._connection)
-        return transport.request(
-            method, ("v1", "queues", self.name, *path), content=content, missing_ok=missing_ok
-        )
+        with producer_span(self.name, "bulk"):
+            return self._ask(
+                "POST", "jobs", "bulk", reader=reader, content=content, idempotency_key=key, headers=inject()
+            )
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}>"
+    def get_job(self, job_id: str) -> QueueJob[Data, Result] | None:
+        """The job, or None where there is none."""
+        try:
+            return self._ask("GET", "jobs", job_id, reader=self._job)
+        except NotFoundError:
+            return None
+
+    def remove(self, job_id: str, *, remove_children: bool = True) -> bool:
+        """Remove a job, and its children that are not done. Returns whether it was there.
+
+        Raises NextMQHTTPError 409 `job_locked` where it, or a child, is being processed.
+        """
+        try:
+            self._do("DELETE", "jobs", job_id, query={"removeChildren": remove_children})
+        except NotFoundError:
+            return False
+        return True
+
+
+def _new_job(job: NewJob[t.Any], path: str) -> dict[str, t.Any]:
+    return {"data": None, "opts": {}, **to_wire(NewJob, job, kind="member of a job", path=path)}

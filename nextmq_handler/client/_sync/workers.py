@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
-from ...errors import NextMQHTTPError, WorkerRegistrationError
+from ...errors import NextMQHTTPError, NotFoundError, WorkerRegistrationError
 from ...settings import Connection
+from .._answer import R, ignored
+from .._call import ATTEMPT_TIMEOUT, Options
 from .transport import Transport
 
 
@@ -22,7 +25,7 @@ def register_worker(
     if held is not None:
         query = {"replace": "true", "fingerprint": held["fingerprint"]}
     try:
-        Transport(connection).request("PUT", _path(queue), content=registration, query=query)
+        _ask(connection, "PUT", queue, ignored, content=registration, query=query)
     except NextMQHTTPError as exc:
         if exc.code != "worker_conflict":
             raise
@@ -38,14 +41,26 @@ def register_worker(
 
 def get_worker(connection: Connection, queue: str) -> dict[str, t.Any] | None:
     """The queue's registration, None where there is none."""
-    answer: dict[str, t.Any] | None = Transport(connection).request("GET", _path(queue), missing_ok=True)
-    return answer
+    reader: t.Callable[[t.Any], dict[str, t.Any]] = dict
+    try:
+        return _ask(connection, "GET", queue, reader)
+    except NotFoundError:
+        return None
 
 
 def unregister_worker(connection: Connection, queue: str) -> None:
     """Remove a registration: waiting jobs stay, active deliveries finish. No error where there was none."""
-    Transport(connection).request("DELETE", _path(queue), missing_ok=True)
+    with contextlib.suppress(NotFoundError):
+        _ask(connection, "DELETE", queue, ignored)
 
 
-def _path(queue: str) -> tuple[str, ...]:
-    return ("v1", "queues", queue, "worker")
+def _ask(
+    connection: Connection,
+    method: str,
+    queue: str,
+    reader: t.Callable[[t.Any], R],
+    **options: t.Unpack[Options],
+) -> R:
+    # One attempt: the registrar tries again by itself, and a deploy step shows its error at once.
+    transport = Transport(connection, timeout=ATTEMPT_TIMEOUT, retries=False)
+    return transport.request(method, ("v1", "queues", queue, "worker"), reader, **options)

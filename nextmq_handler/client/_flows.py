@@ -1,0 +1,50 @@
+"""Flows as they are sent."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..errors import ConfigurationError
+from ._options import FlowJob, QueueOptions, to_wire
+
+MAX_JOBS = 1000
+"""How many jobs one call takes, in all of its flows."""
+
+MAX_DEPTH = 20
+"""How many levels of jobs a flow has, at most."""
+
+
+def flow_content(flows: t.Sequence[FlowJob]) -> list[dict[str, t.Any]]:
+    """Flows as they are sent. Raises ConfigurationError."""
+    roots = [_node(flow) for flow in flows]
+    level, count = roots, 0
+    for _ in range(MAX_DEPTH):
+        count += len(level)
+        if count > MAX_JOBS:
+            raise ConfigurationError(f"a call takes up to {MAX_JOBS} jobs in all of its flows")
+        for parent in level:
+            parent["children"] = [_node(child) for child in parent["children"]]
+        level = [child for parent in level for child in parent["children"]]
+    if level:
+        raise ConfigurationError(f"a flow has up to {MAX_DEPTH} levels of jobs")
+    return roots
+
+
+def queues_content(queues_options: t.Mapping[str, QueueOptions]) -> dict[str, t.Any]:
+    """What holds for the jobs of each queue. Raises ConfigurationError."""
+    return {
+        queue: to_wire(QueueOptions, options, kind="member of queues_options", path=f"queues_options.{queue}")
+        for queue, options in queues_options.items()
+    }
+
+
+def _node(job: FlowJob) -> dict[str, t.Any]:
+    node: dict[str, t.Any] = {
+        "data": None,
+        "opts": {},
+        "children": [],
+        **to_wire(FlowJob, job, kind="member of a flow's job"),
+    }
+    if not isinstance(node["children"], (list, tuple)):
+        raise ConfigurationError(f"children takes a list of jobs, not {type(node['children']).__name__}")
+    return node

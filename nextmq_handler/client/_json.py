@@ -1,0 +1,66 @@
+"""The content of calls: JSON, and what pydantic makes JSON of."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .. import strict_json
+from ..errors import ConfigurationError
+
+_FIX = "send JSON values (finite numbers, text without bytes), or a pydantic model or dataclass of such"
+
+
+def encode(content: object) -> bytes:
+    """`content` as strict JSON; models and dataclasses in it, and dates and the like, as pydantic writes them.
+
+    Raises ConfigurationError, which names the place of what cannot be sent.
+    """
+    try:
+        return strict_json.dumps(content)
+    except TypeError:
+        pass
+    except ValueError as exc:
+        raise _refused(content, exc) from None
+    from pydantic import TypeAdapter
+
+    from ..typed import refuse_what_is_not_json
+
+    adapter: TypeAdapter[object] = TypeAdapter(object)
+    try:
+        refuse_what_is_not_json(adapter.dump_python(content, warnings=False))
+        return strict_json.dumps(adapter.dump_python(content, mode="json", warnings=False))
+    except Exception as exc:  # noqa: BLE001 - a model's serializer may raise anything
+        raise _refused(content, exc) from None
+
+
+def _refused(content: object, exc: Exception) -> ConfigurationError:
+    reason = " ".join(f"{type(exc).__name__}: {exc}".split())[:200]
+    path = _path_to_culprit(content)
+    return ConfigurationError(f"{path or 'the content'} cannot be sent as JSON ({reason}): {_FIX}")
+
+
+def _path_to_culprit(content: object) -> str | None:
+    """Where the first value is that JSON refuses by itself, such as data.prices.0."""
+    level: list[tuple[str, object]] = [("", content)]
+    for _ in range(strict_json.MAX_DEPTH):
+        for path, value in level:
+            if not _members(value) and not _is_json(value):
+                return path.removeprefix(".")
+        level = [(f"{path}.{name}", member) for path, value in level for name, member in _members(value)]
+    return None
+
+
+def _members(value: object) -> list[tuple[object, object]]:
+    if isinstance(value, dict):
+        return list(t.cast("dict[object, object]", value).items())
+    if isinstance(value, (list, tuple)):
+        return list(enumerate(t.cast("list[object]", value)))
+    return []
+
+
+def _is_json(value: object) -> bool:
+    try:
+        strict_json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True

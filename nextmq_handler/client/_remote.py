@@ -1,0 +1,29 @@
+"""Which server a producer talks to."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ..errors import timeout_seconds
+from ..settings import Connection, load_settings
+
+
+class Remote:
+    """The server that `url`, or else NEXTMQ_URL, names; the environment is read at the first call.
+
+    `timeout` is s or a timedelta. Raises ConfigurationError for one that cannot be.
+    """
+
+    __slots__ = ("_connection", "_url", "timeout")
+
+    def __init__(self, url: str | None, timeout: float | timedelta) -> None:
+        self._url = url
+        self.timeout = timeout_seconds("timeout", timeout)
+        self._connection: Connection | None = None
+
+    @property
+    def connection(self) -> Connection:
+        """The parts of the connection string. Raises ConfigurationError where there is none."""
+        if self._connection is None:
+            self._connection = load_settings(url=self._url).connection
+        return self._connection

@@ -1,0 +1,217 @@
+"""What the server tells of queues, schedulers and triggers: answers as objects."""
+
+from __future__ import annotations
+
+import typing as t
+
+JobState = t.Literal[
+    "waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed", "unknown"
+]
+
+
+class JobLogs(t.TypedDict):
+    """Some of a job's log rows, and how many there are in all."""
+
+    logs: list[str]
+    count: int
+
+
+class Dependencies(t.TypedDict):
+    """A parent's children by "queue:id": results, open ones, ignored failures with their reasons, failed ones."""
+
+    processed: dict[str, t.Any]
+    unprocessed: list[str]
+    ignored: dict[str, str]
+    failed: list[str]
+
+
+class DependenciesCount(t.TypedDict):
+    """How many children a parent has of each kind."""
+
+    processed: int
+    unprocessed: int
+    ignored: int
+    failed: int
+
+
+class RateLimit(t.TypedDict):
+    """At most `max` jobs start in each `duration` ms."""
+
+    max: int
+    duration: int
+
+
+class MetricsMeta(t.TypedDict):
+    """All that were counted, and what BullMQ needs to go on; `prev_ts` is ms since the epoch."""
+
+    count: int
+    prev_ts: int
+    prev_count: int
+
+
+class Metrics(t.TypedDict):
+    """How many jobs finished in each minute, the newest first; `count` is how many minutes there are."""
+
+    meta: MetricsMeta
+    data: list[int]
+    count: int
+
+
+class QueueView(t.NamedTuple):
+    """A queue as it is now. `concurrency` has "global" and "worker"; `rate_limit_ttl` is ms."""
+
+    name: str
+    is_paused: bool
+    counts: dict[str, int]
+    concurrency: dict[str, int | None]
+    rate_limit: RateLimit | None
+    rate_limit_ttl: int
+    worker: dict[str, t.Any] | None
+
+
+class JobScheduler(t.NamedTuple):
+    """A job scheduler. `every` and `offset` are ms; dates and `next` are ms since the epoch.
+
+    `template` has "data" and "opts", these as BullMQ spells them.
+    """
+
+    id: str
+    name: str
+    every: int | None
+    pattern: str | None
+    tz: str | None
+    limit: int | None
+    offset: int | None
+    start_date: int | None
+    end_date: int | None
+    next: int | None
+    iteration_count: int
+    template: dict[str, t.Any]
+
+
+class TriggerRun(t.TypedDict):
+    """A request of a trigger: when (ms since the epoch), which attempt, the status, and what came of it."""
+
+    at: int
+    attempt: int
+    status: int | None
+    outcome: t.Literal["succeeded", "failed"]
+    durationMs: int
+    error: str | None
+
+
+class Trigger:
+    """A request that the server sends by a schedule. `next` is ms since the epoch, `timeout` s.
+
+    `secret` signs its requests and is told once, by `create`; the repr does not show it.
+    """
+
+    def __init__(self, view: dict[str, t.Any]) -> None:
+        self.id: str = view["id"]
+        self.name: str | None = view["name"]
+        self.url: str = view["url"]
+        self.payload: t.Any = view["payload"]
+        self.repeat: dict[str, t.Any] = view["repeat"]
+        self.attempts: int = view["attempts"]
+        self.backoff: t.Any = view["backoff"]
+        self.timeout: float | None = None if view["timeout"] is None else view["timeout"] / 1000
+        self.is_paused: bool = view["isPaused"]
+        self.next: int | None = view["next"]
+        self.last_run: TriggerRun | None = view["lastRun"]
+        self.secret: str | None = view.get("secret")
+
+    def __repr__(self) -> str:
+        return f"<Trigger {self.id} {self.url}>"
+
+
+def added_view(sent: dict[str, t.Any], added: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A job of a bulk as if it had been read: a new one is as it was sent, else the one that was there."""
+    if added["job"] is not None:
+        return {**added["job"], "deduplicated": added["deduplicated"]}
+    opts = sent["opts"]
+    return {
+        **sent,
+        **added,
+        "progress": 0,
+        "delay": opts.get("delay", 0),
+        "priority": opts.get("priority", 0),
+        "parent": opts.get("parent"),
+        "deduplicationId": opts.get("deduplication", {}).get("id"),
+    }
+
+
+def job_logs(view: t.Any) -> JobLogs:
+    """Read JobLogs."""
+    return {"logs": list(view["logs"]), "count": int(view["count"])}
+
+
+def dependencies(view: t.Any) -> Dependencies:
+    """Read Dependencies."""
+    return {
+        "processed": dict(view["processed"]),
+        "unprocessed": list(view["unprocessed"]),
+        "ignored": dict(view["ignored"]),
+        "failed": list(view["failed"]),
+    }
+
+
+def dependencies_count(view: t.Any) -> DependenciesCount:
+    """Read DependenciesCount."""
+    counts = view["counts"]
+    return {
+        "processed": int(counts["processed"]),
+        "unprocessed": int(counts["unprocessed"]),
+        "ignored": int(counts["ignored"]),
+        "failed": int(counts["failed"]),
+    }
+
+
+def rate_limit(view: t.Any) -> RateLimit | None:
+    """Read RateLimit."""
+    held = view["rateLimit"]
+    return None if held is None else {"max": int(held["max"]), "duration": int(held["duration"])}
+
+
+def metrics(view: t.Any) -> Metrics:
+    """Read Metrics."""
+    meta = view["meta"]
+    return {
+        "meta": {
+            "count": int(meta["count"]),
+            "prev_ts": int(meta["prevTS"]),
+            "prev_count": int(meta["prevCount"]),
+        },
+        "data": [int(number) for number in view["data"]],
+        "count": int(view["count"]),
+    }
+
+
+def queue_view(view: t.Any) -> QueueView:
+    """Read QueueView."""
+    return QueueView(
+        name=view["name"],
+        is_paused=view["isPaused"],
+        counts=dict(view["counts"]),
+        concurrency=dict(view["concurrency"]),
+        rate_limit=rate_limit(view),
+        rate_limit_ttl=view["rateLimitTtl"],
+        worker=view["worker"],
+    )
+
+
+def job_scheduler(view: t.Any) -> JobScheduler:
+    """Read JobScheduler."""
+    return JobScheduler(
+        id=view["id"],
+        name=view["name"],
+        every=view.get("every"),
+        pattern=view.get("pattern"),
+        tz=view.get("tz"),
+        limit=view.get("limit"),
+        offset=view.get("offset"),
+        start_date=view.get("startDate"),
+        end_date=view.get("endDate"),
+        next=view.get("next"),
+        iteration_count=view.get("iterationCount", 0),
+        template=dict(view["template"]),
+    )
