@@ -10,7 +10,7 @@ import time
 import typing as t
 
 from .client._sync.workers import register_worker
-from .errors import ConfigurationError, NextMQError, WorkerRegistrationError
+from .errors import ConfigurationError, NextMQError, NextMQHTTPError, WorkerRegistrationError
 from .registration import registration_of
 from .settings import Settings
 from .worker import Worker
@@ -98,13 +98,13 @@ class Registrar:
             for worker, registration in list(pending):
                 try:
                     register_worker(connection, worker.name, registration)
-                except WorkerRegistrationError as exc:
-                    # /health asks again every minute; the same conflict is said once.
+                except NextMQError as exc:
+                    if not _is_final(exc):
+                        failure = exc
+                        continue
+                    # /health asks again every minute; the same refusal is said once.
                     logger.log(logging.DEBUG if str(exc) in self._said else logging.ERROR, "%s", exc)
                     self._said.add(str(exc))
-                except NextMQError as exc:
-                    failure = exc
-                    continue
                 else:
                     logger.info("registered queue %s at %s", worker.name, registration["url"])
                 pending.remove((worker, registration))
@@ -115,3 +115,8 @@ class Registrar:
             if stopping.wait(delay * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter is no secret
                 return
             delay = min(MAX_RETRY_DELAY, 2 * delay)
+
+
+def _is_final(exc: NextMQError) -> bool:
+    """Whether the server takes this registration no sooner by being asked again: a conflict, or a wrong value."""
+    return isinstance(exc, WorkerRegistrationError) or (isinstance(exc, NextMQHTTPError) and exc.status == 422)

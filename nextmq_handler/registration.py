@@ -13,8 +13,9 @@ from .worker import Worker
 
 
 def fingerprint(worker: Worker, settings: Settings) -> str:
-    """This SDK's opaque word for a worker's URL and options (section 4). Raises ConfigurationError."""
-    text = json.dumps([worker_url(worker, settings), dict(worker.options)], sort_keys=True)
+    """This SDK's opaque word for a worker's URL, options and schedules (section 4). Raises ConfigurationError."""
+    parts = [worker_url(worker, settings), dict(worker.options), *worker.schedules()]
+    text = json.dumps(parts, sort_keys=True)
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:12]).decode()
 
 
@@ -25,7 +26,7 @@ def worker_url(worker: Worker, settings: Settings) -> str:
 
 def registration_of(worker: Worker, settings: Settings) -> dict[str, t.Any]:
     """The body of the registration call (section 4). Raises ConfigurationError."""
-    return {
+    body: dict[str, t.Any] = {
         "url": worker_url(worker, settings),
         "options": dict(worker.options),
         "secretIds": [secret.id for secret in settings.secrets],
@@ -33,6 +34,8 @@ def registration_of(worker: Worker, settings: Settings) -> dict[str, t.Any]:
         "sdk": f"nextmq-python/{__version__}",
         "schemas": worker.schemas(),
     }
+    schedules = worker.schedules()
+    return {**body, "schedules": schedules} if schedules else body
 
 
 class WorkerStatus(t.NamedTuple):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import typing as t
 
+from .binding import BoundProcessor, bind
 from .errors import ConfigurationError, duration_ms, shown
 from .names import check_queue_name
 
@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from uuid import UUID
 
     from .job import AsyncJob, Job
-    from .typed import Signature
+    from .schedules import Schedule, ScheduledProcessor, ScheduleOptions
 
     class _Model(t.Protocol):
         def model_dump(self) -> dict[str, t.Any]: ...
@@ -37,7 +37,6 @@ if t.TYPE_CHECKING:
 Async = t.TypeVar("Async", bound="AsyncProcessor")
 Sync = t.TypeVar("Sync", bound="SyncProcessor")
 
-_CO_COROUTINE, _CO_GENERATOR, _CO_ASYNC_GENERATOR = 0x80, 0x20, 0x200
 _MAX_MS = 7 * 86_400_000
 
 
@@ -48,66 +47,16 @@ class Limiter(t.TypedDict):
     duration: int | timedelta
 
 
-class Untyped:
-    """What a processor without annotations says: nothing, so data and result are plain JSON."""
-
-    data_type = result_type = t.Any
-
-    def load(self, data: t.Any) -> t.Any:
-        """The data as it is."""
-        return data
-
-    def dump(self, result: t.Any) -> t.Any:
-        """The result as it is."""
-        return result
-
-    def schema(self) -> None:
-        """No schema."""
-        return
-
-
-_UNTYPED = Untyped()
-
-
-class BoundProcessor:
-    """A processor, its colour and, once its worker is mounted, what its annotations say."""
-
-    __slots__ = ("_signature", "function", "is_async", "label")
-
-    def __init__(self, function: t.Callable[..., t.Any], is_async: bool, label: str) -> None:
-        self.function = function
-        self.is_async = is_async
-        self.label = label
-        self._signature: Signature | Untyped | None = None
-
-    @property
-    def signature(self) -> Signature | Untyped:
-        """What the annotations say. Raises ConfigurationError for annotations that cannot work."""
-        if self._signature is None:
-            self._signature = self._read_signature()
-        return self._signature
-
-    def _read_signature(self) -> Signature | Untyped:
-        function: t.Any = self.function
-        is_plain = hasattr(function, "__code__") and not hasattr(function, "__wrapped__")
-        if is_plain and not function.__annotations__:
-            return _UNTYPED
-        from .typed import signature_of
-
-        signature = signature_of(function, is_async=self.is_async, owner=self.label)
-        signature.check(self.label)
-        return signature
-
-
 class Worker:
     """The worker of queue `name`: what runs its jobs, and how many at once.
 
     `concurrency` is how many jobs run at once over all server processes; `limiter` bounds how many start in a
     time; `timeout` (float s or a timedelta) is how long the server waits for one delivery. `lock_duration`,
     `stalled_interval` (int ms or a timedelta) and `max_stalled_count` are BullMQ's; leave them at its
-    defaults. `errors` maps exception types to what they mean, such as
-    `{httpx.TimeoutException: lambda exc: RateLimitError(5000)}`. Raises ConfigurationError, naming the argument,
-    for a value that cannot work.
+    defaults. `dead_letter` names the queue that gets a letter for each job that failed for good; True is
+    "<name>-dlq". `errors` maps exception types to what they mean, such as
+    `{httpx.TimeoutException: lambda exc: RateLimitError(5000)}`. `schedules` are Every and Cron, by which the
+    server makes jobs by itself. Raises ConfigurationError, naming the argument, for a value that cannot work.
 
     A processor takes the job and returns its result: given here, or with the `processor` decorator. Options and
     processors are fixed once a handler has been made of the worker.
@@ -124,7 +73,9 @@ class Worker:
         lock_duration: int | timedelta | None = None,
         stalled_interval: int | timedelta | None = None,
         max_stalled_count: int | None = None,
+        dead_letter: bool | str = False,
         errors: t.Mapping[type[BaseException], t.Callable[[t.Any], BaseException]] | None = None,
+        schedules: t.Iterable[Schedule] = (),
     ) -> None:
         self.name = check_queue_name(name)
         self._frozen = False
@@ -144,6 +95,8 @@ class Worker:
             )
         if max_stalled_count is not None:
             options["maxStalledCount"] = _whole(f"{self}: max_stalled_count", max_stalled_count, low=0, high=1000)
+        if dead_letter is not False:
+            options["deadLetter"] = _dead_letter(self, dead_letter)
         self.options: t.Mapping[str, t.Any] = options
         """The options as the registration carries them: camelCase, ms (protocol section 4)."""
         self._errors = dict(errors or {})
@@ -152,6 +105,9 @@ class Worker:
                 raise ConfigurationError(f"{self}: errors maps exception types, not {kind!r}")
         if processor is not None:
             self.add(None, processor)
+        self._schedules: dict[str, Schedule] = {}
+        for schedule in schedules:
+            self.add_schedule(schedule)
 
     @t.overload
     def processor(self, name: str, /) -> NamedProcessor: ...
@@ -171,6 +127,47 @@ class Worker:
 
         return NamedProcessor(self, target)
 
+    def every(
+        self,
+        interval: int | timedelta,
+        /,
+        *,
+        name: str | None = None,
+        id: str | None = None,
+        data: t.Any = None,
+        limit: int | None = None,
+        offset: int | timedelta | None = None,
+        **opts: t.Unpack[ScheduleOptions],
+    ) -> ScheduledProcessor:
+        """`@worker.every(timedelta(hours=1))` runs the function so often: the processor of the jobs called `name`.
+
+        `name` is the function's own without, and the schedule's `id` is `name`; the rest is as for Every. The
+        function is returned unchanged, so several schedules, and `@worker.processor`, can be put on it. Raises
+        ConfigurationError as `processor` does, for a second schedule of one id, and for a value that cannot work.
+        """
+        from .schedules import Every, ScheduledProcessor
+
+        more: dict[str, t.Any] = {"data": data, "limit": limit, "offset": offset, **opts}
+        return ScheduledProcessor(self, Every, interval, id=id, name=name, **more)
+
+    def cron(
+        self,
+        pattern: str,
+        /,
+        *,
+        tz: str | None = None,
+        name: str | None = None,
+        id: str | None = None,
+        data: t.Any = None,
+        limit: int | None = None,
+        **opts: t.Unpack[ScheduleOptions],
+    ) -> ScheduledProcessor:
+        """`@worker.cron("0 8 * * 1", tz="Europe/Berlin")` is as `every`, by the clock: see Cron."""
+        from .schedules import Cron, ScheduledProcessor
+
+        more: dict[str, t.Any] = {"tz": tz, "data": data, "limit": limit, **opts}
+        return ScheduledProcessor(self, Cron, pattern, id=id, name=name, **more)
+
     def add(self, job_name: str | None, function: t.Callable[..., t.Any]) -> None:
         """What the decorator does; `job_name` None is for all names without a processor of their own."""
         if self._frozen:
@@ -181,9 +178,23 @@ class Worker:
                 raise ConfigurationError(f"{self} has a processor for all jobs already; give this one a job name")
             self._fallback = bound
             return
-        if job_name in self._named:
+        held = self._named.get(job_name)
+        if held is None:
+            self._named[job_name] = bound
+        elif held.function is not function:  # it may be here again with a schedule
             raise ConfigurationError(f"{self} has a processor for jobs named {job_name!r} already")
-        self._named[job_name] = bound
+
+    def add_schedule(self, schedule: Schedule) -> None:
+        """What `schedules` and the decorators do. Raises ConfigurationError."""
+        from .schedules import Schedule
+
+        if self._frozen:
+            raise ConfigurationError(f"{self} is mounted already: add its schedules before")
+        if not isinstance(schedule, Schedule):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"{self}: schedules takes Every and Cron, not {type(schedule).__name__}")
+        if schedule.id in self._schedules:
+            raise ConfigurationError(f"{self} has two schedules with the id {schedule.id!r}: give one another id=")
+        self._schedules[schedule.id] = schedule
 
     def freeze(self) -> None:
         """No processor can be added from here on. Raises ConfigurationError where there is none."""
@@ -193,6 +204,12 @@ class Worker:
             )
         for processor in self._processors():
             _ = processor.signature  # an annotation that cannot work is an error at start
+        for schedule in self._schedules.values():
+            if self.find(schedule.name) is None:
+                raise ConfigurationError(
+                    f"{self}: {schedule} makes jobs named {schedule.name!r}, which have no processor: give it the "
+                    "name of one with name="
+                )
         self._frozen = True
 
     def translate(self, exc: BaseException) -> BaseException:
@@ -217,6 +234,10 @@ class Worker:
         if self._fallback is not None:
             schemas["*"] = self._fallback.signature.schema()
         return {name: schema for name, schema in schemas.items() if schema is not None} or None
+
+    def schedules(self) -> list[dict[str, t.Any]]:
+        """The schedules as the registration carries them (protocol section 4)."""
+        return [schedule.to_wire() for schedule in self._schedules.values()]
 
     def find(self, job_name: str) -> BoundProcessor | None:
         """The processor for jobs called `job_name`: its own, or the one for all others."""
@@ -254,58 +275,6 @@ class NamedProcessor:
         return function
 
 
-def bind(function: t.Callable[..., t.Any], owner: str) -> BoundProcessor:
-    """`function` with its colour. Raises ConfigurationError for what cannot be called with one job."""
-    label = getattr(function, "__qualname__", None) or repr(function)
-    if not callable(function):
-        raise ConfigurationError(f"{owner}: {label} is not callable; a processor is a function of one job")
-    flags = _code_flags(function)
-    if flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
-        raise ConfigurationError(f"{owner}: {label} is a generator; a processor returns its result")
-    if not _takes_one(function):
-        raise ConfigurationError(
-            f"{owner}: {label} must take exactly one positional argument, the job: def {_name(label)}(job): …"
-        )
-    return BoundProcessor(function, bool(flags & _CO_COROUTINE), f"{owner}: {label}")
-
-
-def _code_flags(function: t.Any) -> int:
-    while isinstance(function, (functools.partial, staticmethod)):
-        function = function.func if isinstance(function, functools.partial) else function.__func__
-    if not hasattr(function, "__code__") and not isinstance(function, type):
-        function = function.__call__  # a callable object: its method tells its colour
-    return int(getattr(getattr(function, "__code__", None), "co_flags", 0))
-
-
-def _takes_one(function: t.Any) -> bool:
-    code = getattr(function, "__code__", None)
-    if code is None or hasattr(function, "__wrapped__") or isinstance(function, type):
-        return _signature_takes_one(function)
-    is_bound = getattr(function, "__self__", None) is not None
-    positional = code.co_argcount - is_bound
-    required = positional - len(function.__defaults__ or ())
-    keyword_only = code.co_kwonlyargcount - len(function.__kwdefaults__ or ())
-    has_varargs = bool(code.co_flags & 0x04)
-    return required <= 1 and keyword_only <= 0 and (positional >= 1 or has_varargs)
-
-
-def _signature_takes_one(function: t.Any) -> bool:
-    import inspect  # slow to import, and needed for partials and callable objects only
-
-    try:
-        inspect.signature(function).bind(object())
-    except TypeError:
-        return False
-    except ValueError:  # a builtin without a signature
-        return True
-    return True
-
-
-def _name(label: str) -> str:
-    name = label.rpartition(".")[2]
-    return name if name.isidentifier() else "processor"
-
-
 def _is_exception_type(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseException)
 
@@ -330,6 +299,17 @@ def _limiter(name: str, value: t.Any) -> dict[str, int]:
         "max": _whole(f"{name}.max", members["max"], low=1, high=2**31),
         "duration": duration_ms(f"{name}.duration", members["duration"], low=1, high=_MAX_MS),
     }
+
+
+def _dead_letter(worker: Worker, value: object) -> str:
+    queue = f"{worker.name}-dlq" if value is True else value
+    try:
+        check_queue_name(queue)
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"{worker}: dead_letter takes True or a queue's name; {exc}") from None
+    if queue == worker.name:
+        raise ConfigurationError(f"{worker}: dead_letter names the worker's own queue; take another one")
+    return t.cast("str", queue)
 
 
 def _whole(name: str, value: object, *, low: int, high: int) -> int:

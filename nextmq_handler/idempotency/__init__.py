@@ -13,9 +13,9 @@ import typing as t
 import uuid
 
 from .. import strict_json
+from ..binding import bind
 from ..errors import ResultError
 from ..typed import RETURNS_JSON
-from ..worker import bind
 from .memory import MemoryStore
 from .redis import RedisStore
 from .store import Busy, Finished, IdempotencyStore
