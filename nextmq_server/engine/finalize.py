@@ -7,8 +7,11 @@ import time
 import typing as t
 
 from .backoff import UnknownBackoff, backoff_delay
+from .dead_letters import Failure, letter_of
+from .finishing import finish
 from .job import ActiveJob
 from .scripts import QueueScripts
+from .snapshots import may_vanish, snapshot_of
 from .verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict, WaitForChildren
 
 UNLIMITED = 2**53 - 1
@@ -22,6 +25,14 @@ _UNCOUNT_START = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('
 
 class LostJob(Exception):
     """The job is not ours to finish any more: removed, or its lock lost to another worker."""
+
+
+class Refused(Exception):
+    """The job's children do not let it go where the verdict says: it fails instead."""
+
+    def __init__(self, failure: Fail) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
 
 
 class Next(t.NamedTuple):
@@ -44,13 +55,14 @@ class Next(t.NamedTuple):
 
 
 class Finalizer:
-    """Finishes the jobs of one queue."""
+    """Finishes the jobs of one queue. `dead_letter_queue` gives the queue for the letters of those that fail."""
 
-    def __init__(self, scripts: QueueScripts) -> None:
+    def __init__(self, scripts: QueueScripts, *, dead_letter_queue: t.Callable[[], str | None]) -> None:
         self._scripts = scripts
+        self._dead_letter_queue = dead_letter_queue
 
     async def apply(self, job: ActiveJob, verdict: Verdict, *, fetch_next: bool) -> Next:
-        """Move the job where the verdict says. Raises LostJob, RedisError or ConnectionLost."""
+        """Move the job where the verdict says. Raises Refused, LostJob, RedisError or ConnectionLost."""
         match verdict:
             case Complete():
                 return await self._complete(job, verdict, fetch_next)
@@ -75,18 +87,22 @@ class Finalizer:
         await self._requeue(job)
 
     async def _complete(self, job: ActiveJob, verdict: Complete, fetch_next: bool) -> Next:
-        keys, args = self._scripts.pack.moveToCompletedArgs(
-            job, verdict.return_value, job.opts.get("removeOnComplete", False), job.token, fetch_next
-        )
-        answer = await self._scripts.run("moveToFinished", keys, args)
-        if answer in (_CHILDREN_OPEN, _CHILD_FAILED):
-            what = "has open children" if answer == _CHILDREN_OPEN else "has a child that failed"
-            failure = Fail("PendingDependencies", f"the job cannot complete: it {what}")
-            return await self._fail(job, failure, fetch_next)
+        keep = job.opts.get("removeOnComplete", False)
+        keys, args = self._scripts.pack.moveToCompletedArgs(job, verdict.return_value, keep, job.token, fetch_next)
+        snapshot = None
+        if may_vanish(keep):
+            snapshot = snapshot_of(job, "completed", return_value=verdict.return_value, finished_on=args[1])
+        answer = await finish(self._scripts, job.id, keys, args, snapshot=snapshot)
+        if answer == _CHILDREN_OPEN:
+            raise Refused(Fail("PendingDependencies", "the job cannot complete: it has open children"))
+        if answer == _CHILD_FAILED:  # as it would on every attempt
+            reason = "the job cannot complete: it has a child that failed"
+            raise Refused(Fail("ChildFailed", reason, unrecoverable=True))
         return Next.of(_checked(answer))
 
     async def _fail(self, job: ActiveJob, verdict: Fail, fetch_next: bool) -> Next:
-        fields = {"failedReason": verdict.reason, "stacktrace": json.dumps(_stacktrace(job, verdict))}
+        stacktrace = _stacktrace(job, verdict)
+        fields = {"failedReason": verdict.reason, "stacktrace": json.dumps(stacktrace)}
         if not verdict.unrecoverable and job.attemptsMade + 1 < job.attempts:
             try:
                 delay = backoff_delay(job.opts.get("backoff"), job.attemptsMade + 1)
@@ -99,10 +115,17 @@ class Finalizer:
                     job.id, bool(job.opts.get("lifo")), job.token, {"fieldsToUpdate": fields}
                 )
                 return Next.of(_checked(await self._scripts.run("retryJob", keys, args)))
-        keys, args = self._scripts.pack.moveToFailedArgs(
-            job, fields["failedReason"], job.opts.get("removeOnFail", False), job.token, fetch_next, fields
-        )
-        return Next.of(_checked(await self._scripts.run("moveToFinished", keys, args)))
+        reason, keep = fields["failedReason"], job.opts.get("removeOnFail", False)
+        keys, args = self._scripts.pack.moveToFailedArgs(job, reason, keep, job.token, fetch_next, fields)
+        failed_at = args[1]
+        snapshot = letter = None
+        if may_vanish(keep):
+            snapshot = snapshot_of(job, "failed", reason=reason, stacktrace=stacktrace, finished_on=failed_at)
+        if queue := self._dead_letter_queue():
+            failure = Failure(reason, stacktrace, verdict.status, failed_at)
+            letter = letter_of(job, self._scripts, queue, failure)
+        answer = await finish(self._scripts, job.id, keys, args, snapshot=snapshot, letter=letter)
+        return Next.of(_checked(answer))
 
     async def _delay(
         self, job: ActiveJob, delay: int, fetch_next: bool, *, fields: dict[str, str] | None = None
@@ -121,8 +144,8 @@ class Finalizer:
             await self._requeue(job)
             return Next()
         if answer == _CHILD_FAILED:
-            failure = Fail("ChildFailed", "the job cannot wait: it has a child that failed", unrecoverable=True)
-            return await self._fail(job, failure, fetch_next=False)
+            reason = "the job cannot wait: it has a child that failed"
+            raise Refused(Fail("ChildFailed", reason, unrecoverable=True))
         _checked(answer)
         return Next()
 

@@ -8,6 +8,7 @@ import contextlib
 from .connection import Address, Connection, ConnectionLost
 from .markers import QUEUES_PER_WATCHER, Watcher
 from .queue import Process, QueueRunner, WorkerOptions
+from .queues import apply_worker_concurrency, meta_rate_limit
 from .scripts import QueueScripts, ScriptRunner
 from .upkeep import Instance, Upkeep
 
@@ -37,8 +38,7 @@ class Hub:
         """Run queue `name`, or change the options under which it runs already."""
         async with self._adding:
             scripts = QueueScripts(self.scripts, name, self.prefix)
-            # The bound over all server processes, which BullMQ's scripts enforce.
-            await self.connection.execute("HSET", scripts.keys["meta"], "concurrency", options.concurrency)
+            await apply_worker_concurrency(scripts, options.concurrency)
             queue = self.queues.get(name)
             if queue is not None:
                 queue.options = options
@@ -52,6 +52,7 @@ class Hub:
                 new_token=self._instance.new_token,
                 on_cold=watcher.on_cold,
             )
+            queue.global_rate_limit = await meta_rate_limit(scripts)
             await self._upkeep.free_orphans(queue)
             self.queues[name] = watcher.queues[name] = queue
             queue.poke()
@@ -60,6 +61,18 @@ class Hub:
         """Fetch no more from queue `name` until it is added again; its jobs in flight finish."""
         if name in self.queues:
             self.queues[name].pause()
+
+    def poke(self, name: str) -> None:
+        """A limit of queue `name` has changed: whatever it rested for, look again."""
+        if name in self.queues:
+            self.queues[name].release_hold()
+
+    async def read_rate_limit(self, name: str) -> None:
+        """The global rate limit of queue `name` has changed."""
+        queue = self.queues.get(name)
+        if queue is not None:
+            queue.global_rate_limit = await meta_rate_limit(queue.scripts)
+            queue.release_hold()
 
     async def stop(self, *, grace: float) -> None:
         """Fetch no more, wait `grace` s for the deliveries in flight, hand the rest back, disconnect."""

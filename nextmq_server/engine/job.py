@@ -9,8 +9,25 @@ from bullmq import job as bullmq_job
 
 from .verdicts import Fail
 
-long_names: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = t.cast("t.Any", bullmq_job).optsFromJSON
-"""Job options as clients spell them, from how Redis holds them."""
+_decode: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = t.cast("t.Any", bullmq_job).optsFromJSON
+
+
+def long_names(stored: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Job options as clients spell them, from how Redis holds them."""
+    opts = _decode(stored)
+    telemetry = {"metadata": opts.pop("tm", None), "omitContext": opts.pop("omc", None)}
+    telemetry = {name: value for name, value in telemetry.items() if value is not None}
+    return {**opts, "telemetry": telemetry} if telemetry else opts
+
+
+def short_names(opts: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Job options with the telemetry as Redis holds it; bullmq's packers know the other short names."""
+    if "telemetry" not in opts:
+        return opts
+    telemetry = opts["telemetry"]
+    stored = {"tm": telemetry.get("metadata"), "omc": telemetry.get("omitContext")}
+    rest = {name: value for name, value in opts.items() if name != "telemetry"}
+    return {**rest, **{name: value for name, value in stored.items() if value is not None}}
 
 
 class HasOptions(t.Protocol):
@@ -44,6 +61,7 @@ class ActiveJob:
         self.timestamp = _integer(fields, "timestamp")
         self.processed_on = _integer(fields, "processedOn")
         self.deferred_failure = fields.get("defa")
+        self.scheduler_id = fields.get("rjk")
 
     @property
     def attempts(self) -> int:

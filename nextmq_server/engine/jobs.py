@@ -1,107 +1,236 @@
-"""Jobs from the producer's side: add, look, count, progress."""
+"""Jobs as producers see them: look at one, and change it. Adding is in adding.py."""
 
 from __future__ import annotations
 
 import json
 import typing as t
 
-from bullmq import job as bullmq_job
 from bullmq import queue_keys
 
 from nextmq_handler import strict_json
 
+from .adding import Added, Adder, NewJob
 from .connection import RedisError
 from .job import long_names
 from .scripts import QueueScripts, ScriptRunner
+from .snapshots import forget_snapshot
 
 STATES = ("waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed", "paused")
 
 QUEUE_KEYS: frozenset[str] = frozenset(t.cast("t.Any", queue_keys).QueueKeys().getKeys("queue"))
 """The names of a queue's own keys, which a job's id must not be."""
 
-_new_job: t.Callable[..., t.Any] = t.cast("t.Any", bullmq_job).Job
+_GONE, _NOT_IN_STATE, _SCHEDULED = -1, -3, -8
 
 
 class NoSuchJob(Exception):
     """There is no such job."""
 
 
-class _Producer:
-    """What bullmq's Job reads of a queue."""
+class WrongState(Exception):
+    """The job is not in the state that the call needs."""
 
-    def __init__(self, scripts: QueueScripts) -> None:
-        self.opts: dict[str, t.Any] = {}
-        self.backend = None
-        self.qualifiedName = scripts.keys[""].rstrip(":")
+
+class JobLocked(WrongState):
+    """The job, or one of its children, is being processed."""
 
 
 class Jobs:
-    """The jobs of all queues under one BullMQ prefix."""
+    """The jobs of all queues under one BullMQ prefix. Each call raises RedisError or ConnectionLost too."""
 
     def __init__(self, runner: ScriptRunner, prefix: str) -> None:
         self._runner = runner
         self._prefix = prefix
+        self.adder = Adder(runner)
 
     def scripts(self, queue: str) -> QueueScripts:
         """The scripts of `queue`."""
         return QueueScripts(self._runner, queue, self._prefix)
 
-    async def add(self, queue: str, name: str, data: t.Any, opts: dict[str, t.Any]) -> str:
-        """Add a job with BullMQ's camelCase `opts`; its id, which may be of a job that was there already."""
-        scripts = self.scripts(queue)
-        job = _new_job(_Producer(scripts), name, data, opts, opts.get("jobId"))
-        return str(await scripts.pack.addJob(job))
-
     async def get(self, queue: str, job_id: str) -> dict[str, t.Any]:
         """The job as the API shows it. Raises NoSuchJob."""
         scripts = self.scripts(queue)
-        await _check_is_job(scripts, job_id)
+        await check_is_job(scripts, job_id)
         # The state first: a job that finishes in between is shown running with its result, not finished without.
         state: str = await scripts.pack.getState(job_id)
         flat: list[str] = await scripts.connection.execute("HGETALL", scripts.key(job_id))
-        fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        if not fields:  # removed just now
+        if not flat:  # removed just now
             raise NoSuchJob(job_id)
-        return {
-            "id": job_id,
-            "name": fields["name"],
-            "state": state,
-            "data": _decoded(fields.get("data")),
-            "opts": long_names(_decoded(fields.get("opts")) or {}),
-            "progress": _decoded(fields.get("progress", "0")),
-            "attemptsMade": int(fields.get("atm") or 0),
-            "attemptsStarted": int(fields.get("ats") or 0),
-            "returnValue": _decoded(fields.get("returnvalue")),
-            "failedReason": fields.get("failedReason"),
-            "timestamp": _milliseconds(fields.get("timestamp")) or 0,
-            "processedOn": _milliseconds(fields.get("processedOn")),
-            "finishedOn": _milliseconds(fields.get("finishedOn")),
-        }
+        return view(job_id, state, flat)
 
-    def removed(self, job_id: str, name: str, data: t.Any, opts: dict[str, t.Any]) -> dict[str, t.Any]:
-        """What the API shows of a job that is gone already: what it was added with."""
-        unknown = ("returnValue", "failedReason", "processedOn", "finishedOn")
-        numbers = ("progress", "attemptsMade", "attemptsStarted", "timestamp")
-        added = {"id": job_id, "name": name, "state": "unknown", "data": data, "opts": opts}
-        return {**added, **dict.fromkeys(numbers, 0), **dict.fromkeys(unknown)}
+    def new(
+        self, queue: str, name: str, data: t.Any, opts: dict[str, t.Any], *, now: int, is_parent: bool = False
+    ) -> NewJob:
+        """A job to add, from BullMQ's long option names; the parent in them is of a queue of this prefix."""
+        timestamp = opts.get("timestamp") or now
+        parent = opts.get("parent")
+        if parent:
+            qualified = self.scripts(parent["queue"]).keys[""].rstrip(":")
+            opts = {**opts, "parent": {"id": parent["id"], "queue": qualified}}
+        return NewJob(self._prefix, queue, name, data, opts, timestamp, opts.get("jobId"), is_parent)
 
-    async def counts(self, queue: str) -> dict[str, int]:
-        """How many jobs are in each state."""
-        names = ["wait" if state == "waiting" else state for state in STATES]
+    async def added(self, new: NewJob, added: Added) -> dict[str, t.Any]:
+        """What the API shows of a job that was just added, or was there already."""
+        if not (added.deduplicated or added.replayed):
+            return {**_fresh_view(new, added.id), "deduplicated": False}
+        try:
+            shown = await self.get(new.queue, added.id)
+        except NoSuchJob:  # done and removed meanwhile: what is left is what it was added with
+            shown = {**_fresh_view(new, added.id), "state": "unknown"}
+        return {**shown, "deduplicated": added.deduplicated}
+
+    async def page(
+        self, queue: str, states: t.Sequence[str], start: int, end: int, *, ascending: bool
+    ) -> list[dict[str, t.Any]]:
+        """The jobs from `start` to `end` of each of the states, oldest first where `ascending`."""
         scripts = self.scripts(queue)
-        numbers: list[int] = await scripts.run("getCounts", [scripts.keys[""]], names)
-        return dict(zip(STATES, numbers, strict=True))
+        found: list[dict[str, t.Any]] = []
+        for state in states:
+            by_state: list[list[t.Any]] = await scripts.pack.getJobs([state], start, end, ascending)
+            # A job of a paused queue waits all the same.
+            shown = "waiting" if state == "paused" else state
+            found += [view(job_id, shown, flat) for job_id, flat in by_state[0]]
+        return found
+
+    async def remove(self, queue: str, job_id: str, *, with_children: bool) -> None:
+        """Remove a job, with its children. Raises NoSuchJob, JobLocked, or WrongState for a scheduler's next."""
+        scripts = self.scripts(queue)
+        await check_is_job(scripts, job_id)
+        removed = await scripts.pack.remove(job_id, with_children)
+        if removed == 0:
+            raise JobLocked("is running, or one of its children is")
+        if removed == _SCHEDULED:
+            raise WrongState("is a job scheduler's next one: remove the scheduler")
+        await forget_snapshot(scripts, job_id)
+
+    async def retry(
+        self, queue: str, job_id: str, state: str, *, reset_attempts_made: bool, reset_attempts_started: bool
+    ) -> None:
+        """Let a job that has ended in `state` wait again. Raises NoSuchJob or WrongState."""
+        scripts = self.scripts(queue)
+        await check_is_job(scripts, job_id)
+        keys = [scripts.key(job_id), *scripts.all_keys("events", state, "wait", "meta", "active", "marker")]
+        keys += scripts.all_keys("prioritized", "pc")
+        lifo = bool((await self.get(queue, job_id))["opts"].get("lifo"))
+        result = "failedReason" if state == "failed" else "returnvalue"
+        flags = [str(int(flag)) for flag in (reset_attempts_made, reset_attempts_started)]
+        answer = await scripts.run(
+            "reprocessJob", keys, [job_id, "RPUSH" if lifo else "LPUSH", result, state, *flags]
+        )
+        _check(answer, job_id, f"is not {state}")
+
+    async def promote(self, queue: str, job_id: str) -> None:
+        """Let a delayed job wait now. Raises NoSuchJob or WrongState."""
+        scripts = self.scripts(queue)
+        await check_is_job(scripts, job_id)
+        keys, args = scripts.pack.promoteArgs(job_id)
+        _check(await scripts.run("promote", keys, args), job_id, "is not delayed")
+
+    async def change_delay(self, queue: str, job_id: str, delay: int, now: int) -> None:
+        """Delay a delayed job until `delay` ms after `now`. Raises NoSuchJob or WrongState."""
+        scripts = self.scripts(queue)
+        await check_is_job(scripts, job_id)
+        keys = [*scripts.all_keys("delayed", "meta", "marker", "events")]
+        args = [delay, now, job_id, scripts.key(job_id)]
+        _check(await scripts.run("changeDelay", keys, args), job_id, "is not delayed")
+
+    async def change_priority(self, queue: str, job_id: str, priority: int, *, lifo: bool) -> None:
+        """Give a job another priority. Raises NoSuchJob."""
+        scripts = self.scripts(queue)
+        await check_is_job(scripts, job_id)
+        keys = scripts.all_keys("wait", "paused", "meta", "prioritized", "active", "pc", "marker")
+        args = [priority, scripts.keys[""], job_id, int(lifo)]
+        _check(await scripts.run("changePriority", keys, args), job_id, "")
+
+    async def update_data(self, queue: str, job_id: str, data: t.Any) -> None:
+        """Store other data. Raises NoSuchJob."""
+        scripts = self.scripts(queue)
+        await check_is_job(scripts, job_id)
+        _check(await scripts.run("updateData", [scripts.key(job_id)], [_encoded(data)]), job_id, "")
 
     async def update_progress(self, queue: str, job_id: str, progress: t.Any) -> None:
-        """Store the progress of a running job. Raises NoSuchJob."""
+        """Store the progress of a job. Raises NoSuchJob."""
         scripts = self.scripts(queue)
-        await _check_is_job(scripts, job_id)
+        await check_is_job(scripts, job_id)
         keys = [scripts.key(job_id), scripts.keys["events"], scripts.keys["meta"]]
-        if await scripts.run("updateProgress", keys, [job_id, json.dumps(progress)]) < 0:
-            raise NoSuchJob(job_id)
+        _check(await scripts.run("updateProgress", keys, [job_id, _encoded(progress)]), job_id, "")
+
+    async def remove_deduplication_key(self, queue: str, job_id: str) -> bool:
+        """Let others with the job's deduplication id in, if it is still this job that keeps them out."""
+        scripts = self.scripts(queue)
+        await check_is_job(scripts, job_id)
+        held: str | None = await scripts.connection.execute("HGET", scripts.key(job_id), "deid")
+        if held is None:
+            return False
+        return bool(await scripts.run("removeDeduplicationKey", [scripts.key("de", held)], [job_id]))
 
 
-async def _check_is_job(scripts: QueueScripts, job_id: str) -> None:
+def view(job_id: str, state: str, flat: t.Sequence[str]) -> dict[str, t.Any]:
+    """The API's look at a job in `state`, from what HGETALL gave."""
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    opts = long_names(decoded(fields.get("opts")) or {})
+    parent = decoded(fields.get("parent"))
+    if isinstance(opts.get("parent"), dict):
+        opts["parent"] = {"id": opts["parent"]["id"], "queue": _queue_of(opts["parent"]["queue"])}
+    return {
+        "id": job_id,
+        "name": fields["name"],
+        "state": state,
+        "data": decoded(fields.get("data")),
+        "opts": opts,
+        "progress": decoded(fields.get("progress", "0")),
+        "attemptsMade": _whole(fields.get("atm")),
+        "attemptsStarted": _whole(fields.get("ats")),
+        "stalledCounter": _whole(fields.get("stc")),
+        "delay": _whole(fields.get("delay")),
+        "priority": _whole(fields.get("priority")),
+        "returnValue": decoded(fields.get("returnvalue")),
+        "failedReason": fields.get("failedReason"),
+        "stacktrace": decoded(fields.get("stacktrace")) or [],
+        "parent": {"id": str(parent["id"]), "queue": _queue_of(parent["queueKey"])} if parent else None,
+        "repeatJobKey": fields.get("rjk"),
+        "deduplicationId": fields.get("deid"),
+        "timestamp": _whole(fields.get("timestamp")),
+        "processedOn": _whole(fields.get("processedOn")) or None,
+        "finishedOn": _whole(fields.get("finishedOn")) or None,
+    }
+
+
+_UNTOUCHED: dict[str, t.Any] = {
+    "progress": 0,
+    "attemptsMade": 0,
+    "attemptsStarted": 0,
+    "stalledCounter": 0,
+    "returnValue": None,
+    "failedReason": None,
+    "stacktrace": [],
+    "repeatJobKey": None,
+    "processedOn": None,
+    "finishedOn": None,
+}
+
+
+def _fresh_view(new: NewJob, job_id: str) -> dict[str, t.Any]:
+    opts = long_names({name: value for name, value in new.job.opts.items() if value is not None})
+    parent = new.opts.get("parent")
+    if parent:
+        parent = opts["parent"] = {"id": parent["id"], "queue": _queue_of(parent["queue"])}
+    return {
+        **_UNTOUCHED,
+        "id": job_id,
+        "name": new.name,
+        "state": new.state,
+        "data": new.data,
+        "opts": opts,
+        "timestamp": new.timestamp,
+        "delay": new.opts.get("delay", 0),
+        "priority": new.opts.get("priority", 0),
+        "parent": parent,
+        "deduplicationId": new.opts.get("deduplication", {}).get("id"),
+    }
+
+
+async def check_is_job(scripts: QueueScripts, job_id: str) -> None:
     """Raises NoSuchJob for an id whose key is not a job's: BullMQ keeps a queue's own keys beside its jobs'."""
     try:
         timestamp = await scripts.connection.execute("HGET", scripts.key(job_id), "timestamp")
@@ -113,14 +242,34 @@ async def _check_is_job(scripts: QueueScripts, job_id: str) -> None:
         raise NoSuchJob(job_id)
 
 
-def _decoded(text: str | None) -> t.Any:
+def decoded(text: str | None) -> t.Any:
+    """JSON as Redis holds it; the text itself where it was written by a client that does not encode."""
     if text is None:
         return None
     try:
         return strict_json.loads(text.encode("utf-8", "surrogateescape"))
     except ValueError:
-        return text  # written by a client that does not encode, or whose JSON is none
+        return text
 
 
-def _milliseconds(text: str | None) -> int | None:
-    return int(float(text)) if text else None
+def _encoded(value: t.Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _check(answer: t.Any, job_id: str, otherwise: str) -> None:
+    if answer == _GONE:
+        raise NoSuchJob(job_id)
+    if isinstance(answer, int) and answer < 0:
+        raise WrongState(otherwise)
+
+
+def _queue_of(qualified_name: str) -> str:
+    return str(qualified_name).rpartition(":")[2]
+
+
+def _whole(text: str | None) -> int:
+    # Node writes what the producer gave, which may be 1.5 or 1e3.
+    try:
+        return int(float(text or 0))
+    except (ValueError, OverflowError):
+        return 0

@@ -9,9 +9,11 @@ import typing as t
 from dataclasses import dataclass
 
 from .connection import ConnectionLost, RedisError
-from .finalize import UNLIMITED, Finalizer, LostJob, Next
+from .finalize import UNLIMITED, Finalizer, LostJob, Next, Refused
 from .job import ActiveJob
+from .scheduling import NotAdvanced, advance
 from .scripts import QueueScripts, pack
+from .text import one_line
 from .verdicts import Fail, Hold, Verdict
 
 logger = logging.getLogger("nextmq_server.engine")
@@ -30,6 +32,9 @@ _FETCH_KEYS = (
 )
 # fmt: on
 
+METRICS_POINTS = 14 * 24 * 60
+"""For how many minutes a queue keeps the number of jobs that completed, and that failed: two weeks."""
+
 ERROR_PAUSE = 0.5
 
 MAX_BURST = 16
@@ -41,9 +46,13 @@ FINISH_TIME = 5.0
 
 @dataclass
 class WorkerOptions:
-    """A queue's worker options: how many jobs at once, how many starts in a time, how long a lock lives (ms)."""
+    """A queue's worker options: how many jobs at once, how many starts in a time, how long a lock lives (ms).
+
+    `dead_letter` is the queue that gets a letter for each job that failed for good.
+    """
 
     concurrency: int = 1
+    dead_letter: str | None = None
     limiter: dict[str, int] | None = None
     lock_duration: int = LOCK_DURATION
     max_stalled_count: int = 3
@@ -82,12 +91,13 @@ class QueueRunner:
         self.scripts = scripts
         self.options = options
         self.active: dict[str, Run] = {}
+        self.global_rate_limit: dict[str, int] | None = None
         self.fetched_at = 0.0
         self.is_cold = False
         self._process = process
         self._new_token = new_token
         self._on_cold = on_cold
-        self._finalizer = Finalizer(scripts)
+        self._finalizer = Finalizer(scripts, dead_letter_queue=lambda: self.options.dead_letter)
         self._fetching = False
         self._fetch_again = False
         self._not_before = 0.0
@@ -116,10 +126,12 @@ class QueueRunner:
         """The worker options as bullmq's packers want them.
 
         Without a limiter of its own the queue gets one that never limits: only then do the scripts look at the
-        rate limit that a processor asked for, so every server process sees it.
+        rate limit that a processor asked for, so every server process sees it. Of a global rate limit the scripts
+        read the count themselves, and take the duration from here.
         """
-        limiter = self.options.limiter or {"max": UNLIMITED, "duration": 1000}
-        return {"lockDuration": self.options.lock_duration, "limiter": limiter}
+        limiter = self.global_rate_limit or self.options.limiter or {"max": UNLIMITED, "duration": 1000}
+        metrics = {"maxDataPoints": METRICS_POINTS}
+        return {"lockDuration": self.options.lock_duration, "limiter": limiter, "metrics": metrics}
 
     def poke(self) -> None:
         """Something may be there to fetch: fetch while there is room."""
@@ -272,9 +284,11 @@ class QueueRunner:
         try:
             found = await self._run_and_finish(run)
         except LostJob as exc:
-            logger.error("queue %s job %s: cannot finish it, %s; it may run again", self.name, job.id, exc)
+            logger.error(
+                "queue %s job %s: cannot finish it, %s; it may run again", self.name, one_line(job.id), exc
+            )
         except (RedisError, ConnectionLost) as exc:
-            logger.error("queue %s job %s: cannot finish it: %s; it will stall", self.name, job.id, exc)
+            logger.error("queue %s job %s: cannot finish it: %s; it will stall", self.name, one_line(job.id), exc)
         finally:
             self.active.pop(job.id, None)
         if found.fields is not None:
@@ -294,18 +308,23 @@ class QueueRunner:
             await self._finalizer.release(job)
             return Next()
         run.is_finishing = True
-        if isinstance(verdict, Fail) and job.is_last_attempt(verdict):
-            args = (self.name, job.id, job.name, job.attemptsMade + 1, verdict.reason)
-            failures.error("queue %s job %s (%s) failed for good on attempt %d: %s", *args)
         if isinstance(verdict, Hold):
             self._not_before = time.monotonic() + verdict.seconds
-        return await self._finish(job, verdict)
+        try:
+            return await self._finish(job, verdict)
+        except Refused as exc:
+            return await self._finish(job, exc.failure)
 
     async def _verdict(self, job: ActiveJob) -> Verdict:
-        if job.deferred_failure:
-            return Fail("UnrecoverableError", job.deferred_failure, unrecoverable=True)
         try:
+            if job.scheduler_id is not None:
+                await advance(self.scripts, job)
+            if job.deferred_failure:
+                return Fail("UnrecoverableError", job.deferred_failure, unrecoverable=True)
             return await self._process(job)
+        except NotAdvanced as exc:
+            logger.error("queue %s: %s", self.name, exc)
+            return Hold(ERROR_PAUSE, str(exc))
         except ConnectionLost:
             return Hold(0, "the connection to Redis was lost before the delivery")
         except Exception as exc:  # a bug of ours must not lose the job
@@ -313,6 +332,10 @@ class QueueRunner:
             return Fail("InternalError", f"the queue server failed to deliver: {type(exc).__name__}")
 
     async def _finish(self, job: ActiveJob, verdict: Verdict) -> Next:
+        if isinstance(verdict, Fail) and job.is_last_attempt(verdict):
+            job_id, name, reason = map(one_line, (job.id, job.name, verdict.reason))
+            args = (self.name, job_id, name, job.attemptsMade + 1, reason)
+            failures.error("queue %s job %s (%s) failed for good on attempt %d: %s", *args)
         retried = False
         while True:
             fetch_next = not (self._stopped or self._paused or self._is_resting)

@@ -14,7 +14,32 @@ pack: t.Callable[[object], bytes] = t.cast("t.Any", msgpack).packb
 """msgpack, which the scripts take their options in."""
 
 # Scripts that the distribution carries and its Python classes do not call.
-_MORE_SCRIPTS = {"moveJobFromActiveToWait": "moveJobFromActiveToWait-9.lua"}
+_MORE_SCRIPTS = {
+    name.partition("-")[0]: name
+    for name in (
+        "addLog-2.lua",
+        "changeDelay-4.lua",
+        "getDependencyCounts-4.lua",
+        "getMetrics-2.lua",
+        "getRateLimitTtl-2.lua",
+        "isMaxed-2.lua",
+        "moveJobFromActiveToWait-9.lua",
+        "removeChildDependency-1.lua",
+        "removeDeduplicationKey-1.lua",
+        "removeUnprocessedChildren-2.lua",
+    )
+}
+_FILES: dict[str, str] = {**t.cast("t.Any", bullmq_scripts).SCRIPT_DEFINITIONS, **_MORE_SCRIPTS}
+
+
+def source_of(script: str) -> str:
+    """The Lua text of one of BullMQ's scripts."""
+    return str(bullmq_scripts.loadScript(_FILES[script]))
+
+
+def as_function(script: str) -> str:
+    """The same as a Lua function `script(KEYS, ARGV)`: a script of ours can do several in one step."""
+    return f"local function {script}(KEYS, ARGV)\n{source_of(script)}\nend\n"
 
 
 class ScriptRunner:
@@ -27,12 +52,14 @@ class ScriptRunner:
         self.commands: dict[str, t.Callable[..., t.Awaitable[t.Any]]] = {}
 
     async def load(self) -> None:
-        """Load every script into the server."""
-        definitions: dict[str, str] = t.cast("t.Any", bullmq_scripts).SCRIPT_DEFINITIONS
-        for name, file in {**definitions, **_MORE_SCRIPTS}.items():
-            source = bullmq_scripts.loadScript(file)
-            sha: str = await self.connection.execute("SCRIPT", "LOAD", source)
-            self.commands[name] = self._command(sha, source)
+        """Load every script of BullMQ into the server."""
+        for name in _FILES:
+            await self.add(name, source_of(name))
+
+    async def add(self, name: str, source: str) -> None:
+        """Load a script, to be called by `name`. Raises RedisError or ConnectionLost."""
+        sha: str = await self.connection.execute("SCRIPT", "LOAD", source)
+        self.commands[name] = self._command(sha, source)
 
     async def getRedisVersion(self) -> str:
         """What bullmq asks before it picks a variant of a script: the newer ones."""
@@ -58,10 +85,11 @@ class QueueScripts:
 
     def __init__(self, runner: ScriptRunner, queue: str, prefix: str) -> None:
         self.queue = queue
+        self.prefix = prefix
         self.connection = runner.connection
         self.pack: t.Any = t.cast("t.Any", bullmq_packers).Scripts(prefix, queue, runner)
         self.keys: dict[str, str] = self.pack.keys
-        self._commands = runner.commands
+        self._runner = runner
 
     def key(self, *names: str) -> str:
         """The key of a job, or of a part of it such as its lock."""
@@ -73,7 +101,15 @@ class QueueScripts:
 
     async def run(self, script: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
         """The raw answer of a script. Raises RedisError or ConnectionLost."""
-        return await self._commands[script](keys=keys, args=args)
+        return await self._runner.commands[script](keys=keys, args=args)
+
+    async def run_composed(
+        self, script: str, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]
+    ) -> t.Any:
+        """The same of a script of ours, which is loaded at its first use."""
+        if script not in self._runner.commands:
+            await self._runner.add(script, source)
+        return await self.run(script, keys, args)
 
     async def move_stalled(self, max_stalled_count: int, interval: int) -> list[str]:
         """Move the jobs back that had no lock at this check and the last, `interval` ms ago; their ids."""

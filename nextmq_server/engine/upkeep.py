@@ -9,6 +9,8 @@ import typing as t
 
 from .connection import Connection, ConnectionLost, RedisError
 from .queue import QueueRunner
+from .queues import meta_rate_limit
+from .text import one_line
 
 logger = logging.getLogger("nextmq_server.engine")
 
@@ -144,7 +146,7 @@ class Upkeep:
             for run in due:
                 run.renewed_at = now
             for job_id in lost:
-                logger.error("queue %s job %s: lost its lock, aborting its delivery", queue.name, job_id)
+                logger.error("queue %s job %s: lost its lock, aborting its delivery", queue.name, one_line(job_id))
                 queue.drop(job_id)
 
     async def _sweep(self) -> None:
@@ -160,6 +162,8 @@ class Upkeep:
             if now - self._stalled_checked_at.get(queue.name, 0) < interval / 1000:
                 continue
             self._stalled_checked_at[queue.name] = now
+            # Another of BullMQ's clients may have set one.
+            queue.global_rate_limit = await meta_rate_limit(queue.scripts)
             moved = await queue.scripts.move_stalled(queue.options.max_stalled_count, interval)
             if moved:
                 logger.warning("queue %s: %d jobs had stalled and wait again", queue.name, len(moved))

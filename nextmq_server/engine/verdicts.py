@@ -15,12 +15,16 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The attempt failed: attempts and backoff decide, unless it is unrecoverable."""
+    """The attempt failed: attempts and backoff decide, unless it is unrecoverable.
+
+    `status` is that of the app's HTTP answer, None where there was none.
+    """
 
     name: str
     message: str
     stack: str = ""
     unrecoverable: bool = False
+    status: int | None = None
 
     @property
     def reason(self) -> str:

@@ -1,0 +1,251 @@
+"""Add jobs: one, a thousand or a flow, in one step and, with an idempotency key, only once."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+from dataclasses import dataclass
+
+from bullmq import job as bullmq_job
+from bullmq import scripts as bullmq_packers
+
+from .connection import RedisError
+from .job import short_names
+from .scripts import ScriptRunner, as_function, pack
+
+IDEMPOTENCY_LIFE = 86_400_000
+"""How long, in ms, an idempotency key is kept with its result."""
+
+SCRIPT = "nextmqAddJobs"
+
+_ADDERS = ("addStandardJob", "addDelayedJob", "addPrioritizedJob", "addParentJob")
+_PARENT_GONE = -5
+_REUSED = "IDEMPOTENCYKEYREUSED"
+
+_new_job: t.Callable[..., t.Any] = t.cast("t.Any", bullmq_job).Job
+
+# KEYS: the idempotency key, then the keys of each queue and kind of add.
+# ARGV[1]: msgpack of {is the key given, digest of the request, life, {{first key, last key} …}, {{adder, key set,
+# number of its arguments, is it plain: without an id, a parent or a deduplication id of its own} …}}; then the
+# arguments of each add.
+_LUA = (
+    "".join(map(as_function, _ADDERS))
+    + """
+local adders = {addStandardJob, addDelayedJob, addPrioritizedJob, addParentJob}
+local once, request, life, key_ranges, adds = unpack(cmsgpack.unpack(ARGV[1]))
+
+local kept = once and redis.call('GET', KEYS[1])
+if kept then
+  local seen, results = unpack(cmsgpack.unpack(kept))
+  if seen == request then return {1, results} end
+  return redis.error_reply('"""
+    + _REUSED
+    + """ another request had this key')
+end
+
+local key_sets, jobs, order, completed, adding = {}, {}, {}, {}, {}
+for i, range in ipairs(key_ranges) do key_sets[i] = {unpack(KEYS, range[1], range[2])} end
+
+-- All or nothing: what BullMQ's scripts would refuse is found before the first job is added.
+local function check(i, job)
+  local prefix, wanted, parent = job[1], job[2], job[5]
+  local key = prefix .. wanted
+  if parent and not adding[parent] and redis.call('EXISTS', parent) == 0 then return -5 end
+  local held = wanted ~= '' and (redis.call('HGET', key, 'parentKey') or adding[key]) or ''
+  local has_other = parent and held ~= '' and held ~= parent
+  if has_other and (adding[held] or redis.call('EXISTS', held) == 1) then return -7 end
+  adding[key] = held ~= '' and held or parent or ''
+  -- A child that has completed lets its parent run where no other is open: the open ones come first.
+  local is_completed = parent and wanted ~= '' and redis.call('ZSCORE', prefix .. 'completed', wanted)
+  table.insert(is_completed and completed or order, i)
+end
+
+local first_arguments, next_argument = {}, 2
+for i, add in ipairs(adds) do
+  first_arguments[i], next_argument = next_argument, next_argument + add[3]
+  if add[4] then
+    table.insert(order, i)
+  else
+    jobs[i] = cmsgpack.unpack(ARGV[first_arguments[i]])
+    local refusal = check(i, jobs[i])
+    if refusal then return {refusal, i} end
+  end
+end
+for _, i in ipairs(completed) do table.insert(order, i) end
+
+local results = {}
+for _, i in ipairs(order) do
+  local add, job, first = adds[i], jobs[i], first_arguments[i]
+  local was_there = job and job[2] ~= '' and redis.call('EXISTS', job[1] .. job[2]) == 1
+  local id = adders[add[1]](key_sets[add[2]], {unpack(ARGV, first, first + add[3] - 1)})
+  if type(id) == 'number' then return {id, i} end
+  if job and job[2] == '' then was_there = job[9] and id ~= redis.call('GET', job[1] .. 'id') end
+  if job and job[2] ~= '' and id ~= job[2] then was_there = true end
+  results[i] = (was_there and '1' or '0') .. id
+end
+if once then redis.call('SET', KEYS[1], cmsgpack.pack({request, results}), 'PX', life) end
+return {0, results}
+"""
+)
+
+
+class IdempotencyKeyReused(Exception):
+    """Another request had this idempotency key."""
+
+
+class ParentError(Exception):
+    """The job's parent is gone, or the job that is there already has another one."""
+
+    def __init__(self, index: int, *, is_gone: bool) -> None:
+        super().__init__("is gone" if is_gone else "cannot be replaced")
+        self.index = index
+        self.is_gone = is_gone
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job to add, with BullMQ's long option names. `timestamp` is ms since the epoch.
+
+    A parent in the options has the full name of its queue, prefix included, as BullMQ wants it.
+    """
+
+    prefix: str
+    queue: str
+    name: str
+    data: t.Any
+    opts: dict[str, t.Any]
+    timestamp: int
+    job_id: str | None = None
+    is_parent: bool = False
+
+    @functools.cached_property
+    def job(self) -> t.Any:
+        """BullMQ's own object, which its packers read."""
+        job = _new_job(
+            _Producer(f"{self.prefix}:{self.queue}"), self.name, self.data, short_names(self.opts), self.job_id
+        )
+        job.timestamp = self.timestamp
+        return job
+
+    @functools.cached_property
+    def call(self) -> Call:
+        """What BullMQ's packers would call to add it."""
+        packers, job = _packers(self.prefix, self.queue), self.job
+        if self.is_parent:
+            call = packers.addParentJob(job)
+        elif job.opts.get("delay"):
+            call = packers.addDelayedJob(job, job.opts["delay"])
+        elif job.opts.get("priority"):
+            call = packers.addPrioritizedJob(job, job.opts["priority"])
+        else:
+            call = packers.addStandardJob(job, job.timestamp)
+        return t.cast("Call", call)
+
+    @property
+    def data_size(self) -> int:
+        """How many bytes of JSON the data takes in Redis."""
+        return len(self.call.args[1])
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no other job can have a say in how it is added."""
+        return self.job_id is None and not self.opts.get("parent") and not self.opts.get("deduplication")
+
+    @property
+    def state(self) -> str:
+        """The state that it has at first."""
+        if self.is_parent:
+            return "waiting-children"
+        if self.opts.get("delay"):
+            return "delayed"
+        return "prioritized" if self.opts.get("priority") else "waiting"
+
+
+@dataclass(frozen=True)
+class Idempotency:
+    """The key under which the result is kept, and a digest of the request that it is of."""
+
+    key: str
+    request: str
+
+
+class Added(t.NamedTuple):
+    """A job's id. `deduplicated`: it was there before, no job was made. `replayed`: an earlier request made it."""
+
+    id: str
+    deduplicated: bool
+    replayed: bool
+
+
+class Adder:
+    """Adds jobs."""
+
+    def __init__(self, runner: ScriptRunner) -> None:
+        self._runner = runner
+
+    async def add(self, jobs: t.Sequence[NewJob], idempotency: Idempotency | None = None) -> list[Added]:
+        """Add all of them in one step, in their order; a parent comes before its children.
+
+        Raises IdempotencyKeyReused, ParentError, RedisError or ConnectionLost.
+        """
+        if SCRIPT not in self._runner.commands:
+            await self._runner.add(SCRIPT, _LUA)
+        keys: list[str] = [idempotency.key if idempotency else ""]
+        key_ranges: list[tuple[int, int]] = []
+        sets: dict[tuple[str, str], int] = {}
+        adds: list[tuple[int, int, int, bool]] = []
+        arguments: list[t.Any] = []
+        for job in jobs:
+            call = job.call
+            if (job.queue, call.script) not in sets:
+                key_ranges.append((len(keys) + 1, len(keys) + len(call.keys)))
+                sets[job.queue, call.script] = len(key_ranges)
+                keys += call.keys
+            adder = _ADDERS.index(call.script) + 1
+            adds.append((adder, sets[job.queue, call.script], len(call.args), job.is_plain))
+            arguments += call.args
+        request = idempotency.request if idempotency else ""
+        head = pack([idempotency is not None, request, IDEMPOTENCY_LIFE, key_ranges, adds])
+        try:
+            answer = await self._runner.commands[SCRIPT](keys=keys, args=[head, *arguments])
+        except RedisError as exc:
+            if _REUSED in str(exc):
+                raise IdempotencyKeyReused from None
+            raise
+        status, detail = answer
+        if status < 0:
+            raise ParentError(detail - 1, is_gone=status == _PARENT_GONE)
+        return [Added(result[1:], result[0] == "1", bool(status)) for result in detail]
+
+
+class Call(t.NamedTuple):
+    """A script that was to be called, with its keys and arguments."""
+
+    script: str
+    keys: list[str]
+    args: list[t.Any]
+
+
+def _record(script: str, keys: list[str], args: list[t.Any], client: object = None) -> Call:
+    return Call(script, keys, args)
+
+
+class _Recorder:
+    """Stands in for bullmq's RedisConnection: its packers' calls are handed back instead of made."""
+
+    conn = None
+    commands: t.ClassVar = {script: functools.partial(_record, script) for script in _ADDERS}
+
+
+@functools.lru_cache(maxsize=1024)
+def _packers(prefix: str, queue: str) -> t.Any:
+    return t.cast("t.Any", bullmq_packers).Scripts(prefix, queue, _Recorder)
+
+
+class _Producer:
+    """What bullmq's Job reads of a queue."""
+
+    def __init__(self, qualified_name: str) -> None:
+        self.opts: dict[str, t.Any] = {}
+        self.backend = None
+        self.qualifiedName = qualified_name

@@ -1,0 +1,128 @@
+"""The children of a job in a flow: what became of them, and how a job and its children are parted."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from .connection import Connection
+from .jobs import Jobs, NoSuchJob, check_is_job, decoded
+
+KINDS = ("processed", "unprocessed", "ignored", "failed")
+
+_GONE, _REMOVED = -1, 0
+
+
+class ChildKey(t.NamedTuple):
+    """A child: its queue, which may be another than its parent's, and its id."""
+
+    queue: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.queue}:{self.id}"
+
+
+class Dependencies(t.NamedTuple):
+    """A job's children: the completed with their values, the open, the failed and ignored with the reasons, the
+    failed that let it fail.
+    """
+
+    processed: dict[ChildKey, t.Any]
+    unprocessed: list[ChildKey]
+    ignored: dict[ChildKey, str]
+    failed: list[ChildKey]
+
+
+class Children:
+    """The children of jobs under one BullMQ prefix. Each call raises RedisError or ConnectionLost too."""
+
+    def __init__(self, jobs: Jobs, prefix: str) -> None:
+        self._jobs = jobs
+        self._prefix = f"{prefix}:"
+
+    async def values(self, queue: str, job_id: str) -> dict[ChildKey, t.Any]:
+        """What the children that completed returned. Raises NoSuchJob."""
+        return {child: decoded(text) for child, text in (await self._hash(queue, job_id, "processed")).items()}
+
+    async def ignored_failures(self, queue: str, job_id: str) -> dict[ChildKey, str]:
+        """Why the children failed whose failure the job goes on from. Raises NoSuchJob."""
+        return await self._hash(queue, job_id, "failed")
+
+    async def dependencies(self, queue: str, job_id: str, limit: int) -> Dependencies:
+        """Up to `limit` children of each kind. Raises NoSuchJob."""
+        scripts = self._jobs.scripts(queue)
+        await check_is_job(scripts, job_id)
+        connection = scripts.connection
+        processed, unprocessed, ignored, failed = await asyncio.gather(
+            _scan(connection, "HSCAN", scripts.key(job_id, "processed"), limit),
+            _scan(connection, "SSCAN", scripts.key(job_id, "dependencies"), limit),
+            _scan(connection, "HSCAN", scripts.key(job_id, "failed"), limit),
+            connection.execute("ZRANGE", scripts.key(job_id, "unsuccessful"), 0, limit - 1),
+        )
+        return Dependencies(
+            {child: decoded(text) for child, text in self._pairs(processed).items()},
+            self._children(unprocessed),
+            self._pairs(ignored),
+            self._children(failed),
+        )
+
+    async def counts(self, queue: str, job_id: str) -> dict[str, int]:
+        """How many children of each kind there are. Raises NoSuchJob."""
+        scripts = self._jobs.scripts(queue)
+        await check_is_job(scripts, job_id)
+        parts = ("processed", "dependencies", "failed", "unsuccessful")
+        keys = [scripts.key(job_id, part) for part in parts]
+        numbers: list[int] = await scripts.run("getDependencyCounts", keys, KINDS)
+        return dict(zip(KINDS, numbers, strict=True))
+
+    async def remove_dependency(self, queue: str, job_id: str) -> bool:
+        """Let the job's parent go on without it; whether it was waited for. Raises NoSuchJob."""
+        scripts = self._jobs.scripts(queue)
+        await check_is_job(scripts, job_id)
+        key = scripts.key(job_id)
+        parent: str | None = await scripts.connection.execute("HGET", key, "parentKey")
+        if not parent or self._child(parent) is None:
+            return False
+        answer = await scripts.run("removeChildDependency", [scripts.keys[""]], [key, parent])
+        if answer == _GONE:
+            raise NoSuchJob(job_id)
+        return bool(answer == _REMOVED)  # the parent may be gone, or have this child's result already
+
+    async def remove_unprocessed(self, queue: str, job_id: str) -> None:
+        """Remove the children that neither finished nor run, with theirs. Raises NoSuchJob."""
+        scripts = self._jobs.scripts(queue)
+        await check_is_job(scripts, job_id)
+        keys = [scripts.key(job_id), scripts.keys["meta"]]
+        await scripts.run("removeUnprocessedChildren", keys, [scripts.keys[""], job_id])
+
+    async def _hash(self, queue: str, job_id: str, part: str) -> dict[ChildKey, str]:
+        scripts = self._jobs.scripts(queue)
+        await check_is_job(scripts, job_id)
+        return self._pairs(await scripts.connection.execute("HGETALL", scripts.key(job_id, part)))
+
+    def _children(self, keys: t.Sequence[str]) -> list[ChildKey]:
+        # A scan may give one twice.
+        return list(dict.fromkeys(child for key in keys if (child := self._child(key))))
+
+    def _pairs(self, flat: t.Sequence[str]) -> dict[ChildKey, str]:
+        keys = map(self._child, flat[::2])
+        return {child: text for child, text in zip(keys, flat[1::2], strict=True) if child}
+
+    def _child(self, key: str) -> ChildKey | None:
+        """None for a job of another prefix: what is not this project's is never shown."""
+        if not key.startswith(self._prefix):
+            return None
+        queue, _, job_id = key.removeprefix(self._prefix).partition(":")
+        return ChildKey(queue, job_id) if job_id else None
+
+
+async def _scan(connection: Connection, command: str, key: str, limit: int) -> list[str]:
+    """Up to `limit` members of a set or a hash, whose names and values alternate."""
+    size = 2 * limit if command == "HSCAN" else limit
+    cursor, found = "0", t.cast("list[str]", [])
+    while True:
+        cursor, part = await connection.execute(command, key, cursor, "COUNT", limit)
+        found += part
+        if cursor == "0" or len(found) >= size:
+            return found[:size]

@@ -1,0 +1,220 @@
+"""Queues as a whole: count, pause, empty, limit."""
+
+from __future__ import annotations
+
+import base64
+import typing as t
+
+from .finalize import UNLIMITED
+from .jobs import STATES, Jobs, WrongState
+from .scripts import QueueScripts
+
+GLOBAL_CONCURRENCY = "nextmq:concurrency"
+"""The field of a queue's meta that holds the global concurrency which somebody set.
+
+BullMQ's own field, `concurrency`, holds what is in force: the lower one of this and the worker's.
+"""
+
+_BATCH = 1000
+_EVERYTHING = "1.7976931348623157e+308"
+_NOT_PAUSED, _HAS_ACTIVE = -1, -2
+
+_SET_CONCURRENCY = """
+local field, wanted, worker = ARGV[1], ARGV[2], ARGV[3]
+if wanted == '' then redis.call('HDEL', KEYS[1], field) else redis.call('HSET', KEYS[1], field, wanted) end
+local bound = tonumber(wanted)
+if worker ~= '' and (not bound or tonumber(worker) < bound) then bound = tonumber(worker) end
+if bound then redis.call('HSET', KEYS[1], 'concurrency', bound) else redis.call('HDEL', KEYS[1], 'concurrency') end
+"""
+
+_APPLY_WORKER_CONCURRENCY = """
+local bound, wanted = tonumber(ARGV[2]), tonumber(redis.call('HGET', KEYS[1], ARGV[1]))
+if wanted and wanted < bound then bound = wanted end
+redis.call('HSET', KEYS[1], 'concurrency', bound)
+"""
+
+
+class Queues:
+    """The queues under one BullMQ prefix. Each call raises RedisError or ConnectionLost too."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def counts(self, queue: str) -> dict[str, int]:
+        """How many jobs are in each state."""
+        names = ["wait" if state == "waiting" else state for state in STATES]
+        scripts = self._jobs.scripts(queue)
+        numbers: list[int] = await scripts.run("getCounts", [scripts.keys[""]], names)
+        return dict(zip(STATES, numbers, strict=True))
+
+    async def counts_per_priority(self, queue: str, priorities: t.Sequence[int]) -> dict[str, int]:
+        """How many jobs wait with each of the priorities."""
+        scripts = self._jobs.scripts(queue)
+        numbers: list[int] = await scripts.run(
+            "getCountsPerPriority", scripts.all_keys("wait", "prioritized"), priorities
+        )
+        return {str(priority): number for priority, number in zip(priorities, numbers, strict=True)}
+
+    async def pause(self, queue: str) -> None:
+        """Start no job in any process until `resume`."""
+        await self._jobs.scripts(queue).pack.pause(True)
+
+    async def resume(self, queue: str) -> None:
+        """Start jobs again."""
+        await self._jobs.scripts(queue).pack.pause(False)
+
+    async def is_paused(self, queue: str) -> bool:
+        """Whether the queue is paused."""
+        scripts = self._jobs.scripts(queue)
+        return bool(await scripts.connection.execute("HEXISTS", scripts.keys["meta"], "paused"))
+
+    async def is_maxed(self, queue: str) -> bool:
+        """Whether as many jobs run as the concurrency lets."""
+        scripts = self._jobs.scripts(queue)
+        return bool(await scripts.run("isMaxed", scripts.all_keys("meta", "active"), []))
+
+    async def drain(self, queue: str, *, delayed: bool) -> None:
+        """Remove the jobs that wait, and those that are delayed where `delayed`."""
+        await self._jobs.scripts(queue).pack.drain(delayed)
+
+    async def clean(self, queue: str, state: str, grace: int, limit: int) -> list[str]:
+        """Remove up to `limit` jobs in `state` that are older than `grace` ms; their ids."""
+        scripts = self._jobs.scripts(queue)
+        removed: list[str] = await scripts.pack.cleanJobsInSet(state, grace, limit)
+        return removed
+
+    async def obliterate(self, queue: str, *, force: bool) -> None:
+        """Remove the queue with all that it holds. Raises WrongState where jobs run, unless `force`."""
+        await self.pause(queue)
+        scripts = self._jobs.scripts(queue)
+        left = 1
+        while left > 0:
+            left = await scripts.run(
+                "obliterate", scripts.all_keys("meta", ""), [_BATCH, "force" if force else ""]
+            )
+            if left == _NOT_PAUSED:  # resumed, or all gone, in between
+                await self.pause(queue)
+                left = 1
+            elif left == _HAS_ACTIVE:
+                raise WrongState("has jobs that run: wait for them, or force it")
+
+    async def retry_jobs(self, queue: str, state: str, before: int) -> None:
+        """Let the jobs that ended in `state` before `before`, ms since the epoch, wait again."""
+        await self._move_to_wait(queue, state, before)
+
+    async def promote_jobs(self, queue: str) -> None:
+        """Let all delayed jobs wait now."""
+        await self._move_to_wait(queue, "delayed", _EVERYTHING)
+
+    async def trim_events(self, queue: str, length: int) -> int:
+        """Keep about the last `length` events; how many went."""
+        scripts = self._jobs.scripts(queue)
+        command = ("XTRIM", scripts.keys["events"], "MAXLEN", "~", length)
+        return int(await scripts.connection.execute(*command))
+
+    async def metrics(self, queue: str, state: str, start: int, end: int) -> dict[str, t.Any]:
+        """How many jobs ended in `state` in each minute, the last one first."""
+        scripts = self._jobs.scripts(queue)
+        key = scripts.key("metrics", state)
+        meta, data, count = await scripts.run("getMetrics", [key, f"{key}:data"], [start, end])
+        total, previous_time, previous_count = (int(number or 0) for number in meta)
+        shown = {"count": total, "prevTS": previous_time, "prevCount": previous_count}
+        return {"meta": shown, "data": [int(number) for number in data], "count": int(count)}
+
+    async def deduplication_job_id(self, queue: str, deduplication_id: str) -> str | None:
+        """The job that keeps others with this deduplication id out."""
+        scripts = self._jobs.scripts(queue)
+        held: str | None = await scripts.connection.execute("GET", scripts.key("de", deduplication_id))
+        return held
+
+    async def remove_deduplication_key(self, queue: str, deduplication_id: str) -> bool:
+        """Let jobs with this deduplication id in again; whether any was kept out."""
+        scripts = self._jobs.scripts(queue)
+        return bool(await scripts.connection.execute("DEL", scripts.key("de", deduplication_id)))
+
+    async def workers(self, queue: str) -> list[dict[str, str]]:
+        """The connections of BullMQ's own workers that work beside this server."""
+        scripts = self._jobs.scripts(queue)
+        qualified = scripts.keys[""].rstrip(":")
+        prefix = qualified.removesuffix(queue)
+        # As BullMQ names its connections: in Node, and in Python.
+        names = (prefix + base64.b64encode(queue.encode()).decode(), qualified)
+        listing: str = await scripts.connection.execute("CLIENT", "LIST")
+        clients = [
+            dict(t.cast("tuple[str, str]", pair.split("=", 1)) for pair in line.split() if "=" in pair)
+            for line in listing.splitlines()
+        ]
+        return [
+            {"name": client["name"], "id": client["id"], "addr": client["addr"], "age": client["age"]}
+            for client in clients
+            if client.get("name", "").partition(":w:")[0] in names
+        ]
+
+    async def _move_to_wait(self, queue: str, state: str, before: int | str) -> None:
+        scripts = self._jobs.scripts(queue)
+        keys = scripts.all_keys("", "events", state, "wait", "paused", "meta", "active", "marker")
+        while await scripts.run("moveJobsToWait", keys, [_BATCH, before, state]):
+            pass
+
+
+class Limits:
+    """How many jobs of a queue may run, or start, over all processes."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def global_concurrency(self, queue: str) -> int | None:
+        """The global concurrency that was set."""
+        scripts = self._jobs.scripts(queue)
+        value = await scripts.connection.execute("HGET", scripts.keys["meta"], GLOBAL_CONCURRENCY)
+        return int(value) if value else None
+
+    async def set_global_concurrency(self, queue: str, value: int | None, *, worker: int | None) -> None:
+        """Bound the jobs that run at once; None: by the `worker`'s own concurrency alone."""
+        scripts = self._jobs.scripts(queue)
+        args = (GLOBAL_CONCURRENCY, "" if value is None else value, "" if worker is None else worker)
+        await scripts.connection.execute("EVAL", _SET_CONCURRENCY, 1, scripts.keys["meta"], *args)
+
+    async def rate_limit(self, queue: str) -> dict[str, int] | None:
+        """The global rate limit: at most `max` starts in each `duration` ms."""
+        scripts = self._jobs.scripts(queue)
+        return await meta_rate_limit(scripts)
+
+    async def set_rate_limit(self, queue: str, limit: int, duration: int) -> None:
+        """Let at most `limit` jobs start in each `duration` ms."""
+        scripts = self._jobs.scripts(queue)
+        await scripts.connection.execute("HSET", scripts.keys["meta"], "max", limit, "duration", duration)
+
+    async def remove_rate_limit(self, queue: str) -> None:
+        """Lift the global rate limit."""
+        scripts = self._jobs.scripts(queue)
+        await scripts.connection.execute("HDEL", scripts.keys["meta"], "max", "duration")
+
+    async def rest(self, queue: str, duration: int) -> None:
+        """Start no job for `duration` ms."""
+        scripts = self._jobs.scripts(queue)
+        await scripts.connection.execute("SET", scripts.keys["limiter"], UNLIMITED, "PX", duration)
+
+    async def rest_left(self, queue: str, max_jobs: int) -> int:
+        """For how many ms no job starts because a rate limit, or `max_jobs` of it, is reached."""
+        scripts = self._jobs.scripts(queue)
+        left: int = await scripts.run("getRateLimitTtl", scripts.all_keys("limiter", "meta"), [max_jobs])
+        return max(0, left)
+
+    async def end_rest(self, queue: str) -> bool:
+        """Forget the starts that were counted, and a rest; whether there were any."""
+        scripts = self._jobs.scripts(queue)
+        return bool(await scripts.connection.execute("DEL", scripts.keys["limiter"]))
+
+
+async def apply_worker_concurrency(scripts: QueueScripts, concurrency: int) -> None:
+    """Have BullMQ's scripts enforce the worker's concurrency over all processes, or the lower global one."""
+    await scripts.connection.execute(
+        "EVAL", _APPLY_WORKER_CONCURRENCY, 1, scripts.keys["meta"], GLOBAL_CONCURRENCY, concurrency
+    )
+
+
+async def meta_rate_limit(scripts: QueueScripts) -> dict[str, int] | None:
+    """The global rate limit in the queue's meta, which BullMQ's other clients may have set."""
+    limit, duration = await scripts.connection.execute("HMGET", scripts.keys["meta"], "max", "duration")
+    return {"max": int(limit), "duration": int(duration)} if limit and duration else None

@@ -1,0 +1,169 @@
+"""Redrive: dead letters become jobs of the queues they came from, each in one step."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import typing as t
+from dataclasses import dataclass, replace
+
+from .adding import NewJob
+from .connection import RedisError
+from .dead_letters import DeadLetter, read_letter
+from .jobs import QUEUE_KEYS, Jobs
+from .scripts import QueueScripts, as_function
+
+SCRIPT = "nextmqRedriveLetter"
+
+_STATES = ("wait", "paused", "prioritized", "delayed", "completed", "failed")
+_PAGE = 100
+_MAX_PRIORITY = 2**21
+
+# What bound a job to its first run: when it was to start, who made it, who waited for it, whom it kept out.
+_OF_THE_FIRST_RUN = frozenset(
+    {
+        "continueParentOnFailure",
+        "deduplication",
+        "delay",
+        "failParentOnFailure",
+        "ignoreDependencyOnFailure",
+        "jobId",
+        "parent",
+        "prevMillis",
+        "removeDependencyOnFailure",
+        "repeat",
+        "repeatJobKey",
+        "timestamp",
+    }
+)
+
+# KEYS: the letter and the schedulers, as removeJob has them; the letter's lock; the active and the waiting-
+# children jobs of its queue; the job's first key or ""; those of the add.
+# ARGV: SHA-1 of the letter's data, which add; the 3 arguments of removeJob; the add's first argument with the
+# job's first id; the add's arguments with an id to be made.
+_LUA = (
+    as_function("addStandardJob")
+    + as_function("addPrioritizedJob")
+    + as_function("removeJob")
+    + """
+local letter, first_key, id = KEYS[1], KEYS[6], ARGV[3]
+local data = redis.call('HGET', letter, 'data')
+if not data or redis.sha1hex(data) ~= ARGV[1] then return 0 end
+if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
+if redis.call('LPOS', KEYS[4], id) or redis.call('ZSCORE', KEYS[5], id) then return 0 end
+local keys, arguments = {unpack(KEYS, 7)}, {unpack(ARGV, 7)}
+if first_key ~= '' and redis.call('EXISTS', first_key) == 0 then arguments[1] = ARGV[6] end
+if ARGV[2] == 'addPrioritizedJob' then addPrioritizedJob(keys, arguments) else addStandardJob(keys, arguments) end
+removeJob({KEYS[1], KEYS[2]}, {ARGV[3], ARGV[4], ARGV[5]})
+return 1
+"""
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which dead letters: of these ids, of jobs called `name`, with `reason` in their reason; None: of any."""
+
+    ids: t.Sequence[str] | None = None
+    name: str | None = None
+    reason: str | None = None
+
+    def matches(self, letter: DeadLetter) -> bool:
+        """Whether name and reason are the wanted ones."""
+        if self.name is not None and letter["name"] != self.name:
+            return False
+        return self.reason is None or self.reason in letter["reason"]
+
+
+class Redriver:
+    """Redrives the dead letters of queues. `note` hears of the queues that get jobs, before they do."""
+
+    def __init__(self, jobs: Jobs, *, note: t.Callable[[set[str]], t.Awaitable[None]]) -> None:
+        self._jobs = jobs
+        self._note = note
+
+    async def redrive(self, queue: str, wanted: Wanted, *, limit: int, now: int) -> dict[str, str]:
+        """Send up to `limit` of the wanted letters in `queue` back, oldest first; for each the queue it went to.
+
+        Letters that a worker holds stay, and so does what is no dead letter. `now` is ms since the epoch. Raises
+        RedisError or ConnectionLost: what was redriven by then stays so.
+        """
+        scripts = self._jobs.scripts(queue)
+        if wanted.ids is not None:
+            return await self._redrive(scripts, list(dict.fromkeys(wanted.ids)), wanted, limit, now)
+        redriven: dict[str, str] = {}
+        for state in _STATES:
+            start = 0
+            while len(redriven) < limit:
+                ids: list[str] = await scripts.pack.getRanges([state], start, start + _PAGE - 1, True)
+                if not ids:
+                    break
+                gone = await self._redrive(scripts, ids, wanted, limit - len(redriven), now)
+                redriven |= gone
+                start += len(ids) - len(gone)
+        return redriven
+
+    async def _redrive(
+        self, scripts: QueueScripts, ids: t.Sequence[str], wanted: Wanted, limit: int, now: int
+    ) -> dict[str, str]:
+        redriven: dict[str, str] = {}
+        for first in range(0, len(ids), _PAGE):
+            page = ids[first : first + _PAGE]
+            texts = await asyncio.gather(*(_data(scripts, letter_id) for letter_id in page))
+            for letter_id, text in zip(page, texts, strict=True):
+                letter = read_letter(text)
+                if text is None or letter is None or letter["queue"] == scripts.queue:
+                    continue
+                if not wanted.matches(letter):
+                    continue
+                if len(redriven) == limit:
+                    return redriven
+                if await self._send_back(scripts, letter_id, text, letter, now):
+                    redriven[letter_id] = letter["queue"]
+        return redriven
+
+    async def _send_back(
+        self, scripts: QueueScripts, letter_id: str, text: str, letter: DeadLetter, now: int
+    ) -> bool:
+        target = self._jobs.scripts(letter["queue"])
+        is_custom = _is_custom(letter["id"])
+        try:
+            new = _new_job(target, letter, now)
+            call = new.call
+            with_first_id = replace(new, data=None, job_id=letter["id"]).call if is_custom else None
+        except (AttributeError, OverflowError, TypeError, ValueError):
+            return False  # somebody else's data in the shape of a letter: no job ever had such options
+        await self._note({target.queue})
+        keys = [
+            *(scripts.key(letter_id), scripts.keys["repeat"], scripts.key(letter_id, "lock")),
+            *scripts.all_keys("active", "waiting-children"),
+            target.key(letter["id"]) if is_custom else "",
+            *call.keys,
+        ]
+        digest = hashlib.sha1(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+        first_argument = with_first_id.args[0] if with_first_id else ""
+        args = [digest, call.script, letter_id, "0", scripts.keys[""], first_argument, *call.args]
+        return bool(await scripts.run_composed(SCRIPT, _LUA, keys, args))
+
+
+def _new_job(target: QueueScripts, letter: DeadLetter, now: int) -> NewJob:
+    opts = {name: value for name, value in letter["opts"].items() if name not in _OF_THE_FIRST_RUN}
+    priority = opts.get("priority")
+    if priority and not (isinstance(priority, int) and 0 < priority <= _MAX_PRIORITY):
+        raise ValueError("no priority of BullMQ's")
+    return NewJob(target.prefix, target.queue, letter["name"], letter["data"], opts, now)
+
+
+def _is_custom(job_id: str) -> bool:
+    return bool(job_id) and ":" not in job_id and not job_id.isdecimal() and job_id not in QUEUE_KEYS
+
+
+async def _data(scripts: QueueScripts, letter_id: str) -> str | None:
+    """The data of a job that may be a letter; None for what is no job, or a scheduler's."""
+    try:
+        data, scheduler = await scripts.connection.execute("HMGET", scripts.key(letter_id), "data", "rjk")
+    except RedisError as exc:
+        if str(exc).startswith("WRONGTYPE"):  # the id is one of the queue's own keys
+            return None
+        raise
+    return None if scheduler else data

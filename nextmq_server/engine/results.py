@@ -1,0 +1,141 @@
+"""Results of jobs: what a job ended with, waited for without polling."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import typing as t
+
+from .connection import ConnectionLost
+from .events import EventHub
+from .jobs import Jobs, NoSuchJob, decoded
+from .scripts import QueueScripts, as_function
+from .snapshots import read_snapshot
+from .streams import Event
+
+FINISHED = frozenset(("completed", "failed"))
+
+_LAST_EVENTS = frozenset(("completed", "failed", "removed"))
+
+_STATE_KEYS = (
+    "completed",
+    "failed",
+    "delayed",
+    "active",
+    "wait",
+    "paused",
+    "waiting-children",
+    "prioritized",
+)
+_SCRIPT = "nextmqResult"
+_LUA = (
+    as_function("getStateV2")
+    + """
+if redis.call('TYPE', KEYS[9]).ok ~= 'hash' then return false end
+if redis.call('HEXISTS', KEYS[9], 'timestamp') == 0 then return false end
+return {
+  getStateV2(KEYS, ARGV),
+  redis.call('HMGET', KEYS[9], 'returnvalue', 'failedReason', 'stacktrace', 'finishedOn'),
+}
+"""
+)
+
+
+class Results:
+    """The results of the jobs of all queues under one BullMQ prefix."""
+
+    def __init__(self, jobs: Jobs, events: EventHub) -> None:
+        self._jobs = jobs
+        self._events = events
+        self._waiting: dict[str, _Waiting] = {}
+
+    async def get(self, queue: str, job_id: str, *, wait: int) -> dict[str, t.Any]:
+        """What the job ended with; if it has not within `wait` ms, its state.
+
+        Raises NoSuchJob for one that is gone without a trace, RedisError or ConnectionLost.
+        """
+        scripts = self._jobs.scripts(queue)
+        if not wait:
+            return await _look(scripts, job_id)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait / 1000
+        async with self._listening(scripts) as waiting:
+            while True:
+                with waiting.expect(job_id) as event:
+                    # Now that its event cannot be missed: it may have ended before.
+                    result = await _look(scripts, job_id)
+                    left = deadline - loop.time()
+                    if result["state"] in FINISHED or left <= 0:
+                        return result
+                    await asyncio.wait({event}, timeout=left)
+                    if event.cancelled():
+                        raise ConnectionLost("there are no more events")
+
+    @contextlib.asynccontextmanager
+    async def _listening(self, scripts: QueueScripts) -> t.AsyncGenerator[_Waiting]:
+        key = scripts.keys["events"]
+        waiting = self._waiting.setdefault(key, _Waiting())
+        waiting.calls += 1
+        try:
+            await self._events.join(key, waiting)
+            yield waiting
+        finally:
+            waiting.calls -= 1
+            if not waiting.calls:
+                del self._waiting[key]
+                self._events.leave(key, waiting)
+
+
+class _Waiting:
+    """The `calls` that wait for jobs of one queue, by job id: an event costs only those who wait for its job."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._expected: collections.defaultdict[str, set[asyncio.Future[None]]] = collections.defaultdict(set)
+
+    @contextlib.contextmanager
+    def expect(self, job_id: str) -> t.Generator[asyncio.Future[None]]:
+        """Done with the next event that ends the job; cancelled where there will be none."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._expected[job_id].add(future)
+        try:
+            yield future
+        finally:
+            self._expected[job_id].discard(future)
+            if not self._expected[job_id]:
+                del self._expected[job_id]
+
+    def take(self, event: Event) -> None:
+        """The hub's next event."""
+        if event.name not in _LAST_EVENTS:
+            return
+        for future in self._expected.get(event.fields.get("jobId", ""), ()):
+            if not future.done():
+                future.set_result(None)
+
+    def end(self, failure: Exception | None) -> None:
+        """No more events come."""
+        for futures in self._expected.values():
+            for future in futures:
+                future.cancel()
+
+
+async def _look(scripts: QueueScripts, job_id: str) -> dict[str, t.Any]:
+    keys = [*scripts.all_keys(*_STATE_KEYS), scripts.key(job_id)]
+    found: list[t.Any] | None = await scripts.run_composed(_SCRIPT, _LUA, keys, [job_id])
+    if found is None:
+        snapshot = await read_snapshot(scripts, job_id)
+        if snapshot is None:
+            raise NoSuchJob(job_id)
+        return snapshot
+    state, (return_value, failed_reason, stacktrace, finished_on) = found
+    if state not in FINISHED:
+        return {"state": state, "returnValue": None, "failedReason": None, "stacktrace": None, "finishedOn": None}
+    return {
+        "state": state,
+        "returnValue": decoded(return_value),
+        "failedReason": failed_reason,
+        "stacktrace": decoded(stacktrace) or [],
+        "finishedOn": decoded(finished_on),
+    }

@@ -1,0 +1,67 @@
+"""How full Redis is: jobs stop coming in before it refuses the writes that finish the ones it has."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from .connection import Connection, ConnectionLost, RedisError
+
+logger = logging.getLogger("nextmq_server.redis")
+
+FULL_AT = 0.9
+"""The share of maxmemory from which on no job is added."""
+
+FREE_AT = 0.85
+"""The share below which jobs are added again."""
+
+INTERVAL = 1.0
+"""How often, in s, Redis is asked."""
+
+
+class StorageWatch:
+    """Knows whether Redis is near its memory limit."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.is_full = False
+        self._connection = connection
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Look now, and from now on. Raises RedisError or ConnectionLost."""
+        await self.look()
+        self._task = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def look(self) -> None:
+        """Ask Redis once. Raises RedisError or ConnectionLost."""
+        text: str = await self._connection.execute("INFO", "memory")
+        lines = (line.partition(":") for line in text.splitlines())
+        memory = {name: value for name, _, value in lines}
+        limit, used = int(memory.get("maxmemory") or 0), int(memory.get("used_memory") or 0)
+        share = used / limit if limit else 0.0
+        is_full = share >= (FREE_AT if self.is_full else FULL_AT)
+        if is_full and not self.is_full:
+            logger.error(
+                "Redis uses %d of its %d bytes: jobs are refused with 503 storage_full until it is below %d %%; "
+                "clean finished jobs or raise maxmemory",
+                used,
+                limit,
+                round(FREE_AT * 100),
+            )
+        elif self.is_full and not is_full:
+            logger.warning("Redis has room again: jobs are taken")
+        self.is_full = is_full
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(INTERVAL)
+            try:
+                await self.look()
+            except (RedisError, ConnectionLost):
+                await self._connection.ready()
