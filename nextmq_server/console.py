@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .dispatch.dispatcher import Report
+from .engine.text import one_line
 from .engine.verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict
 from .projects import Project
 
@@ -72,7 +73,7 @@ def print_delivery(report: Report) -> None:
     outcome, detail = _outcome(report.verdict, report.is_final)
     line = Text.assemble(
         f"{report.queue:<12} ",
-        f"{report.job_name}#{report.job_id}".ljust(24),
+        one_line(f"{report.job_name}#{report.job_id}").ljust(24),
         f" attempt {report.attempt}  ",
         f"{report.status or '---'}  ",
         (f"{outcome:<11}", _COLOURS[outcome]),
@@ -87,18 +88,12 @@ def _outcome(verdict: Verdict, is_final: bool) -> tuple[str, str]:
         case Complete():
             return "completed", ""
         case Fail():
-            return ("failed" if is_final else "retrying"), _one_line(verdict.reason)
+            return ("failed" if is_final else "retrying"), one_line(verdict.reason, 120)
         case RateLimit():
             return "rateLimited", f"for {verdict.delay} ms"
         case Delay():
             return "delayed", f"until {verdict.timestamp}"
         case Hold():
-            return "held", f"{verdict.seconds:.1f} s: {_one_line(verdict.reason)}"
+            return "held", f"{verdict.seconds:.1f} s: {one_line(verdict.reason, 120)}"
         case _:
             return "waitingChildren", ""
-
-
-def _one_line(text: str) -> str:
-    # Text of the app: control characters could rewrite the terminal.
-    shown = "".join(char if char.isprintable() else " " for char in text)
-    return shown if len(shown) <= 120 else shown[:119] + "…"

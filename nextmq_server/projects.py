@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import typing as t
 from dataclasses import dataclass, field
@@ -14,15 +15,26 @@ from urllib.parse import quote
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.signing import Secret, generate_secret, parse_secret
 
+_PREFIX = re.compile(r"[A-Za-z0-9._~-]{1,100}")
+
 
 @dataclass(frozen=True)
 class Project:
-    """One project. `prefix` is BullMQ's: `bull` is what its clients use by default."""
+    """One project. `prefix` is BullMQ's: `bull` is what its clients use by default.
+
+    Raises ConfigurationError for a prefix that could hold another project's, as `bull` would hold `bull:shop`.
+    """
 
     name: str
     api_key: str = field(repr=False)
     webhook_secrets: tuple[str, ...] = field(repr=False)
     prefix: str = "bull"
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.prefix):
+            raise ConfigurationError(
+                f"project {self.name} has the prefix {self.prefix!r}: choose one of A-Z a-z 0-9 . _ ~ -"
+            )
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

@@ -12,8 +12,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from nextmq_handler.errors import ConfigurationError
+from nextmq_handler.names import check_queue_name
 from nextmq_handler.settings import is_loopback
 
+from .api.schedule_models import Schedule
 from .dispatch.dispatcher import Endpoint
 from .engine.connection import Connection
 from .engine.queue import WorkerOptions
@@ -22,6 +25,9 @@ logger = logging.getLogger("nextmq_server")
 
 _MAX_MS = 7 * 86_400_000
 _MAX_STARTS = 10**9
+
+MAX_SCHEDULES = 200
+"""How many schedules a worker may declare."""
 
 
 class _Camel(BaseModel):
@@ -35,6 +41,13 @@ class Limiter(_Camel):
     duration: int = Field(ge=1, le=_MAX_MS)
 
 
+def _queue_name(value: str) -> str:
+    try:
+        return check_queue_name(value)
+    except ConfigurationError as exc:
+        raise ValueError(str(exc)) from None
+
+
 class Options(_Camel):
     """The worker options that the server enforces; times are ms."""
 
@@ -44,11 +57,13 @@ class Options(_Camel):
     lock_duration: int = Field(default=30_000, ge=1000, le=_MAX_MS)
     stalled_interval: int = Field(default=30_000, ge=1000, le=_MAX_MS)
     max_stalled_count: int = Field(default=3, ge=0, le=1000)
+    dead_letter: t.Annotated[str, AfterValidator(_queue_name)] | None = None
 
     def for_engine(self) -> WorkerOptions:
         """The part that the engine enforces."""
         return WorkerOptions(
             concurrency=self.concurrency,
+            dead_letter=self.dead_letter,
             limiter=self.limiter.model_dump() if self.limiter else None,
             lock_duration=self.lock_duration,
             max_stalled_count=self.max_stalled_count,
@@ -56,7 +71,8 @@ class Options(_Camel):
         )
 
 
-def _endpoint_url(url: str) -> str:
+def endpoint_url(url: str) -> str:
+    """`url` itself. Raises ValueError where requests must not be sent there."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -79,15 +95,24 @@ def _unicode_only(schemas: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
     return schemas
 
 
+def _no_duplicates(schedules: list[Schedule]) -> list[Schedule]:
+    ids = [schedule.id for schedule in schedules]
+    twice = sorted({id for id in ids if ids.count(id) > 1})
+    if twice:
+        raise ValueError(f"schedules has two with the id {twice[0]}")
+    return schedules
+
+
 class Registration(_Camel):
     """What an app says of one of its workers."""
 
-    url: t.Annotated[str, Field(max_length=2048), AfterValidator(_endpoint_url)]
+    url: t.Annotated[str, Field(max_length=2048), AfterValidator(endpoint_url)]
     options: Options = Options()
     secret_ids: list[t.Annotated[str, Field(pattern="^[0-9a-f]{8}$")]] = Field(min_length=1, max_length=16)
     fingerprint: str = Field(pattern="^[A-Za-z0-9_-]{1,64}$")
     sdk: str = Field(default="", max_length=200)
     schemas: t.Annotated[dict[str, t.Any] | None, AfterValidator(_unicode_only)] = None
+    schedules: t.Annotated[list[Schedule], Field(max_length=MAX_SCHEDULES), AfterValidator(_no_duplicates)] = []
     last_seen: int = 0
 
     def endpoint(self, queue: str) -> Endpoint:
@@ -137,6 +162,26 @@ class Registry:
     def get(self, queue: str) -> Registration | None:
         """The registration of `queue`."""
         return self._registrations.get(queue)
+
+    def all(self) -> dict[str, Registration]:
+        """The registration of each queue that has one."""
+        return dict(self._registrations)
+
+    async def declared(self, queue: str) -> list[Schedule]:
+        """The schedules of the registration that Redis holds now, whoever put it. Raises ConnectionLost."""
+        text: str | None = await self._connection.execute("HGET", self._key, queue)
+        return Registration.model_validate_json(text).schedules if text is not None else []
+
+    def leads_back(self, queue: str, dead_letter: str | None) -> bool:
+        """Whether what fails in `queue` would come back to it from `dead_letter`, over one queue or several."""
+        passed: set[str] = set()
+        while dead_letter is not None and dead_letter not in passed:
+            if dead_letter == queue:
+                return True
+            passed.add(dead_letter)
+            held = self.get(dead_letter)
+            dead_letter = held.options.dead_letter if held else None
+        return False
 
     def nearest(self, queue: str) -> str | None:
         """The queue with a worker whose name is nearest to `queue`: perhaps what was meant."""

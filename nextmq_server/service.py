@@ -7,16 +7,30 @@ import secrets
 import typing as t
 
 from .deliveries import DeliveryLedger
+from .directory import QueueDirectory
 from .dispatch.client import DeliveryClient
 from .dispatch.dispatcher import Dispatcher, Report
 from .dispatch.holds import MAX_BACKOFF, HoldBook
+from .engine.adding import Added, Idempotency, NewJob
+from .engine.children import Children
 from .engine.connection import Address
+from .engine.events import EventHub
+from .engine.flows import Flows
 from .engine.hub import Hub
 from .engine.job import ActiveJob
 from .engine.jobs import Jobs
+from .engine.logs import JobLogs
+from .engine.queues import Limits, Queues, apply_worker_concurrency
+from .engine.redrive import Redriver, Wanted
+from .engine.results import Results
+from .engine.schedulers import Scheduler, Schedulers
+from .engine.scheduling import Template
+from .engine.storage import StorageWatch
 from .engine.verdicts import Hold, Verdict
 from .projects import Project
 from .registry import Registration, Registry
+from .schedules import DeclaredSchedules
+from .triggers.triggers import Triggers
 
 logger = logging.getLogger("nextmq_server")
 
@@ -47,16 +61,26 @@ class Service:
         self.project = project
         self._replace_workers = replace_workers
         self._report = report or _ignore
-        self._hub = Hub(
-            Address(redis_url),
-            prefix=project.prefix,
-            instance_id=instance_id or secrets.token_hex(6),
-            alone=alone,
-        )
+        address = Address(redis_url)
+        instance_id = instance_id or secrets.token_hex(6)
+        self._hub = Hub(address, prefix=project.prefix, instance_id=instance_id, alone=alone)
         connection = self._hub.connection
+        self.events = EventHub(address, connection, name=f"nextmq-{instance_id}-events")
         self.jobs = Jobs(self._hub.scripts, project.prefix)
+        self.children = Children(self.jobs, project.prefix)
+        self.flows = Flows(self.jobs, self.children)
+        self.logs = JobLogs(self.jobs)
+        self.queues = Queues(self.jobs)
+        self.limits = Limits(self.jobs)
+        self.results = Results(self.jobs, self.events)
+        self._directory = QueueDirectory(connection, project.name)
+        self._redriver = Redriver(self.jobs, note=self._directory.note)
+        self.storage = StorageWatch(connection)
+        self.schedulers = Schedulers(self._hub.scripts, project.prefix)
         self.registry = Registry(connection, project.name)
+        self._declared = DeclaredSchedules(connection, project.name, self.registry, self.schedulers)
         self.deliveries = DeliveryLedger(connection, project.name)
+        self.triggers = Triggers(self._hub, self.jobs, project.name, report=self._report)
         self._holds = HoldBook(max_backoff=max_hold)
         self._client: DeliveryClient | None = None
         self._dispatcher: Dispatcher | None = None
@@ -74,12 +98,17 @@ class Service:
             announce=self.deliveries.announce,
             report=self._report,
         )
+        await self.storage.start()
         for queue, registration in (await self.registry.load()).items():
             await self._run(queue, registration)
+        await self.triggers.start(self._client)
 
     async def stop(self, *, grace: float) -> None:
         """Stop fetching, give deliveries in flight `grace` s, hand the rest back uncounted."""
+        await self.storage.stop()
+        await self.triggers.stop()
         await self._hub.stop(grace=grace)
+        await self.events.stop()  # not before: somebody may wait for what is in flight
         if self._client is not None:
             await self._client.close()
 
@@ -88,7 +117,10 @@ class Service:
         self._hub.hurry()
 
     async def register(self, queue: str, registration: Registration, *, replace: str | None) -> Registration:
-        """Register a worker and run its queue. Raises WorkerConflict, unless `replace` is the fingerprint held."""
+        """Register a worker, run its queue and its schedules.
+
+        Raises WorkerConflict, unless `replace` is the fingerprint held.
+        """
         changed = await self.registry.put(queue, registration, replace=self._replace_workers or replace or False)
         held = self.registry.get(queue)
         assert held is not None
@@ -99,6 +131,7 @@ class Service:
         self._holds.clear(queue)
         self._warned_queues.discard(queue)
         self._hub.queues[queue].release_hold()
+        await self._declared.apply(queue)
         return held
 
     async def unregister(self, queue: str) -> bool:
@@ -106,15 +139,105 @@ class Service:
         found = await self.registry.delete(queue)
         if found:
             self._hub.pause(queue)
+        await self._declared.apply(queue)
         return found
+
+    def idempotency_key(self, key: str) -> str:
+        """Where Redis keeps the result of the request with this idempotency key."""
+        return f"nextmq:{self.project.name}:idempotency:{key}"
+
+    async def add(self, jobs: t.Sequence[NewJob], idempotency: Idempotency | None = None) -> list[Added]:
+        """Add jobs in one step. Raises IdempotencyKeyReused, ParentError, RedisError or ConnectionLost."""
+        queues = {job.queue for job in jobs}
+        await self._directory.note(queues)
+        added = await self.jobs.adder.add(jobs, idempotency)
+        for queue in queues:
+            await self.warn_without_worker(queue)
+        return added
+
+    async def upsert_scheduler(
+        self, queue: str, id: str, repeat: dict[str, t.Any], template: Template
+    ) -> Scheduler:
+        """Make or change a job scheduler; an app that declares one of this id does so again when it registers.
+
+        Raises InvalidSchedule, WrongState, NoSuchScheduler, RedisError or ConnectionLost.
+        """
+        await self._directory.note({queue})
+        await self._declared.release(queue, id)
+        made = await self.schedulers.upsert(queue, id, repeat, template)
+        await self.warn_without_worker(queue)
+        return made
+
+    async def redrive(self, queue: str, wanted: Wanted, *, limit: int, now: int) -> list[str]:
+        """Send up to `limit` of the wanted dead letters in `queue` back to their queues; the letters' ids.
+
+        `now` is ms since the epoch. Raises RedisError or ConnectionLost.
+        """
+        redriven = await self._redriver.redrive(queue, wanted, limit=limit, now=now)
+        for target in set(redriven.values()):
+            await self.warn_without_worker(target)
+        return list(redriven)
+
+    async def queue_names(self) -> list[str]:
+        """The queues that have a worker, and those that jobs were added to."""
+        return sorted(await self._directory.names() | self.registry.all().keys())
+
+    async def queue_view(self, queue: str) -> dict[str, t.Any]:
+        """What the API shows of a queue."""
+        worker = self.registry.get(queue)
+        wanted = await self.limits.global_concurrency(queue)
+        return {
+            "name": queue,
+            "isPaused": await self.queues.is_paused(queue),
+            "counts": await self.queues.counts(queue),
+            "concurrency": {"global": wanted, "worker": worker.options.concurrency if worker else None},
+            "rateLimit": await self.limits.rate_limit(queue),
+            "rateLimitTtl": await self.limits.rest_left(queue, 0),
+            "worker": worker.model_dump(mode="json", by_alias=True) if worker else None,
+        }
+
+    async def obliterate(self, queue: str, *, force: bool) -> None:
+        """Remove the queue with all its jobs. Raises WrongState where jobs run, unless `force`."""
+        await self.queues.obliterate(queue, force=force)
+        if queue not in {worker.options.dead_letter for worker in self.registry.all().values()}:
+            await self._directory.forget(queue)
+        worker = self.registry.get(queue)
+        if worker is not None:  # its bound was kept in what is gone now
+            await apply_worker_concurrency(self.jobs.scripts(queue), worker.options.concurrency)
+
+    async def set_global_concurrency(self, queue: str, value: int | None) -> None:
+        """Bound the jobs of the queue that run at once; None: by its worker's own concurrency alone."""
+        worker = self.registry.get(queue)
+        bound = worker.options.concurrency if worker else None
+        await self.limits.set_global_concurrency(queue, value, worker=bound)
+        self._hub.poke(queue)
+
+    async def set_rate_limit(self, queue: str, limit: int, duration: int) -> None:
+        """Let at most `limit` jobs of the queue start in each `duration` ms."""
+        await self.limits.set_rate_limit(queue, limit, duration)
+        await self._hub.read_rate_limit(queue)
+
+    async def remove_rate_limit(self, queue: str) -> None:
+        """Lift the queue's global rate limit."""
+        await self.limits.remove_rate_limit(queue)
+        await self._hub.read_rate_limit(queue)
+
+    async def end_rest(self, queue: str) -> bool:
+        """Let the queue's jobs start again; whether a rate limit kept them from it."""
+        ended = await self.limits.end_rest(queue)
+        self._hub.poke(queue)
+        return ended
 
     async def warn_without_worker(self, queue: str) -> None:
         """Say once that jobs wait in a queue for which no app has registered."""
         if self.registry.get(queue) is not None or queue in self._warned_queues:
             return
-        waiting = (await self.jobs.counts(queue))["waiting"]
+        counts = await self.queues.counts(queue)
+        waiting = counts["waiting"] + counts["prioritized"] + counts["delayed"]
         if self.registry.get(queue) is not None or queue in self._warned_queues:
             return  # it came meanwhile
+        if not waiting:
+            return
         self._warned_queues.add(queue)
         near = self.registry.nearest(queue)
         hint = f'did you mean "{near}"?' if near else "start the app that has one, or check its NEXTMQ_APP_URL"
@@ -132,4 +255,6 @@ class Service:
                 return Hold(1.0, "the worker was unregistered")
             return await dispatcher.deliver(current.endpoint(queue), job)
 
+        if registration.options.dead_letter is not None:
+            await self._directory.note({registration.options.dead_letter})
         await self._hub.add(queue, registration.options.for_engine(), process)

@@ -7,17 +7,54 @@ from fastapi import FastAPI
 from nextmq_handler._version import __version__
 
 from ..service import Service
-from . import errors, jobs, queues, workers
+from . import (
+    children,
+    errors,
+    events,
+    flows,
+    job_changes,
+    jobs,
+    limits,
+    logs,
+    queues,
+    redrive,
+    results,
+    schedulers,
+    triggers,
+    workers,
+)
+from .middleware import RawPath, RequestId
+
+_ROUTERS = (
+    workers.router,
+    workers.all_workers,
+    jobs.router,
+    jobs.bulk,
+    job_changes.router,
+    logs.router,
+    results.router,
+    children.router,
+    flows.adding,
+    flows.router,
+    queues.router,
+    limits.router,
+    events.router,
+    redrive.router,
+    schedulers.router,
+    triggers.router,
+)
 
 
-def create_app(service: Service) -> FastAPI:
-    """The API of a running service."""
+def create_app(*services: Service) -> FastAPI:
+    """The API of running services, one for each project."""
     app = FastAPI(title="NextMQ server", version=__version__)
-    app.state.service = service
+    app.state.services = services
     errors.install(app)
-    for router in (workers.router, jobs.router, queues.router):
+    for router in _ROUTERS:
         app.include_router(router)
     app.add_api_route("/healthz", healthz, tags=["server"])
+    app.add_middleware(RawPath)
+    app.add_middleware(RequestId)
     return app
 
 

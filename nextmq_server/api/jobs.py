@@ -1,168 +1,177 @@
-"""/v1/queues/{queue}/jobs: add jobs, look at them, and a running job's own calls (protocol section 5)."""
+"""/v1/queues/{queue}/jobs: add jobs, look at them, remove them."""
 
 from __future__ import annotations
 
-import json
+import time
 import typing as t
 
-from fastapi import APIRouter, Header, Path, Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
 
-from nextmq_handler.errors import MAX_TIMESTAMP_MS
+from ..engine.adding import Added, Idempotency, IdempotencyKeyReused, ParentError
+from ..engine.adding import NewJob as EngineJob
+from ..engine.jobs import STATES, JobLocked, NoSuchJob, WrongState
+from ..service import Service
+from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member, no_such_job
+from .models import MAX_DATA_SIZE, AddedJob, JobView, NewJob, over_limit
+from .request import (
+    Authorized,
+    BulkRoute,
+    Closed,
+    CreatesJobs,
+    DeliveryId,
+    Done,
+    IdempotencyKey,
+    PathId,
+    QueueName,
+    StrictRoute,
+    Trace,
+    check_delivery,
+)
 
-from ..engine.jobs import QUEUE_KEYS, NoSuchJob
-from .errors import APIError, ASCIIResponse
-from .request import Authorized, QueueName, StrictRoute
+MAX_BULK = 1000
+MAX_PAGE = 1000
 
-MAX_DATA_SIZE = 1024 * 1024
-"""The largest job data, in bytes of JSON."""
+_PREFIX = "/v1/queues/{queue}/jobs"
 
-_MAX_DELAY = 10 * 365 * 86_400_000
-_MAX_PRIORITY = 2**21
-_MAX_NUMBER = 10**12  # BullMQ's scripts keep 14 digits of an option
-
-router = APIRouter(prefix="/v1/queues/{queue}/jobs", tags=["jobs"], route_class=StrictRoute)
-
-
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Backoff(_Closed):
-    """How long to wait between attempts: `delay` ms, spread by `jitter`, a share of it."""
-
-    type: t.Literal["fixed", "exponential"]
-    delay: int = Field(ge=0, le=_MAX_DELAY)
-    jitter: float = Field(default=0, ge=0, le=1)
-
-
-class KeepJobs(_Closed):
-    """Which finished jobs stay: at most `count`, none older than `age` s."""
-
-    age: int | None = Field(default=None, ge=0, le=_MAX_NUMBER)
-    count: int | None = Field(default=None, ge=0, le=_MAX_NUMBER)
+router = APIRouter(prefix=_PREFIX, tags=["jobs"], route_class=StrictRoute, responses=DOCUMENTED)
+bulk = APIRouter(prefix=_PREFIX, tags=["jobs"], route_class=BulkRoute, responses=DOCUMENTED)
 
 
-_Keep = bool | t.Annotated[int, Field(ge=0, le=_MAX_NUMBER)] | KeepJobs
+class NewJobs(Closed):
+    """Jobs to add."""
+
+    jobs: list[NewJob] = Field(min_length=1, max_length=MAX_BULK)
 
 
-class JobOptions(_Closed):
-    """BullMQ's job options."""
-
-    attempts: int | None = Field(default=None, ge=1, le=10_000)
-    backoff: t.Annotated[int, Field(ge=0, le=_MAX_DELAY)] | Backoff | None = None
-    delay: int | None = Field(default=None, ge=0, le=_MAX_DELAY)
-    jobId: str | None = Field(default=None, min_length=1, max_length=256)
-    keepLogs: int | None = Field(default=None, ge=0, le=_MAX_NUMBER)
-    lifo: bool | None = None
-    priority: int | None = Field(default=None, ge=0, le=_MAX_PRIORITY)
-    removeOnComplete: _Keep | None = None
-    removeOnFail: _Keep | None = None
-    stackTraceLimit: int | None = Field(default=None, ge=0, le=_MAX_NUMBER)
-    timestamp: int | None = Field(default=None, ge=0, lt=MAX_TIMESTAMP_MS)
-
-    @field_validator("jobId")
-    @classmethod
-    def check_job_id(cls, value: str | None) -> str | None:
-        """BullMQ's own rules for custom ids."""
-        if value is not None and (":" in value or value.isdecimal() or value in QUEUE_KEYS):
-            raise ValueError(
-                'a custom job id must not contain ":", be a whole number, or name a part of the queue'
-            )
-        return value
-
-
-class NewJob(_Closed):
-    """A job to add."""
-
-    name: str = Field(min_length=1, max_length=256)
-    data: t.Any = None
-    opts: JobOptions = JobOptions()
-
-    @field_validator("data")
-    @classmethod
-    def check_size(cls, value: t.Any) -> t.Any:
-        """Data is bounded."""
-        if (size := len(json.dumps(value, separators=(",", ":")))) > MAX_DATA_SIZE:
-            raise ValueError(f"the data is {size} bytes, over the limit of {MAX_DATA_SIZE}: store it elsewhere")
-        return value
-
-
-class JobView(BaseModel):
-    """A job as it is now. Times are ms since the epoch."""
+class BulkJob(Closed):
+    """A job of a bulk. A new one is as the request has it; `job` is one that was there already."""
 
     id: str
-    name: str
     state: str
-    data: t.Any
-    opts: dict[str, t.Any]
-    progress: t.Any
-    attemptsMade: int
-    attemptsStarted: int
-    returnValue: t.Any
-    failedReason: str | None
     timestamp: int
-    processedOn: int | None
-    finishedOn: int | None
+    deduplicated: bool
+    job: JobView | None
 
 
-class Progress(_Closed):
-    """A running job's progress: any JSON."""
+class AddedJobs(Closed):
+    """The jobs that were added, in the order of the request."""
 
-    progress: t.Any
-
-
-# A path, as other clients' ids may hold slashes.
-JobId = t.Annotated[str, Path(min_length=1, max_length=256)]
+    jobs: list[BulkJob]
 
 
-@router.post("", status_code=201, response_model=JobView)
-async def add_job(queue: QueueName, job: NewJob, service: Authorized) -> Response:
+class JobPage(Closed):
+    """Jobs of some states."""
+
+    jobs: list[JobView]
+
+
+@router.post("", status_code=201, response_model=AddedJob, dependencies=[CreatesJobs])
+async def add_job(
+    queue: QueueName, job: NewJob, service: Authorized, trace: Trace, idempotency: IdempotencyKey = None
+) -> Response:
     """Add a job."""
-    opts = job.opts.model_dump(exclude_unset=True, exclude_none=True)
-    job_id = await service.jobs.add(queue, job.name, job.data, opts)
-    await service.warn_without_worker(queue)
-    try:
-        added = await service.jobs.get(queue, job_id)
-    except NoSuchJob:  # it has finished already, and is removed on completion
-        added = service.jobs.removed(job_id, job.name, job.data, opts)
-    return ASCIIResponse(added, 201)
+    new = _new(service, queue, job, trace, "data")
+    [added] = await add_all(service, [new], idempotency)
+    return ASCIIResponse(await service.jobs.added(new, added), 201)
 
 
-@router.get("/{job_id:path}", response_model=JobView)
-async def get_job(queue: QueueName, job_id: JobId, service: Authorized) -> Response:
+@bulk.post("/bulk", status_code=201, response_model=AddedJobs, dependencies=[CreatesJobs])
+async def add_jobs(
+    queue: QueueName, body: NewJobs, service: Authorized, trace: Trace, idempotency: IdempotencyKey = None
+) -> Response:
+    """Add up to 1,000 jobs: all of them or none."""
+    new = [_new(service, queue, job, trace, f"jobs.{index}.data") for index, job in enumerate(body.jobs)]
+    added = await add_all(service, new, idempotency)
+    jobs = [await _bulk_job(service, job, one) for job, one in zip(new, added, strict=True)]
+    return ASCIIResponse({"jobs": jobs}, 201)
+
+
+@router.get("", response_model=JobPage)
+async def get_jobs(
+    queue: QueueName,
+    service: Authorized,
+    states: t.Annotated[
+        str | None, Query(max_length=200, description=f"comma-separated, of {', '.join(STATES)}")
+    ] = None,
+    start: t.Annotated[int, Query(ge=0, le=2**31)] = 0,
+    end: t.Annotated[int, Query(ge=0, le=2**31)] = 99,
+    asc: bool = False,
+) -> Response:
+    """The jobs from `start` to `end` of each state, the newest first unless `asc`; at most 1,000 of a state."""
+    wanted = states.split(",") if states is not None else list(STATES)
+    unknown = sorted(set(wanted) - set(STATES))
+    if unknown:
+        raise APIError(422, "invalid_request", f"states: no such state as {', '.join(unknown)}")
+    if not start <= end < start + MAX_PAGE:
+        raise APIError(422, "invalid_request", f"end: from start to start + {MAX_PAGE - 1}")
+    if "waiting" in wanted:
+        wanted.append("paused")  # where BullMQ keeps the waiting jobs of a paused queue
+    jobs = await service.jobs.page(queue, list(dict.fromkeys(wanted)), start, end, ascending=asc)
+    return ASCIIResponse({"jobs": jobs})
+
+
+@router.get("/{id}", response_model=JobView)
+async def get_job(queue: QueueName, job_id: PathId, service: Authorized) -> Response:
     """A job."""
     try:
         return ASCIIResponse(await service.jobs.get(queue, job_id))
     except NoSuchJob:
-        raise _not_found(queue, job_id) from None
+        raise no_such_job(queue, job_id) from None
 
 
-@router.put("/{job_id:path}/progress")
-async def update_progress(
+@router.delete("/{id}")
+async def remove_job(
     queue: QueueName,
-    job_id: JobId,
-    body: Progress,
+    job_id: PathId,
     service: Authorized,
-    x_nextmq_delivery: t.Annotated[str | None, Header(max_length=64)] = None,
-) -> dict[str, t.Any]:
-    """Store a job's progress. From a processor, only while its delivery owns the job."""
-    await _check_delivery(service, queue, job_id, x_nextmq_delivery)
+    removeChildren: bool = True,
+    delivery: DeliveryId = None,
+) -> Done:
+    """Remove a job, with its children unless `removeChildren=false`."""
+    await check_delivery(service, queue, job_id, delivery)
     try:
-        await service.jobs.update_progress(queue, job_id, body.progress)
+        await service.jobs.remove(queue, job_id, with_children=removeChildren)
     except NoSuchJob:
-        raise _not_found(queue, job_id) from None
-    return {}
+        raise no_such_job(queue, job_id) from None
+    except WrongState as exc:
+        code = "job_locked" if isinstance(exc, JobLocked) else "wrong_state"
+        raise APIError(409, code, f"job {job_id} of queue {queue} {exc}") from None
+    return Done()
 
 
-async def _check_delivery(service: Authorized, queue: str, job_id: str, delivery_id: str | None) -> None:
-    if delivery_id is None:
-        return  # an operator's call, not a processor's
-    if not await service.deliveries.owns(service.jobs.scripts(queue), job_id, delivery_id):
+def _new(service: Service, queue: str, job: NewJob, trace: dict[str, t.Any], path: str) -> EngineJob:
+    opts = {**trace, **job.opts.given()}
+    new = service.jobs.new(queue, job.name, job.data, opts, now=round(time.time() * 1000))
+    limit = min(MAX_DATA_SIZE, opts.get("sizeLimit", MAX_DATA_SIZE))
+    if new.data_size > limit:
+        raise invalid_member(path, over_limit(new.data_size, limit))
+    return new
+
+
+async def _bulk_job(service: Service, new: EngineJob, added: Added) -> dict[str, t.Any]:
+    shown: dict[str, t.Any] = {"id": added.id, "deduplicated": added.deduplicated}
+    if not (added.deduplicated or added.replayed):
+        return {**shown, "state": new.state, "timestamp": new.timestamp, "job": None}
+    job = await service.jobs.added(new, added)
+    del job["deduplicated"]
+    return {**shown, "state": job["state"], "timestamp": job["timestamp"], "job": job}
+
+
+async def add_all(service: Service, jobs: t.Sequence[EngineJob], idempotency: Idempotency | None) -> list[Added]:
+    """Add the jobs; what stands against it is an answer."""
+    try:
+        return await service.add(jobs, idempotency)
+    except IdempotencyKeyReused:
         raise APIError(
-            409, "stale_delivery", f"this delivery no longer owns job {job_id}: it timed out or lost its lock"
-        )
-
-
-def _not_found(queue: str, job_id: str) -> APIError:
-    return APIError(404, "not_found", f"queue {queue} has no job {job_id}")
+            422,
+            "idempotency_key_reused",
+            "another request had this idempotency key in the last 24 h: use a new one",
+        ) from None
+    except ParentError as exc:
+        job = jobs[exc.index]
+        parent = {"id": job.opts["parent"]["id"], "queue": job.opts["parent"]["queue"].rpartition(":")[2]}
+        text = f"the parent of job {exc.index}, {parent['queue']}/{parent['id']}, {exc}"
+        if exc.is_gone:
+            raise APIError(404, "not_found", text, parent=parent) from None
+        raise APIError(409, "parent_cannot_be_replaced", text, parent=parent) from None

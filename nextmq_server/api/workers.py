@@ -5,12 +5,36 @@ from __future__ import annotations
 import typing as t
 
 from fastapi import APIRouter, Query
+from pydantic import BaseModel
 
 from ..registry import Registration, WorkerConflict
-from .errors import APIError
+from .errors import DOCUMENTED, APIError
 from .request import Authorized, QueueName, StrictRoute
 
-router = APIRouter(prefix="/v1/queues/{queue}/worker", tags=["workers"], route_class=StrictRoute)
+router = APIRouter(
+    prefix="/v1/queues/{queue}/worker", tags=["workers"], route_class=StrictRoute, responses=DOCUMENTED
+)
+all_workers = APIRouter(prefix="/v1/workers", tags=["workers"], route_class=StrictRoute, responses=DOCUMENTED)
+
+
+class QueueWorker(BaseModel):
+    """A queue's registration."""
+
+    queue: str
+    registration: Registration
+
+
+class QueueWorkers(BaseModel):
+    """The registrations of a project."""
+
+    workers: list[QueueWorker]
+
+
+@all_workers.get("")
+async def get_workers(service: Authorized) -> QueueWorkers:
+    """All registrations of the project."""
+    held = service.registry.all()
+    return QueueWorkers(workers=[QueueWorker(queue=queue, registration=held[queue]) for queue in sorted(held)])
 
 
 @router.put("")
@@ -33,6 +57,14 @@ async def register_worker(
             "secret_mismatch",
             "the app has none of this project's webhook secrets: its NEXTMQ_URL or NEXTMQ_WEBHOOK_SECRETS is of "
             "another server",
+        )
+    dead_letter = registration.options.dead_letter
+    if service.registry.leads_back(queue, dead_letter):
+        raise APIError(
+            422,
+            "invalid_request",
+            f"options.deadLetter: what fails in {queue} would come back to it by way of {dead_letter}: "
+            "name a queue whose own dead letters go elsewhere",
         )
     try:
         return await service.register(queue, registration, replace=fingerprint if replace else None)

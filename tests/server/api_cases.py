@@ -25,9 +25,26 @@ RIGHT: dict[str, list[t.Any]] = {
     "priority": [1, 2**21],
     "removeOnComplete": [True, False, 0, 1, LARGEST, {"age": 3600, "count": 0}],
     "removeOnFail": [True, False, 0, 1, LARGEST, {"age": LARGEST}, {"count": LARGEST}],
+    "sizeLimit": [4, LARGEST],
     "stackTraceLimit": [0, LARGEST],
     "timestamp": [0, 2_099_999_999_999],
 }
+RENAMED: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
+    "deduplication": (
+        {"deduplication": {"id": "a:b ✓", "ttl": 1, "extend": True, "replace": True}},
+        {"de": {"id": "a:b ✓", "ttl": 1, "extend": True, "replace": True}},
+    ),
+    "telemetry": (
+        {"telemetry": {"metadata": '{"traceparent":"x"}', "omitContext": True}},
+        {"tm": '{"traceparent":"x"}', "omc": True},
+    ),
+    "failParentOnFailure": ({"failParentOnFailure": True}, {"fpof": True}),
+    "continueParentOnFailure": ({"continueParentOnFailure": True}, {"cpof": True}),
+    "ignoreDependencyOnFailure": ({"ignoreDependencyOnFailure": True}, {"idof": True}),
+    "removeDependencyOnFailure": ({"removeDependencyOnFailure": True}, {"rdof": True}),
+    "keepLogs": ({"keepLogs": 5}, {"kl": 5}),
+}
+"""Options that BullMQ keeps under a short name: as they are sent, and as Redis holds them."""
 WRONG: dict[str, list[t.Any]] = {
     "attempts": [0, 10_001, "3", True, 1.5, [], {}],
     "backoff": [
@@ -56,7 +73,20 @@ WRONG: dict[str, list[t.Any]] = {
     "timestamp": [-1, 2_100_000_000_000, 1.5],
     "colour": ["red"],
     "parent": [{"id": "1", "queue": "bull:other"}],
-    "deduplication": [{"id": "1"}],
+    "deduplication": [
+        "1",
+        {},
+        {"id": ""},
+        {"id": 5},
+        {"id": "x" * 257},
+        {"id": "1", "ttl": 0},
+        {"id": "1", "ttl": TEN_YEARS + 1},
+        {"id": "1", "extend": 1},
+        {"id": "1", "mode": "simple"},
+    ],
+    "sizeLimit": [-1, "1", LARGEST + 1],
+    "telemetry": ["x", {"metadata": 5}, {"metadata": "x" * 8193}, {"omitContext": 1}, {"span": "x"}],
+    "failParentOnFailure": [1, "true"],
 }
 WRONG_JOBS: dict[str, tuple[object, str]] = {
     "no name": ({}, "name"),
@@ -70,6 +100,14 @@ WRONG_JOBS: dict[str, tuple[object, str]] = {
     "a list": ([], ""),
     "a string": ("welcome", ""),
     "null": (None, ""),
+    "two policies for one child": (
+        {"name": "welcome", "opts": {"failParentOnFailure": True, "removeDependencyOnFailure": True}},
+        "opts",
+    ),
+    "data over the limit that its producer set": (
+        {"name": "welcome", "data": "abc", "opts": {"sizeLimit": 4}},
+        "data",
+    ),
     "data over 1 MiB": ({"name": "welcome", "data": "x" * (MIB - 1)}, "data"),
     "data over 1 MiB in ASCII": ({"name": "welcome", "data": "✓" * (MIB // 6 + 1)}, "data"),
 }

@@ -26,6 +26,8 @@ from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.jobs import Jobs, NoSuchJob
 from nextmq_server.engine.queue import WorkerOptions
+from nextmq_server.engine.queues import Queues
+from nextmq_server.engine.schedulers import Schedulers
 from nextmq_server.engine.scripts import ScriptRunner
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.projects import Project, new_project
@@ -97,6 +99,8 @@ class Engine:
         self.redis = Connection(self.address, name="test")
         self._runner = ScriptRunner(self.redis)
         self.jobs = Jobs(self._runner, self.prefix)
+        self.queues = Queues(self.jobs)
+        self.schedulers = Schedulers(self._runner, self.prefix)
         self._hubs: list[Hub] = []
 
     async def open(self) -> None:
@@ -126,7 +130,8 @@ class Engine:
         return hub
 
     async def add(self, data: object = None, *, queue: str = QUEUE, **opts: t.Any) -> str:
-        return await self.jobs.add(queue, "welcome", data, opts)
+        now = round(time.time() * 1000)
+        return (await self.jobs.adder.add([self.jobs.new(queue, "welcome", data, opts, now=now)]))[0].id
 
     async def job(self, job_id: str, *, queue: str = QUEUE) -> dict[str, t.Any]:
         return await self.jobs.get(queue, job_id)

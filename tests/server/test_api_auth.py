@@ -22,7 +22,7 @@ def _routes() -> list[tuple[str, str]]:
     """Method and path of every route of the API, as it describes itself, but /healthz."""
     paths = create_app(Service(new_project("described"), "unix:///nowhere")).openapi()["paths"]
     return [
-        (method.upper(), path.format(queue="emails", job_id="1"))
+        (method.upper(), path.format(queue="emails", id="1", state="completed"))
         for path, operations in paths.items()
         for method in operations
         if path != "/healthz"
@@ -79,7 +79,9 @@ async def test_without_the_right_key_every_route_answers_401(
 
 
 async def test_with_the_right_key_no_route_answers_401(api: httpx.AsyncClient) -> None:
-    statuses = {route: (await api.request(*route)).status_code for route in ROUTES}
+    # But for the stream of events, whose answer has no end.
+    routes = [route for route in ROUTES if not route[1].endswith("/events")]
+    statuses = {route: (await api.request(*route)).status_code for route in routes}
     assert 401 not in statuses.values()
 
 
@@ -127,7 +129,7 @@ async def test_healthz_is_open(anyone: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/queues", "/v1/queues/emails", "/v2/queues/emails/counts", "/healthz/more"]
+    "path", ["/", "/v1", "/v1/jobs", "/v1/queues/emails/nothing", "/v2/queues/emails/counts", "/healthz/more"]
 )
 async def test_an_unknown_path_answers_404_no_such_route(anyone: httpx.AsyncClient, path: str) -> None:
     assert refusal(await anyone.get(path)) == (404, "no_such_route")

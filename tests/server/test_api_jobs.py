@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_server.engine.jobs import QUEUE_KEYS, STATES
-from tests.server.api_cases import DATA, MIB, NO_JSON, RIGHT, WRONG, WRONG_JOBS, cases
+from tests.server.api_cases import DATA, MIB, NO_JSON, RENAMED, RIGHT, WRONG, WRONG_JOBS, cases
 from tests.server.api_support import COUNTS, JOBS, WORKER, any_json, one_service, problem_paths, refusal, send
 
 if t.TYPE_CHECKING:
@@ -61,11 +61,19 @@ async def test_an_added_job_is_answered_whole(api: httpx.AsyncClient) -> None:
         "progress": 0,
         "attemptsMade": 0,
         "attemptsStarted": 0,
+        "stalledCounter": 0,
+        "delay": 0,
+        "priority": 0,
         "returnValue": None,
         "failedReason": None,
+        "stacktrace": [],
+        "parent": None,
+        "repeatJobKey": None,
+        "deduplicationId": None,
         "timestamp": 1_790_000_000_000,
         "processedOn": None,
         "finishedOn": None,
+        "deduplicated": False,
     }
 
 
@@ -75,7 +83,7 @@ async def test_adding_a_job_answers_201(api: httpx.AsyncClient) -> None:
 
 async def test_get_answers_what_adding_did(api: httpx.AsyncClient) -> None:
     added = await add(api, data=5)
-    assert await get(api, added["id"]) == added
+    assert {**await get(api, added["id"]), "deduplicated": False} == added
 
 
 async def test_a_finished_job_has_its_return_value(api: httpx.AsyncClient, app: App, until: Until) -> None:
@@ -99,6 +107,25 @@ async def test_data_is_any_json(api: httpx.AsyncClient, data: t.Any) -> None:
 @pytest.mark.parametrize("name", ["x", "x" * 256, "żółć ☃ a:b/c"])
 async def test_a_name_is_any_text(api: httpx.AsyncClient, name: str) -> None:
     assert (await add(api, name))["name"] == name
+
+
+@pytest.mark.parametrize("option", RENAMED)
+async def test_an_option_with_a_short_name_is_kept_under_it(
+    api: httpx.AsyncClient, service: Service, option: str
+) -> None:
+    sent, kept = RENAMED[option]
+    added = await add(api, opts=sent)
+    held = await in_redis(service, added["id"], "opts")
+    assert {name: held.get(name) for name in kept} == kept
+
+
+@pytest.mark.parametrize("option", RENAMED)
+async def test_an_option_with_a_short_name_is_shown_under_its_long_one(
+    api: httpx.AsyncClient, option: str
+) -> None:
+    sent, _ = RENAMED[option]
+    shown = (await get(api, (await add(api, opts=sent))["id"]))["opts"]
+    assert {name: shown.get(name) for name in sent} == sent
 
 
 @pytest.mark.parametrize(("option", "value"), cases(RIGHT))
@@ -193,7 +220,7 @@ async def test_a_job_is_found_under_its_own_id(api: httpx.AsyncClient, path: str
     assert (await get(api, path))["id"] == job_id
 
 
-@pytest.mark.parametrize("job_id", ["nobody", "99", *sorted(QUEUE_KEYS - {""}), "1:lock", "1:logs", "%00", "%FF"])
+@pytest.mark.parametrize("job_id", ["nobody", "99", *sorted(QUEUE_KEYS - {""}), "1:lock", "1:logs", "%00"])
 @pytest.mark.usefixtures("busy_queue")
 async def test_what_is_no_job_is_not_found(api: httpx.AsyncClient, job_id: str) -> None:
     assert refusal(await api.get(f"{JOBS}/{job_id}")) == (404, "not_found")
@@ -217,7 +244,11 @@ async def test_a_name_that_is_no_queues_is_refused(api: httpx.AsyncClient, queue
 
 
 async def test_a_queue_name_over_100_characters_is_refused(api: httpx.AsyncClient) -> None:
-    assert problem_paths(await api.get(f"/v1/queues/{'x' * 101}/counts")) == {"queue"}
+    assert refusal(await api.get(f"/v1/queues/{'x' * 101}/counts")) == (422, "invalid_queue_name")
+
+
+async def test_a_job_id_that_is_not_utf_8_is_refused(api: httpx.AsyncClient) -> None:
+    assert refusal(await api.get(f"{JOBS}/%FF")) == (422, "invalid_request")
 
 
 @one_service

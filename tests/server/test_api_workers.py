@@ -28,6 +28,7 @@ DEFAULTS = {
     "lockDuration": 30_000,
     "stalledInterval": 30_000,
     "maxStalledCount": 3,
+    "deadLetter": None,
 }
 OPTIONS = {
     "concurrency": 5,
@@ -36,6 +37,7 @@ OPTIONS = {
     "lockDuration": 20_000,
     "stalledInterval": 10_000,
     "maxStalledCount": 0,
+    "deadLetter": "emails-dlq",
 }
 OTHER_URL = "https://other.example/queues/emails"
 
@@ -73,6 +75,10 @@ BAD_OPTIONS: list[tuple[dict[str, object], str]] = [
     ({"lockDuration": 999}, "lockDuration"),
     ({"stalledInterval": 999}, "stalledInterval"),
     ({"maxStalledCount": -1}, "maxStalledCount"),
+    ({"deadLetter": True}, "deadLetter"),
+    ({"deadLetter": ""}, "deadLetter"),
+    ({"deadLetter": "bull:lost"}, "deadLetter"),
+    ({"deadLetter": "x" * 101}, "deadLetter"),
     ({"limiter": 5}, "limiter"),
     ({"limiter": {"duration": 1000}}, "limiter.max"),
     ({"limiter": {"max": 1}}, "limiter.duration"),

@@ -153,7 +153,7 @@ async def test_a_held_queue_leaves_its_jobs_waiting(
     await until(lambda: limiter_is_gone(engine))  # its life is no reason to try again sooner
     hub.queues["emails"].poke()
     await engine.settle(hub)
-    assert (len(process.started), (await engine.jobs.counts("emails"))["waiting"]) == (1, 2)
+    assert (len(process.started), (await engine.queues.counts("emails"))["waiting"]) == (1, 2)
 
 
 async def test_a_hold_ends_when_it_is_released(engine: Engine, processor: type[Processor], until: Until) -> None:
@@ -173,7 +173,7 @@ async def test_a_rate_limit_rests_the_queue(engine: Engine, processor: type[Proc
     await until(lambda: process.started and not hub.queues["emails"].active)
     hub.queues["emails"].poke()
     await engine.settle(hub)
-    assert (len(process.started), (await engine.jobs.counts("emails"))["waiting"]) == (1, 2)
+    assert (len(process.started), (await engine.queues.counts("emails"))["waiting"]) == (1, 2)
 
 
 async def test_another_server_sees_the_rate_limit(
@@ -184,7 +184,7 @@ async def test_another_server_sees_the_rate_limit(
     await engine.add()
     await until(lambda: limited.started and not hub.queues["emails"].active)
     await engine.settle(await engine.run(other))
-    assert (other.started, (await engine.jobs.counts("emails"))["waiting"]) == ([], 1)
+    assert (other.started, (await engine.queues.counts("emails"))["waiting"]) == ([], 1)
 
 
 async def test_a_job_delayed_by_its_processor_waits_until_then(engine: Engine, processor: type[Processor]) -> None:
@@ -237,7 +237,7 @@ async def test_remove_on_complete_keeps_as_many_as_it_says(engine: Engine, proce
     await engine.run(processor())
     last = [await engine.add(removeOnComplete=2) for _ in range(4)][-1]
     await engine.until_state(last, "completed")
-    assert (await engine.jobs.counts("emails"))["completed"] == 2
+    assert (await engine.queues.counts("emails"))["completed"] == 2
 
 
 async def test_remove_on_fail_removes_the_job(engine: Engine, processor: type[Processor], until: Until) -> None:

@@ -149,7 +149,7 @@ async def test_jobs_complete_while_connections_break_again_and_again(
         await cut_connections(engine)
 
     async def all_have_completed() -> bool:
-        return (await engine.jobs.counts("emails"))["completed"] == 200
+        return (await engine.queues.counts("emails"))["completed"] == 200
 
     await until(all_have_completed)
     assert await all_have_completed()

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def counts(engine: Engine, *states: str) -> list[int]:
-    numbers = await engine.jobs.counts("emails")
+    numbers = await engine.queues.counts("emails")
     return [numbers[state] for state in states]
 
 

@@ -186,3 +186,10 @@ def test_the_connection_string_parses_back(name: str, api_key: str, secret: str,
         secret,
         base_url,
     )
+
+
+@pytest.mark.parametrize("prefix", ["", "bull:shop", "a b", "{bull}", "bull*", "x" * 101])
+def test_a_prefix_that_could_hold_another_projects_is_refused(prefix: str) -> None:
+    project = new_project("shop")
+    with pytest.raises(ConfigurationError, match="choose one of"):
+        Project(project.name, project.api_key, project.webhook_secrets, prefix)

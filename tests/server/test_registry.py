@@ -176,10 +176,10 @@ async def test_a_new_service_runs_the_queues_of_the_last(
     await service.stop(grace=0)
     successor = Service(project, valkey.url)
     await successor.start()
-    job_id = await successor.jobs.add("emails", "welcome", None, {})
+    [added] = await successor.add([successor.jobs.new("emails", "welcome", None, {}, now=0)])
     await until(lambda: app.deliveries)
     await successor.stop(grace=0)
-    assert app.deliveries[0]["job"]["id"] == job_id
+    assert app.deliveries[0]["job"]["id"] == added.id
 
 
 async def test_a_service_that_replaces_workers_takes_a_different_one(
@@ -205,7 +205,7 @@ async def test_the_warning_counts_the_jobs_that_wait(
     api: httpx.AsyncClient, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
-        await service.jobs.add("Emails", "welcome", None, {})
+        await service.jobs.adder.add([service.jobs.new("Emails", "welcome", None, {}, now=0)])
     await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
     assert warnings(caplog)[0].startswith('queue "Emails" has 3 waiting jobs and no worker; ')
 

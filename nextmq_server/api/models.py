@@ -1,0 +1,191 @@
+"""A job as requests describe it and as answers show it: BullMQ's options, each with its limit."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from nextmq_handler.errors import MAX_TIMESTAMP_MS, ConfigurationError
+from nextmq_handler.names import check_queue_name
+
+from ..engine.jobs import QUEUE_KEYS
+from .closed import Closed
+
+MAX_DATA_SIZE = 1024 * 1024
+"""The largest job data, in bytes of JSON."""
+
+MAX_DELAY = 10 * 365 * 86_400_000
+"""The longest delay, in ms: ten years."""
+
+MAX_PRIORITY = 2**21
+MAX_NUMBER = 10**12  # BullMQ's scripts keep 14 digits of an option
+
+Delay = t.Annotated[int, Field(ge=0, le=MAX_DELAY)]
+Priority = t.Annotated[int, Field(ge=0, le=MAX_PRIORITY)]
+Count = t.Annotated[int, Field(ge=0, le=MAX_NUMBER)]
+Name = t.Annotated[str, Field(min_length=1, max_length=256)]
+
+
+def _queue_name(value: str) -> str:
+    try:
+        return check_queue_name(value)
+    except ConfigurationError as exc:
+        raise ValueError(str(exc)) from None
+
+
+Queue = t.Annotated[str, AfterValidator(_queue_name)]
+
+
+class Backoff(Closed):
+    """How long to wait between attempts: `delay` ms, spread by `jitter`, a share of it."""
+
+    type: t.Literal["fixed", "exponential"]
+    delay: Delay
+    jitter: float = Field(default=0, ge=0, le=1)
+
+
+class KeepJobs(Closed):
+    """Which finished jobs stay: at most `count`, none older than `age` s."""
+
+    age: Count | None = None
+    count: Count | None = None
+
+
+class Deduplication(Closed):
+    """Keep others with this `id` out: until the job ends, or for `ttl` ms."""
+
+    id: t.Annotated[str, Field(min_length=1, max_length=256)]
+    ttl: t.Annotated[int, Field(ge=1, le=MAX_DELAY)] | None = None
+    extend: bool | None = None
+    replace: bool | None = None
+    keepLastIfActive: bool | None = None
+
+
+class Parent(Closed):
+    """A job that waits for this one."""
+
+    id: t.Annotated[str, Field(min_length=1, max_length=1024)]
+    queue: Queue
+
+
+class Telemetry(Closed):
+    """The trace context of the producer, as bullmq-otel writes it."""
+
+    metadata: t.Annotated[str, Field(max_length=8192)] | None = None
+    omitContext: bool | None = None
+
+
+Keep = bool | Count | KeepJobs
+
+POLICIES = (
+    "failParentOnFailure",
+    "continueParentOnFailure",
+    "ignoreDependencyOnFailure",
+    "removeDependencyOnFailure",
+)
+
+
+class JobOptions(Closed):
+    """BullMQ's job options."""
+
+    attempts: int | None = Field(default=None, ge=1, le=10_000)
+    backoff: Delay | Backoff | None = None
+    deduplication: Deduplication | None = None
+    delay: Delay | None = None
+    jobId: str | None = Field(default=None, min_length=1, max_length=256)
+    keepLogs: Count | None = None
+    lifo: bool | None = None
+    parent: Parent | None = None
+    priority: Priority | None = None
+    removeOnComplete: Keep | None = None
+    removeOnFail: Keep | None = None
+    sizeLimit: Count | None = None
+    stackTraceLimit: Count | None = None
+    telemetry: Telemetry | None = None
+    timestamp: int | None = Field(default=None, ge=0, lt=MAX_TIMESTAMP_MS)
+    failParentOnFailure: bool | None = None
+    continueParentOnFailure: bool | None = None
+    ignoreDependencyOnFailure: bool | None = None
+    removeDependencyOnFailure: bool | None = None
+
+    @field_validator("jobId")
+    @classmethod
+    def check_job_id(cls, value: str | None) -> str | None:
+        """BullMQ's own rules for custom ids."""
+        if value is not None and (":" in value or value.isdecimal() or value in QUEUE_KEYS):
+            raise ValueError(
+                'a custom job id must not contain ":", be a whole number, or name a part of the queue'
+            )
+        return value
+
+    @model_validator(mode="after")
+    def check_policies(self) -> t.Self:
+        """BullMQ takes one policy for a child that fails."""
+        chosen = [policy for policy in POLICIES if policy in self.model_fields_set and getattr(self, policy)]
+        if len(chosen) > 1:
+            raise ValueError(f"{' and '.join(chosen)} exclude each other")
+        return self
+
+    def given(self) -> dict[str, t.Any]:
+        """The options that the request names."""
+        if not self.model_fields_set:
+            return {}
+        return self.model_dump(exclude_unset=True, exclude_none=True)
+
+
+class NewJob(Closed):
+    """A job to add."""
+
+    name: Name
+    data: t.Any = None
+    opts: JobOptions = JobOptions()
+
+
+def json_size(value: t.Any) -> int:
+    """How many bytes of ASCII JSON `value` takes."""
+    return len(json.dumps(value, separators=(",", ":")))
+
+
+def check_data_size(value: t.Any, limit: int) -> t.Any:
+    """`value` itself. Raises ValueError where its JSON is over `limit` bytes."""
+    if (size := json_size(value)) > limit:
+        raise ValueError(over_limit(size, limit))
+    return value
+
+
+def over_limit(size: int, limit: int) -> str:
+    """What to say of data that is too large; both in bytes."""
+    return f"the data is {size} bytes, over the limit of {limit}: store it elsewhere"
+
+
+class JobView(Closed):
+    """A job as it is now. Times are ms since the epoch, null until they happened."""
+
+    id: str
+    name: str
+    state: str
+    data: t.Any
+    opts: dict[str, t.Any]
+    progress: t.Any
+    attemptsMade: int
+    attemptsStarted: int
+    stalledCounter: int
+    delay: int
+    priority: int
+    returnValue: t.Any
+    failedReason: str | None
+    stacktrace: list[str]
+    parent: Parent | None
+    repeatJobKey: str | None
+    deduplicationId: str | None
+    timestamp: int
+    processedOn: int | None
+    finishedOn: int | None
+
+
+class AddedJob(JobView):
+    """A job that was added. `deduplicated`: no job was made, the one that was there keeps it out."""
+
+    deduplicated: bool

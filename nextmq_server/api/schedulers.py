@@ -1,0 +1,177 @@
+"""/v1/queues/{queue}/schedulers: BullMQ's job schedulers."""
+
+from __future__ import annotations
+
+import typing as t
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+
+from nextmq_handler.errors import MAX_TIMESTAMP_MS
+
+from ..engine.cron import InvalidSchedule
+from ..engine.jobs import WrongState
+from ..engine.schedulers import NoSuchScheduler
+from ..engine.scheduling import Template
+from .errors import DOCUMENTED, APIError, ASCIIResponse
+from .models import MAX_DATA_SIZE, Name, check_data_size
+from .request import Authorized, Closed, CreatesJobs, PathId, QueueName, StrictRoute
+from .schedule_models import SchedulerId, TemplateOptions, Times
+
+MAX_PAGE = 1000
+
+router = APIRouter(
+    prefix="/v1/queues/{queue}/schedulers", tags=["schedulers"], route_class=StrictRoute, responses=DOCUMENTED
+)
+
+Moment = t.Annotated[int, Field(ge=0, lt=MAX_TIMESTAMP_MS)]
+
+_id: TypeAdapter[str] = TypeAdapter(SchedulerId)
+
+
+class Repeat(Times):
+    """When it runs, as in BullMQ: from `startDate` until `endDate`, ms since the epoch; a pattern now too."""
+
+    startDate: Moment | None = None
+    endDate: Moment | None = None
+    immediately: bool | None = None
+
+    @model_validator(mode="after")
+    def check_dates(self) -> t.Self:
+        """BullMQ begins at a start date, or immediately."""
+        if self.immediately and self.startDate is not None:
+            raise ValueError("immediately and startDate exclude each other")
+        if self.startDate is not None and self.endDate is not None and self.endDate < self.startDate:
+            raise ValueError("endDate: is before startDate")
+        return self
+
+    def given(self) -> dict[str, t.Any]:
+        """What the request says, with BullMQ's names."""
+        return self.model_dump(exclude_none=True)
+
+
+class NewTemplate(Closed):
+    """What the jobs are made of. The name is the scheduler's id without."""
+
+    name: Name | None = None
+    data: t.Any = None
+    opts: TemplateOptions = TemplateOptions()
+
+    @field_validator("data")
+    @classmethod
+    def check_size(cls, value: t.Any) -> t.Any:
+        """Data is bounded."""
+        return check_data_size(value, MAX_DATA_SIZE)
+
+
+class NewScheduler(Closed):
+    """When a job scheduler runs, and what its jobs are made of."""
+
+    repeat: Repeat
+    template: NewTemplate = NewTemplate()
+
+
+class TemplateView(Closed):
+    """What the jobs are made of."""
+
+    data: t.Any
+    opts: dict[str, t.Any]
+
+
+class SchedulerView(Closed):
+    """A job scheduler. `next` is when its next job is due, ms since the epoch; null once it has ended."""
+
+    id: str
+    name: str
+    every: int | None
+    pattern: str | None
+    tz: str | None
+    limit: int | None
+    offset: int | None
+    startDate: int | None
+    endDate: int | None
+    next: int | None
+    iterationCount: int
+    template: TemplateView
+
+
+class NextJobView(Closed):
+    """A scheduler's next job, which is due in `delay` ms."""
+
+    id: str
+    delay: int
+
+
+class UpsertedScheduler(Closed):
+    """A job scheduler with its next job, null once it has ended."""
+
+    scheduler: SchedulerView
+    job: NextJobView | None
+
+
+class SchedulerPage(Closed):
+    """Job schedulers, and how many there are in all."""
+
+    schedulers: list[SchedulerView]
+    count: int
+
+
+class Removed(Closed):
+    """Whether there was one."""
+
+    removed: bool
+
+
+@router.put("/{id}", response_model=UpsertedScheduler, dependencies=[CreatesJobs])
+async def upsert_scheduler(queue: QueueName, id: PathId, body: NewScheduler, service: Authorized) -> Response:
+    """Make a job scheduler, or change it. One that is the same already keeps its times and its next job."""
+    try:
+        _id.validate_python(id)
+    except ValidationError as exc:
+        raise APIError(422, "invalid_request", f"id: {exc.errors()[0]['msg']}") from None
+    template = Template(body.template.name or id, body.template.data, body.template.opts.given())
+    try:
+        made = await service.upsert_scheduler(queue, id, body.repeat.given(), template)
+    except InvalidSchedule as exc:
+        raise APIError(422, "invalid_request", f"repeat.{exc}") from None
+    except WrongState as exc:
+        raise APIError(409, "wrong_state", f"job scheduler {id} of queue {queue} {exc}") from None
+    except NoSuchScheduler:
+        raise _no_such_scheduler(queue, id) from None
+    job = made.next_job and made.next_job._asdict()
+    return ASCIIResponse({"scheduler": made.view, "job": job})
+
+
+@router.get("", response_model=SchedulerPage)
+async def get_schedulers(
+    queue: QueueName,
+    service: Authorized,
+    start: t.Annotated[int, Query(ge=0, le=2**31)] = 0,
+    end: t.Annotated[int, Query(ge=0, le=2**31)] = 99,
+    asc: bool = True,
+) -> Response:
+    """The job schedulers from `start` to `end`, at most 1,000: what runs next is first, unless `asc=false`."""
+    if not start <= end < start + MAX_PAGE:
+        raise APIError(422, "invalid_request", f"end: from start to start + {MAX_PAGE - 1}")
+    found = await service.schedulers.page(queue, start, end, ascending=asc)
+    count = await service.schedulers.count(queue)
+    return ASCIIResponse({"schedulers": [scheduler.view for scheduler in found], "count": count})
+
+
+@router.get("/{id}", response_model=SchedulerView)
+async def get_scheduler(queue: QueueName, id: PathId, service: Authorized) -> Response:
+    """A job scheduler."""
+    try:
+        return ASCIIResponse((await service.schedulers.get(queue, id)).view)
+    except NoSuchScheduler:
+        raise _no_such_scheduler(queue, id) from None
+
+
+@router.delete("/{id}")
+async def remove_scheduler(queue: QueueName, id: PathId, service: Authorized) -> Removed:
+    """Remove a job scheduler with its delayed job; a job that is due already still runs."""
+    return Removed(removed=await service.schedulers.remove(queue, id))
+
+
+def _no_such_scheduler(queue: str, id: str) -> APIError:
+    return APIError(404, "not_found", f"queue {queue} has no job scheduler {id}")

@@ -1,0 +1,61 @@
+"""Post a trigger's payload: signed, one total deadline, no redirects; the status alone tells how it went."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from nextmq_handler._version import __version__
+from nextmq_handler.signing import signature_headers
+
+from ..dispatch.answers import Answer, NoAnswer
+from ..dispatch.client import DeliveryClient
+from .records import Run, Trigger
+
+_OURS, _STANDARD = "x-nextmq-", "webhook-"
+
+
+async def post(
+    client: DeliveryClient,
+    trigger: Trigger,
+    message_id: str,
+    attempt: int,
+    *,
+    clock: t.Callable[[], float] = time.time,
+) -> Run:
+    """One POST of the trigger: any 2xx is a success, and what follows its head is not read."""
+    now, started_at = clock(), time.monotonic()
+    body = trigger.body.encode("ascii")
+    headers = {
+        "content-type": "application/json",
+        "accept-encoding": "identity",
+        "user-agent": f"nextmq-server/{__version__}",
+        **_signature_headers(trigger, message_id, now, body),
+    }
+    answer = await client.send(trigger.url, headers, body, timeout=trigger.timeout / 1000, max_size=0)
+    error = _error(answer)
+    return Run(
+        at=round(now * 1000),
+        status=answer.status if isinstance(answer, Answer) else None,
+        outcome="succeeded" if error is None else "failed",
+        duration_ms=round((time.monotonic() - started_at) * 1000),
+        attempt=attempt,
+        error=error,
+    )
+
+
+def _signature_headers(trigger: Trigger, message_id: str, now: float, body: bytes) -> dict[str, str]:
+    """Those of the protocol, and the same under the names of Standard Webhooks 1.0."""
+    headers: dict[str, str] = {}
+    for name, value in signature_headers(trigger.signing_secrets(now), message_id, int(now), body):
+        headers[name.decode()] = headers[name.decode().replace(_OURS, _STANDARD)] = value.decode()
+    return headers
+
+
+def _error(answer: Answer | NoAnswer) -> str | None:
+    if isinstance(answer, NoAnswer):
+        return answer.detail
+    if 200 <= answer.status < 300:
+        return None
+    hint = "; redirects are never followed" if 300 <= answer.status < 400 else ""
+    return f"the receiver answered {answer.status}{hint}"

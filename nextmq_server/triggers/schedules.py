@@ -1,0 +1,117 @@
+"""The job schedulers of triggers, kept in step with their records, and their jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import typing as t
+
+from ..engine.cron import InvalidSchedule
+from ..engine.hub import Hub
+from ..engine.jobs import Jobs, NoSuchJob, WrongState
+from ..engine.schedulers import NoSuchScheduler, Scheduler, Schedulers
+from ..engine.scheduling import Template
+from .records import Trigger, TriggerRecords
+
+logger = logging.getLogger("nextmq_server.triggers")
+
+QUEUE = "@triggers"
+"""The queue of the triggers' jobs: one of BullMQ's, under the project's prefix.
+
+No route reaches it, as the API takes no name with an "@", and BullMQ's own tools see it beside the other queues.
+"""
+
+_PAGE = 1000
+_UNFINISHED = ("waiting", "paused", "prioritized", "delayed")
+
+
+class TriggerSchedules:
+    """The schedulers of one project's triggers. Each call raises RedisError or ConnectionLost too."""
+
+    def __init__(
+        self, hub: Hub, jobs: Jobs, records: TriggerRecords, *, clock: t.Callable[[], float] = time.time
+    ) -> None:
+        self._jobs = jobs
+        self._records = records
+        self._schedulers = Schedulers(hub.scripts, hub.prefix)
+        self._clock = clock
+
+    async def settle(self, id: str) -> None:
+        """Have a scheduler where the trigger is there and not paused, else none.
+
+        Another process may do the same, so that each looks again after it has changed something. Raises
+        InvalidSchedule or WrongState where there is no next time.
+        """
+        while True:
+            trigger = await self._records.get(id)
+            scheduler = await self._scheduler(id)
+            if trigger is None or trigger.is_paused:
+                if scheduler is None:
+                    return
+                await self._schedulers.remove(QUEUE, id)
+            elif scheduler is not None and scheduler.next_job is not None:
+                return
+            else:
+                with contextlib.suppress(NoSuchScheduler):  # another process has removed it again
+                    await self._schedulers.upsert(QUEUE, id, _repeat_of(trigger), template_of(trigger))
+
+    async def settle_all(self) -> None:
+        """The same for all: a killed server may have left one without a scheduler, or a scheduler alone."""
+        for id in await self._records.ids() | (await self.next_runs()).keys():
+            try:
+                await self.settle(id)
+            except (InvalidSchedule, WrongState) as exc:
+                logger.error("trigger %s does not run by its schedule: %s", id, exc)
+
+    async def next_runs(self) -> dict[str, int]:
+        """When each trigger that has a scheduler runs next, ms since the epoch."""
+        scripts = self._jobs.scripts(QUEUE)
+        flat: list[str] = await scripts.connection.execute("ZRANGE", scripts.keys["repeat"], 0, -1, "WITHSCORES")
+        return {id: int(float(score)) for id, score in zip(flat[::2], flat[1::2], strict=True)}
+
+    async def fire(self, trigger: Trigger) -> None:
+        """Add a job beside those of the scheduler."""
+        template = template_of(trigger)
+        data = {**template.data, "isFired": True}
+        job = self._jobs.new(QUEUE, template.name, data, template.opts, now=int(self._clock() * 1000))
+        await self._jobs.adder.add([job])
+
+    async def remove_jobs(self, id: str) -> None:
+        """Remove the trigger's jobs that have not begun."""
+        start = 0
+        while page := await self._jobs.page(QUEUE, _UNFINISHED, start, start + _PAGE - 1, ascending=True):
+            for job in page:
+                if trigger_of(job["data"]) == id:
+                    with contextlib.suppress(NoSuchJob, WrongState):  # it has begun: it sends nothing any more
+                        await self._jobs.remove(QUEUE, job["id"], with_children=False)
+            start += _PAGE
+
+    async def _scheduler(self, id: str) -> Scheduler | None:
+        try:
+            return await self._schedulers.get(QUEUE, id)
+        except NoSuchScheduler:
+            return None
+
+
+def _repeat_of(trigger: Trigger) -> dict[str, t.Any]:
+    every = trigger.repeat.get("every")
+    if every is None:
+        return trigger.repeat
+    # The times are counted from the trigger's making: neither that nor to resume it sends anything by itself.
+    return {"every": every, "offset": trigger.created_at % every or every}
+
+
+def template_of(trigger: Trigger) -> Template:
+    """What the trigger's jobs are made of."""
+    # What a job would keep of its end, the trigger's runs tell.
+    opts = {"attempts": trigger.attempts, "removeOnComplete": True, "removeOnFail": True}
+    if trigger.backoff is not None:
+        opts["backoff"] = trigger.backoff
+    return Template(trigger.name or trigger.id, {"trigger": trigger.id}, opts)
+
+
+def trigger_of(data: t.Any) -> str:
+    """Whose job this is, from the job's data; "" for what another of BullMQ's clients may have added."""
+    id = t.cast("dict[str, t.Any]", data).get("trigger") if isinstance(data, dict) else None
+    return id if isinstance(id, str) else ""

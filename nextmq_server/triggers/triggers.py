@@ -1,0 +1,132 @@
+"""The triggers of a project: made, shown, changed, fired, removed."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import typing as t
+
+from nextmq_handler.signing import generate_secret
+
+from ..dispatch.client import DeliveryClient
+from ..dispatch.dispatcher import Report
+from ..engine.cron import InvalidSchedule
+from ..engine.hub import Hub
+from ..engine.jobs import Jobs
+from .records import Run, Trigger, TriggerOptions, TriggerRecords
+from .runner import TriggerRunner
+from .schedules import TriggerSchedules
+
+
+class NoSuchTrigger(Exception):
+    """There is no such trigger."""
+
+
+class Shown(t.NamedTuple):
+    """A trigger, when it runs next (ms since the epoch), and its last run."""
+
+    trigger: Trigger
+    next: int | None
+    last_run: Run | None
+
+
+class Triggers:
+    """Each call raises RedisError or ConnectionLost too."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        jobs: Jobs,
+        project: str,
+        *,
+        report: t.Callable[[Report], None],
+        clock: t.Callable[[], float] = time.time,
+    ) -> None:
+        self._records = TriggerRecords(hub.connection, project)
+        self._schedules = TriggerSchedules(hub, jobs, self._records, clock=clock)
+        self._runner = TriggerRunner(hub, self._records, self._schedules, report=report, clock=clock)
+        self._clock = clock
+
+    async def start(self, client: DeliveryClient) -> None:
+        """Run the triggers as soon as there are any, whichever server process makes the first."""
+        await self._runner.start(client)
+
+    async def stop(self) -> None:
+        """Look for triggers no more; the hub ends what is under way."""
+        await self._runner.stop()
+
+    async def create(self, options: TriggerOptions) -> Shown:
+        """Make a trigger, which has its secret. Raises TooManyTriggers or InvalidSchedule."""
+        await self._runner.begin()
+        trigger = Trigger(
+            **options.model_dump(),
+            id=f"trg_{secrets.token_urlsafe(12)}",
+            created_at=self._now(),
+            secret=generate_secret(),
+        )
+        await self._records.add(trigger)
+        try:
+            await self._schedules.settle(trigger.id)
+        except InvalidSchedule:
+            await self._records.remove(trigger.id)
+            raise
+        return (await self._show([trigger]))[0]
+
+    async def get(self, id: str) -> Shown:
+        """A trigger. Raises NoSuchTrigger."""
+        return (await self._show([await self._held(id)]))[0]
+
+    async def all(self) -> list[Shown]:
+        """All triggers, the oldest first."""
+        return await self._show(await self._records.all())
+
+    async def runs(self, id: str) -> list[Run]:
+        """The last runs of a trigger, the newest first. Raises NoSuchTrigger."""
+        await self._held(id)
+        return await self._records.runs(id)
+
+    async def remove(self, id: str) -> None:
+        """Remove a trigger with all that waits of it; what is under way ends. Raises NoSuchTrigger."""
+        found = await self._records.remove(id)
+        await self._schedules.settle(id)
+        if not found:
+            raise NoSuchTrigger(id)
+        await self._schedules.remove_jobs(id)
+
+    async def set_paused(self, id: str, is_paused: bool) -> None:
+        """Run a trigger by its schedule no more, or again. Raises NoSuchTrigger."""
+        await self._runner.begin()
+        await self._change(id, lambda held: held.model_copy(update={"is_paused": is_paused}))
+        await self._schedules.settle(id)
+
+    async def fire(self, id: str) -> None:
+        """Run a trigger now, paused or not, beside its schedule. Raises NoSuchTrigger."""
+        await self._runner.begin()
+        await self._schedules.fire(await self._held(id))
+
+    async def rotate_secret(self, id: str) -> str:
+        """Give a trigger another secret; the one that it had signs too for a day. Raises NoSuchTrigger."""
+        secret = generate_secret()
+        await self._change(id, lambda held: held.rotated(secret, now=self._now()))
+        return secret
+
+    async def _held(self, id: str) -> Trigger:
+        trigger = await self._records.get(id)
+        if trigger is None:
+            raise NoSuchTrigger(id)
+        return trigger
+
+    async def _change(self, id: str, change: t.Callable[[Trigger], Trigger]) -> None:
+        if await self._records.change(id, change) is None:
+            raise NoSuchTrigger(id)
+
+    async def _show(self, triggers: t.Sequence[Trigger]) -> list[Shown]:
+        next_runs = await self._schedules.next_runs()
+        last_runs = await self._records.last_runs([trigger.id for trigger in triggers])
+        return [
+            Shown(trigger, next_runs.get(trigger.id), last_run)
+            for trigger, last_run in zip(triggers, last_runs, strict=True)
+        ]
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)

@@ -1,0 +1,94 @@
+"""The REST API over real connections, for what streams, waits, or goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import typing as t
+from dataclasses import dataclass
+
+import httpx
+import uvicorn
+
+from nextmq_server.api.app import create_app
+from nextmq_server.service import Service
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> t.Generator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(service: Service) -> t.AsyncGenerator[httpx.AsyncClient]:
+    """Serves the API of a service on a free port; a client with the project's key."""
+    config = uvicorn.Config(create_app(service), log_config=None, access_log=False, lifespan="off", ws="none")
+    server = _Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{listener.getsockname()[1]}",
+            headers={"authorization": f"Bearer {service.project.api_key}"},
+            timeout=60,
+        ) as client:
+            yield client
+        server.should_exit = True
+        await running
+
+
+@dataclass
+class Message:
+    """A server-sent event, as a client of the WHATWG specification would read it."""
+
+    id: str = ""
+    event: str = ""
+    data: t.Any = None
+    retry: str = ""
+    comment: str = ""
+
+
+class EventSource:
+    """Reads the messages of an answer."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self._lines = response.aiter_lines()
+
+    async def block(self) -> Message:
+        """The next block of lines. Raises StopAsyncIteration after the last."""
+        message = Message()
+        while line := await anext(self._lines):
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            setattr(message, name or "comment", json.loads(value) if name == "data" else value)
+        return message
+
+    async def events(self, count: int) -> list[Message]:
+        """The next events; comments, and blocks that only set an id, are passed over."""
+        found: list[Message] = []
+        while len(found) < count:
+            message = await self.block()
+            if message.event:
+                found.append(message)
+        return found
+
+    async def rest(self) -> list[Message]:
+        """All events until the stream ends. Raises httpx.RemoteProtocolError where it breaks instead."""
+        found: list[Message] = []
+        with contextlib.suppress(StopAsyncIteration):
+            while True:
+                found += await self.events(1)
+        return found
+
+
+@contextlib.asynccontextmanager
+async def streaming(client: httpx.AsyncClient, path: str, **options: t.Any) -> t.AsyncGenerator[EventSource]:
+    """An open stream of events; the block that it begins with was read already."""
+    async with client.stream("GET", path, **options) as response:
+        response.raise_for_status()
+        source = EventSource(response)
+        await source.block()
+        yield source

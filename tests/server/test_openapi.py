@@ -1,0 +1,86 @@
+"""The API keeps what its OpenAPI document says: generated requests find no 5xx and no undocumented answer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import typing as t
+
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, settings
+from schemathesis import checks
+from schemathesis.specs.openapi import checks as openapi_checks
+
+from nextmq_server.api.app import create_app
+from nextmq_server.embedded import EmbeddedValkey
+from nextmq_server.projects import Project, new_project
+from nextmq_server.service import Service
+from nextmq_server.testing.processes import free_port
+
+PROJECT = new_project("described")
+PROJECT = Project(PROJECT.name, PROJECT.api_key, PROJECT.webhook_secrets, prefix="described")
+
+QUEUE, JOB = "emails", "a-job"
+
+CHECKS = [
+    checks.not_a_server_error,
+    openapi_checks.status_code_conformance,
+    openapi_checks.content_type_conformance,
+    openapi_checks.response_schema_conformance,
+    openapi_checks.missing_required_header,
+    openapi_checks.unsupported_method,
+]
+
+_document = create_app(Service(PROJECT, "unix:///nowhere")).openapi()
+# A stream without end is no answer that could be looked at.
+schema = schemathesis.openapi.from_dict(_document).exclude(path_regex="/events$")
+
+
+@pytest.fixture(scope="module")
+def server(valkey: EmbeddedValkey) -> t.Iterator[str]:
+    """The API over a real Valkey, on a port of this machine; its URL."""
+    port = free_port()
+    started, stopping = threading.Event(), asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
+        service = Service(PROJECT, valkey.url)
+        await service.start()
+        await service.add([service.jobs.new(QUEUE, "welcome", None, {"jobId": JOB, "delay": 3_600_000}, now=0)])
+        config = uvicorn.Config(create_app(service), port=port, log_config=None, lifespan="off", ws="none")
+        api = uvicorn.Server(config)
+        serving = asyncio.create_task(api.serve())
+        while not api.started:
+            await asyncio.sleep(0.01)
+        started.set()
+        await stopping.wait()
+        api.should_exit = True
+        await serving
+        await service.stop(grace=0)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    started.wait()
+    yield f"http://127.0.0.1:{port}"
+    loops[0].call_soon_threadsafe(stopping.set)
+    thread.join()
+
+
+@pytest.mark.parametrize("target", ["as generated", "a job that is there"])
+@schema.parametrize()
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_generated_requests_get_documented_answers(
+    case: schemathesis.Case[t.Any], server: str, target: str
+) -> None:
+    if target == "a job that is there":
+        for name, value in {"queue": QUEUE, "id": JOB}.items():
+            if name in (case.path_parameters or {}):
+                case.path_parameters[name] = value
+    wait = (case.query or {}).get("wait")
+    if isinstance(wait, int) and wait > 50:
+        case.query["wait"] = 50
+    headers = {"authorization": f"Bearer {PROJECT.api_key}"}
+    case.call_and_validate(base_url=server, headers=headers, checks=CHECKS, timeout=20)
