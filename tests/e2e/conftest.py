@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nextmq_handler import JobSnapshot, Queue
+from nextmq_handler import Queue, QueueJob
 from nextmq_server.testing.processes import ChildProcess, free_port, start_dev_server
 
 HERE = Path(__file__).parent
@@ -59,12 +59,12 @@ class Circle:
     def queue(self) -> Queue:
         return Queue("work", url=self.url)
 
-    def job(self, job_id: str) -> JobSnapshot:
+    def job(self, job_id: str) -> QueueJob:
         job = self.queue().get_job(job_id)
         assert job is not None, f"job {job_id} is gone"
         return job
 
-    def wait_until_finished(self, job_id: str) -> JobSnapshot:
+    def wait_until_finished(self, job_id: str) -> QueueJob:
         self.eventually(lambda: self.job(job_id).state in ("completed", "failed"), f"job {job_id} finishes")
         return self.job(job_id)
 

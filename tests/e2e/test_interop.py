@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from tests.interop.node import FOLDER, NODE, install_packages
+
 if t.TYPE_CHECKING:
     from .conftest import Circle
-
-INTEROP = Path(__file__).parent.parent / "interop"
-NODE = Path(sys.prefix) / "bin" / "node"
 
 
 @pytest.fixture(scope="session")
 def node_bullmq() -> Path:
     """The script, with Node's bullmq installed beside it."""
-    wanted, installed = INTEROP / "package.json", INTEROP / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
-        env = {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"}
-        subprocess.run([str(NODE.parent / "npm"), "install", "--prefix", str(INTEROP)], check=True, env=env)
-    return INTEROP / "node_client.js"
+    install_packages()
+    return FOLDER / "node_client.js"
 
 
 def node(script: Path, circle: Circle, command: str, argument: str) -> t.Any:

@@ -1,0 +1,113 @@
+"""The scenario's chapters on queues as a whole."""
+
+from __future__ import annotations
+
+from .steps import FAIL, LATER, SOON, Chapter, add, step, work
+
+PAUSING = Chapter(
+    "pausing",
+    [
+        step("counts"),
+        add("before"),
+        step("pause"),
+        step("pause"),
+        add("while", priority=0),
+        add("while-urgent", priority=1),
+        add("while-delayed", delay=SOON),
+        add("while-lifo", lifo=True),
+        step("counts"),
+        step("getters"),
+        step("states", job="before"),
+        step("getJobs", states=["waiting"], start=0, end=9, asc=True),
+        step("getCountsPerPriority", priorities=[0, 1]),
+        step("promote", job="while-delayed"),
+        step("changePriority", job="while", opts={"priority": 4}),
+        step("changePriority", job="while", opts={"priority": 0}),
+        step("drain"),
+        add("again"),
+        step("start"),
+        step("getters"),
+        step("stop"),
+        step("resume"),
+        step("resume"),
+        *work(),
+    ],
+)
+
+CLEANING = Chapter(
+    "cleaning",
+    [
+        add("w1"),
+        add("w2"),
+        add("p1", priority=2),
+        add("p2", priority=2),
+        add("d1", delay=SOON),
+        add("d2", delay=LATER),
+        step("clean", grace=SOON, limit=10, state="wait"),
+        step("clean", grace=0, limit=1, state="wait"),
+        step("clean", grace=0, limit=10, state="prioritized"),
+        step("clean", grace=0, limit=1, state="delayed"),
+        step("promoteJobs"),
+        *work(),
+        step("clean", grace=SOON, limit=10, state="completed"),
+        step("clean", grace=0, limit=10, state="completed"),
+        add("f1", FAIL),
+        *work(),
+        step("clean", grace=0, limit=10, state="failed"),
+        step("drain"),
+        add("w3"),
+        add("d3", delay=SOON),
+        step("drain"),
+        step("drain", delayed=True),
+        step("trimEvents", maxLength=10),
+        step("getWorkersCount"),
+        add("last"),
+        step("obliterate"),
+        step("resume"),
+        add("kept"),
+        step("obliterate", force=True),
+    ],
+)
+
+RETRYING = Chapter(
+    "retrying",
+    [
+        add("f1", FAIL, {"return": 1}),
+        add("f2", FAIL, {"return": 2}),
+        add("good"),
+        *work(),
+        step("retryJobs", timestamp=1),
+        step("retryJobs"),
+        *work(),
+        step("retryJobs", state="completed"),
+        *work(),
+        add("d1", delay=SOON),
+        add("d2", delay=LATER, priority=3),
+        step("promoteJobs"),
+        *work(),
+    ],
+)
+
+LIMITS = Chapter(
+    "limits",
+    [
+        step("getGlobalConcurrency"),
+        step("getGlobalRateLimit"),
+        step("setGlobalRateLimit", max=5, duration=1000),
+        step("getGlobalRateLimit"),
+        step("removeGlobalRateLimit"),
+        step("getGlobalRateLimit"),
+        step("getRateLimitTtl"),
+        add("resting"),
+        step("rateLimit", duration=SOON),
+        step("getRateLimitTtl"),
+        step("getRateLimitTtl", maxJobs=10),
+        step("start"),
+        step("getters"),
+        step("stop"),
+        step("removeRateLimitKey"),
+        step("removeRateLimitKey"),
+        step("getRateLimitTtl"),
+        *work(),
+    ],
+)

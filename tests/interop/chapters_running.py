@@ -1,0 +1,113 @@
+"""The scenario's chapters on jobs that run."""
+
+from __future__ import annotations
+
+from .steps import FAIL, SOON, Chapter, add, step, work
+
+RUNNING = Chapter(
+    "running",
+    [
+        add("number", {"return": 7.5}),
+        add("nothing", {}),
+        add("object", {"return": {"u": "żółć", "list": [1, None, {"a": []}]}}),
+        add("string", {"return": ""}),
+        add("failing", FAIL),
+        add("failing-twice", FAIL, {"throw": "żółć"}, attempts=2),
+        add("recovering", FAIL, {"return": "fine"}, attempts=3, backoff=1),
+        add("exponential", FAIL, FAIL, {"return": 3}, attempts=5, backoff={"type": "exponential", "delay": 1}),
+        add("hopeless", {"unrecoverable": "never"}, attempts=5),
+        add("traces", FAIL, attempts=4, stackTraceLimit=2),
+        add("later", {"moveToDelayed": 1}, {"return": "late"}, attempts=2),
+        add("calls", {"updateProgress": 40, "log": "row", "updateData": {"new": 1}, "return": "called"}),
+        *work(),
+        step("getJobLogs", job="calls"),
+        step("waitUntilFinished", job="object"),
+        step("waitUntilFinished", job="failing"),
+        step("states", job="failing"),
+        step("getMetrics", state="completed"),
+        step("getMetrics", state="failed"),
+        step("counts"),
+        step("retry", job="number"),
+        step("retry", job="failing", state="completed"),
+        step("retry", job="failing"),
+        step("retry", job="failing-twice", opts={"resetAttemptsMade": True, "resetAttemptsStarted": True}),
+        step("retry", job="number", state="completed"),
+        *work(),
+        add("gone", removeOnComplete=True),
+        add("gone-too", FAIL, removeOnFail=True),
+        step("drain"),
+    ],
+)
+
+ORDER = Chapter(
+    "order",
+    [
+        add("fifo-1"),
+        add("fifo-2"),
+        add("lifo", lifo=True),
+        add("low", priority=9),
+        add("high", priority=1),
+        add("high-too", priority=1),
+        add("high-lifo", priority=1, lifo=True),
+        add("retried", FAIL, {}, attempts=2),
+        add("retried-urgent", FAIL, {}, attempts=2, priority=5),
+        add("resting", {"rateLimit": 20}, {"return": "rested"}),
+        *work()[:-1],
+        step("stop", isOrdered=True),
+    ],
+)
+
+KEEPING = Chapter(
+    "keeping",
+    [
+        add("removed", removeOnComplete=True),
+        add("removed-failed", FAIL, removeOnFail=True),
+        *work(),
+        add("one"),
+        add("two"),
+        add("three", removeOnComplete=2),
+        *work(),
+        step("getters"),
+        add("four", FAIL),
+        add("five", FAIL, removeOnFail={"count": 1}),
+        *work(),
+        step("getters"),
+        add("none", removeOnComplete=0),
+        *work(),
+    ],
+)
+
+ACTIVE = Chapter(
+    "active",
+    [
+        add("running", {"gate": "open", "return": "ran"}),
+        add("waiting", {"return": 2}),
+        step("setGlobalConcurrency", concurrency=1),
+        step("start"),
+        step("until", jobs={"running": "active"}),
+        step("states", job="running"),
+        step("isMaxed"),
+        step("remove", job="running"),
+        step("removeById", job="running", differs="BullMQ answers 0, we say what stands against it"),
+        step("promote", job="running"),
+        step("retry", job="running"),
+        step("changeDelay", job="running", delay=SOON),
+        step("changePriority", job="running", opts={"priority": 3}),
+        step("updateData", job="running", data={"attempts": [{"return": "other"}]}),
+        step("updateProgress", job="running", progress=10),
+        step("log", job="running", row="outside"),
+        step("pause"),
+        step("obliterate"),
+        step("resume"),
+        step("drain"),
+        step("clean", grace=0, limit=10, state="active"),
+        step("counts"),
+        step("release", gate="open"),
+        step("until"),
+        step("isMaxed"),
+        step("stop"),
+        step("getGlobalConcurrency"),
+        step("removeGlobalConcurrency"),
+        step("getGlobalConcurrency"),
+    ],
+)

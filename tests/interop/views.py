@@ -1,0 +1,57 @@
+"""What the SDK gives, as scenario.mjs shows it, and names in both spellings."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from nextmq_handler import JobScheduler, QueueJob
+
+
+def job_view(job: QueueJob) -> dict[str, t.Any]:
+    """A job as scenario.mjs shows it."""
+    return {
+        "id": job.id,
+        "name": job.name,
+        "state": job.state,
+        "data": job.data,
+        "opts": job.opts,
+        "progress": job.progress,
+        "attemptsMade": job.attempts_made,
+        "attemptsStarted": job.attempts_started,
+        "stalledCounter": job.stalled_counter,
+        "delay": job.delay,
+        "priority": job.priority,
+        "returnValue": job.return_value,
+        "failedReason": job.failed_reason,
+        "stacktraces": len(job.stacktrace),
+        "parent": job.parent,
+        "repeatJobKey": job.repeat_job_key,
+        "deduplicationId": job.deduplication_id,
+        "timestamp": job.timestamp,
+        "isProcessed": job.processed_on is not None,
+        "isFinished": job.finished_on is not None,
+    }
+
+
+def scheduler_view(scheduler: JobScheduler) -> dict[str, t.Any]:
+    """A scheduler as scenario.mjs shows it."""
+    return {camel(name): value for name, value in scheduler._asdict().items()}
+
+
+def camel(name: str) -> str:
+    """A name of Python's as Node spells it."""
+    return re.sub(r"_(.)", lambda match: match[1].upper(), name)
+
+
+def snake(name: str) -> str:
+    """A name of Node's as Python spells it."""
+    return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)
+
+
+def snake_keys(members: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Options as Python spells them; a job's data is left alone."""
+    return {
+        snake(name): snake_keys(value) if isinstance(value, dict) and name != "data" else value
+        for name, value in members.items()
+    }
