@@ -53,7 +53,7 @@ def server(valkey: EmbeddedValkey) -> t.Iterator[str]:
         config = uvicorn.Config(create_app(service), port=port, log_config=None, lifespan="off", ws="none")
         api = uvicorn.Server(config)
         serving = asyncio.create_task(api.serve())
-        while not api.started:
+        while not api.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         started.set()
         await stopping.wait()
