@@ -40,9 +40,9 @@ class BoundProcessor:
     __slots__ = ("_signature", "function", "is_async", "label")
 
     def __init__(self, function: t.Callable[..., t.Any], is_async: bool, label: str) -> None:
-        self.function = function
-        self.is_async = is_async
-        self.label = label
+        self.function: t.Callable[..., t.Any] = function
+        self.is_async: bool = is_async
+        self.label: str = label
         self._signature: Signature | Untyped | None = None
 
     @property

@@ -67,7 +67,7 @@ class WorkerRegistrationError(NextMQError):
     def __init__(self, message: str, *, queue: str, fields: t.Sequence[str] = ()) -> None:
         super().__init__(message)
         self.queue = queue
-        self.fields = tuple(fields)
+        self.fields: tuple[str, ...] = tuple(fields)
 
 
 class StaleDeliveryError(NextMQError):
@@ -85,7 +85,7 @@ class JobFailedError(NextMQError):
         self.job_id = job_id
         self.queue_name = queue_name
         self.reason = reason
-        self.stacktrace = list(stacktrace)
+        self.stacktrace: list[str] = list(stacktrace)
 
     def __str__(self) -> str:
         return f"job {self.job_id} of queue {self.queue_name} failed: {self.reason}"
@@ -170,7 +170,7 @@ class RateLimitError(ControlFlow):
     """
 
     def __init__(self, delay: int | timedelta) -> None:
-        self.delay = duration_ms("RateLimitError", delay, low=1, high=MAX_RATE_LIMIT_MS)
+        self.delay: int = duration_ms("RateLimitError", delay, low=1, high=MAX_RATE_LIMIT_MS)
         super().__init__(f"rate limited for {self.delay} ms")
 
 
@@ -181,7 +181,7 @@ class DelayedError(ControlFlow):
     """
 
     def __init__(self, timestamp: int | datetime) -> None:
-        self.timestamp = timestamp_ms("move_to_delayed", timestamp)
+        self.timestamp: int = timestamp_ms("move_to_delayed", timestamp)
         super().__init__(f"delayed until {self.timestamp} ms since the epoch")
 
 

@@ -80,15 +80,15 @@ class Attempt:
         expose_stack: bool,
         trace: Trace | Untraced = UNTRACED,
     ) -> None:
-        self.worker = worker
-        self.delivery = delivery
-        self.deadline = deadline
-        self.expose_stack = expose_stack
-        self.trace = trace
+        self.worker: Worker = worker
+        self.delivery: Delivery = delivery
+        self.deadline: float = deadline
+        self.expose_stack: bool = expose_stack
+        self.trace: Trace | Untraced = trace
         self.processor: BoundProcessor | None = worker.find(delivery.job.name)
         is_async = self.processor is not None and self.processor.is_async
         kind: type[AsyncJob[t.Any]] | type[Job[t.Any]] = AsyncJob if is_async else Job
-        self.job = kind(delivery, settings, deadline=deadline)
+        self.job: AsyncJob[t.Any] | Job[t.Any] = kind(delivery, settings, deadline=deadline)
 
     def unknown_job_name(self) -> Failed:
         """The outcome where no processor is for the job's name: an older deploy may be answering."""

@@ -82,13 +82,13 @@ class ReadPlan:
         timeout: float,
         received_at: float,
     ) -> None:
-        self.queue = queue
-        self.seal = seal
-        self.headers = headers
-        self.declared_size = declared_size
-        self.max_size = max_size
-        self.timeout = timeout
-        self.received_at = received_at
+        self.queue: str = queue
+        self.seal: Seal = seal
+        self.headers: Headers = headers
+        self.declared_size: int | None = declared_size
+        self.max_size: int = max_size
+        self.timeout: float = timeout
+        self.received_at: float = received_at
 
 
 class Handler:
@@ -117,7 +117,7 @@ class Handler:
         replay_guard: ReplayGuard | None = None,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
-        self.workers = tuple(workers)
+        self.workers: tuple[Worker, ...] = tuple(workers)
         self._by_queue = _by_queue(self.workers)
         self._arguments: dict[str, t.Any] = {
             "url": url,

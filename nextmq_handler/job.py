@@ -38,20 +38,20 @@ class JobBase(t.Generic[T]):
         record = delivery.job
         self.id: str = record.id
         """The idempotency key of the work: the same in every attempt."""
-        self.name = record.name
+        self.name: str = record.name
         self.data: T = record.data
         self.opts: dict[str, t.Any] = record.opts
-        self.attempts_made = record.attempts_made
+        self.attempts_made: int = record.attempts_made
         """Attempts that were burnt before this one."""
-        self.attempts_started = record.attempts_started
-        self.stalled_counter = record.stalled_counter
-        self.priority = record.priority
-        self.delay = record.delay
-        self.timestamp = record.timestamp
+        self.attempts_started: int = record.attempts_started
+        self.stalled_counter: int = record.stalled_counter
+        self.priority: int = record.priority
+        self.delay: int = record.delay
+        self.timestamp: int = record.timestamp
         """When the job was added."""
-        self.processed_on = record.processed_on
+        self.processed_on: int = record.processed_on
         self.progress: t.Any = record.progress
-        self.parent = record.parent
+        self.parent: dict[str, str] | None = record.parent
         self.queue_name: str = delivery.queue
         self.delivery_id: str = delivery.id
         """This delivery attempt: another one has another id."""

@@ -30,9 +30,9 @@ class Request:
     __slots__ = ("headers", "method", "path")
 
     def __init__(self, method: str, path: str, headers: Headers) -> None:
-        self.method = method
-        self.path = path
-        self.headers = headers
+        self.method: str = method
+        self.path: str = path
+        self.headers: Headers = headers
 
 
 class Response:
@@ -41,6 +41,6 @@ class Response:
     __slots__ = ("body", "headers", "status")
 
     def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+        self.status: int = status
+        self.headers: list[tuple[bytes, bytes]] = headers
+        self.body: bytes = body

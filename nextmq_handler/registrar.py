@@ -15,7 +15,7 @@ from .registration import registration_of
 from .settings import Settings
 from .worker import Worker
 
-logger = logging.getLogger("nextmq_handler.registration")
+logger: logging.Logger = logging.getLogger("nextmq_handler.registration")
 
 REASSERT_INTERVAL = 60.0
 """`GET /health` registers again at most this often, in s (section 4)."""

@@ -45,11 +45,11 @@ class Schedule:
         limit: int | None,
         opts: t.Mapping[str, t.Any],
     ) -> None:
-        self.id = _text(f"{self}: id", id, _MAX_ID)
+        self.id: str = _text(f"{self}: id", id, _MAX_ID)
         """It is unique in its queue: who registers it again changes it."""
         if ":" in id:
             raise ConfigurationError(f"{self}: id must not contain a colon, which BullMQ makes its keys with")
-        self.name = id if name is None else _text(f"{self}: name", name, _MAX_ID)
+        self.name: str = id if name is None else _text(f"{self}: name", name, _MAX_ID)
         """The name of its jobs."""
         self._wire: dict[str, t.Any] = {"id": id, **times}
         if name is not None:

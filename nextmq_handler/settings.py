@@ -21,10 +21,10 @@ class Connection:
     __slots__ = ("api_key", "base_url", "project", "webhook_secret")
 
     def __init__(self, base_url: str, project: str, api_key: str, webhook_secret: str) -> None:
-        self.base_url = base_url
-        self.project = project
-        self.api_key = api_key
-        self.webhook_secret = webhook_secret
+        self.base_url: str = base_url
+        self.project: str = project
+        self.api_key: str = api_key
+        self.webhook_secret: str = webhook_secret
 
     def __repr__(self) -> str:
         return f"<Connection {self.base_url}/{self.project}>"
@@ -42,7 +42,7 @@ class Settings:
     def __init__(self, connection: Connection | None, app_url: str | None, secrets: tuple[Secret, ...]) -> None:
         self._connection = connection
         self._app_url = app_url
-        self.secrets = secrets
+        self.secrets: tuple[Secret, ...] = secrets
 
     @property
     def connection(self) -> Connection:

@@ -56,7 +56,7 @@ class Secret:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self.id = _HMAC.get_signature(key, b"nextmq secret id").hex()[:8]
+        self.id: str = _HMAC.get_signature(key, b"nextmq secret id").hex()[:8]
 
     def __repr__(self) -> str:
         return f"<Secret {self.id}>"
@@ -138,7 +138,7 @@ class Seal:
         self._id = id
         self._timestamp = timestamp
         self._signatures = signatures
-        self.id = id.decode("ascii")
+        self.id: str = id.decode("ascii")
 
     def verify(self, body: bytes, secrets: t.Iterable[Secret], *, context: bytes = b"") -> Secret:
         """The secret that signed `body`. Raises SignatureError."""

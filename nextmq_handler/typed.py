@@ -43,8 +43,8 @@ class Signature:
     __slots__ = ("_adapters", "_is_json", "_plain", "data_type", "result_type")
 
     def __init__(self, data_type: t.Any, result_type: t.Any, *, returns_json: bool = False) -> None:
-        self.data_type = data_type
-        self.result_type = result_type
+        self.data_type: t.Any = data_type
+        self.result_type: t.Any = result_type
         self._plain = _plain_class(data_type)
         self._is_json = returns_json or _is_json_type(result_type)
         self._adapters: dict[str, TypeAdapter[t.Any]] = {}

@@ -43,17 +43,17 @@ class JobRecord:
     )
 
     def __init__(self, raw: dict[str, t.Any]) -> None:
-        self.id = _text("job.id", raw.get("id"))
-        self.name = _text("job.name", raw.get("name"))
+        self.id: str = _text("job.id", raw.get("id"))
+        self.name: str = _text("job.name", raw.get("name"))
         self.data: t.Any = raw.get("data")
         self.opts: dict[str, t.Any] = _object("job.opts", raw.get("opts", {}))
-        self.attempts_made = _integer("job.attemptsMade", raw.get("attemptsMade", 0))
-        self.attempts_started = _integer("job.attemptsStarted", raw.get("attemptsStarted", 1))
-        self.stalled_counter = _integer("job.stalledCounter", raw.get("stalledCounter", 0))
-        self.priority = _integer("job.priority", raw.get("priority", 0))
-        self.delay = _integer("job.delay", raw.get("delay", 0))
-        self.timestamp = _integer("job.timestamp", raw.get("timestamp", 0))
-        self.processed_on = _integer("job.processedOn", raw.get("processedOn", 0))
+        self.attempts_made: int = _integer("job.attemptsMade", raw.get("attemptsMade", 0))
+        self.attempts_started: int = _integer("job.attemptsStarted", raw.get("attemptsStarted", 1))
+        self.stalled_counter: int = _integer("job.stalledCounter", raw.get("stalledCounter", 0))
+        self.priority: int = _integer("job.priority", raw.get("priority", 0))
+        self.delay: int = _integer("job.delay", raw.get("delay", 0))
+        self.timestamp: int = _integer("job.timestamp", raw.get("timestamp", 0))
+        self.processed_on: int = _integer("job.processedOn", raw.get("processedOn", 0))
         self.progress: t.Any = raw.get("progress", 0)
         self.parent: dict[str, str] | None = _parent(raw.get("parent"))
 
@@ -64,12 +64,12 @@ class Delivery:
     __slots__ = ("fingerprint", "id", "job", "max_outcome_size", "queue", "timeout")
 
     def __init__(self, raw: dict[str, t.Any]) -> None:
-        self.id = _text("deliveryId", raw.get("deliveryId"))
-        self.queue = _text("queue", raw.get("queue"))
-        self.timeout = _integer("timeout", raw.get("timeout"), low=1)
-        self.max_outcome_size = _integer("maxOutcomeBytes", raw.get("maxOutcomeBytes", MAX_OUTCOME_SIZE))
-        self.fingerprint = _fingerprint(raw.get("worker"))
-        self.job = JobRecord(_object("job", raw.get("job")))
+        self.id: str = _text("deliveryId", raw.get("deliveryId"))
+        self.queue: str = _text("queue", raw.get("queue"))
+        self.timeout: int = _integer("timeout", raw.get("timeout"), low=1)
+        self.max_outcome_size: int = _integer("maxOutcomeBytes", raw.get("maxOutcomeBytes", MAX_OUTCOME_SIZE))
+        self.fingerprint: str = _fingerprint(raw.get("worker"))
+        self.job: JobRecord = JobRecord(_object("job", raw.get("job")))
 
 
 def parse_delivery(body: bytes, delivery_id: str) -> Delivery:
@@ -86,7 +86,7 @@ class Completed:
     __slots__ = ("return_value",)
 
     def __init__(self, return_value: t.Any) -> None:
-        self.return_value = return_value
+        self.return_value: t.Any = return_value
 
 
 class Failed:
@@ -95,10 +95,10 @@ class Failed:
     __slots__ = ("message", "name", "stack", "unrecoverable")
 
     def __init__(self, name: str, message: str, stack: str = "", *, unrecoverable: bool = False) -> None:
-        self.name = name
-        self.message = message
-        self.stack = stack
-        self.unrecoverable = unrecoverable
+        self.name: str = name
+        self.message: str = message
+        self.stack: str = stack
+        self.unrecoverable: bool = unrecoverable
 
 
 class RateLimited:
@@ -107,7 +107,7 @@ class RateLimited:
     __slots__ = ("delay",)
 
     def __init__(self, delay: int) -> None:
-        self.delay = delay
+        self.delay: int = delay
 
 
 class Delayed:
@@ -116,7 +116,7 @@ class Delayed:
     __slots__ = ("timestamp",)
 
     def __init__(self, timestamp: int) -> None:
-        self.timestamp = timestamp
+        self.timestamp: int = timestamp
 
 
 class WaitingChildren:

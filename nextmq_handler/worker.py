@@ -77,7 +77,7 @@ class Worker:
         errors: t.Mapping[type[BaseException], t.Callable[[t.Any], BaseException]] | None = None,
         schedules: t.Iterable[Schedule] = (),
     ) -> None:
-        self.name = check_queue_name(name)
+        self.name: str = check_queue_name(name)
         self._frozen = False
         self._named: dict[str, BoundProcessor] = {}
         self._fallback: BoundProcessor | None = None

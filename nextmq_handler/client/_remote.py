@@ -18,7 +18,7 @@ class Remote:
 
     def __init__(self, url: str | None, timeout: float | timedelta) -> None:
         self._url = url
-        self.timeout = timeout_seconds("timeout", timeout)
+        self.timeout: float = timeout_seconds("timeout", timeout)
         self._connection: Connection | None = None
 
     @property

@@ -22,7 +22,7 @@ class SQLAlchemyStore:
     ) -> None:
         self._engine = engine
         self._clock = clock
-        self.table = Table(
+        self.table: Table = Table(
             table,
             MetaData(),
             Column("key", String(500), primary_key=True),

@@ -8,11 +8,15 @@ import types
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+
+from nextmq_handler import Worker
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = [
     pytest.param(block, id=f"{page.name} block {number}")
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    if page.name != "producers.md"  # talks to a server: tests/e2e runs it
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL), start=1)
 ]
 
@@ -23,4 +27,4 @@ def test_the_python_of_the_documentation_runs(block: str, monkeypatch: pytest.Mo
     module = types.ModuleType("documented")
     monkeypatch.setitem(sys.modules, "documented", module)
     exec(compile(block, "documented.py", "exec"), module.__dict__)
-    assert module.__dict__["emails"].name == "emails"
+    assert any(isinstance(value, (Worker, FastAPI)) for value in module.__dict__.values())

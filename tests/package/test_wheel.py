@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -79,3 +80,20 @@ def test_without_extras_the_nextmq_command_says_what_to_install(empty_environmen
     command: t.Final = [str(empty_environment.parent / "nextmq"), "dev"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, 'pip install "nextmq-handler[server]"' in done.stderr) == (1, True)
+
+
+def test_every_public_type_is_known(empty_environment: Path) -> None:
+    # The names of the store for databases are SQLAlchemy's.
+    run(str(empty_environment), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "sqlalchemy")
+    # pyright asks the first python of the path where packages are.
+    path = f"{empty_environment.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [f"{sys.prefix}/bin/pyright", "--verifytypes", "nextmq_handler", "--ignoreexternal"],
+        cwd=empty_environment.parent,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert "Type completeness score: 100%" in done.stdout, done.stdout

@@ -18,7 +18,7 @@ class AsyncQueueBase(Typed[Data, Result]):
     """A queue's name and its server."""
 
     def __init__(self, name: str, *, url: str | None = None, timeout: float | timedelta = DEFAULT_TIMEOUT) -> None:
-        self.name = check_queue_name(name)
+        self.name: str = check_queue_name(name)
         self._remote = Remote(url, timeout)
         self._types: Types | None = None
 
