@@ -119,7 +119,8 @@ def environment(more: t.Mapping[str, str] | None = None) -> dict[str, str]:
 
 def uvicorn() -> ServerHome:
     return start_server(
-        ["uvicorn", "--factory", f"{SERVED}:asgi", "--port", "0", "--no-access-log"], "running on http://"
+        ["uvicorn", "--factory", f"{SERVED}:asgi", "--port", "0", "--no-access-log", "--http", "h11"],
+        "running on http://",
     )
 
 

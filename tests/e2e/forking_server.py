@@ -15,6 +15,7 @@ from pathlib import Path
 import uvicorn
 
 from nextmq_server.api.app import create_app
+from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.projects import load_or_create_project
 from nextmq_server.service import Service
 
@@ -26,7 +27,9 @@ class Server(uvicorn.Server):
 
 
 async def serve(project_file: Path, redis_url: str, port: int) -> None:
-    service = Service(load_or_create_project(project_file, "killed"), redis_url)
+    service = Service(
+        load_or_create_project(project_file, "killed"), redis_url, egress=EgressRules.for_development()
+    )
     await service.start()
     config = uvicorn.Config(create_app(service), port=port, log_config=None, access_log=False, lifespan="off")
     await Server(config).serve()

@@ -75,7 +75,7 @@ def server(tmp_path: Path) -> t.Iterator[KillableServer]:
 @pytest.mark.timeout(600)
 def test_every_job_exists_exactly_once_though_the_server_is_killed(server: KillableServer, kills: int) -> None:
     luck = random.Random(SEED)
-    queue: Queue = Queue("work", url=server.url)
+    queue: Queue = Queue("work", url=server.url, timeout=300)
     queue.pause()
     is_over = threading.Event()
 
@@ -90,7 +90,7 @@ def test_every_job_exists_exactly_once_though_the_server_is_killed(server: Killa
         producers = [pool.submit(produce, number) for number in range(PRODUCERS)]
         try:
             for _ in range(kills):
-                time.sleep(luck.uniform(0.001, 0.05))  # the moment of the kill, not a wait for something
+                time.sleep(luck.uniform(0.001, 0.1))  # the moment of the kill, not a wait for something
                 server.kill()
                 server.start()
         finally:

@@ -37,6 +37,13 @@ def told_by_node(both: Both, node_bullmq: Path) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", json.loads(done.stdout))
 
 
+@pytest.fixture(autouse=True)
+def _no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests of this process may have set up OpenTelemetry, which would put a trace into our jobs alone."""
+    for module in ("queue", "flows"):
+        monkeypatch.setattr(f"nextmq_handler.client._sync.{module}.inject", dict)
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS.values(), ids=CHAPTERS)
 def test_node_and_we_do_the_same(chapter: Chapter, both: Both, told_by_node: dict[str, t.Any]) -> None:
     theirs = told_by_node[chapter.name]

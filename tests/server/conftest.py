@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from nextmq_handler.signing import OUTCOME, signature_headers
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.dispatcher import Report
+from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.connection import Address, Connection
 from nextmq_server.engine.hub import Hub
@@ -260,7 +261,7 @@ def reports() -> list[Report]:
 @pytest.fixture
 async def service(valkey: EmbeddedValkey, project: Project, reports: list[Report]) -> t.AsyncIterator[Service]:
     """A running service of the project."""
-    service = Service(project, valkey.url, report=reports.append)
+    service = Service(project, valkey.url, egress=EgressRules.for_development(), report=reports.append)
     await service.start()
     yield service
     await service.stop(grace=0)

@@ -17,6 +17,7 @@ from nextmq_handler.settings import parse_connection_string
 from nextmq_server.api import events as api_events
 from nextmq_server.api.app import create_app
 from nextmq_server.api.events import EventStream, encode
+from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine import events as engine_events
 from nextmq_server.engine import listener as engine_listener
@@ -175,7 +176,7 @@ async def test_no_stream_begins_once_the_service_has_stopped(service: Service, c
 
 
 async def test_no_stream_begins_while_redis_is_gone(own_valkey: EmbeddedValkey, project: Project) -> None:
-    service = Service(project, own_valkey.url)
+    service = Service(project, own_valkey.url, egress=EgressRules.for_development())
     await service.start()
     own_valkey.stop()
     async with serving(service) as client:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from nextmq_server.api.app import create_app
+from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project, new_project
 from nextmq_server.service import Service
@@ -75,7 +76,7 @@ def routes() -> list[tuple[str, str]]:
 async def projects(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[Projects]:
     other = new_project(f"{project.name}-b")
     b = Project(other.name, other.api_key, other.webhook_secrets, prefix=f"{project.prefix}b")
-    services = [Service(one, valkey.url) for one in (project, b)]
+    services = [Service(one, valkey.url, egress=EgressRules.for_development()) for one in (project, b)]
     for service in services:
         await service.start()
     transport = httpx.ASGITransport(create_app(*services))

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from nextmq_server.api.app import create_app
+from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project
 from nextmq_server.service import Service
@@ -34,7 +35,7 @@ CALLS: list[tuple[str, str, object]] = [
 @pytest.fixture
 async def service(own_valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[Service]:
     """A running service on a Valkey of its own, which a test may stop under it."""
-    service = Service(project, own_valkey.url)
+    service = Service(project, own_valkey.url, egress=EgressRules.for_development())
     await service.start()
     yield service
     await service.stop(grace=0)

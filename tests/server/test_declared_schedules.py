@@ -9,6 +9,7 @@ import typing as t
 import httpx
 import pytest
 
+from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project
 from nextmq_server.registry import Registration
@@ -28,7 +29,7 @@ MONDAYS = {"id": "mondays", "pattern": "0 8 * * 1", "tz": "Europe/Berlin"}
 @pytest.fixture
 async def second(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[Service]:
     """Another server process of the project."""
-    service = Service(project, valkey.url)
+    service = Service(project, valkey.url, egress=EgressRules.for_development())
     await service.start()
     yield service
     await service.stop(grace=0)

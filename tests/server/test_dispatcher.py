@@ -17,6 +17,7 @@ from nextmq_handler.signing import Secret, read_seal, signature_headers
 from nextmq_handler.wire import MAX_OUTCOME_SIZE, parse_delivery
 from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.dispatcher import Dispatcher, Report, delivery_body
+from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.dispatch.holds import HoldBook
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
@@ -29,7 +30,7 @@ if t.TYPE_CHECKING:
 
 @pytest.fixture
 async def client() -> t.AsyncIterator[DeliveryClient]:
-    client = DeliveryClient()
+    client = DeliveryClient(EgressRules.for_development())
     yield client
     await client.close()
 

@@ -14,6 +14,7 @@ from schemathesis import checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
 from nextmq_server.api.app import create_app
+from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project, new_project
 from nextmq_server.service import Service
@@ -47,7 +48,7 @@ def server(valkey: EmbeddedValkey) -> t.Iterator[str]:
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        service = Service(PROJECT, valkey.url)
+        service = Service(PROJECT, valkey.url, egress=EgressRules.for_development())
         await service.start()
         await service.add([service.jobs.new(QUEUE, "welcome", None, {"jobId": JOB, "delay": 3_600_000}, now=0)])
         config = uvicorn.Config(create_app(service), port=port, log_config=None, lifespan="off", ws="none")

@@ -8,6 +8,7 @@ import typing as t
 import httpx
 import pytest
 
+from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.connection import Address, Connection
 from nextmq_server.projects import Project
@@ -162,7 +163,7 @@ async def test_a_new_service_knows_the_registrations_of_the_last(
 ) -> None:
     held = await service.register("emails", worker(project), replace=None)
     await service.stop(grace=0)
-    successor = Service(project, valkey.url)
+    successor = Service(project, valkey.url, egress=EgressRules.for_development())
     await successor.start()
     found = successor.registry.get("emails")
     await successor.stop(grace=0)
@@ -174,7 +175,7 @@ async def test_a_new_service_runs_the_queues_of_the_last(
 ) -> None:
     await service.register("emails", Registration.model_validate(app.registration()), replace=None)
     await service.stop(grace=0)
-    successor = Service(project, valkey.url)
+    successor = Service(project, valkey.url, egress=EgressRules.for_development())
     await successor.start()
     [added] = await successor.add([successor.jobs.new("emails", "welcome", None, {}, now=0)])
     await until(lambda: app.deliveries)
@@ -185,7 +186,7 @@ async def test_a_new_service_runs_the_queues_of_the_last(
 async def test_a_service_that_replaces_workers_takes_a_different_one(
     valkey: EmbeddedValkey, project: Project
 ) -> None:
-    service = Service(project, valkey.url, replace_workers=True)
+    service = Service(project, valkey.url, egress=EgressRules.for_development(), replace_workers=True)
     await service.start()
     await service.register("emails", worker(project), replace=None)
     taken = await service.register("emails", worker(project, options={"concurrency": 2}), replace=None)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nextmq_handler.telemetry import MAX_TRACE_SIZE
 from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.dispatcher import trace_headers_of
+from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.engine.verdicts import Complete
 from tests.server.dispatching import App, Rig, make_job
 
@@ -28,7 +29,7 @@ METADATA = json.dumps(CARRIER)
 
 @pytest.fixture
 async def rig(serve: Serve) -> t.AsyncIterator[Rig]:
-    app, client = App(), DeliveryClient()
+    app, client = App(), DeliveryClient(EgressRules.for_development())
     yield Rig(app, await serve(app.handle) + "/queues/emails", client)
     await client.close()
 

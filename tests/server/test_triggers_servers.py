@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from nextmq_server.dispatch.dispatcher import Report
+from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project
 from nextmq_server.service import Service
@@ -35,7 +36,7 @@ async def test_a_server_that_starts_again_goes_on_with_its_triggers(
 ) -> None:
     await triggers.create(repeat={"every": 1000})
     await service.stop(grace=0)
-    other = Service(project, valkey.url)
+    other = Service(project, valkey.url, egress=EgressRules.for_development())
     await other.start()
     await until(lambda: triggers.receiver.received)
     await other.stop(grace=0)
@@ -47,7 +48,7 @@ async def test_a_run_that_a_stop_interrupts_is_done_by_the_next_server(
     triggers.receiver.gate.clear()
     await triggers.fired()
     await service.stop(grace=0)
-    other = Service(project, valkey.url)
+    other = Service(project, valkey.url, egress=EgressRules.for_development())
     await other.start()
     await until(lambda: len(triggers.receiver.received) == 2)
     triggers.receiver.gate.set()
@@ -59,7 +60,7 @@ async def test_a_starting_server_makes_the_scheduler_that_a_killed_one_could_not
 ) -> None:
     created = await triggers.create()
     assert await service.schedulers.remove(QUEUE, created["id"])
-    other = Service(project, valkey.url)
+    other = Service(project, valkey.url, egress=EgressRules.for_development())
     await other.start()
     shown = await other.triggers.get(created["id"])
     await other.stop(grace=0)
@@ -72,7 +73,7 @@ async def test_a_starting_server_removes_the_scheduler_of_a_trigger_that_is_gone
     await triggers.create()
     gone = await triggers.create()
     await redis(service, "HDEL", f"nextmq:{project.name}:triggers", gone["id"])
-    other = Service(project, valkey.url)
+    other = Service(project, valkey.url, egress=EgressRules.for_development())
     await other.start()
     count = await other.schedulers.count(QUEUE)
     await other.stop(grace=0)
@@ -89,7 +90,7 @@ async def test_a_server_without_triggers_runs_those_that_another_one_makes(
 ) -> None:
     monkeypatch.setattr(runner, "LOOK_INTERVAL", 0.01)
     reports: list[Report] = []
-    other = Service(project, valkey.url, report=reports.append)
+    other = Service(project, valkey.url, egress=EgressRules.for_development(), report=reports.append)
     await other.start()
     created = await triggers.create()
     await service.stop(grace=0)
@@ -107,7 +108,7 @@ async def test_pauses_and_resumes_at_the_same_moment_end_in_what_the_record_says
     valkey: EmbeddedValkey, service: Service, triggers: Triggering, project: Project
 ) -> None:
     created = await triggers.create()
-    other = Service(project, valkey.url)
+    other = Service(project, valkey.url, egress=EgressRules.for_development())
     await other.start()
     calls = [
         one.triggers.set_paused(created["id"], paused) for one in (service, other) for paused in (True, False)
