@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nextmq_handler import Queue, QueueJob
+from nextmq_handler import JobFailedError, NextMQTimeoutError, Queue, QueueJob
 from nextmq_server.testing.processes import ChildProcess, start_dev_server
 
 from .runtime_api import local_lambda
@@ -89,9 +89,9 @@ def wait_until_finished(jobs: t.Iterable[QueueJob]) -> list[QueueJob]:
 
 def finished(job: QueueJob, deadline: float) -> QueueJob:
     """The job once it has ended, or as it is at `deadline`, monotonic s."""
-    while job.state not in ("completed", "failed") and time.monotonic() < deadline:
-        time.sleep(0.1)
-        job = Queue(job.queue_name).get_job(job.id) or job
+    with contextlib.suppress(JobFailedError, NextMQTimeoutError):
+        job.wait_until_finished(timeout=max(0.1, deadline - time.monotonic()))
+    job.refresh()
     return job
 
 

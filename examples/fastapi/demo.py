@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nextmq_handler import AsyncQueue, AsyncQueueJob
+from nextmq_handler import AsyncQueue, AsyncQueueJob, JobFailedError, NextMQTimeoutError
 from nextmq_server.testing.processes import ChildProcess, free_port, start_dev_server
 
 from .stand_ins import Mailbox, crm_server, mail_server
@@ -104,13 +104,12 @@ async def enqueue(visitor: httpx.AsyncClient) -> list[Expected]:
 
 async def finished(expected: Expected) -> AsyncQueueJob:
     """The job once it has ended, or as it is when time is up."""
-    deadline = time.monotonic() + FINISH_TIME
-    while True:
-        job = await AsyncQueue(expected.queue).get_job(expected.job_id)
-        assert job is not None, f"job {expected.job_id} of queue {expected.queue} is gone"
-        if job.state in ("completed", "failed") or time.monotonic() > deadline:
-            return job
-        await asyncio.sleep(0.1)
+    job = await AsyncQueue(expected.queue).get_job(expected.job_id)
+    assert job is not None, f"job {expected.job_id} of queue {expected.queue} is gone"
+    with contextlib.suppress(JobFailedError, NextMQTimeoutError):
+        await job.wait_until_finished(FINISH_TIME)
+    await job.refresh()
+    return job
 
 
 def as_expected(expected: Expected, job: AsyncQueueJob) -> bool:
