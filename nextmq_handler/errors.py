@@ -38,8 +38,19 @@ MAX_TIMESTAMP_MS = 2_100_000_000_000
 """Timestamps of an outcome stay below this (protocol section 3): later ones do not fit BullMQ's score."""
 
 
+def _restored(kind: type[BaseException], args: tuple[t.Any, ...], members: dict[str, t.Any]) -> BaseException:
+    # Unpickling by Python's own way calls `__init__` with `args`, and breaks a process pool where it takes others.
+    exc = kind.__new__(kind)
+    exc.args = args
+    exc.__dict__.update(members)
+    return exc
+
+
 class NextMQError(Exception):
     """The base of the library's ordinary exceptions."""
+
+    def __reduce__(self) -> tuple[t.Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class ConfigurationError(NextMQError, ValueError):
@@ -161,6 +172,9 @@ class ControlFlow(BaseException):
     Derives from BaseException, as asyncio's CancelledError does, so that an `except Exception` around the
     work does not turn "later" into "done".
     """
+
+    def __reduce__(self) -> tuple[t.Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class RateLimitError(ControlFlow):

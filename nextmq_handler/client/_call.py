@@ -36,12 +36,13 @@ _KEY = re.compile(r"[!-~]{1,128}")
 class Options(t.TypedDict, total=False):
     """How a call is made, beside its method and path.
 
-    `content` is sent as JSON, `headers` beside those that every call has. `wait` is how long (s) the server may
-    keep the call open. `is_repeatable`: doing it twice is doing it once, which holds for GET, PUT, DELETE and for
-    calls with an `idempotency_key` anyway.
+    `content` is sent as JSON, `body` is JSON already; `headers` go beside those that every call has. `wait` is how
+    long (s) the server may keep the call open. `is_repeatable`: doing it twice is doing it once, which holds for
+    GET, PUT, DELETE and for calls with an `idempotency_key` anyway.
     """
 
     content: object
+    body: bytes
     query: Query | None
     headers: t.Mapping[str, str]
     delivery_id: str | None
@@ -69,9 +70,8 @@ class Call:
         self.method = method
         self.url = url_of(connection.base_url, path, options.get("query"))
         self.headers = {**options.get("headers", {}), "authorization": f"Bearer {connection.api_key}"}
-        self.body: bytes | None = None
-        if "content" in options:
-            self.body = encode(options["content"])
+        self.body = encode(options["content"]) if "content" in options else options.get("body")
+        if self.body is not None:
             self.headers["content-type"] = "application/json"
         if (delivery_id := options.get("delivery_id")) is not None:
             self.headers["x-nextmq-delivery"] = delivery_id

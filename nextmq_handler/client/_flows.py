@@ -5,7 +5,8 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import ConfigurationError
-from ._options import FlowJob, QueueOptions, to_wire
+from ..names import check_queue_name
+from ._options import FlowJob, QueueOptions, check_list, to_wire
 
 MAX_JOBS = 1000
 """How many jobs one call takes, in all of its flows."""
@@ -16,6 +17,7 @@ MAX_DEPTH = 20
 
 def flow_content(flows: t.Sequence[FlowJob]) -> list[dict[str, t.Any]]:
     """Flows as they are sent. Raises ConfigurationError."""
+    check_list("add_bulk", flows, "flows")
     roots = [_node(flow) for flow in flows]
     level, count = roots, 0
     for _ in range(MAX_DEPTH):
@@ -32,8 +34,12 @@ def flow_content(flows: t.Sequence[FlowJob]) -> list[dict[str, t.Any]]:
 
 def queues_content(queues_options: t.Mapping[str, QueueOptions]) -> dict[str, t.Any]:
     """What holds for the jobs of each queue. Raises ConfigurationError."""
+    if not isinstance(t.cast("object", queues_options), t.Mapping):
+        raise ConfigurationError(f"queues_options takes a dict, not {type(queues_options).__name__}")
     return {
-        queue: to_wire(QueueOptions, options, kind="member of queues_options", path=f"queues_options.{queue}")
+        check_queue_name(queue): to_wire(
+            QueueOptions, options, kind="member of queues_options", path=f"queues_options.{queue}"
+        )
         for queue, options in queues_options.items()
     }
 
@@ -45,6 +51,5 @@ def _node(job: FlowJob) -> dict[str, t.Any]:
         "children": [],
         **to_wire(FlowJob, job, kind="member of a flow's job"),
     }
-    if not isinstance(node["children"], (list, tuple)):
-        raise ConfigurationError(f"children takes a list of jobs, not {type(node['children']).__name__}")
+    check_list("children", node["children"], "jobs")
     return node

@@ -152,6 +152,12 @@ _SHAPES: t.Mapping[str, type[t.Any]] = {
 }
 
 
+def check_list(name: str, given: object, what: str) -> None:
+    """Raises ConfigurationError for what is no list or tuple: a str or a dict has items too, but not `what`."""
+    if not isinstance(given, (list, tuple)):
+        raise ConfigurationError(f"{name} takes a list of {what}, not {type(given).__name__}")
+
+
 def job_options(opts: object) -> dict[str, t.Any]:
     """`JobOptions` as BullMQ spells them. Raises ConfigurationError."""
     return to_wire(JobOptions, opts, kind="job option")
@@ -167,9 +173,10 @@ def to_wire(shape: type[t.Any], members: object, *, kind: str, path: str = "") -
     given = t.cast("dict[str, object]", members)
     known = shape.__annotations__
     unknown = [str(name) for name in given if name not in known]
-    if unknown:
-        raise ConfigurationError(f"{', '.join(sorted(unknown))}: no such {kind}; there are {', '.join(known)}")
     prefix = f"{path}." if path else ""
+    if unknown:
+        places = ", ".join(prefix + name for name in sorted(unknown))
+        raise ConfigurationError(f"{places}: no such {kind}; there are {', '.join(known)}")
     return {camel(name): _value(name, value, prefix + name) for name, value in given.items()}
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import typing as t
 from datetime import timedelta
 
-from ..errors import timeout_seconds
+from ..errors import ConfigurationError, timeout_seconds
 from ..settings import Connection, load_settings
 
 
@@ -17,6 +18,8 @@ class Remote:
     __slots__ = ("_connection", "_url", "timeout")
 
     def __init__(self, url: str | None, timeout: float | timedelta) -> None:
+        if not isinstance(t.cast("object", url), str | None):
+            raise ConfigurationError(f"url takes a connection string, not {type(url).__name__}")
         self._url = url
         self.timeout: float = timeout_seconds("timeout", timeout)
         self._connection: Connection | None = None

@@ -43,6 +43,9 @@ DOCUMENTED: dict[int | str, dict[str, t.Any]] = {
 }
 """The error answers of a route, for the OpenAPI document."""
 
+TAG = "|"
+"""What the forms that a value may have begin with, which are no part of its path."""
+
 _CODES = {404: "no_such_route", 405: "method_not_allowed"}
 _HEADERS = {
     "unauthorized": {"www-authenticate": "Bearer"},
@@ -96,17 +99,25 @@ async def _on_api_error(request: Request, exc: APIError) -> JSONResponse:
 
 
 async def _on_http_exception(request: Request, exc: HTTPException) -> JSONResponse:
-    code = _CODES.get(exc.status_code, "http_error")
-    return _answer(exc.status_code, code, str(exc.detail), {}, exc.headers)  # a 405's name the methods allowed
+    code, message = _CODES.get(exc.status_code, "http_error"), str(exc.detail)
+    if exc.status_code in _CODES:
+        message = f"there is no {request.method} {request.url.path[:200]}: /docs has the routes"
+    return _answer(exc.status_code, code, message, {}, exc.headers)  # a 405's name the methods allowed
 
 
 async def _on_invalid(request: Request, exc: RequestValidationError) -> JSONResponse:
-    problems = [
-        {"path": ".".join(str(part) for part in error["loc"][1:]), "problem": error["msg"]}
-        for error in exc.errors()
-    ]
+    problems = [{"path": _path(error["loc"][1:]), "problem": problem_of(error)} for error in exc.errors()]
     where = f"{problems[0]['path'] or 'the body'}: {problems[0]['problem']}"
     return _answer(422, "invalid_request", where, {"problems": problems})
+
+
+def problem_of(error: t.Mapping[str, t.Any]) -> str:
+    """What pydantic says of a value, without its own words before a validator's."""
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _path(parts: t.Iterable[int | str]) -> str:
+    return ".".join(part for part in map(str, parts) if not part.startswith(TAG))
 
 
 async def _on_connection_lost(request: Request, exc: ConnectionLost) -> JSONResponse:

@@ -102,7 +102,9 @@ async def get_jobs(
     wanted = states.split(",") if states is not None else list(STATES)
     unknown = sorted(set(wanted) - set(STATES))
     if unknown:
-        raise APIError(422, "invalid_request", f"states: no such state as {', '.join(unknown)}")
+        raise APIError(
+            422, "invalid_request", f"states: no such state as {', '.join(unknown)}; there are {', '.join(STATES)}"
+        )
     if not start <= end < start + MAX_PAGE:
         raise APIError(422, "invalid_request", f"end: from start to start + {MAX_PAGE - 1}")
     if "waiting" in wanted:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import typing as t
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from nextmq_handler.errors import MAX_TIMESTAMP_MS, ConfigurationError
 from nextmq_handler.names import check_queue_name
 
 from ..engine.jobs import QUEUE_KEYS
 from .closed import Closed
+from .errors import TAG
 
 MAX_DATA_SIZE = 1024 * 1024
 """The largest job data, in bytes of JSON."""
@@ -77,7 +78,27 @@ class Telemetry(Closed):
     omitContext: bool | None = None
 
 
-Keep = bool | Count | KeepJobs
+def _kind(value: object) -> str | None:
+    if isinstance(value, int):
+        return TAG + type(value).__name__
+    return TAG + "object" if isinstance(value, (dict, Closed)) else None
+
+
+def _one_of(words: str) -> Discriminator:
+    # Without, a mistake in one form is told as one of another form.
+    return Discriminator(_kind, custom_error_type="form", custom_error_message=f"Input should be {words}")
+
+
+BackoffOption = t.Annotated[
+    t.Annotated[Delay, Tag(TAG + "int")] | t.Annotated[Backoff, Tag(TAG + "object")],
+    _one_of("ms, or an object with type and delay"),
+]
+Keep = t.Annotated[
+    t.Annotated[bool, Tag(TAG + "bool")]
+    | t.Annotated[Count, Tag(TAG + "int")]
+    | t.Annotated[KeepJobs, Tag(TAG + "object")],
+    _one_of("a boolean, a number of jobs, or an object with age or count"),
+]
 
 POLICIES = (
     "failParentOnFailure",
@@ -91,7 +112,7 @@ class JobOptions(Closed):
     """BullMQ's job options."""
 
     attempts: int | None = Field(default=None, ge=1, le=10_000)
-    backoff: Delay | Backoff | None = None
+    backoff: BackoffOption | None = None
     deduplication: Deduplication | None = None
     delay: Delay | None = None
     jobId: str | None = Field(default=None, min_length=1, max_length=256)

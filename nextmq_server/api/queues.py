@@ -211,13 +211,16 @@ async def is_maxed(queue: QueueName, service: Authorized) -> dict[str, bool]:
 async def drain(queue: QueueName, body: Drain, service: Authorized) -> Done:
     """Remove the jobs that wait, and with `delayed` those that are delayed."""
     await service.queues.drain(queue, delayed=body.delayed)
+    service.results.look_again(queue)
     return Done()
 
 
 @router.post("/{queue}/clean", response_model=Ids)
 async def clean(queue: QueueName, body: Clean, service: Authorized) -> Response:
     """Remove old jobs; the ids of those that went."""
-    return ASCIIResponse({"removed": await service.queues.clean(queue, body.state, body.grace, body.limit)})
+    removed = await service.queues.clean(queue, body.state, body.grace, body.limit)
+    service.results.look_again(queue)
+    return ASCIIResponse({"removed": removed})
 
 
 @router.post("/{queue}/obliterate")
@@ -227,6 +230,8 @@ async def obliterate(queue: QueueName, body: Obliterate, service: Authorized) ->
         await service.obliterate(queue, force=body.force)
     except WrongState as exc:
         raise APIError(409, "wrong_state", f"queue {queue} {exc}") from None
+    finally:
+        service.results.look_again(queue)
     return Done()
 
 

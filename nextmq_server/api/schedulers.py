@@ -13,7 +13,7 @@ from ..engine.cron import InvalidSchedule
 from ..engine.jobs import WrongState
 from ..engine.schedulers import NoSuchScheduler
 from ..engine.scheduling import Template
-from .errors import DOCUMENTED, APIError, ASCIIResponse
+from .errors import DOCUMENTED, APIError, ASCIIResponse, problem_of
 from .models import MAX_DATA_SIZE, Name, check_data_size
 from .request import Authorized, Closed, CreatesJobs, PathId, QueueName, StrictRoute
 from .schedule_models import SchedulerId, TemplateOptions, Times
@@ -128,7 +128,7 @@ async def upsert_scheduler(queue: QueueName, id: PathId, body: NewScheduler, ser
     try:
         _id.validate_python(id)
     except ValidationError as exc:
-        raise APIError(422, "invalid_request", f"id: {exc.errors()[0]['msg']}") from None
+        raise APIError(422, "invalid_request", f"id: {problem_of(exc.errors()[0])}") from None
     template = Template(body.template.name or id, body.template.data, body.template.opts.given())
     try:
         made = await service.upsert_scheduler(queue, id, body.repeat.given(), template)

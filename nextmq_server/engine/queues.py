@@ -96,7 +96,7 @@ class Queues:
                 await self.pause(queue)
                 left = 1
             elif left == _HAS_ACTIVE:
-                raise WrongState("has jobs that run: wait for them, or force it")
+                raise WrongState("has jobs that run, and is paused now: wait for them, force it, or resume it")
 
     async def retry_jobs(self, queue: str, state: str, before: int) -> None:
         """Let the jobs that ended in `state` before `before`, ms since the epoch, wait again."""

@@ -72,6 +72,12 @@ class Results:
                     if event.cancelled():
                         raise ConnectionLost("there are no more events")
 
+    def look_again(self, queue: str) -> None:
+        """Jobs of the queue were removed at once, for which BullMQ has no events: let those who wait know."""
+        waiting = self._waiting.get(self._jobs.scripts(queue).keys["events"])
+        if waiting is not None:
+            waiting.look_again()
+
     @contextlib.asynccontextmanager
     async def _listening(self, scripts: QueueScripts) -> t.AsyncGenerator[_Waiting]:
         key = scripts.keys["events"]
@@ -108,17 +114,25 @@ class _Waiting:
 
     def take(self, event: Event) -> None:
         """The hub's next event."""
-        if event.name not in _LAST_EVENTS:
-            return
-        for future in self._expected.get(event.fields.get("jobId", ""), ()):
-            if not future.done():
-                future.set_result(None)
+        if event.name in _LAST_EVENTS:
+            _wake(self._expected.get(event.fields.get("jobId", ""), ()))
+
+    def look_again(self) -> None:
+        """Something may have happened to any of the jobs."""
+        for futures in self._expected.values():
+            _wake(futures)
 
     def end(self, failure: Exception | None) -> None:
         """No more events come."""
         for futures in self._expected.values():
             for future in futures:
                 future.cancel()
+
+
+def _wake(futures: t.Iterable[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
 
 
 async def _look(scripts: QueueScripts, job_id: str) -> dict[str, t.Any]:

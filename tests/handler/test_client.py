@@ -108,8 +108,11 @@ async def test_options_are_sent_in_camel_case_and_ms(
         ({"delay": timedelta(days=4000)}, "delay takes 0 to"),
         ({"delay": timedelta(seconds=-1)}, "delay takes 0 to"),
         ({"backoff": {"type": "fixed", "delay": timedelta(seconds=-1)}}, r"backoff\.delay takes 0 to"),
-        ({"backoff": {"typ": "fixed"}}, "typ: no such member of backoff; there are type, delay, jitter"),
-        ({"deduplication": {"id": "a", "keepLast": True}}, "keepLast: no such member of deduplication"),
+        ({"backoff": {"typ": "fixed"}}, r"backoff\.typ: no such member of backoff; there are type, delay, jitter"),
+        (
+            {"deduplication": {"id": "a", "keepLast": True}},
+            r"deduplication\.keepLast: no such member of deduplication",
+        ),
         ({"timestamp": datetime(2030, 1, 1)}, "timestamp takes an aware datetime"),  # noqa: DTZ001
     ],
 )
@@ -207,13 +210,14 @@ async def test_add_bulk_sends_all_jobs_at_once(call: Call, server: respx.MockRou
     ("jobs", "message"),
     [
         ([{"name": "a"}] * 1001, "add_bulk takes up to 1000 jobs at once, not 1001"),
-        ([{"name": "a", "date": 1}], "date: no such member of a job; there are name, data, opts"),
-        ([{"name": "a", "opts": {"jobId": "a"}}], "jobId: no such job option"),
+        ([{"name": "a", "date": 1}], r"jobs\.0\.date: no such member of a job; there are name, data, opts"),
+        ([{"name": "a", "opts": {"jobId": "a"}}], r"jobs\.0\.opts\.jobId: no such job option"),
         ([{"name": "a", "opts": None}], r"jobs\.0\.opts takes a dict, not NoneType"),
+        ({"name": "a"}, "add_bulk takes a list of jobs, not dict"),
         ([{"name": "a"}, "b"], r"jobs\.1 takes a dict, not str"),
         ([{"name": "a", "opts": {"delay": timedelta(-1)}}], r"jobs\.0\.opts\.delay takes 0 to"),
     ],
-    ids=["1001", "unknown member", "unknown option", "no options", "no job", "no time"],
+    ids=["1001", "unknown member", "unknown option", "no options", "no list", "no job", "no time"],
 )
 async def test_jobs_that_cannot_be_sent_are_refused_by_place(call: Call, jobs: list[t.Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"\A{message}"):
@@ -289,6 +293,12 @@ def test_the_repr_of_a_queue_is_its_name(kind: type) -> None:
 def test_a_queue_of_a_name_that_no_queue_can_have_is_refused(kind: type, name: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a queue name"):
         kind(name)
+
+
+@pytest.mark.parametrize("kind", [Queue, AsyncQueue])
+def test_a_url_that_is_no_text_is_refused(kind: t.Any) -> None:
+    with pytest.raises(ConfigurationError, match="url takes a connection string, not int"):
+        kind("emails", url=7410)
 
 
 @both_queues

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import respx
 
-from nextmq_handler import JobScheduler
+from nextmq_handler import ConfigurationError, JobScheduler
 from tests.handler.client_support import (
     QUEUE,
     Case,
@@ -243,3 +243,12 @@ async def test_more_jobs_than_one_request_cleans_take_several(kind: Kind, server
     route.side_effect = [httpx.Response(200, json={"removed": page}) for page in pages]
     removed = await value_of(queue_of(kind).clean(0, 1500))
     assert (len(removed), route.call_count) == (1500, 2)
+
+
+@both_kinds
+@pytest.mark.parametrize("ids", ["12", 12, {"1": "2"}], ids=["a string", "a number", "a dict"])
+async def test_what_is_no_list_of_ids_redrives_no_other_letters(
+    kind: Kind, ids: t.Any, server: respx.MockRouter
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"\Aredrive takes a list of ids, not "):
+        await value_of(queue_of(kind).redrive(ids))

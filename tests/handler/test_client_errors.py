@@ -1,5 +1,6 @@
 """What Queue and AsyncQueue raise: for refusals, for broken connections, and never with a key in it."""
 
+import pickle
 import socket
 import traceback
 from collections.abc import Iterator
@@ -10,11 +11,19 @@ import respx
 
 from nextmq_handler import (
     AuthenticationError,
+    DelayedError,
+    JobFailedError,
+    JobRemovedError,
     NextMQConnectionError,
     NextMQError,
     NextMQHTTPError,
     NextMQTimeoutError,
+    NotFoundError,
+    QueueFullError,
+    RateLimitError,
     StaleDeliveryError,
+    WaitingChildrenError,
+    WorkerRegistrationError,
 )
 from tests.handler.support import API_KEY, JOBS, SECRET, Call, both_queues
 
@@ -123,3 +132,25 @@ async def test_no_error_shows_the_key_or_the_secret(
         await call("add", "welcome")
     said = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert [secret for secret in (API_KEY, SECRET) if secret in said] == []
+
+
+ERRORS = [
+    NextMQHTTPError("m", status=409, code="c", details={"a": 1}, request_id="r", idempotency_key="k"),
+    AuthenticationError("m", status=401, code="unauthorized"),
+    NotFoundError("m", status=404, code="not_found"),
+    QueueFullError("m", status=503, code="storage_full"),
+    NextMQConnectionError("m", idempotency_key="k"),
+    NextMQTimeoutError("m", idempotency_key="k"),
+    WorkerRegistrationError("m", queue="emails", fields=["url"]),
+    JobFailedError("42", "emails", "r", ["s"]),
+    JobRemovedError("42", "emails"),
+    RateLimitError(5),
+    DelayedError(5),
+    WaitingChildrenError(),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_an_error_comes_out_of_another_process_as_it_was(error: BaseException) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))

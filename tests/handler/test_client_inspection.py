@@ -7,6 +7,7 @@ import typing as t
 import pytest
 import respx
 
+from nextmq_handler import ConfigurationError
 from tests.handler.client_support import (
     QUEUE,
     Case,
@@ -45,10 +46,10 @@ INSPECTION = [
     case(
         "get_job_counts",
         "failed",
-        "stuck",
+        "active",
         request=f"GET {QUEUE}/counts",
         answer=COUNTS,
-        returned={"failed": 64, "stuck": 0},
+        returned={"failed": 64, "active": 2},
     ),
     case("get_job_count_by_types", "failed", "active", request=f"GET {QUEUE}/counts", answer=COUNTS, returned=66),
     case("get_job_count_by_types", request=f"GET {QUEUE}/counts", answer=COUNTS, returned=255),
@@ -133,6 +134,19 @@ async def test_nothing_asked_for_is_nothing_sent(
     kind: Kind, method: str, args: list[t.Any], returned: t.Any, server: respx.MockRouter
 ) -> None:
     assert await value_of(getattr(queue_of(kind), method)(*args)) == returned
+
+
+@both_kinds
+async def test_states_that_are_no_list_are_refused(kind: Kind) -> None:
+    with pytest.raises(ConfigurationError, match="get_jobs takes a list of states, not int"):
+        await value_of(queue_of(kind).get_jobs(5))
+
+
+@both_kinds
+async def test_a_state_that_is_none_is_not_counted_as_nothing(kind: Kind, server: respx.MockRouter) -> None:
+    server.get(f"{QUEUE}/counts").respond(200, json=COUNTS)
+    with pytest.raises(ConfigurationError, match=r"\Await: no such state; there are waiting, active, "):
+        await value_of(queue_of(kind).get_job_counts("wait", "active"))
 
 
 @both_kinds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import typing as t
 from datetime import timedelta
 
@@ -10,7 +9,6 @@ import pytest
 import respx
 
 from nextmq_handler import (
-    JobFailedError,
     JobRemovedError,
     NextMQHTTPError,
 )
@@ -220,12 +218,6 @@ async def test_refresh_reads_every_field_again(kind: Kind, server: respx.MockRou
     server.get(PATH).respond(200, json={**JOB, "state": "completed", "data": 1, "returnValue": 2})
     await value_of(job.refresh())
     assert (job.state, job.data, job.return_value) == ("completed", 1, 2)
-
-
-@pytest.mark.parametrize("error", [JobFailedError("1", "q", "late", ["a"]), JobRemovedError("1", "q")], ids=repr)
-def test_an_error_about_a_job_survives_pickling(error: Exception) -> None:
-    copy = pickle.loads(pickle.dumps(error))
-    assert (str(copy), vars(copy)) == (str(error), vars(error))
 
 
 @both_kinds

@@ -79,6 +79,14 @@ async def test_data_comes_back_as_the_queues_type_says(queue: t.Any, server: res
 
 
 @pytest.mark.parametrize("queue", TYPED.values(), ids=TYPED)
+async def test_data_of_a_bulk_is_as_the_queues_type_says(queue: t.Any, server: respx.MockRouter) -> None:
+    added = {"id": "42", "state": "waiting", "timestamp": 1, "deduplicated": False, "job": None}
+    server.post(JOBS + "/bulk").respond(201, json={"jobs": [added]})
+    [job] = await value_of(queue.add_bulk([{"name": "welcome", "data": Welcome(to="a")}]))
+    assert job.data == Welcome(to="a")
+
+
+@pytest.mark.parametrize("queue", TYPED.values(), ids=TYPED)
 async def test_a_result_that_is_something_else_is_an_error_without_values(
     queue: t.Any, server: respx.MockRouter
 ) -> None:

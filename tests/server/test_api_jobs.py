@@ -164,6 +164,28 @@ async def test_a_wrong_option_is_refused_and_named(api: httpx.AsyncClient, optio
     assert {".".join(path.split(".")[:2]) for path in problem_paths(answer)} == {f"opts.{option}"}
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("backoff", {"type": "fixed", "delay": 1, "jitter": 2}, "opts.backoff.jitter: Input should be less than"),
+        ("backoff", {"type": "fixed"}, "opts.backoff.delay: Field required"),
+        ("backoff", -1, "opts.backoff: Input should be greater than or equal to 0"),
+        ("backoff", "fixed", "opts.backoff: Input should be ms, or an object with type and delay"),
+        ("backoff", True, "opts.backoff: Input should be ms, or an object with type and delay"),
+        ("removeOnComplete", -1, "opts.removeOnComplete: Input should be greater than or equal to 0"),
+        ("removeOnFail", {"age": True}, "opts.removeOnFail.age: Input should be a valid integer"),
+        ("removeOnFail", "all", "opts.removeOnFail: Input should be a boolean, a number of jobs, or an object"),
+        ("jobId", "a:b", "opts.jobId: a custom job id must not contain"),
+    ],
+    ids=str,
+)
+async def test_what_is_wrong_with_an_option_is_told_of_the_form_it_was_given_in(
+    api: httpx.AsyncClient, option: str, value: object, problem: str
+) -> None:
+    answer = await send(api, "POST", JOBS, {"name": "a", "opts": {option: value}})
+    assert answer.json()["message"].startswith(problem)
+
+
 @pytest.mark.parametrize(("body", "path"), WRONG_JOBS.values(), ids=WRONG_JOBS)
 async def test_a_wrong_job_is_refused_and_the_member_named(
     api: httpx.AsyncClient, body: object, path: str

@@ -201,6 +201,20 @@ async def test_a_job_removed_while_it_is_waited_for_has_no_result(
     assert refusal(await waiting) == (404, "not_found")
 
 
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [("drain", {}), ("clean", {"grace": 0, "state": "wait"}), ("obliterate", {})],
+    ids=["drain", "clean", "obliterate"],
+)
+async def test_a_job_removed_with_all_others_while_it_is_waited_for_has_no_result(
+    api: httpx.AsyncClient, looks: list[str], until: Until, call: str, body: dict[str, t.Any]
+) -> None:
+    waiting = asyncio.create_task(result(api, await add(api), LONG))
+    await until(lambda: looks)
+    (await send(api, "POST", f"/v1/queues/emails/{call}", body)).raise_for_status()
+    assert refusal(await waiting) == (404, "not_found")
+
+
 @pytest.mark.parametrize("wait", ["-1", "60001", "1.5", "long", ""], ids=lambda wait: wait or "empty")
 async def test_a_wait_is_a_minute_at_most(api: httpx.AsyncClient, wait: str) -> None:
     answer = await api.get(f"{JOBS}/1/result", params={"wait": wait})

@@ -7,7 +7,7 @@ import typing as t
 from ...errors import timestamp_ms
 from .._answer import listed, member
 from .._generic import Data, Result
-from .._options import Duration, Moment, milliseconds
+from .._options import Duration, Moment, check_list, milliseconds
 from .._views import RateLimit, rate_limit
 from .base import AsyncQueueBase
 
@@ -51,7 +51,7 @@ class AsyncQueueControl(AsyncQueueBase[Data, Result]):
     async def obliterate(self, *, force: bool = False) -> None:
         """Remove the queue with everything in it, with `force` even while jobs are being processed.
 
-        Raises NextMQHTTPError 409 `wrong_state` for those without `force`.
+        Raises NextMQHTTPError 409 `wrong_state` for those without `force`; the queue is paused then, as in BullMQ.
         """
         await self._do("POST", "obliterate", content={"force": force}, is_repeatable=True)
 
@@ -78,7 +78,9 @@ class AsyncQueueControl(AsyncQueueBase[Data, Result]):
 
         Those with `ids`, or up to `limit` with the job name `name` and whose failure holds the text `reason`.
         """
-        content = {"ids": None if ids is None else list(ids), "name": name, "reason": reason, "limit": limit}
+        if ids is not None:
+            check_list("redrive", ids, "ids")
+        content = {"ids": ids, "name": name, "reason": reason, "limit": limit}
         return await self._ask("POST", "redrive", reader=listed("redriven", str), content=content)
 
     async def set_global_concurrency(self, concurrency: int) -> None:

@@ -67,14 +67,15 @@ class AsyncFlowProducer:
         self, flows: t.Sequence[FlowJob], *, idempotency_key: str | None = None
     ) -> list[AsyncJobNode]:
         """Add flows of up to 1000 jobs together, all of them or none; `idempotency_key` and errors as in `add`."""
+        content = {"flows": flow_content(flows)}
         if not flows:
             return []
-        content = {"flows": flow_content(flows)}
         key = key_of(idempotency_key)
         reader = listed("flows", self._node)
-        return await self._ask(
-            "POST", "bulk", reader=reader, content=content, idempotency_key=key, headers=inject()
-        )
+        with producer_span(content["flows"][0].get("queueName", ""), "bulk"):
+            return await self._ask(
+                "POST", "bulk", reader=reader, content=content, idempotency_key=key, headers=inject()
+            )
 
     async def get_flow(
         self, *, queue_name: str, id: str, depth: int = 10, max_children: int = 20

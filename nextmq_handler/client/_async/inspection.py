@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ...errors import NotFoundError
+from ...errors import ConfigurationError, NotFoundError
 from .._answer import listed, member, optional
 from .._generic import Data, Result
+from .._options import check_list
 from .._views import JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
 from .base import AsyncQueueBase
 from .queue_job import AsyncQueueJob
@@ -27,10 +28,15 @@ class AsyncQueueInspection(AsyncQueueBase[Data, Result]):
         asc: bool = False,
     ) -> list[AsyncQueueJob[Data, Result]]:
         """Jobs `start` to `end` of each of the states, of all states by default; `asc` has the oldest first."""
-        joined = states if states is None or isinstance(states, str) else ",".join(states)
-        if joined == "":
+        wanted: str | None
+        if states is None or isinstance(states, str):
+            wanted = states
+        else:
+            check_list("get_jobs", states, "states")
+            wanted = ",".join(map(str, states))
+        if wanted == "":
             return []
-        query = {"states": joined, "start": start, "end": end, "asc": asc}
+        query = {"states": wanted, "start": start, "end": end, "asc": asc}
         return await self._ask("GET", "jobs", reader=listed("jobs", self._job), query=query)
 
     async def get_waiting(self, start: int = 0, end: int = LAST) -> list[AsyncQueueJob[Data, Result]]:
@@ -77,7 +83,10 @@ class AsyncQueueInspection(AsyncQueueBase[Data, Result]):
     async def get_job_counts(self, *states: str) -> dict[str, int]:
         """How many jobs are in each of `states`, or in each state there is."""
         counts: dict[str, int] = await self._ask("GET", "counts", reader=dict)
-        return {state: counts.get(state, 0) for state in states} if states else counts
+        unknown = [str(state) for state in states if state not in counts]
+        if unknown:
+            raise ConfigurationError(f"{', '.join(unknown)}: no such state; there are {', '.join(counts)}")
+        return {state: counts[state] for state in states} if states else counts
 
     async def get_job_count_by_types(self, *states: str) -> int:
         """How many jobs are in `states` together, or in all."""

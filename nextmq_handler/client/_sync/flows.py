@@ -66,12 +66,13 @@ class FlowProducer:
 
     def add_bulk(self, flows: t.Sequence[FlowJob], *, idempotency_key: str | None = None) -> list[JobNode]:
         """Add flows of up to 1000 jobs together, all of them or none; `idempotency_key` and errors as in `add`."""
+        content = {"flows": flow_content(flows)}
         if not flows:
             return []
-        content = {"flows": flow_content(flows)}
         key = key_of(idempotency_key)
         reader = listed("flows", self._node)
-        return self._ask("POST", "bulk", reader=reader, content=content, idempotency_key=key, headers=inject())
+        with producer_span(content["flows"][0].get("queueName", ""), "bulk"):
+            return self._ask("POST", "bulk", reader=reader, content=content, idempotency_key=key, headers=inject())
 
     def get_flow(self, *, queue_name: str, id: str, depth: int = 10, max_children: int = 20) -> JobNode | None:
         """The flow below a job: up to `depth` levels, `max_children` children of each; None without the job."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import typing as t
 
+from ... import strict_json
 from ...errors import ConfigurationError, NotFoundError
 from ...telemetry import inject, producer_span
 from .._call import key_of
 from .._generic import Data, Result
-from .._options import JobOptions, NewJob, job_options, to_wire
+from .._json import encode
+from .._options import JobOptions, NewJob, check_list, job_options, to_wire
 from .._views import added_view
 from .control import QueueControl
 from .inspection import QueueInspection
@@ -65,19 +67,21 @@ class Queue(
         self, jobs: t.Sequence[NewJob[Data]], *, idempotency_key: str | None = None
     ) -> list[QueueJob[Data, Result]]:
         """Add up to 1000 jobs, all of them or none; `idempotency_key` and errors as in `add`."""
+        check_list("add_bulk", jobs, "jobs")
         if len(jobs) > MAX_BULK:
             raise ConfigurationError(f"add_bulk takes up to {MAX_BULK} jobs at once, not {len(jobs)}")
         if not jobs:
             return []
-        content = {"jobs": [_new_job(job, f"jobs.{index}") for index, job in enumerate(jobs)]}
+        body = encode({"jobs": [_new_job(job, f"jobs.{index}") for index, job in enumerate(jobs)]})
         key = key_of(idempotency_key)
 
         def reader(answer: t.Any) -> list[QueueJob[Data, Result]]:
-            return [self._job(added_view(*pair)) for pair in zip(content["jobs"], answer["jobs"], strict=True)]
+            sent = strict_json.loads(body)["jobs"]  # models are JSON there, as in what the server tells
+            return [self._job(added_view(*pair)) for pair in zip(sent, answer["jobs"], strict=True)]
 
         with producer_span(self.name, "bulk"):
             return self._ask(
-                "POST", "jobs", "bulk", reader=reader, content=content, idempotency_key=key, headers=inject()
+                "POST", "jobs", "bulk", reader=reader, body=body, idempotency_key=key, headers=inject()
             )
 
     def get_job(self, job_id: str) -> QueueJob[Data, Result] | None:
