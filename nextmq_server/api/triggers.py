@@ -11,12 +11,13 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from nextmq_handler import strict_json
 
+from ..dispatch.egress import EgressRefused
 from ..engine.cron import next_run
 from ..registry import endpoint_url
 from ..triggers.records import MAX_TRIGGERS, Run, TooManyTriggers, TriggerOptions
 from ..triggers.triggers import NoSuchTrigger, Shown
-from .errors import DOCUMENTED, APIError, ASCIIResponse
-from .models import MAX_DELAY, Backoff, Delay, Name, check_data_size
+from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member
+from .models import MAX_DELAY, Backoff, BackoffOption, Delay, Name, check_data_size
 from .request import Authorized, Closed, CreatesJobs, Done, PathId, StrictRoute
 from .schedule_models import MAX_PATTERN
 
@@ -56,7 +57,7 @@ class NewTrigger(Closed):
     payload: t.Any
     repeat: TriggerRepeat
     attempts: int = Field(default=1, ge=1, le=100)
-    backoff: Delay | Backoff | None = None
+    backoff: BackoffOption | None = None
     timeout: int = Field(default=30_000, ge=1, le=MAX_TIMEOUT)
 
     @field_validator("payload")
@@ -129,7 +130,10 @@ async def create_trigger(body: NewTrigger, service: Authorized) -> Response:
         timeout=body.timeout,
     )
     try:
+        service.egress.check_url(body.url)
         shown = await service.triggers.create(options)
+    except EgressRefused as exc:
+        raise invalid_member("url", str(exc)) from None
     except TooManyTriggers:
         message = f"a project has at most {MAX_TRIGGERS} triggers, of 32 MiB in all: delete some"
         raise APIError(422, "too_many_triggers", message) from None

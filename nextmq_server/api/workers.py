@@ -7,8 +7,9 @@ import typing as t
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from ..dispatch.egress import EgressRefused
 from ..registry import Registration, WorkerConflict
-from .errors import DOCUMENTED, APIError
+from .errors import DOCUMENTED, APIError, invalid_member
 from .request import Authorized, QueueName, StrictRoute
 
 router = APIRouter(
@@ -68,6 +69,8 @@ async def register_worker(
         )
     try:
         return await service.register(queue, registration, replace=fingerprint if replace else None)
+    except EgressRefused as exc:
+        raise invalid_member("url", str(exc)) from None
     except WorkerConflict as exc:
         raise APIError(
             409, "worker_conflict", f"another registration holds queue {queue}", fields=exc.fields

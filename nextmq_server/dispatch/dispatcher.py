@@ -143,15 +143,7 @@ def trace_headers_of(job: ActiveJob) -> dict[str, str]:
 
 def delivery_body(endpoint: Endpoint, job: ActiveJob, delivery_id: str, *, now: float) -> bytes:
     """The body of protocol section 2; `now` is Unix seconds. The job's data goes in as the text that it is."""
-    delivery = {
-        "deliveryId": delivery_id,
-        "queue": endpoint.queue,
-        "timeout": endpoint.timeout,
-        "deadline": round(now * 1000) + endpoint.timeout,
-        "maxOutcomeBytes": MAX_OUTCOME_SIZE,
-        "worker": {"fingerprint": endpoint.fingerprint},
-    }
-    record = {
+    job_without_data = {
         "id": job.id,
         "name": job.name,
         "opts": job.opts,
@@ -165,6 +157,14 @@ def delivery_body(endpoint: Endpoint, job: ActiveJob, delivery_id: str, *, now: 
         "progress": job.progress,
         "parent": job.parent,
     }
-    head, fields = json.dumps(delivery)[:-1], json.dumps(record)[:-1]
-    text = f'{head}, "job": {fields}, "data": {job.data}}}}}'
+    delivery = {
+        "deliveryId": delivery_id,
+        "queue": endpoint.queue,
+        "timeout": endpoint.timeout,
+        "deadline": round(now * 1000) + endpoint.timeout,
+        "maxOutcomeBytes": MAX_OUTCOME_SIZE,
+        "worker": {"fingerprint": endpoint.fingerprint},
+        "job": job_without_data,  # the last member, so that its data can go in before the two closing braces
+    }
+    text = f'{json.dumps(delivery)[:-2]}, "data": {job.data}}}}}'
     return text.encode("utf-8", "surrogateescape")
