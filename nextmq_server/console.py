@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 import typing as t
 
 from rich.console import Console
@@ -18,7 +20,14 @@ if t.TYPE_CHECKING:
     from .dev import DevOptions
     from .embedded import EmbeddedValkey
 
-_console = Console(highlight=False, markup=False, soft_wrap=True)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever read our lines is gone (`nextmq dev | head`): the server goes on without them."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+_console = _Console(highlight=False, markup=False, soft_wrap=True)
 
 _COLOURS = {
     "completed": "green",
