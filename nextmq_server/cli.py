@@ -1,8 +1,9 @@
-"""The command line: `nextmq dev`."""
+"""The command line: `nextmq dev`, `nextmq serve`, `nextmq projects`."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import typing as t
 from enum import StrEnum
@@ -14,6 +15,8 @@ from nextmq_handler._version import __version__
 from nextmq_handler.errors import ConfigurationError
 
 from .dev import DevOptions, DevServer
+from .projects_file import add_project, check_base_url
+from .serve import ServeOptions, Server
 
 _HELP = """The NextMQ queue server.
 
@@ -26,6 +29,12 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # --redis-url may hold a password
     help=_HELP,
 )
+projects_app = typer.Typer(no_args_is_help=True, help="The projects that nextmq serve serves.")
+app.add_typer(projects_app, name="projects")
+
+ProjectsFile = t.Annotated[
+    Path, typer.Option(envvar="NEXTMQ_PROJECTS_FILE", dir_okay=False, help="The JSON file with the projects.")
+]
 
 
 class FsyncPolicy(StrEnum):
@@ -57,14 +66,63 @@ def dev(
         typer.Option("--app", help="An app's NEXTMQ_APP_URL: polls its /health, so it registers."),
     ] = None,
     grace: t.Annotated[float, typer.Option(min=0, help="Seconds for deliveries in flight on Ctrl-C.")] = 30.0,
+    allow_egress: t.Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="Deliver to this network too, like 10.0.0.0/8. May be repeated."),
+    ] = None,
 ) -> None:
     """Embedded Valkey, REST API and dispatcher in one process. Ctrl-C drains."""
-    options = DevOptions(host, port, data_dir, fsync.value, redis_url, app_url, grace)
+    allowed = tuple(allow_egress or ())
+    options = DevOptions(host, port, data_dir, fsync.value, redis_url, app_url, grace, allowed)
+    with _errors_told("nextmq dev"), asyncio.Runner(loop_factory=_new_event_loop()) as runner:
+        runner.run(DevServer(options).run())
+
+
+@app.command()
+def serve(
+    projects: ProjectsFile,
+    redis_url: t.Annotated[
+        str,
+        typer.Option(envvar="NEXTMQ_REDIS_URL", help="The Redis 6.2 or newer, or Valkey, that keeps the jobs."),
+    ],
+    host: t.Annotated[
+        str, typer.Option(help="It speaks plain HTTP: end TLS in a proxy before another address.")
+    ] = "127.0.0.1",
+    port: t.Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7410,
+    grace: t.Annotated[float, typer.Option(min=0, help="Seconds for deliveries in flight on SIGTERM.")] = 30.0,
+    allow_egress: t.Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="Deliver to this network too, like 10.0.0.0/8. May be repeated."),
+    ] = None,
+) -> None:
+    """REST API and dispatcher on a Redis or Valkey of yours; several may share it. SIGTERM drains."""
+    options = ServeOptions(host, port, redis_url, projects, grace, tuple(allow_egress or ()))
+    with _errors_told("nextmq serve"), asyncio.Runner(loop_factory=_new_event_loop()) as runner:
+        runner.run(Server(options).run())
+
+
+@projects_app.command()
+def add(
+    name: t.Annotated[str, typer.Argument(help="A-Z a-z 0-9 . _ ~ -")],
+    projects: ProjectsFile,
+    url: t.Annotated[str, typer.Option(help="Where apps reach the server.")] = "http://127.0.0.1:7410",
+    prefix: t.Annotated[
+        str | None, typer.Option(help="BullMQ's, NAME unless given; its own clients use bull.")
+    ] = None,
+) -> None:
+    """Make a project, and print its NEXTMQ_URL. Running servers take it on SIGHUP."""
+    with _errors_told("nextmq projects add"):
+        base_url = check_base_url(url)
+        typer.echo(add_project(projects, name, prefix=prefix or name).connection_string(base_url))
+        typer.echo(f"Key and secret are in {projects} too. Running servers take them on SIGHUP.", err=True)
+
+
+@contextlib.contextmanager
+def _errors_told(command: str) -> t.Generator[None]:
     try:
-        with asyncio.Runner(loop_factory=_new_event_loop()) as runner:
-            runner.run(DevServer(options).run())
+        yield
     except ConfigurationError as exc:
-        typer.echo(f"nextmq dev: {exc}", err=True)
+        typer.echo(f"{command}: {exc}", err=True)
         raise typer.Exit(1) from None
 
 

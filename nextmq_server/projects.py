@@ -1,4 +1,4 @@
-"""A project: its API key, its webhook secrets, and the BullMQ prefix that sets its queues apart."""
+"""A project: its API keys, its webhook secrets, and the BullMQ prefix that sets its queues apart."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import secrets
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
 
 from nextmq_handler.errors import ConfigurationError
+from nextmq_handler.settings import is_loopback
 from nextmq_handler.signing import Secret, generate_secret, parse_secret
 
 _PREFIX = re.compile(r"[A-Za-z0-9._~-]{1,100}")
@@ -22,11 +26,13 @@ _PREFIX = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 class Project:
     """One project. `prefix` is BullMQ's: `bull` is what its clients use by default.
 
-    Raises ConfigurationError for a prefix that could hold another project's, as `bull` would hold `bull:shop`.
+    Several API keys are valid at once, and several webhook secrets, so that each can be rotated (protocol section
+    6); the connection string has the first. Raises ConfigurationError for a prefix that could hold another
+    project's, as `bull` would hold `bull:shop`.
     """
 
     name: str
-    api_key: str = field(repr=False)
+    api_keys: tuple[str, ...] = field(repr=False)
     webhook_secrets: tuple[str, ...] = field(repr=False)
     prefix: str = "bull"
 
@@ -37,26 +43,63 @@ class Project:
             )
 
     @property
+    def api_key(self) -> str:
+        """The key that new apps get."""
+        return self.api_keys[0]
+
+    @property
     def secrets(self) -> tuple[Secret, ...]:
         """The active webhook secrets."""
         source = f"a webhook secret of project {self.name}"
         return tuple(parse_secret(text, source=source) for text in self.webhook_secrets)
 
     def has_key(self, api_key: str) -> bool:
-        """Whether `api_key` is this project's, compared in constant time."""
-        return secrets.compare_digest(api_key.encode("utf-8", "replace"), self.api_key.encode())
+        """Whether `api_key` is one of this project's, compared in constant time."""
+        sent = api_key.encode("utf-8", "replace")
+        # All are compared, so that the time tells nothing about which it is.
+        return sum(secrets.compare_digest(sent, key.encode()) for key in self.api_keys) > 0
 
     def connection_string(self, base_url: str) -> str:
         """NEXTMQ_URL for apps that reach this server at `base_url` (protocol section 1)."""
         scheme, _, host = base_url.partition("://")
         user = f"{quote(self.api_key, safe='')}:{quote(self.webhook_secrets[0], safe='')}"
         name = quote(self.name, safe="")
-        return f"{'nextmq+http' if scheme == 'http' else 'nextmq'}://{user}@{host}/{name}"
+        if scheme != "http":
+            return f"nextmq://{user}@{host}/{name}"
+        option = "" if is_loopback(urlsplit(base_url).hostname or "") else "?insecure=true"
+        return f"nextmq+http://{user}@{host}/{name}{option}"
 
 
-def new_project(name: str, *, random: t.Callable[[int], bytes] = os.urandom) -> Project:
+class StoredProject(BaseModel):
+    """A project as files keep it. Its errors quote nothing of the file."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True, alias_generator=to_camel)
+
+    name: str = Field(min_length=1)
+    api_keys: list[t.Annotated[str, Field(pattern="^[!-~]+$")]] = Field(min_length=1)
+    webhook_secrets: list[str] = Field(min_length=1)
+    prefix: str
+
+    def project(self) -> Project:
+        """The project itself. Raises ConfigurationError for a prefix or a secret that cannot be used."""
+        project = Project(self.name, tuple(self.api_keys), tuple(self.webhook_secrets), self.prefix)
+        _ = project.secrets
+        return project
+
+
+def to_stored(project: Project) -> dict[str, t.Any]:
+    """What a file keeps of the project."""
+    return {
+        "name": project.name,
+        "apiKeys": project.api_keys,
+        "webhookSecrets": project.webhook_secrets,
+        "prefix": project.prefix,
+    }
+
+
+def new_project(name: str, *, prefix: str = "bull", random: t.Callable[[int], bytes] = os.urandom) -> Project:
     """A project with a new key and secret."""
-    return Project(name, f"nmq_{random(20).hex()}", (generate_secret(random),))
+    return Project(name, (f"nmq_{random(20).hex()}",), (generate_secret(random),), prefix)
 
 
 def load_or_create_project(path: Path, name: str) -> Project:
@@ -65,26 +108,20 @@ def load_or_create_project(path: Path, name: str) -> Project:
     Raises ConfigurationError for a file that is not a project's, or that cannot be read or made.
     """
     try:
-        return _parse(path.read_text())
+        return _read(path)
     except FileNotFoundError:
         project = new_project(name)
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be read: {exc.strerror}; is --data-dir right?") from None
-    except (ValueError, KeyError, TypeError, ConfigurationError):
+    except (ValidationError, ConfigurationError):
         raise ConfigurationError(
             f"{path} cannot be read as a project: delete it, and a new key and secret are made"
         ) from None
-    content = {
-        "name": project.name,
-        "apiKey": project.api_key,
-        "webhookSecrets": project.webhook_secrets,
-        "prefix": project.prefix,
-    }
     draft = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(content, file, indent=2)
+            json.dump(to_stored(project), file, indent=2)
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)  # whole, or another server's that starts at the same moment
     except OSError as exc:
@@ -92,15 +129,8 @@ def load_or_create_project(path: Path, name: str) -> Project:
     finally:
         with contextlib.suppress(OSError):
             draft.unlink()
-    return _parse(path.read_text())
+    return _read(path)
 
 
-def _parse(text: str) -> Project:
-    raw = json.loads(text)
-    name, api_key, webhook_secrets, prefix = (raw[key] for key in ("name", "apiKey", "webhookSecrets", "prefix"))
-    if not all(isinstance(part, str) and part for part in (name, api_key, prefix, *webhook_secrets)):
-        raise TypeError("a part is no text")
-    project = Project(name, api_key, tuple(webhook_secrets), prefix)
-    if not project.secrets:  # each was checked on the way
-        raise TypeError("webhookSecrets is empty")
-    return project
+def _read(path: Path) -> Project:
+    return StoredProject.model_validate_json(path.read_bytes()).project()

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import json
 import logging
 import time
 import typing as t
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.names import check_queue_name
-from nextmq_handler.settings import is_loopback
 
 from .api.schedule_models import Schedule
 from .dispatch.dispatcher import Endpoint
-from .engine.connection import Connection
+from .dispatch.egress import parse_url
+from .engine.connection import Connection, ConnectionLost, RedisError
 from .engine.queue import WorkerOptions
 
 logger = logging.getLogger("nextmq_server")
@@ -28,6 +28,22 @@ _MAX_STARTS = 10**9
 
 MAX_SCHEDULES = 200
 """How many schedules a worker may declare."""
+
+POLL_INTERVAL = 1.0
+"""How often, in s, what other server processes registered is looked for."""
+
+# One step each, so that no process counts a write it cannot see, or takes another's registration for none.
+_PUT = """
+if (redis.call("HGET", KEYS[1], ARGV[1]) or "") ~= ARGV[2] then return 0 end
+redis.call("HSET", KEYS[1], ARGV[1], ARGV[3])
+redis.call("INCR", KEYS[2])
+return 1
+"""
+_DELETE = """
+local removed = redis.call("HDEL", KEYS[1], ARGV[1])
+redis.call("INCR", KEYS[2])
+return removed
+"""
 
 
 class _Camel(BaseModel):
@@ -72,18 +88,8 @@ class Options(_Camel):
 
 
 def endpoint_url(url: str) -> str:
-    """`url` itself. Raises ValueError where requests must not be sent there."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("url is not a URL") from None
-    if not url.isprintable() or " " in url:  # urlsplit strips them, who logs or requests it does not
-        raise ValueError("url has a space or a control character")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise ValueError("url must be an http or https URL without user info")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("url must be https: plain http is for this machine only")
+    """`url` itself. Raises ValueError where it is none for requests; the egress rules say which may be used."""
+    parse_url(url)
     return url
 
 
@@ -140,24 +146,59 @@ class WorkerConflict(Exception):
 
 
 class Registry:
-    """The registrations of one project."""
+    """The registrations of one project, which several server processes may share."""
 
     def __init__(self, connection: Connection, project: str, *, clock: t.Callable[[], float] = time.time) -> None:
         self._connection = connection
         self._key = f"nextmq:{project}:workers"
+        self._writes_key = f"nextmq:{project}:workers-writes"
+        self._writes: str | None = None
         self._clock = clock
         self._registrations: dict[str, Registration] = {}
+        self._texts: dict[str, str] = {}
 
     async def load(self) -> dict[str, Registration]:
-        """Read all registrations. Raises ConnectionLost."""
+        """Read all registrations. Raises RedisError or ConnectionLost."""
+        # Before the registrations: a write in between is found by the next look.
+        self._writes = await self._connection.execute("GET", self._writes_key)
         flat: list[str] = await self._connection.execute("HGETALL", self._key)
-        self._registrations = {}
-        for queue, text in zip(flat[::2], flat[1::2], strict=True):
+        texts = dict(zip(flat[::2], flat[1::2], strict=True))
+        registrations: dict[str, Registration] = {}
+        for queue, text in texts.items():
+            held = self._registrations.get(queue) if self._texts.get(queue) == text else _read(queue, text)
+            if held is not None:
+                registrations[queue] = held
+        self._registrations, self._texts = registrations, texts
+        return dict(registrations)
+
+    async def refresh(self) -> dict[str, Registration | None]:
+        """What this process held of each queue whose registration another one has put or removed since.
+
+        Raises RedisError or ConnectionLost.
+        """
+        if await self._connection.execute("GET", self._writes_key) == self._writes:
+            return {}
+        before = self._registrations
+        after = await self.load()
+        return {queue: before.get(queue) for queue in before | after if before.get(queue) != after.get(queue)}
+
+    async def follow(self, apply: t.Callable[[str, Registration | None], t.Awaitable[None]]) -> None:
+        """For ever, have `apply` called with each queue that another process registered, and what was held of it.
+
+        It is called again until it has not raised.
+        """
+        pending: dict[str, Registration | None] = {}
+        while True:
+            await asyncio.sleep(POLL_INTERVAL)
             try:
-                self._registrations[queue] = Registration.model_validate_json(text)
-            except ValidationError:
-                logger.error("queue %s: its stored registration cannot be read; it waits for its app", queue)
-        return dict(self._registrations)
+                pending = await self.refresh() | pending  # what was held at first
+                for queue in list(pending):
+                    await apply(queue, pending[queue])
+                    del pending[queue]
+            except ConnectionLost:
+                await self._connection.ready()
+            except RedisError as exc:
+                logger.error("cannot follow what other servers registered, trying again: %s", exc)
 
     def get(self, queue: str) -> Registration | None:
         """The registration of `queue`."""
@@ -190,20 +231,37 @@ class Registry:
         return by_folded[near[0]] if near else None
 
     async def put(self, queue: str, registration: Registration, *, replace: bool | str) -> bool:
-        """Store a registration; whether it changed anything. Raises WorkerConflict or ConnectionLost.
+        """Store a registration; whether it changed what this process knew.
 
-        `replace` is the fingerprint of the registration to replace, or True for whichever there is.
+        `replace` is the fingerprint of the registration to replace, or True for whichever there is. Raises
+        WorkerConflict, RedisError or ConnectionLost.
         """
-        held = self._registrations.get(queue)
-        fields = held.differing_fields(registration) if held else ["url"]
-        if held is not None and fields and replace not in (True, held.fingerprint):
-            raise WorkerConflict(fields)
-        seen = registration.model_copy(update={"last_seen": round(self._clock() * 1000)})
-        await self._connection.execute("HSET", self._key, queue, seen.model_dump_json(by_alias=True))
-        self._registrations[queue] = seen
-        return bool(fields)
+        while True:
+            # What Redis holds, not what we do: another process may have taken one a moment ago.
+            text: str = await self._connection.execute("HGET", self._key, queue) or ""
+            held = _read(queue, text) if text else None
+            fields = held.differing_fields(registration) if held else ["url"]
+            if held is not None and fields and replace not in (True, held.fingerprint):
+                raise WorkerConflict(fields)
+            seen = registration.model_copy(update={"last_seen": round(self._clock() * 1000)})
+            new = seen.model_dump_json(by_alias=True)
+            if await self._connection.execute("EVAL", _PUT, 2, self._key, self._writes_key, queue, text, new):
+                break
+        known = self._registrations.get(queue)
+        self._registrations[queue], self._texts[queue] = seen, new
+        return bool(fields) or known is None or bool(known.differing_fields(seen))
 
     async def delete(self, queue: str) -> bool:
-        """Remove a registration; whether there was one. Raises ConnectionLost."""
-        await self._connection.execute("HDEL", self._key, queue)
-        return self._registrations.pop(queue, None) is not None
+        """Remove a registration; whether there was one. Raises RedisError or ConnectionLost."""
+        removed = await self._connection.execute("EVAL", _DELETE, 2, self._key, self._writes_key, queue)
+        self._registrations.pop(queue, None)
+        self._texts.pop(queue, None)
+        return bool(removed)
+
+
+def _read(queue: str, text: str) -> Registration | None:
+    try:
+        return Registration.model_validate_json(text)
+    except ValidationError:
+        logger.error("queue %s: its stored registration cannot be read; it waits for its app", queue)
+        return None

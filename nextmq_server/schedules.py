@@ -32,16 +32,18 @@ class DeclaredSchedules:
     async def apply(self, queue: str) -> None:
         """Have the schedulers that the registration of `queue` declares, and none that only an earlier one did."""
         applied: list[Schedule] | None = None
+        made: set[str] = set()  # by this call: one that another process removed meanwhile is not known any more
         # Until it is the last one: another process may take a registration at the same time.
         while (declared := await self._registry.declared(queue)) != applied:
-            await self._apply(queue, declared)
+            await self._apply(queue, declared, made)
             applied = declared
+            made |= {schedule.id for schedule in declared}
 
     async def release(self, queue: str, id: str) -> None:
         """Somebody else makes this scheduler: it stays when the app's code has it no more."""
         await self._connection.execute("SREM", self._prefix + queue, id)
 
-    async def _apply(self, queue: str, declared: t.Sequence[Schedule]) -> None:
+    async def _apply(self, queue: str, declared: t.Sequence[Schedule], made: set[str]) -> None:
         key, ids = self._prefix + queue, {schedule.id for schedule in declared}
         if ids:
             await self._connection.execute("SADD", key, *ids)  # first: what is made is known to be the app's
@@ -53,7 +55,7 @@ class DeclaredSchedules:
             except NoSuchScheduler:
                 continue  # another process removes it, and will see that it is declared again
         known: list[str] = await self._connection.execute("SMEMBERS", key)
-        for id in set(known) - ids:
+        for id in made.union(known) - ids:
             if await self._schedulers.remove(queue, id):
                 logger.info('queue %s: removed schedule "%s", which its app has no more', queue, id)
             await self._connection.execute("SREM", key, id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import typing as t
@@ -10,10 +11,11 @@ from .deliveries import DeliveryLedger
 from .directory import QueueDirectory
 from .dispatch.client import DeliveryClient
 from .dispatch.dispatcher import Dispatcher, Report
+from .dispatch.egress import EgressRules
 from .dispatch.holds import MAX_BACKOFF, HoldBook
 from .engine.adding import Added, Idempotency, NewJob
 from .engine.children import Children
-from .engine.connection import Address
+from .engine.connection import Address, ConnectionLost, RedisError
 from .engine.events import EventHub
 from .engine.flows import Flows
 from .engine.hub import Hub
@@ -34,9 +36,26 @@ from .triggers.triggers import Triggers
 
 logger = logging.getLogger("nextmq_server")
 
+PING_TIMEOUT = 2.0
+"""How long, in s, Redis may take to answer where it is asked whether it is there."""
+
+_PUBLIC_ONLY = EgressRules()
+
 
 def _ignore(report: Report) -> None:
     """Nobody watches the deliveries."""
+
+
+def _harmless(report: t.Callable[[Report], None]) -> t.Callable[[Report], None]:
+    """`report`, whose failure changes nothing of the delivery that it is told of."""
+
+    def tell(delivery: Report) -> None:
+        try:
+            report(delivery)
+        except Exception:
+            logger.exception("cannot report a delivery of queue %s", delivery.queue)
+
+    return tell
 
 
 class Service:
@@ -44,7 +63,8 @@ class Service:
 
     `alone` says that no other server process can be at work there, so jobs that a killed one held are freed at
     once. `replace_workers` lets a registration that differs take over, as `nextmq dev` wants it. `max_hold` is
-    the longest pause, in s, between two tries of an endpoint that is not there.
+    the longest pause, in s, between two tries of an endpoint that is not there. `egress` bounds where deliveries
+    and triggers may go: public addresses over https, unless given.
     """
 
     def __init__(
@@ -55,12 +75,17 @@ class Service:
         alone: bool = False,
         replace_workers: bool = False,
         max_hold: float = MAX_BACKOFF,
+        egress: EgressRules = _PUBLIC_ONLY,
         report: t.Callable[[Report], None] | None = None,
         instance_id: str | None = None,
     ) -> None:
         self.project = project
+        self.egress = egress
+        self._secrets = project.secrets
+        self._follower: asyncio.Task[None] | None = None
+        self._unready: str | None = "starting"
         self._replace_workers = replace_workers
-        self._report = report or _ignore
+        self._report = _harmless(report or _ignore)
         address = Address(redis_url)
         instance_id = instance_id or secrets.token_hex(6)
         self._hub = Hub(address, prefix=project.prefix, instance_id=instance_id, alone=alone)
@@ -89,12 +114,11 @@ class Service:
     async def start(self) -> None:
         """Connect and run the queues that are registered. Raises ConfigurationError."""
         await self._hub.start()
-        self._client = DeliveryClient()
-        active = self.project.secrets
+        self._client = DeliveryClient(self.egress)
         self._dispatcher = Dispatcher(
             self._client,
             self._holds,
-            secrets=lambda: active,
+            secrets=lambda: self._secrets,
             announce=self.deliveries.announce,
             report=self._report,
         )
@@ -102,9 +126,15 @@ class Service:
         for queue, registration in (await self.registry.load()).items():
             await self._run(queue, registration)
         await self.triggers.start(self._client)
+        self._follower = asyncio.create_task(self.registry.follow(self._on_registered_elsewhere))
+        self._unready = None
 
     async def stop(self, *, grace: float) -> None:
         """Stop fetching, give deliveries in flight `grace` s, hand the rest back uncounted."""
+        self._unready = "draining"
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.wait({self._follower})
         await self.storage.stop()
         await self.triggers.stop()
         await self._hub.stop(grace=grace)
@@ -116,21 +146,43 @@ class Service:
         """End a `stop` that is waiting: hand back now what still runs."""
         self._hub.hurry()
 
+    async def readiness(self) -> str | None:
+        """Why no work is to be sent here: it starts, it drains, Redis does not answer. None where it may be."""
+        if self._unready is not None:
+            return self._unready
+        try:
+            async with asyncio.timeout(PING_TIMEOUT):
+                await self._hub.connection.execute("PING")
+        except (ConnectionLost, RedisError, TimeoutError):
+            return "Redis does not answer"
+        return None
+
+    def rotate(self, project: Project) -> None:
+        """Take over the API keys and webhook secrets of `project`, the same project with others (section 6)."""
+        self.project, self._secrets = project, project.secrets
+        active = {secret.id for secret in self._secrets}
+        for queue, registration in self.registry.all().items():
+            if not active & set(registration.secret_ids):
+                logger.warning(
+                    "queue %s: its app registered with none of the secrets that project %s has now: deploy it "
+                    "with a new one, or add the old one again",
+                    queue,
+                    project.name,
+                )
+
     async def register(self, queue: str, registration: Registration, *, replace: str | None) -> Registration:
         """Register a worker, run its queue and its schedules.
 
-        Raises WorkerConflict, unless `replace` is the fingerprint held.
+        Raises WorkerConflict, unless `replace` is the fingerprint held, and EgressRefused.
         """
+        self.egress.check_url(registration.url)
         changed = await self.registry.put(queue, registration, replace=self._replace_workers or replace or False)
         held = self.registry.get(queue)
         assert held is not None
         if changed or queue not in self._hub.queues:
             logger.info("queue %s: worker registered at %s", queue, registration.url)
             await self._run(queue, held)
-        # The app is there: whatever hold it had is over.
-        self._holds.clear(queue)
-        self._warned_queues.discard(queue)
-        self._hub.queues[queue].release_hold()
+        self._welcome(queue)
         await self._declared.apply(queue)
         return held
 
@@ -243,6 +295,21 @@ class Service:
         hint = f'did you mean "{near}"?' if near else "start the app that has one, or check its NEXTMQ_APP_URL"
         jobs = "job" if waiting == 1 else "jobs"
         logger.warning('queue "%s" has %d waiting %s and no worker; %s', queue, waiting, jobs, hint)
+
+    async def _on_registered_elsewhere(self, queue: str, before: Registration | None) -> None:
+        now = self.registry.get(queue)
+        if now is None:
+            self._hub.pause(queue)
+            return
+        if before is None or before.differing_fields(now) or queue not in self._hub.queues:
+            await self._run(queue, now)
+        self._welcome(queue)
+
+    def _welcome(self, queue: str) -> None:
+        """The queue's app is there: whatever hold it had is over."""
+        self._holds.clear(queue)
+        self._warned_queues.discard(queue)
+        self._hub.queues[queue].release_hold()
 
     async def _run(self, queue: str, registration: Registration) -> None:
         dispatcher = self._dispatcher

@@ -12,6 +12,7 @@ from . import (
     errors,
     events,
     flows,
+    health,
     job_changes,
     jobs,
     limits,
@@ -42,22 +43,17 @@ _ROUTERS = (
     redrive.router,
     schedulers.router,
     triggers.router,
+    health.router,
 )
 
 
 def create_app(*services: Service) -> FastAPI:
-    """The API of running services, one for each project."""
+    """The API of running services, one for each project. Others may take their place: `app.state.services`."""
     app = FastAPI(title="NextMQ server", version=__version__)
     app.state.services = services
     errors.install(app)
     for router in _ROUTERS:
         app.include_router(router)
-    app.add_api_route("/healthz", healthz, tags=["server"])
     app.add_middleware(RawPath)
     app.add_middleware(RequestId)
     return app
-
-
-async def healthz() -> dict[str, str]:
-    """The process lives."""
-    return {"status": "ok"}

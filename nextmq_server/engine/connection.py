@@ -38,7 +38,10 @@ class ConnectionLost(Exception):
 
 
 class Address:
-    """Where Redis is, from `redis://`, `rediss://` or `unix://`. Its repr shows no password."""
+    """Where Redis is, from `redis://`, `rediss://` or `unix://`. Its repr shows no password.
+
+    `rediss://…?ssl_ca_certs=FILE` trusts the certificate authorities in that PEM file instead of the system's.
+    """
 
     def __init__(self, url: str) -> None:
         try:
@@ -51,10 +54,11 @@ class Address:
         self.path = unquote(parts.path) if parts.scheme == "unix" else None
         self.host = parts.hostname or "127.0.0.1"
         self.port = port
-        self.tls = parts.scheme == "rediss"
+        query = parse_qs(parts.query)
+        self.tls = _tls_context(query.get("ssl_ca_certs", [None])[0]) if parts.scheme == "rediss" else None
         self.username = unquote(parts.username or "")
         self.password = unquote(parts.password or "")
-        database = parse_qs(parts.query).get("db", [""])[0] if self.path else parts.path.strip("/")
+        database = query.get("db", [""])[0] if self.path else parts.path.strip("/")
         if database and not database.isdecimal():
             raise ConfigurationError("--redis-url names a database that is not a number")
         self.database = int(database or 0)
@@ -79,9 +83,18 @@ class Address:
         if self.path is not None:
             _, connected = await loop.create_unix_connection(protocol, self.path)
         else:
-            context = ssl.create_default_context() if self.tls else None
-            _, connected = await loop.create_connection(protocol, self.host, self.port, ssl=context)
+            _, connected = await loop.create_connection(protocol, self.host, self.port, ssl=self.tls)
         return connected
+
+
+def _tls_context(authorities: str | None) -> ssl.SSLContext:
+    """What trusts the certificate authorities in that PEM file only; without one, those of the system."""
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except OSError as exc:  # SSLError is one
+        raise ConfigurationError(
+            f"--redis-url: ssl_ca_certs={authorities} is not a readable PEM file with certificates: {exc.strerror}"
+        ) from None
 
 
 class _Protocol(asyncio.Protocol):

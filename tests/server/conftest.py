@@ -249,7 +249,7 @@ def project() -> Project:
     """A project that nobody had before: its name and its BullMQ prefix are fresh."""
     number = next(_numbers)
     fresh = new_project(f"project{number}")
-    return Project(fresh.name, fresh.api_key, fresh.webhook_secrets, prefix=f"t{number}")
+    return Project(fresh.name, fresh.api_keys, fresh.webhook_secrets, prefix=f"t{number}")
 
 
 @pytest.fixture

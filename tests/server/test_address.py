@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+
+import certifi
 import pytest
 
 from nextmq_handler.errors import ConfigurationError
@@ -23,7 +26,26 @@ from nextmq_server.engine.connection import Address
 )
 def test_a_network_address_is_read(url: str, host: str, port: int, tls: bool, database: int) -> None:
     address = Address(url)
-    assert (address.host, address.port, address.tls, address.database) == (host, port, tls, database)
+    assert (address.host, address.port, address.tls is not None, address.database) == (host, port, tls, database)
+
+
+def test_the_certificate_authorities_of_the_url_are_trusted_and_no_others() -> None:
+    trusted = Address(f"rediss://redis.example?ssl_ca_certs={certifi.where()}").tls
+    assert trusted is not None
+    expected = ssl.create_default_context(cafile=certifi.where())
+    assert trusted.get_ca_certs() == expected.get_ca_certs() != []
+
+
+def test_a_tls_address_checks_certificate_and_host_name() -> None:
+    context = Address("rediss://redis.example").tls
+    assert context is not None
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+@pytest.mark.parametrize("file", ["/nowhere/ca.pem", __file__, "/"], ids=["gone", "no PEM", "a folder"])
+def test_certificate_authorities_that_cannot_be_read_are_refused(file: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"--redis-url: ssl_ca_certs=.*PEM file"):
+        Address(f"rediss://redis.example?ssl_ca_certs={file}")
 
 
 @pytest.mark.parametrize(

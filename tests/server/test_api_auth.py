@@ -19,13 +19,13 @@ UNAUTHORIZED = (401, "unauthorized")
 
 
 def _routes() -> list[tuple[str, str]]:
-    """Method and path of every route of the API, as it describes itself, but /healthz."""
+    """Method and path of every route of the API, as it describes itself, but those of probes."""
     paths = create_app(Service(new_project("described"), "unix:///nowhere")).openapi()["paths"]
     return [
         (method.upper(), path.format(queue="emails", id="1", state="completed"))
         for path, operations in paths.items()
         for method in operations
-        if path != "/healthz"
+        if path not in ("/healthz", "/readyz")
     ]
 
 
@@ -123,8 +123,9 @@ async def test_without_a_key_no_worker_is_registered(
     assert refusal(await api.get(WORKER)) == (404, "not_found")
 
 
-async def test_healthz_is_open(anyone: httpx.AsyncClient) -> None:
-    answer = await anyone.get("/healthz")
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_probes_need_no_key(anyone: httpx.AsyncClient, path: str) -> None:
+    answer = await anyone.get(path)
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 

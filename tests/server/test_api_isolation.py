@@ -75,7 +75,7 @@ def routes() -> list[tuple[str, str]]:
 @pytest.fixture
 async def projects(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[Projects]:
     other = new_project(f"{project.name}-b")
-    b = Project(other.name, other.api_key, other.webhook_secrets, prefix=f"{project.prefix}b")
+    b = Project(other.name, other.api_keys, other.webhook_secrets, prefix=f"{project.prefix}b")
     services = [Service(one, valkey.url, egress=EgressRules.for_development()) for one in (project, b)]
     for service in services:
         await service.start()

@@ -274,7 +274,7 @@ async def test_another_project_sees_no_trigger(
 ) -> None:
     created = await triggers.create()
     fresh = new_project(f"{project.name}-b")
-    b = Project(fresh.name, fresh.api_key, fresh.webhook_secrets, prefix=f"{project.prefix}b")
+    b = Project(fresh.name, fresh.api_keys, fresh.webhook_secrets, prefix=f"{project.prefix}b")
     service = Service(b, valkey.url, egress=EgressRules.for_development())
     await service.start()
     headers = {"authorization": f"Bearer {b.api_key}"}

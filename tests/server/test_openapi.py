@@ -21,7 +21,7 @@ from nextmq_server.service import Service
 from nextmq_server.testing.processes import free_port
 
 PROJECT = new_project("described")
-PROJECT = Project(PROJECT.name, PROJECT.api_key, PROJECT.webhook_secrets, prefix="described")
+PROJECT = Project(PROJECT.name, PROJECT.api_keys, PROJECT.webhook_secrets, prefix="described")
 
 QUEUE, JOB = "emails", "a-job"
 

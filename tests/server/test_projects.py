@@ -16,7 +16,7 @@ from nextmq_handler.settings import parse_connection_string
 from nextmq_server.projects import Project, load_or_create_project, new_project
 
 SECRET = "whsec_" + "A" * 32
-CONTENT: dict[str, t.Any] = {"name": "dev", "apiKey": "nmq_1", "webhookSecrets": [SECRET], "prefix": "bull"}
+CONTENT: dict[str, t.Any] = {"name": "dev", "apiKeys": ["nmq_1"], "webhookSecrets": [SECRET], "prefix": "bull"}
 
 NO_PROJECTS: dict[str, bytes] = {
     "empty": b"",
@@ -31,8 +31,13 @@ NO_PROJECTS: dict[str, bytes] = {
         for name, value in [
             ("name", None),
             ("name", ""),
-            ("apiKey", 5),
-            ("apiKey", ""),
+            ("apiKeys", []),
+            ("apiKeys", None),
+            ("apiKeys", "nmq_1"),
+            ("apiKeys", [5]),
+            ("apiKeys", [""]),
+            ("apiKeys", ["nmq 1"]),
+            ("apiKey", "nmq_1"),
             ("prefix", None),
             ("webhookSecrets", []),
             ("webhookSecrets", None),
@@ -64,7 +69,7 @@ def test_a_new_project_has_the_prefix_that_bullmq_clients_use(path: Path) -> Non
 
 def test_two_new_projects_have_neither_key_nor_secret_in_common() -> None:
     one, two = new_project("dev"), new_project("dev")
-    assert not {one.api_key, *one.webhook_secrets} & {two.api_key, *two.webhook_secrets}
+    assert not {*one.api_keys, *one.webhook_secrets} & {*two.api_keys, *two.webhook_secrets}
 
 
 def test_the_file_is_for_its_owner_only(path: Path) -> None:
@@ -152,9 +157,14 @@ def test_a_project_has_its_key() -> None:
     assert project.has_key(project.api_key)
 
 
+def test_each_of_several_keys_is_the_projects() -> None:
+    project = Project("dev", ("nmq_2", "nmq_1"), (SECRET,))
+    assert [key for key in ("nmq_1", "nmq_2", "nmq_3") if project.has_key(key)] == ["nmq_1", "nmq_2"]
+
+
 @pytest.mark.parametrize("other", ["", "nmq_", "nmq_2", "nmq_11", "NMQ_1", "nmq_1 ", "nmq_ä", "\udcff"])
 def test_a_project_has_no_other_key(other: str) -> None:
-    assert not Project("dev", "nmq_1", (SECRET,)).has_key(other)
+    assert not Project("dev", ("nmq_1",), (SECRET,)).has_key(other)
 
 
 @pytest.mark.parametrize(
@@ -162,11 +172,12 @@ def test_a_project_has_no_other_key(other: str) -> None:
     [
         ("http://127.0.0.1:7410", f"nextmq+http://nmq_1:{SECRET}@127.0.0.1:7410/dev"),
         ("http://[::1]:7410", f"nextmq+http://nmq_1:{SECRET}@[::1]:7410/dev"),
+        ("http://nextmq:7410", f"nextmq+http://nmq_1:{SECRET}@nextmq:7410/dev?insecure=true"),
         ("https://queue.example", f"nextmq://nmq_1:{SECRET}@queue.example/dev"),
     ],
 )
 def test_the_connection_string_is_the_protocols(base_url: str, connection_string: str) -> None:
-    assert Project("dev", "nmq_1", (SECRET,)).connection_string(base_url) == connection_string
+    assert Project("dev", ("nmq_1",), (SECRET,)).connection_string(base_url) == connection_string
 
 
 @given(
@@ -174,11 +185,11 @@ def test_the_connection_string_is_the_protocols(base_url: str, connection_string
     api_key=st.from_regex(r"\A[!-~]+\Z"),
     secret=st.text(st.characters(codec="utf-8"), min_size=24),
     base_url=st.sampled_from(
-        ["http://127.0.0.1:1", "http://localhost", "http://[::1]:65535", "https://q.example"]
+        ["http://127.0.0.1:1", "http://localhost", "http://[::1]:65535", "http://q", "https://q.example"]
     ),
 )
 def test_the_connection_string_parses_back(name: str, api_key: str, secret: str, base_url: str) -> None:
-    text = Project(name, api_key, (secret, SECRET)).connection_string(base_url)
+    text = Project(name, (api_key, "nmq_old"), (secret, SECRET)).connection_string(base_url)
     parsed = parse_connection_string(text)
     assert (parsed.project, parsed.api_key, parsed.webhook_secret, parsed.base_url) == (
         name,
@@ -192,4 +203,4 @@ def test_the_connection_string_parses_back(name: str, api_key: str, secret: str,
 def test_a_prefix_that_could_hold_another_projects_is_refused(prefix: str) -> None:
     project = new_project("shop")
     with pytest.raises(ConfigurationError, match="choose one of"):
-        Project(project.name, project.api_key, project.webhook_secrets, prefix)
+        Project(project.name, project.api_keys, project.webhook_secrets, prefix)

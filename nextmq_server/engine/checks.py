@@ -1,0 +1,107 @@
+"""Whether a Redis can be trusted with jobs: looked at once, before the first one is taken."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from nextmq_handler.errors import ConfigurationError
+
+from .connection import Address, Connection, ConnectionLost, RedisError
+
+OLDEST = (6, 2)
+"""The oldest Redis: BullMQ's scripts use commands of this version."""
+
+
+class Facts(t.NamedTuple):
+    """What Redis says of itself. None: the provider does not tell."""
+
+    version: str
+    is_cluster: bool
+    is_replica: bool
+    is_loading: bool
+    eviction: str | None
+    appends: bool
+    snapshots: bool | None
+
+
+async def check_redis(address: Address) -> list[str]:
+    """What to warn of in the Redis at `address`.
+
+    Raises ConfigurationError, which names the fix, where it cannot be reached, would lose jobs or cannot run them.
+    """
+    connection = Connection(address, name="nextmq-checks")
+    await connection.connect()
+    try:
+        facts = await _ask(connection)
+    except ConnectionLost as exc:
+        raise ConfigurationError(f"Redis at {address} closed the connection: {exc}") from None
+    except RedisError as exc:
+        raise ConfigurationError(
+            f"Redis at {address} refuses INFO ({exc}): let the user of --redis-url run it, as in "
+            "ACL SETUSER name +info"
+        ) from None
+    finally:
+        await connection.close()
+    try:
+        return judge(facts)
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"Redis at {address} {exc}") from None
+
+
+def judge(facts: Facts) -> list[str]:
+    """What to warn of. Raises ConfigurationError, which goes on after the name of the Redis."""
+    numbers = tuple(int(part) for part in re.findall(r"\d+", facts.version)[:2])
+    if numbers < OLDEST:
+        raise ConfigurationError(f"is version {facts.version or 'unknown'}: use Redis 6.2 or newer, or Valkey")
+    if facts.is_cluster:
+        raise ConfigurationError(
+            "runs in cluster mode, which is not supported: use one without (cluster-enabled no), with a replica "
+            "for failover"
+        )
+    if facts.is_replica:
+        raise ConfigurationError("is a replica, which takes no writes: give --redis-url the primary's address")
+    if facts.is_loading:
+        raise ConfigurationError("still loads its data: start again when it has")
+    if facts.eviction not in (None, "noeviction"):
+        raise ConfigurationError(
+            f"has maxmemory-policy {facts.eviction}, so it would delete jobs when its memory is full: set "
+            "maxmemory-policy noeviction in its configuration, or run CONFIG SET maxmemory-policy noeviction"
+        )
+    warnings: list[str] = []
+    if facts.eviction is None:
+        warnings.append("does not tell its maxmemory-policy: make sure that it is noeviction, others delete jobs")
+    if not facts.appends and facts.snapshots is False:
+        warnings.append(
+            "keeps nothing on disk: all jobs are lost when it restarts; set appendonly yes in its configuration"
+        )
+    elif not facts.appends and facts.snapshots:
+        warnings.append(
+            "writes snapshots only: a crash loses the jobs since the last one; set appendonly yes in its "
+            "configuration"
+        )
+    return warnings
+
+
+async def _ask(connection: Connection) -> Facts:
+    text: str = await connection.execute("INFO")
+    lines = (line.partition(":") for line in text.splitlines())
+    info = {name: value for name, _, value in lines}
+    save = await _setting(connection, "save")
+    return Facts(
+        version=info.get("redis_version", ""),
+        is_cluster=info.get("cluster_enabled") == "1",
+        is_replica=info.get("role") == "slave",
+        is_loading=info.get("loading") == "1",
+        eviction=info.get("maxmemory_policy") or await _setting(connection, "maxmemory-policy"),
+        appends=info.get("aof_enabled") == "1",
+        snapshots=None if save is None else bool(save),
+    )
+
+
+async def _setting(connection: Connection, name: str) -> str | None:
+    try:
+        answer: list[str] = await connection.execute("CONFIG", "GET", name)
+    except RedisError:  # many providers forbid it
+        return None
+    return answer[1] if len(answer) == 2 else None

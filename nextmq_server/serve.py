@@ -1,0 +1,120 @@
+"""`nextmq serve`: API and dispatcher for several projects on an external Redis; several processes may share it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import typing as t
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nextmq_handler.errors import ConfigurationError
+from nextmq_handler.settings import is_loopback
+
+from . import console
+from .api.app import create_app
+from .dispatch.egress import EgressRules, parse_network
+from .engine.checks import check_redis
+from .engine.connection import Address, ConnectionLost, RedisError
+from .process import ServerProcess, base_url, listen, on_signal
+from .projects_file import load_projects
+from .service import Service
+
+if t.TYPE_CHECKING:
+    from .projects import Project
+
+logger = logging.getLogger("nextmq_server")
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """The options of the command. `grace` is s; `allow_egress` are CIDRs."""
+
+    host: str
+    port: int
+    redis_url: str = field(repr=False)
+    projects: Path
+    grace: float
+    allow_egress: tuple[str, ...]
+
+
+class Server:
+    """One run of the command."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        self._options = options
+        self._egress = EgressRules(allowed=[parse_network(text) for text in options.allow_egress])
+        self._services: list[Service] = []
+        self._reload_requested = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until a signal. Raises ConfigurationError where it cannot start."""
+        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+        logging.getLogger("nextmq_server").setLevel(logging.INFO)
+        host = self._options.host
+        on_signal(self._reload_requested.set, signal.SIGHUP)
+        process = ServerProcess(grace=self._options.grace)
+        projects = load_projects(self._options.projects)
+        with listen(host, self._options.port, command="nextmq serve") as listener:
+            for warning in await check_redis(Address(self._options.redis_url)):
+                logger.warning("the Redis of --redis-url %s", warning)
+            for project in projects:
+                await self._start(project)
+            if not is_loopback(host):
+                logger.warning(
+                    "plain HTTP on %s: let only a proxy that ends TLS, or a private network, reach it", host
+                )
+            app = create_app()
+            app.state.services = self._services
+            url = base_url(host, listener)
+            await process.serve(
+                app,
+                listener,
+                self._services,
+                helpers=[self._reload_on_request()],
+                on_ready=lambda: console.say(
+                    f"NextMQ server on {url}. SIGTERM drains, SIGHUP reads the projects."
+                ),
+            )
+        console.say("Stopped.")
+
+    async def _reload_on_request(self) -> None:
+        while True:
+            await self._reload_requested.wait()
+            self._reload_requested.clear()
+            try:
+                await self._reload()
+            except ConfigurationError as exc:
+                logger.error("cannot take over the projects: %s", exc)
+
+    async def _reload(self) -> None:
+        wanted = {project.name: project for project in load_projects(self._options.projects)}
+        for service in self._services:
+            name = service.project.name
+            if name not in wanted:
+                raise ConfigurationError(
+                    f"project {name} is gone from the file: start the server again without it"
+                )
+            if wanted[name].prefix != service.project.prefix:
+                raise ConfigurationError(f"project {name} has another prefix: start the server again with it")
+        for service in self._services:
+            project = wanted.pop(service.project.name)
+            service.rotate(project)
+            _tell(project)
+        for project in wanted.values():
+            await self._start(project)
+
+    async def _start(self, project: Project) -> None:
+        service = Service(project, self._options.redis_url, egress=self._egress)
+        try:
+            await service.start()
+        except (RedisError, ConnectionLost) as exc:
+            raise ConfigurationError(f"project {project.name} cannot start: Redis answered {exc}") from None
+        self._services.append(service)
+        _tell(project)
+
+
+def _tell(project: Project) -> None:
+    ids = ", ".join(secret.id for secret in project.secrets)
+    logger.info("project %s: %d API keys, webhook secrets %s", project.name, len(project.api_keys), ids)

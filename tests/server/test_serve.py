@@ -1,0 +1,182 @@
+"""`nextmq serve` and `nextmq projects` as real processes: few of them, as each takes a second to start."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import httpx
+import pytest
+import redis
+
+from nextmq_handler.settings import parse_connection_string
+from nextmq_server.embedded import EmbeddedValkey
+from nextmq_server.projects import Project
+from nextmq_server.projects_file import add_project, load_projects
+from nextmq_server.testing.processes import ChildProcess
+from tests.server.api_support import COUNTS, JOBS, WORKER, registration
+
+MODULE = [sys.executable, "-m", "nextmq_server"]
+_names = (f"served{number}" for number in itertools.count(1))
+
+
+class Served(t.NamedTuple):
+    """A `nextmq serve` on a free port of this machine."""
+
+    process: ChildProcess
+    base_url: str
+    file: Path
+
+    @property
+    def projects(self) -> tuple[Project, ...]:
+        return load_projects(self.file)
+
+    def call(self, project: Project, method: str, path: str, **content: t.Any) -> httpx.Response:
+        """Call the API with the project's key."""
+        headers = {"authorization": f"Bearer {project.api_key}"}
+        return httpx.request(method, self.base_url + path, headers=headers, **content)
+
+
+def add_fresh(file: Path) -> Project:
+    """A project that no test had before, added to the file."""
+    name = next(_names)
+    return add_project(file, name, prefix=name)
+
+
+@contextlib.contextmanager
+def running(file: Path, redis_url: str, *options: str) -> t.Generator[Served]:
+    """One that is ready; its stdout and stderr are the lines of the process."""
+    env = {"NEXTMQ_REDIS_URL": redis_url, "NEXTMQ_PROJECTS_FILE": str(file)}
+    process = ChildProcess([*MODULE, "serve", "--port", "0", *options], env=env)
+    try:
+        line = process.wait_for_line("NextMQ server on ")
+        port = line.split()[3].rstrip(".").rpartition(":")[2]
+        yield Served(process, f"http://127.0.0.1:{port}", file)
+    finally:
+        process.stop()
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command that ends by itself."""
+    return subprocess.run([*MODULE, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, valkey: EmbeddedValkey) -> t.Iterator[Served]:
+    """The one that most tests share, on all addresses, with two projects to begin with."""
+    file = tmp_path_factory.mktemp("served") / "projects.json"
+    add_fresh(file)
+    add_fresh(file)
+    with running(file, valkey.url, "--host", "0.0.0.0") as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def added(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """What `nextmq projects add` printed, and the file it made."""
+    file = tmp_path_factory.mktemp("added") / "projects.json"
+    return run("projects", "add", "shop", "--projects", str(file), "--url", "https://queue.example"), file
+
+
+def test_each_project_is_opened_by_its_key(served: Served) -> None:
+    assert [served.call(project, "GET", COUNTS).status_code for project in served.projects[:2]] == [200, 200]
+
+
+def test_a_job_of_one_project_is_not_in_the_others_queue(served: Served) -> None:
+    one, two = served.projects[:2]
+    served.call(one, "POST", JOBS, json={"name": "welcome"})
+    assert [served.call(each, "GET", COUNTS).json()["waiting"] for each in (one, two)] == [1, 0]
+
+
+def test_it_is_ready(served: Served) -> None:
+    assert httpx.get(f"{served.base_url}/readyz").status_code == 200
+
+
+def test_it_delivers_to_no_private_address_unless_told_to(served: Served) -> None:
+    answer = served.call(served.projects[0], "PUT", WORKER, json=registration(served.projects[0]))
+    assert (answer.status_code, "--allow-egress" in answer.text) == (422, True)
+
+
+def test_a_project_added_to_the_file_is_served_after_sighup(served: Served) -> None:
+    project = add_fresh(served.file)
+    served.process.send_signal(signal.SIGHUP)
+    served.process.wait_for_line(f"project {project.name}: 1 API keys")
+    assert served.call(project, "GET", COUNTS).status_code == 200
+
+
+def test_a_key_added_to_the_file_is_valid_after_sighup(served: Served) -> None:
+    entries = json.loads(served.file.read_text())
+    entries[0]["apiKeys"] = ["nmq_the_new_one_of_two", *entries[0]["apiKeys"]]
+    served.file.write_text(json.dumps(entries))
+    served.process.send_signal(signal.SIGHUP)
+    served.process.wait_for_line(f"project {entries[0]['name']}: 2 API keys")
+    headers = [{"authorization": f"Bearer {key}"} for key in entries[0]["apiKeys"][:2]]
+    assert [httpx.get(served.base_url + COUNTS, headers=each).status_code for each in headers] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda entries: entries[1:], "is gone from the file"),
+        (lambda entries: [entries[0] | {"prefix": "elsewhere"}, *entries[1:]], "has another prefix"),
+        (lambda entries: [], "holds no project"),
+        (lambda entries: [{}], "0.name: Field required"),
+    ],
+    ids=["a project less", "another prefix", "no project", "no projects file"],
+)
+def test_a_file_that_cannot_be_taken_over_is_told_and_changes_nothing(
+    served: Served, change: t.Callable[[list[dict[str, t.Any]]], object], problem: str
+) -> None:
+    before, projects = served.file.read_text(), served.projects
+    served.file.write_text(json.dumps(change(json.loads(before))))
+    served.process.send_signal(signal.SIGHUP)
+    served.process.wait_for_line(problem)
+    served.file.write_text(before)
+    assert [served.call(project, "GET", COUNTS).status_code for project in projects] == [200] * len(projects)
+
+
+def test_neither_key_nor_secret_is_printed(served: Served) -> None:
+    printed = "".join(served.process.lines)
+    assert [
+        text
+        for project in served.projects
+        for text in (*project.api_keys, *project.webhook_secrets)
+        if text in printed
+    ] == []
+
+
+def test_another_address_than_loopback_is_warned_of(served: Served) -> None:
+    assert "plain HTTP on 0.0.0.0: let only a proxy that ends TLS" in "".join(served.process.lines)
+
+
+def test_an_evicting_redis_exits_1_with_one_line(tmp_path: Path, own_valkey: EmbeddedValkey) -> None:
+    with redis.Redis(unix_socket_path=str(own_valkey.socket_path)) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    add_fresh(tmp_path / "projects.json")
+    refused = run("serve", "--projects", str(tmp_path / "projects.json"), "--redis-url", own_valkey.url)
+    [line] = refused.stderr.splitlines()
+    assert (refused.returncode, line.partition(": ")[0]) == (1, "nextmq serve")
+    assert "maxmemory-policy noeviction" in line
+
+
+def test_adding_a_project_prints_its_connection_string_alone(
+    added: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    printed, file = added
+    [project] = load_projects(file)
+    connection = parse_connection_string(printed.stdout.removesuffix("\n"))
+    expected = ("https://queue.example", "shop", project.api_key, project.webhook_secrets[0])
+    found = (connection.base_url, connection.project, connection.api_key, connection.webhook_secret)
+    assert found == expected
+
+
+def test_adding_a_project_gives_it_its_name_as_the_prefix(
+    added: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    assert [project.prefix for project in load_projects(added[1])] == ["shop"]
