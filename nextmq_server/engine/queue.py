@@ -265,11 +265,14 @@ class QueueRunner:
         return Next.of(await self.scripts.run("moveToActive", keys, args))
 
     def _start(self, found: Next, token: str) -> None:
+        run = self._take(found, token)
+        run.task = self._spawn(self._run(run))
+
+    def _take(self, found: Next, token: str) -> Run:
         assert found.fields is not None
         job = ActiveJob(self, found.job_id, found.fields, token)
-        run = Run(job, renewed_at=time.monotonic())
-        self.active[job.id] = run
-        run.task = self._spawn(self._run(run))
+        run = self.active[job.id] = Run(job, renewed_at=time.monotonic())
+        return run
 
     def _look_again(self, found: Next) -> None:
         if found.limited_for:
@@ -279,10 +282,20 @@ class QueueRunner:
             self.poke_at(found.delayed_until)
 
     async def _run(self, run: Run) -> None:
+        """Run a job, and those that finishing it and its successors hands back."""
+        found = await self._run_once(run)
+        while found.fields is not None:
+            # Task and token go on to the next job, as the token does in BullMQ's own worker.
+            following = self._take(found, run.job.token)
+            following.task, run = run.task, following
+            found = await self._run_once(run)
+        self._look_again(found)
+        self.poke()
+
+    async def _run_once(self, run: Run) -> Next:
         job = run.job
-        found = Next()
         try:
-            found = await self._run_and_finish(run)
+            return await self._run_and_finish(run)
         except LostJob as exc:
             logger.error(
                 "queue %s job %s: cannot finish it, %s; it may run again", self.name, one_line(job.id), exc
@@ -291,11 +304,7 @@ class QueueRunner:
             logger.error("queue %s job %s: cannot finish it: %s; it will stall", self.name, one_line(job.id), exc)
         finally:
             self.active.pop(job.id, None)
-        if found.fields is not None:
-            self._start(found, job.token)  # the token goes on to the next job, as in BullMQ's own worker
-            return
-        self._look_again(found)
-        self.poke()
+        return Next()
 
     async def _run_and_finish(self, run: Run) -> Next:
         job = run.job

@@ -67,7 +67,7 @@ class ScriptRunner:
 
     def _command(self, sha: str, source: str) -> t.Callable[..., t.Awaitable[t.Any]]:
         async def run(keys: t.Sequence[str] = (), args: t.Sequence[t.Any] = (), client: object = None) -> t.Any:
-            call = ("EVALSHA", sha, len(keys), *keys, *("" if arg is None else arg for arg in args))
+            call = ("EVALSHA", sha, len(keys), *keys, *["" if arg is None else arg for arg in args])
             try:
                 return await self.connection.execute(*call)
             except RedisError as exc:

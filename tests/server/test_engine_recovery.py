@@ -11,8 +11,11 @@ import pytest
 from nextmq_server.engine import upkeep
 from nextmq_server.engine.queue import WorkerOptions
 from nextmq_server.engine.scripts import pack
+from nextmq_server.engine.verdicts import Complete, Verdict
 
 if t.TYPE_CHECKING:
+    from nextmq_server.engine.job import ActiveJob
+
     from .conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +75,24 @@ async def test_a_delivery_whose_lock_is_lost_is_aborted(
     await engine.redis.execute("SET", engine.key(job_id, "lock"), FOREIGN_TOKEN)
     await until(lambda: process.aborted)
     assert process.aborted == [job_id]
+
+
+async def test_a_delivery_that_follows_another_is_aborted_when_its_own_lock_is_lost(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    first, second = await engine.add(), await engine.add()
+    holding = processor()
+    holding.gate.clear()
+
+    async def process(job: ActiveJob) -> Verdict:
+        return Complete(None) if job.id == first else await holding(job)
+
+    hub = await engine.start_hub()
+    await hub.add("emails", WorkerOptions(lock_duration=200), process)
+    await until(lambda: holding.running)
+    await engine.redis.execute("SET", engine.key(second, "lock"), FOREIGN_TOKEN)
+    await until(lambda: holding.aborted)
+    assert holding.aborted == [second]
 
 
 async def test_a_job_whose_lock_is_lost_is_left_to_the_other_worker(

@@ -1,0 +1,86 @@
+"""The Python contenders of benchmarks/dispatch.py: `python -m benchmarks.dispatch_sides NAME SOCKET URL QUEUE
+CONCURRENCY QUEUES`, until it is killed.
+
+`service` is our server without its API: it delivers signed webhooks. `engine` is its engine alone, `stock` is
+bullmq's own Worker with httpx. With QUEUES above 1 there are so many, named QUEUE-0 and so on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import typing as t
+
+import bullmq
+import httpx
+import uvloop
+from redis.asyncio import Redis
+
+from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.engine.connection import Address
+from nextmq_server.engine.hub import Hub
+from nextmq_server.engine.job import ActiveJob
+from nextmq_server.engine.queue import WorkerOptions
+from nextmq_server.engine.verdicts import Complete, Verdict
+from nextmq_server.projects import Project
+from nextmq_server.registry import Options, Registration
+from nextmq_server.service import Service
+
+from .deliveries import SECRET
+
+stock_bullmq: t.Any = bullmq
+
+
+async def service(socket: str, url: str, queues: list[str], concurrency: int) -> None:
+    project = Project("bench", ("nmq_" + "0" * 40,), (SECRET,))
+    server = Service(project, f"unix://{socket}", replace_workers=True, egress=EgressRules.for_development())
+    await server.start()
+    secret_ids = [secret.id for secret in project.secrets]
+    options = Options(concurrency=concurrency)
+    registration = Registration(url=url, options=options, secret_ids=secret_ids, fingerprint="bench")
+    for queue in queues:
+        await server.register(queue, registration, replace=None)
+    await asyncio.Event().wait()
+
+
+async def engine(socket: str, url: str, queues: list[str], concurrency: int) -> None:
+    hub = Hub(Address(f"unix://{socket}"), prefix="bull", instance_id="bench", alone=False)
+    await hub.start()
+
+    async def process(job: ActiveJob) -> Verdict:
+        return Complete(None)
+
+    for queue in queues:
+        await hub.add(queue, WorkerOptions(concurrency=concurrency), process)
+    await asyncio.Event().wait()
+
+
+async def stock(socket: str, url: str, queues: list[str], concurrency: int) -> None:
+    # Without the socket timeout it hangs as soon as it has waited once.
+    connection: t.Any = Redis(unix_socket_path=socket, decode_responses=True, socket_timeout=None)
+    limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+    async with httpx.AsyncClient(limits=limits, timeout=30) as client:
+
+        async def process(job: t.Any, token: str) -> object:
+            body = {"id": job.id, "name": job.name, "data": job.data, "attemptsMade": job.attemptsMade}
+            answer = await client.post(url, content=json.dumps(body))
+            return answer.json()
+
+        options = {"connection": connection, "concurrency": concurrency}
+        workers = [stock_bullmq.Worker(queue, process, options) for queue in queues]
+        await asyncio.Event().wait()
+        del workers
+
+
+CONTENDERS = {"service": service, "engine": engine, "stock": stock}
+
+
+def main() -> None:
+    name, socket, url, queue, concurrency, count = sys.argv[1:]
+    queues = [f"{queue}-{number}" for number in range(int(count))] if int(count) > 1 else [queue]
+    uvloop.run(CONTENDERS[name](socket, url, queues, int(concurrency)))
+
+
+if __name__ == "__main__":
+    main()
