@@ -40,6 +40,8 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.delay
 	$(BIN)/python -m benchmarks.coldstart
 	$(BIN)/python -m benchmarks.handler
+	$(BIN)/python -m benchmarks.enqueue
+	$(BIN)/python -m benchmarks.dispatch
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) scripts/preflight.py
