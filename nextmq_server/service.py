@@ -33,6 +33,7 @@ from .projects import Project
 from .registry import Registration, Registry
 from .schedules import DeclaredSchedules
 from .triggers.triggers import Triggers
+from .unattended import UnattendedQueues
 
 logger = logging.getLogger("nextmq_server")
 
@@ -109,7 +110,7 @@ class Service:
         self._holds = HoldBook(max_backoff=max_hold)
         self._client: DeliveryClient | None = None
         self._dispatcher: Dispatcher | None = None
-        self._warned_queues: set[str] = set()
+        self._unattended = UnattendedQueues(self.queues, self.registry)
 
     async def start(self) -> None:
         """Connect and run the queues that are registered. Raises ConfigurationError."""
@@ -204,7 +205,7 @@ class Service:
         await self._directory.note(queues)
         added = await self.jobs.adder.add(jobs, idempotency)
         for queue in queues:
-            await self.warn_without_worker(queue)
+            await self._unattended.check(queue)
         return added
 
     async def upsert_scheduler(
@@ -217,7 +218,7 @@ class Service:
         await self._directory.note({queue})
         await self._declared.release(queue, id)
         made = await self.schedulers.upsert(queue, id, repeat, template)
-        await self.warn_without_worker(queue)
+        await self._unattended.check(queue)
         return made
 
     async def redrive(self, queue: str, wanted: Wanted, *, limit: int, now: int) -> list[str]:
@@ -227,7 +228,7 @@ class Service:
         """
         redriven = await self._redriver.redrive(queue, wanted, limit=limit, now=now)
         for target in set(redriven.values()):
-            await self.warn_without_worker(target)
+            await self._unattended.check(target)
         return list(redriven)
 
     async def queue_names(self) -> list[str]:
@@ -280,22 +281,6 @@ class Service:
         self._hub.poke(queue)
         return ended
 
-    async def warn_without_worker(self, queue: str) -> None:
-        """Say once that jobs wait in a queue for which no app has registered."""
-        if self.registry.get(queue) is not None or queue in self._warned_queues:
-            return
-        counts = await self.queues.counts(queue)
-        waiting = counts["waiting"] + counts["prioritized"] + counts["delayed"]
-        if self.registry.get(queue) is not None or queue in self._warned_queues:
-            return  # it came meanwhile
-        if not waiting:
-            return
-        self._warned_queues.add(queue)
-        near = self.registry.nearest(queue)
-        hint = f'did you mean "{near}"?' if near else "start the app that has one, or check its NEXTMQ_APP_URL"
-        jobs = "job" if waiting == 1 else "jobs"
-        logger.warning('queue "%s" has %d waiting %s and no worker; %s', queue, waiting, jobs, hint)
-
     async def _on_registered_elsewhere(self, queue: str, before: Registration | None) -> None:
         now = self.registry.get(queue)
         if now is None:
@@ -308,7 +293,7 @@ class Service:
     def _welcome(self, queue: str) -> None:
         """The queue's app is there: whatever hold it had is over."""
         self._holds.clear(queue)
-        self._warned_queues.discard(queue)
+        self._unattended.forget(queue)
         self._hub.queues[queue].release_hold()
 
     async def _run(self, queue: str, registration: Registration) -> None:
