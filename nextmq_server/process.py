@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import signal
 import socket
 import typing as t
@@ -18,6 +19,9 @@ from . import console
 from .service import Service
 
 _BACKLOG = 1024
+
+
+_GC_THRESHOLDS = (20_000, 20, 50)  # a bulk of 1,000 jobs is one young generation, not fifty
 
 
 class _APIServer(uvicorn.Server):
@@ -53,6 +57,10 @@ class ServerProcess:
             timeout_graceful_shutdown=5,
         )
         api = _APIServer(config)
+        # What the start has made lives as long as the process: a collection need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
         serving = asyncio.create_task(api.serve(sockets=[listener]))
         serving.add_done_callback(lambda _: self.stop_requested.set())  # should it ever end by itself
         running = [asyncio.create_task(helper) for helper in helpers]
