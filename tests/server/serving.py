@@ -23,9 +23,10 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(service: Service) -> t.AsyncGenerator[httpx.AsyncClient]:
-    """Serves the API of a service on a free port; a client with the project's key."""
-    config = uvicorn.Config(create_app(service), log_config=None, access_log=False, lifespan="off", ws="none")
+async def serving(service: Service, *others: Service) -> t.AsyncGenerator[httpx.AsyncClient]:
+    """Serves the API of a service, and of others, on a free port; a client with the first one's key."""
+    app = create_app(service, *others)
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
     server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         running = asyncio.create_task(server.serve(sockets=[listener]))

@@ -22,7 +22,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine import events as engine_events
 from nextmq_server.engine import listener as engine_listener
 from nextmq_server.engine.streams import Event, StreamId
-from nextmq_server.projects import Project
+from nextmq_server.projects import Project, new_project
 from nextmq_server.service import Service
 from nextmq_server.testing.processes import start_dev_server
 from tests.server.api_support import JOBS, WORKER, refusal, send
@@ -193,6 +193,21 @@ async def test_a_queue_whose_events_are_none_is_refused(service: Service, client
 async def test_without_the_key_there_are_no_events(client: httpx.AsyncClient) -> None:
     answer = await client.get(EVENTS, headers={"authorization": "Bearer wrong"})
     assert refusal(answer) == (401, "unauthorized")
+
+
+async def test_what_happens_in_another_project_is_not_told(service: Service, valkey: EmbeddedValkey) -> None:
+    fresh = new_project(f"{service.project.name}-b")
+    other = Service(
+        Project(fresh.name, fresh.api_keys, fresh.webhook_secrets, f"{service.project.prefix}b"), valkey.url
+    )
+    await other.start()
+    await emit(service, "added", jobId="of A, before")
+    async with serving(other, service) as client, streaming(client, f"{EVENTS}?from=0-0") as source:
+        await emit(service, "added", jobId="of A, now")
+        await emit(other, "added", jobId="of B")
+        [told] = await source.events(1)
+    await other.stop(grace=0)
+    assert told.data["jobId"] == "of B"
 
 
 async def test_a_client_that_reads_too_slowly_is_told(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
