@@ -12,9 +12,7 @@ import typing as t
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from nextmq_handler.errors import ConfigurationError
-from nextmq_handler.names import check_queue_name
-
+from .api.models import Queue
 from .api.schedule_models import Schedule
 from .dispatch.dispatcher import Endpoint
 from .dispatch.egress import parse_url
@@ -57,13 +55,6 @@ class Limiter(_Camel):
     duration: int = Field(ge=1, le=_MAX_MS)
 
 
-def _queue_name(value: str) -> str:
-    try:
-        return check_queue_name(value)
-    except ConfigurationError as exc:
-        raise ValueError(str(exc)) from None
-
-
 class Options(_Camel):
     """The worker options that the server enforces; times are ms."""
 
@@ -73,7 +64,7 @@ class Options(_Camel):
     lock_duration: int = Field(default=30_000, ge=1000, le=_MAX_MS)
     stalled_interval: int = Field(default=30_000, ge=1000, le=_MAX_MS)
     max_stalled_count: int = Field(default=3, ge=0, le=1000)
-    dead_letter: t.Annotated[str, AfterValidator(_queue_name)] | None = None
+    dead_letter: Queue | None = None
 
     def for_engine(self) -> WorkerOptions:
         """The part that the engine enforces."""

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Response
 
 from ..engine.children import Dependencies
 from .errors import DOCUMENTED, ASCIIResponse
-from .job_changes import Job, Removed
-from .request import Closed, Done, StrictRoute
+from .job_changes import Job
+from .request import Closed, Done, Removed, StrictRoute
 
 MAX_CHILDREN = 1000
 

@@ -10,11 +10,12 @@ from pydantic import Field, field_validator, model_validator
 
 from ..engine.adding import Idempotency
 from ..engine.flows import FlowNode
+from ..engine.job import FAILURE_POLICIES
 from ..engine.jobs import NoSuchJob
 from ..service import Service
 from .errors import DOCUMENTED, ASCIIResponse, invalid_member, no_such_job
 from .jobs import add_all
-from .models import MAX_DATA_SIZE, POLICIES, AddedJob, JobOptions, NewJob, Queue, check_data_size
+from .models import MAX_DATA_SIZE, AddedJob, JobOptions, NewJob, Queue, check_data_size
 from .request import (
     Authorized,
     BulkRoute,
@@ -154,8 +155,8 @@ async def _add(
 def _with_defaults(node: Node, queues: t.Mapping[str, QueueOptions], trace: dict[str, t.Any]) -> FlowNode:
     own = node.opts.given()
     defaults = queues[node.queueName].defaultJobOptions.given() if node.queueName in queues else {}
-    if any(own.get(policy) for policy in POLICIES):  # they exclude each other
-        defaults = {option: value for option, value in defaults.items() if option not in POLICIES}
+    if any(own.get(policy) for policy in FAILURE_POLICIES):  # they exclude each other
+        defaults = {option: value for option, value in defaults.items() if option not in FAILURE_POLICIES}
     children = [_with_defaults(child, queues, trace) for child in node.children]
     return FlowNode(node.name, node.queueName, node.data, {**trace, **defaults, **own}, children)
 

@@ -8,10 +8,10 @@ import typing as t
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from ..engine.jobs import NoSuchJob, WrongState
+from ..engine.jobs import JobLocked, NoSuchJob, WrongState
 from .errors import DOCUMENTED, APIError, no_such_job
-from .models import MAX_DATA_SIZE, Delay, Priority, json_size
-from .request import Authorized, Closed, DeliveryId, Done, PathId, QueueName, StrictRoute, check_delivery
+from .models import BoundedData, Delay, Priority
+from .request import Authorized, Closed, DeliveryId, Done, PathId, QueueName, Removed, StrictRoute, check_delivery
 
 router = APIRouter(
     prefix="/v1/queues/{queue}/jobs/{id}", tags=["jobs"], route_class=StrictRoute, responses=DOCUMENTED
@@ -29,13 +29,13 @@ class Retry(Closed):
 class Data(Closed):
     """A job's data: any JSON, at most 1 MiB."""
 
-    data: t.Any
+    data: BoundedData
 
 
 class Progress(Closed):
     """A running job's progress: any JSON, at most 1 MiB."""
 
-    progress: t.Any
+    progress: BoundedData
 
 
 class NewDelay(Closed):
@@ -49,12 +49,6 @@ class NewPriority(Closed):
 
     priority: Priority
     lifo: bool = False
-
-
-class Removed(Closed):
-    """Whether there was anything to remove."""
-
-    removed: bool
 
 
 class _Job:
@@ -72,7 +66,8 @@ class _Job:
         except NoSuchJob:
             raise no_such_job(self.queue, self.id) from None
         except WrongState as exc:
-            raise APIError(409, "wrong_state", f"job {self.id} of queue {self.queue} {exc}") from None
+            code = "job_locked" if isinstance(exc, JobLocked) else "wrong_state"
+            raise APIError(409, code, f"job {self.id} of queue {self.queue} {exc}") from None
 
 
 async def _owned(service: Authorized, queue: QueueName, job_id: PathId, delivery: DeliveryId = None) -> _Job:
@@ -108,7 +103,6 @@ async def promote_job(job: Job) -> Done:
 @router.put("/data")
 async def update_data(job: Job, body: Data) -> Done:
     """Store other data: the next attempt gets it."""
-    _check_size("data", body.data)
     await job.do(job.service.jobs.update_data(job.queue, job.id, body.data))
     return Done()
 
@@ -116,7 +110,6 @@ async def update_data(job: Job, body: Data) -> Done:
 @router.put("/progress")
 async def update_progress(job: Job, body: Progress) -> Done:
     """Store a job's progress."""
-    _check_size("progress", body.progress)
     await job.do(job.service.jobs.update_progress(job.queue, job.id, body.progress))
     return Done()
 
@@ -140,12 +133,3 @@ async def change_priority(job: Job, body: NewPriority) -> Done:
 async def remove_deduplication_key(job: Job) -> Removed:
     """Let other jobs with this one's deduplication id in."""
     return Removed(removed=await job.do(job.service.jobs.remove_deduplication_key(job.queue, job.id)))
-
-
-def _check_size(name: str, value: t.Any) -> None:
-    if (size := json_size(value)) > MAX_DATA_SIZE:
-        raise APIError(
-            422,
-            "invalid_request",
-            f"{name}: it is {size} bytes, over the limit of {MAX_DATA_SIZE}: store it elsewhere",
-        )

@@ -10,27 +10,28 @@ from pydantic import Field
 
 from ..engine.adding import Added, Idempotency, IdempotencyKeyReused, ParentError
 from ..engine.adding import NewJob as EngineJob
-from ..engine.jobs import STATES, JobLocked, NoSuchJob, WrongState
+from ..engine.jobs import STATES, NoSuchJob
 from ..service import Service
 from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member, no_such_job
+from .job_changes import Job
 from .models import MAX_DATA_SIZE, AddedJob, JobView, NewJob, over_limit
 from .request import (
     Authorized,
     BulkRoute,
     Closed,
     CreatesJobs,
-    DeliveryId,
     Done,
     IdempotencyKey,
+    PageEnd,
+    PageStart,
     PathId,
     QueueName,
     StrictRoute,
     Trace,
-    check_delivery,
+    check_page,
 )
 
 MAX_BULK = 1000
-MAX_PAGE = 1000
 
 _PREFIX = "/v1/queues/{queue}/jobs"
 
@@ -94,8 +95,8 @@ async def get_jobs(
     states: t.Annotated[
         str | None, Query(max_length=200, description=f"comma-separated, of {', '.join(STATES)}")
     ] = None,
-    start: t.Annotated[int, Query(ge=0, le=2**31)] = 0,
-    end: t.Annotated[int, Query(ge=0, le=2**31)] = 99,
+    start: PageStart = 0,
+    end: PageEnd = 99,
     asc: bool = False,
 ) -> Response:
     """The jobs from `start` to `end` of each state, the newest first unless `asc`; at most 1,000 of a state."""
@@ -105,8 +106,7 @@ async def get_jobs(
         raise APIError(
             422, "invalid_request", f"states: no such state as {', '.join(unknown)}; there are {', '.join(STATES)}"
         )
-    if not start <= end < start + MAX_PAGE:
-        raise APIError(422, "invalid_request", f"end: from start to start + {MAX_PAGE - 1}")
+    check_page(start, end)
     if "waiting" in wanted:
         wanted.append("paused")  # where BullMQ keeps the waiting jobs of a paused queue
     jobs = await service.jobs.page(queue, list(dict.fromkeys(wanted)), start, end, ascending=asc)
@@ -123,22 +123,9 @@ async def get_job(queue: QueueName, job_id: PathId, service: Authorized) -> Resp
 
 
 @router.delete("/{id}")
-async def remove_job(
-    queue: QueueName,
-    job_id: PathId,
-    service: Authorized,
-    removeChildren: bool = True,
-    delivery: DeliveryId = None,
-) -> Done:
+async def remove_job(job: Job, removeChildren: bool = True) -> Done:
     """Remove a job, with its children unless `removeChildren=false`."""
-    await check_delivery(service, queue, job_id, delivery)
-    try:
-        await service.jobs.remove(queue, job_id, with_children=removeChildren)
-    except NoSuchJob:
-        raise no_such_job(queue, job_id) from None
-    except WrongState as exc:
-        code = "job_locked" if isinstance(exc, JobLocked) else "wrong_state"
-        raise APIError(409, code, f"job {job_id} of queue {queue} {exc}") from None
+    await job.do(job.service.jobs.remove(job.queue, job.id, with_children=removeChildren))
     return Done()
 
 

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from .errors import DOCUMENTED
 from .models import MAX_DELAY
-from .queues import RateLimit, Removed
-from .request import Authorized, Closed, Done, QueueName, StrictRoute
+from .queues import RateLimit
+from .request import Authorized, Closed, Done, QueueName, Removed, StrictRoute
 
 MAX_COUNT = 10**9
 

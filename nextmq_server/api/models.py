@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator,
 from nextmq_handler.errors import MAX_TIMESTAMP_MS, ConfigurationError
 from nextmq_handler.names import check_queue_name
 
-from ..engine.jobs import QUEUE_KEYS
+from ..engine.job import FAILURE_POLICIES, MAX_PRIORITY
+from ..engine.jobs import is_custom_id
 from .closed import Closed
 from .errors import TAG
 
@@ -20,7 +21,6 @@ MAX_DATA_SIZE = 1024 * 1024
 MAX_DELAY = 10 * 365 * 86_400_000
 """The longest delay, in ms: ten years."""
 
-MAX_PRIORITY = 2**21
 MAX_NUMBER = 10**12  # BullMQ's scripts keep 14 digits of an option
 
 Delay = t.Annotated[int, Field(ge=0, le=MAX_DELAY)]
@@ -100,13 +100,6 @@ Keep = t.Annotated[
     _one_of("a boolean, a number of jobs, or an object with age or count"),
 ]
 
-POLICIES = (
-    "failParentOnFailure",
-    "continueParentOnFailure",
-    "ignoreDependencyOnFailure",
-    "removeDependencyOnFailure",
-)
-
 
 class JobOptions(Closed):
     """BullMQ's job options."""
@@ -135,7 +128,7 @@ class JobOptions(Closed):
     @classmethod
     def check_job_id(cls, value: str | None) -> str | None:
         """BullMQ's own rules for custom ids."""
-        if value is not None and (":" in value or value.isdecimal() or value in QUEUE_KEYS):
+        if value is not None and not is_custom_id(value):
             raise ValueError(
                 'a custom job id must not contain ":", be a whole number, or name a part of the queue'
             )
@@ -144,7 +137,9 @@ class JobOptions(Closed):
     @model_validator(mode="after")
     def check_policies(self) -> t.Self:
         """BullMQ takes one policy for a child that fails."""
-        chosen = [policy for policy in POLICIES if policy in self.model_fields_set and getattr(self, policy)]
+        chosen = [
+            policy for policy in FAILURE_POLICIES if policy in self.model_fields_set and getattr(self, policy)
+        ]
         if len(chosen) > 1:
             raise ValueError(f"{' and '.join(chosen)} exclude each other")
         return self
@@ -164,14 +159,9 @@ class NewJob(Closed):
     opts: JobOptions = JobOptions()
 
 
-def json_size(value: t.Any) -> int:
-    """How many bytes of ASCII JSON `value` takes."""
-    return len(json.dumps(value, separators=(",", ":")))
-
-
 def check_data_size(value: t.Any, limit: int) -> t.Any:
     """`value` itself. Raises ValueError where its JSON is over `limit` bytes."""
-    if (size := json_size(value)) > limit:
+    if (size := len(json.dumps(value, separators=(",", ":")))) > limit:
         raise ValueError(over_limit(size, limit))
     return value
 
@@ -179,6 +169,9 @@ def check_data_size(value: t.Any, limit: int) -> t.Any:
 def over_limit(size: int, limit: int) -> str:
     """What to say of data that is too large; both in bytes."""
     return f"the data is {size} bytes, over the limit of {limit}: store it elsewhere"
+
+
+BoundedData = t.Annotated[t.Any, AfterValidator(lambda value: check_data_size(value, MAX_DATA_SIZE))]
 
 
 class JobView(Closed):

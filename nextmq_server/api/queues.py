@@ -10,11 +10,12 @@ from pydantic import Field
 
 from nextmq_handler.errors import MAX_TIMESTAMP_MS
 
+from ..engine.job import MAX_PRIORITY
 from ..engine.jobs import WrongState
 from ..registry import Registration
 from .errors import DOCUMENTED, APIError, ASCIIResponse
-from .models import MAX_DELAY, MAX_PRIORITY, Count
-from .request import Authorized, Closed, Done, PathId, QueueName, StrictRoute
+from .models import MAX_DELAY, Count
+from .request import Authorized, Closed, Done, PathId, QueueName, Removed, StrictRoute
 
 MAX_PRIORITIES = 100
 
@@ -140,12 +141,6 @@ class DeduplicationHolder(Closed):
     """The job that keeps others with the deduplication id out."""
 
     jobId: str
-
-
-class Removed(Closed):
-    """Whether there was anything to remove."""
-
-    removed: bool
 
 
 @router.get("", response_model=QueueList)

@@ -7,7 +7,7 @@ import json
 import typing as t
 from urllib.parse import unquote
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Header, Path, Query, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
@@ -26,12 +26,21 @@ from .errors import APIError
 MAX_BODY_SIZE = 2 * 1024 * 1024
 """The largest request body, in bytes."""
 
+MAX_PAGE = 1000
+"""The most that one answer lists."""
+
 MAX_BULK_SIZE = 16 * 1024 * 1024
 """The largest request body, in bytes, with many jobs in it."""
 
 
 class Done(BaseModel):
     """Done."""
+
+
+class Removed(Closed):
+    """Whether there was anything to remove."""
+
+    removed: bool
 
 
 class _StrictRequest(Request):
@@ -158,6 +167,14 @@ async def get_trace(request: Request) -> dict[str, t.Any]:
     return {"telemetry": {"metadata": json.dumps(headers)}} if "traceparent" in headers else {}
 
 
+def check_page(start: int, end: int) -> None:
+    """Refuse a page that ends before it starts, or is too long."""
+    if not start <= end < start + MAX_PAGE:
+        raise APIError(422, "invalid_request", f"end: from start to start + {MAX_PAGE - 1}")
+
+
+PageStart = t.Annotated[int, Query(ge=0, le=2**31)]
+PageEnd = t.Annotated[int, Query(ge=0, le=2**31, description="included")]
 Authorized = t.Annotated[Service, Depends(get_service)]
 QueueName = t.Annotated[str, Depends(get_queue)]
 PathId = t.Annotated[str, Depends(get_id)]

@@ -9,20 +9,20 @@ from pydantic import (
     AfterValidator,
     Field,
     SerializerFunctionWrapHandler,
-    field_validator,
     model_serializer,
     model_validator,
 )
 
 from ..engine.cron import next_run
+from ..engine.job import FAILURE_POLICIES
 from ..engine.scheduling import Template
 from .closed import Closed
-from .models import MAX_DATA_SIZE, MAX_DELAY, MAX_NUMBER, POLICIES, JobOptions, Name, check_data_size
+from .models import MAX_DELAY, MAX_NUMBER, BoundedData, JobOptions, Name
 
 MAX_PATTERN = 200
 """The longest cron pattern, in characters."""
 
-_OF_ONE_JOB = ("deduplication", "delay", "jobId", "parent", "timestamp", *POLICIES)
+_OF_ONE_JOB = ("deduplication", "delay", "jobId", "parent", "timestamp", *FAILURE_POLICIES)
 
 
 def _scheduler_id(value: str) -> str:
@@ -34,20 +34,15 @@ def _scheduler_id(value: str) -> str:
 SchedulerId = t.Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_scheduler_id)]
 
 
-class Times(Closed):
-    """When it runs: `every` so many ms, or by a cron `pattern` on the clocks of `tz`, UTC without; `limit` times.
-
-    `offset` shifts `every` by so many ms from its multiples since the epoch.
-    """
+class When(Closed):
+    """When it runs: `every` so many ms, or by a cron `pattern` on the clocks of `tz`, UTC without."""
 
     every: int | None = Field(default=None, ge=1, le=MAX_DELAY)
     pattern: str | None = Field(default=None, min_length=1, max_length=MAX_PATTERN)
     tz: str | None = Field(default=None, min_length=1, max_length=64)
-    limit: int | None = Field(default=None, ge=1, le=MAX_NUMBER)
-    offset: int | None = Field(default=None, ge=0, le=MAX_DELAY)
 
     @model_validator(mode="after")
-    def check_times(self) -> t.Self:
+    def check_when(self) -> t.Self:
         """One way to say when, in words that mean something."""
         if (self.every is None) == (self.pattern is None):
             raise ValueError("give every or pattern: one of the two")
@@ -55,6 +50,20 @@ class Times(Closed):
             next_run(self.pattern, self.tz, round(time.time() * 1000))
         elif self.tz is not None:
             raise ValueError("tz: is for a pattern, every has no clock")
+        return self
+
+
+class Times(When):
+    """When a scheduler's jobs run, `limit` times; `offset` shifts `every` by so many ms from its multiples since
+    the epoch.
+    """
+
+    limit: int | None = Field(default=None, ge=1, le=MAX_NUMBER)
+    offset: int | None = Field(default=None, ge=0, le=MAX_DELAY)
+
+    @model_validator(mode="after")
+    def check_offset(self) -> t.Self:
+        """An offset is a part of the interval."""
         if self.offset is not None and (self.every is None or self.offset >= self.every):
             raise ValueError("offset: is for every, and less than it")
         return self
@@ -82,14 +91,8 @@ class Schedule(Times):
 
     id: SchedulerId
     name: Name | None = None
-    data: t.Any = None
+    data: BoundedData = None
     opts: TemplateOptions = TemplateOptions()
-
-    @field_validator("data")
-    @classmethod
-    def check_size(cls, value: t.Any) -> t.Any:
-        """Data is bounded."""
-        return check_data_size(value, MAX_DATA_SIZE)
 
     @model_serializer(mode="wrap")
     def said(self, dump: SerializerFunctionWrapHandler) -> dict[str, t.Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
-from fastapi import APIRouter, Query, Response
-from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from fastapi import APIRouter, Response
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from nextmq_handler.errors import MAX_TIMESTAMP_MS
 
@@ -14,11 +14,20 @@ from ..engine.jobs import WrongState
 from ..engine.schedulers import NoSuchScheduler
 from ..engine.scheduling import Template
 from .errors import DOCUMENTED, APIError, ASCIIResponse, problem_of
-from .models import MAX_DATA_SIZE, Name, check_data_size
-from .request import Authorized, Closed, CreatesJobs, PathId, QueueName, StrictRoute
+from .models import BoundedData, Name
+from .request import (
+    Authorized,
+    Closed,
+    CreatesJobs,
+    PageEnd,
+    PageStart,
+    PathId,
+    QueueName,
+    Removed,
+    StrictRoute,
+    check_page,
+)
 from .schedule_models import SchedulerId, TemplateOptions, Times
-
-MAX_PAGE = 1000
 
 router = APIRouter(
     prefix="/v1/queues/{queue}/schedulers", tags=["schedulers"], route_class=StrictRoute, responses=DOCUMENTED
@@ -54,14 +63,8 @@ class NewTemplate(Closed):
     """What the jobs are made of. The name is the scheduler's id without."""
 
     name: Name | None = None
-    data: t.Any = None
+    data: BoundedData = None
     opts: TemplateOptions = TemplateOptions()
-
-    @field_validator("data")
-    @classmethod
-    def check_size(cls, value: t.Any) -> t.Any:
-        """Data is bounded."""
-        return check_data_size(value, MAX_DATA_SIZE)
 
 
 class NewScheduler(Closed):
@@ -116,12 +119,6 @@ class SchedulerPage(Closed):
     count: int
 
 
-class Removed(Closed):
-    """Whether there was one."""
-
-    removed: bool
-
-
 @router.put("/{id}", response_model=UpsertedScheduler, dependencies=[CreatesJobs])
 async def upsert_scheduler(queue: QueueName, id: PathId, body: NewScheduler, service: Authorized) -> Response:
     """Make a job scheduler, or change it. One that is the same already keeps its times and its next job."""
@@ -146,13 +143,12 @@ async def upsert_scheduler(queue: QueueName, id: PathId, body: NewScheduler, ser
 async def get_schedulers(
     queue: QueueName,
     service: Authorized,
-    start: t.Annotated[int, Query(ge=0, le=2**31)] = 0,
-    end: t.Annotated[int, Query(ge=0, le=2**31)] = 99,
+    start: PageStart = 0,
+    end: PageEnd = 99,
     asc: bool = True,
 ) -> Response:
     """The job schedulers from `start` to `end`, at most 1,000: what runs next is first, unless `asc=false`."""
-    if not start <= end < start + MAX_PAGE:
-        raise APIError(422, "invalid_request", f"end: from start to start + {MAX_PAGE - 1}")
+    check_page(start, end)
     found = await service.schedulers.page(queue, start, end, ascending=asc)
     count = await service.schedulers.count(queue)
     return ASCIIResponse({"schedulers": [scheduler.view for scheduler in found], "count": count})

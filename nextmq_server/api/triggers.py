@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-import time
 import typing as t
 
 from fastapi import APIRouter, Response
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from nextmq_handler import strict_json
 
 from ..dispatch.egress import EgressRefused
-from ..engine.cron import next_run
 from ..registry import endpoint_url
 from ..triggers.records import MAX_TRIGGERS, Run, TooManyTriggers, TriggerOptions
 from ..triggers.triggers import NoSuchTrigger, Shown
 from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member
 from .models import MAX_DELAY, Backoff, BackoffOption, Delay, Name, check_data_size
 from .request import Authorized, Closed, CreatesJobs, Done, PathId, StrictRoute
-from .schedule_models import MAX_PATTERN
+from .schedule_models import When
 
 MAX_PAYLOAD_SIZE = 256 * 1024
 """The largest payload, in bytes of JSON."""
+
+T = t.TypeVar("T")
 
 MIN_EVERY = 1000
 MAX_TIMEOUT = 600_000
@@ -30,23 +30,10 @@ MAX_TIMEOUT = 600_000
 router = APIRouter(prefix="/v1/triggers", tags=["triggers"], route_class=StrictRoute, responses=DOCUMENTED)
 
 
-class TriggerRepeat(Closed):
+class TriggerRepeat(When):
     """When to send: `every` so many ms, or by a cron `pattern` on the clocks of `tz` (UTC)."""
 
     every: int | None = Field(default=None, ge=MIN_EVERY, le=MAX_DELAY)
-    pattern: str | None = Field(default=None, min_length=1, max_length=MAX_PATTERN)
-    tz: str | None = Field(default=None, min_length=1, max_length=64)
-
-    @model_validator(mode="after")
-    def check_schedule(self) -> t.Self:
-        """One of the two, which comes at all."""
-        if (self.every is None) == (self.pattern is None):
-            raise ValueError("give either every or pattern")
-        if self.pattern is None and self.tz is not None:
-            raise ValueError("tz is for a pattern")
-        if self.pattern is not None:
-            next_run(self.pattern, self.tz, round(time.time() * 1000))
-        return self
 
 
 class NewTrigger(Closed):
@@ -149,72 +136,56 @@ async def get_triggers(service: Authorized) -> Response:
 @router.get("/{id}", response_model=TriggerView)
 async def get_trigger(trigger_id: PathId, service: Authorized) -> Response:
     """A trigger."""
-    try:
-        return ASCIIResponse(_view(await service.triggers.get(trigger_id)))
-    except NoSuchTrigger:
-        raise _no_such(trigger_id) from None
+    return ASCIIResponse(_view(await _found(trigger_id, service.triggers.get(trigger_id))))
 
 
 @router.get("/{id}/runs", response_model=Runs)
 async def get_runs(trigger_id: PathId, service: Authorized) -> Response:
     """The last 50 attempts of a trigger."""
-    try:
-        return ASCIIResponse({"runs": [_run_view(run) for run in await service.triggers.runs(trigger_id)]})
-    except NoSuchTrigger:
-        raise _no_such(trigger_id) from None
+    runs = await _found(trigger_id, service.triggers.runs(trigger_id))
+    return ASCIIResponse({"runs": [_run_view(run) for run in runs]})
 
 
 @router.delete("/{id}")
 async def delete_trigger(trigger_id: PathId, service: Authorized) -> Done:
     """Delete a trigger with all that waits of it; a request under way ends."""
-    try:
-        await service.triggers.remove(trigger_id)
-    except NoSuchTrigger:
-        raise _no_such(trigger_id) from None
+    await _found(trigger_id, service.triggers.remove(trigger_id))
     return Done()
 
 
 @router.post("/{id}/pause")
 async def pause_trigger(trigger_id: PathId, service: Authorized) -> Done:
     """Send nothing by the schedule until `resume`."""
-    return await _set_paused(service, trigger_id, True)
+    await _found(trigger_id, service.triggers.set_paused(trigger_id, True))
+    return Done()
 
 
 @router.post("/{id}/resume")
 async def resume_trigger(trigger_id: PathId, service: Authorized) -> Done:
     """Send by the schedule again."""
-    return await _set_paused(service, trigger_id, False)
+    await _found(trigger_id, service.triggers.set_paused(trigger_id, False))
+    return Done()
 
 
 @router.post("/{id}/fire", dependencies=[CreatesJobs])
 async def fire_trigger(trigger_id: PathId, service: Authorized) -> Done:
     """Send once now, also while it is paused; the schedule stays."""
-    try:
-        await service.triggers.fire(trigger_id)
-    except NoSuchTrigger:
-        raise _no_such(trigger_id) from None
+    await _found(trigger_id, service.triggers.fire(trigger_id))
     return Done()
 
 
 @router.post("/{id}/rotate-secret")
 async def rotate_secret(trigger_id: PathId, service: Authorized) -> NewSecret:
     """Sign with a new secret, and for 24 h with the one before too."""
+    return NewSecret(secret=await _found(trigger_id, service.triggers.rotate_secret(trigger_id)))
+
+
+async def _found(trigger_id: str, work: t.Awaitable[T]) -> T:
+    """The result of `work` on a trigger; that there is none is an answer."""
     try:
-        return NewSecret(secret=await service.triggers.rotate_secret(trigger_id))
+        return await work
     except NoSuchTrigger:
-        raise _no_such(trigger_id) from None
-
-
-async def _set_paused(service: Authorized, trigger_id: str, is_paused: bool) -> Done:
-    try:
-        await service.triggers.set_paused(trigger_id, is_paused)
-    except NoSuchTrigger:
-        raise _no_such(trigger_id) from None
-    return Done()
-
-
-def _no_such(trigger_id: str) -> APIError:
-    return APIError(404, "not_found", f"there is no trigger {trigger_id}")
+        raise APIError(404, "not_found", f"there is no trigger {trigger_id}") from None
 
 
 def _view(shown: Shown) -> dict[str, t.Any]:

@@ -188,8 +188,6 @@ class Adder:
 
         Raises IdempotencyKeyReused, ParentError, RedisError or ConnectionLost.
         """
-        if SCRIPT not in self._runner.commands:
-            await self._runner.add(SCRIPT, _LUA)
         keys: list[str] = [idempotency.key if idempotency else ""]
         key_ranges: list[tuple[int, int]] = []
         sets: dict[tuple[str, str], int] = {}
@@ -207,7 +205,7 @@ class Adder:
         request = idempotency.request if idempotency else ""
         head = pack([idempotency is not None, request, IDEMPOTENCY_LIFE, key_ranges, adds])
         try:
-            answer = await self._runner.commands[SCRIPT](keys=keys, args=[head, *arguments])
+            answer = await self._runner.run_composed(SCRIPT, _LUA, keys, [head, *arguments])
         except RedisError as exc:
             if _REUSED in str(exc):
                 raise IdempotencyKeyReused from None

@@ -6,7 +6,7 @@ import asyncio
 import typing as t
 
 from .connection import Connection
-from .jobs import Jobs, NoSuchJob, check_is_job, decoded
+from .jobs import Jobs, NoSuchJob, decoded
 
 KINDS = ("processed", "unprocessed", "ignored", "failed")
 
@@ -51,8 +51,7 @@ class Children:
 
     async def dependencies(self, queue: str, job_id: str, limit: int) -> Dependencies:
         """Up to `limit` children of each kind. Raises NoSuchJob."""
-        scripts = self._jobs.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self._jobs.scripts_of(queue, job_id)
         connection = scripts.connection
         processed, unprocessed, ignored, failed = await asyncio.gather(
             _scan(connection, "HSCAN", scripts.key(job_id, "processed"), limit),
@@ -69,8 +68,7 @@ class Children:
 
     async def counts(self, queue: str, job_id: str) -> dict[str, int]:
         """How many children of each kind there are. Raises NoSuchJob."""
-        scripts = self._jobs.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self._jobs.scripts_of(queue, job_id)
         parts = ("processed", "dependencies", "failed", "unsuccessful")
         keys = [scripts.key(job_id, part) for part in parts]
         numbers: list[int] = await scripts.run("getDependencyCounts", keys, KINDS)
@@ -78,8 +76,7 @@ class Children:
 
     async def remove_dependency(self, queue: str, job_id: str) -> bool:
         """Let the job's parent go on without it; whether it was waited for. Raises NoSuchJob."""
-        scripts = self._jobs.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self._jobs.scripts_of(queue, job_id)
         key = scripts.key(job_id)
         parent: str | None = await scripts.connection.execute("HGET", key, "parentKey")
         if not parent or self._child(parent) is None:
@@ -91,14 +88,12 @@ class Children:
 
     async def remove_unprocessed(self, queue: str, job_id: str) -> None:
         """Remove the children that neither finished nor run, with theirs. Raises NoSuchJob."""
-        scripts = self._jobs.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self._jobs.scripts_of(queue, job_id)
         keys = [scripts.key(job_id), scripts.keys["meta"]]
         await scripts.run("removeUnprocessedChildren", keys, [scripts.keys[""], job_id])
 
     async def _hash(self, queue: str, job_id: str, part: str) -> dict[ChildKey, str]:
-        scripts = self._jobs.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self._jobs.scripts_of(queue, job_id)
         return self._pairs(await scripts.connection.execute("HGETALL", scripts.key(job_id, part)))
 
     def _children(self, keys: t.Sequence[str]) -> list[ChildKey]:

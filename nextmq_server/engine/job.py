@@ -30,6 +30,18 @@ def short_names(opts: dict[str, t.Any]) -> dict[str, t.Any]:
     return {**rest, **{name: value for name, value in stored.items() if value is not None}}
 
 
+FAILURE_POLICIES = (
+    "failParentOnFailure",
+    "continueParentOnFailure",
+    "ignoreDependencyOnFailure",
+    "removeDependencyOnFailure",
+)
+"""The options that say what a child's failure means for its parent: a job has one of them at most."""
+
+MAX_PRIORITY = 2**21
+"""The lowest priority: BullMQ's scores have no room for more."""
+
+
 class HasOptions(t.Protocol):
     """What bullmq's packers read of a queue: its worker options."""
 
@@ -87,9 +99,14 @@ class ActiveJob:
         return {"id": str(parent["id"]), "queue": str(parent["queueKey"]).rpartition(":")[2]}
 
 
-def _integer(fields: dict[str, str], name: str) -> int:
+def whole(text: str | None) -> int | None:
+    """A whole number as Redis holds it; None for none, and for what is no number."""
     # Node writes what the producer gave, which may be 1.5 or 1e3.
     try:
-        return int(float(fields.get(name) or 0))
+        return None if text is None else int(float(text))
     except (ValueError, OverflowError):
-        return 0
+        return None
+
+
+def _integer(fields: dict[str, str], name: str) -> int:
+    return whole(fields.get(name)) or 0

@@ -11,7 +11,7 @@ from nextmq_handler import strict_json
 
 from .adding import Added, Adder, NewJob
 from .connection import RedisError
-from .job import long_names
+from .job import long_names, whole
 from .scripts import QueueScripts, ScriptRunner
 from .snapshots import forget_snapshot
 
@@ -20,7 +20,12 @@ STATES = ("waiting", "active", "delayed", "prioritized", "waiting-children", "co
 QUEUE_KEYS: frozenset[str] = frozenset(t.cast("t.Any", queue_keys).QueueKeys().getKeys("queue"))
 """The names of a queue's own keys, which a job's id must not be."""
 
-_GONE, _NOT_IN_STATE, _SCHEDULED = -1, -3, -8
+_GONE, _SCHEDULED = -1, -8
+
+
+def is_custom_id(text: str) -> bool:
+    """Whether a job may be given this id: by BullMQ's own rules, and no key of the queue has the name."""
+    return bool(text) and ":" not in text and not text.isdecimal() and text not in QUEUE_KEYS
 
 
 class NoSuchJob(Exception):
@@ -47,10 +52,25 @@ class Jobs:
         """The scripts of `queue`."""
         return QueueScripts(self._runner, queue, self._prefix)
 
+    async def scripts_of(self, queue: str, job_id: str) -> QueueScripts:
+        """The scripts of the queue of a job that is there.
+
+        Raises NoSuchJob, also for an id whose key is not a job's: BullMQ keeps a queue's own keys beside them.
+        """
+        scripts = self.scripts(queue)
+        try:
+            timestamp = await scripts.connection.execute("HGET", scripts.key(job_id), "timestamp")
+        except RedisError as exc:
+            if str(exc).startswith("WRONGTYPE"):
+                raise NoSuchJob(job_id) from None
+            raise
+        if timestamp is None:
+            raise NoSuchJob(job_id)
+        return scripts
+
     async def get(self, queue: str, job_id: str) -> dict[str, t.Any]:
         """The job as the API shows it. Raises NoSuchJob."""
-        scripts = self.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self.scripts_of(queue, job_id)
         # The state first: a job that finishes in between is shown running with its result, not finished without.
         state: str = await scripts.pack.getState(job_id)
         flat: list[str] = await scripts.connection.execute("HGETALL", scripts.key(job_id))
@@ -65,8 +85,7 @@ class Jobs:
         timestamp = opts.get("timestamp") or now
         parent = opts.get("parent")
         if parent:
-            qualified = self.scripts(parent["queue"]).keys[""].rstrip(":")
-            opts = {**opts, "parent": {"id": parent["id"], "queue": qualified}}
+            opts = {**opts, "parent": {"id": parent["id"], "queue": f"{self._prefix}:{parent['queue']}"}}
         return NewJob(self._prefix, queue, name, data, opts, timestamp, opts.get("jobId"), is_parent)
 
     async def added(self, new: NewJob, added: Added) -> dict[str, t.Any]:
@@ -94,8 +113,7 @@ class Jobs:
 
     async def remove(self, queue: str, job_id: str, *, with_children: bool) -> None:
         """Remove a job, with its children. Raises NoSuchJob, JobLocked, or WrongState for a scheduler's next."""
-        scripts = self.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self.scripts_of(queue, job_id)
         removed = await scripts.pack.remove(job_id, with_children)
         if removed == 0:
             raise JobLocked("is running, or one of its children is")
@@ -107,58 +125,52 @@ class Jobs:
         self, queue: str, job_id: str, state: str, *, reset_attempts_made: bool, reset_attempts_started: bool
     ) -> None:
         """Let a job that has ended in `state` wait again. Raises NoSuchJob or WrongState."""
-        scripts = self.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self.scripts_of(queue, job_id)
         keys = [scripts.key(job_id), *scripts.all_keys("events", state, "wait", "meta", "active", "marker")]
         keys += scripts.all_keys("prioritized", "pc")
-        lifo = bool((await self.get(queue, job_id))["opts"].get("lifo"))
+        stored = await scripts.connection.execute("HGET", scripts.key(job_id), "opts")
+        opts: dict[str, t.Any] = decoded(stored) or {}
         result = "failedReason" if state == "failed" else "returnvalue"
         flags = [str(int(flag)) for flag in (reset_attempts_made, reset_attempts_started)]
         answer = await scripts.run(
-            "reprocessJob", keys, [job_id, "RPUSH" if lifo else "LPUSH", result, state, *flags]
+            "reprocessJob", keys, [job_id, "RPUSH" if opts.get("lifo") else "LPUSH", result, state, *flags]
         )
         _check(answer, job_id, f"is not {state}")
 
     async def promote(self, queue: str, job_id: str) -> None:
         """Let a delayed job wait now. Raises NoSuchJob or WrongState."""
-        scripts = self.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self.scripts_of(queue, job_id)
         keys, args = scripts.pack.promoteArgs(job_id)
         _check(await scripts.run("promote", keys, args), job_id, "is not delayed")
 
     async def change_delay(self, queue: str, job_id: str, delay: int, now: int) -> None:
         """Delay a delayed job until `delay` ms after `now`. Raises NoSuchJob or WrongState."""
-        scripts = self.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self.scripts_of(queue, job_id)
         keys = [*scripts.all_keys("delayed", "meta", "marker", "events")]
         args = [delay, now, job_id, scripts.key(job_id)]
         _check(await scripts.run("changeDelay", keys, args), job_id, "is not delayed")
 
     async def change_priority(self, queue: str, job_id: str, priority: int, *, lifo: bool) -> None:
         """Give a job another priority. Raises NoSuchJob."""
-        scripts = self.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self.scripts_of(queue, job_id)
         keys = scripts.all_keys("wait", "paused", "meta", "prioritized", "active", "pc", "marker")
         args = [priority, scripts.keys[""], job_id, int(lifo)]
         _check(await scripts.run("changePriority", keys, args), job_id, "")
 
     async def update_data(self, queue: str, job_id: str, data: t.Any) -> None:
         """Store other data. Raises NoSuchJob."""
-        scripts = self.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self.scripts_of(queue, job_id)
         _check(await scripts.run("updateData", [scripts.key(job_id)], [_encoded(data)]), job_id, "")
 
     async def update_progress(self, queue: str, job_id: str, progress: t.Any) -> None:
         """Store the progress of a job. Raises NoSuchJob."""
-        scripts = self.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self.scripts_of(queue, job_id)
         keys = [scripts.key(job_id), scripts.keys["events"], scripts.keys["meta"]]
         _check(await scripts.run("updateProgress", keys, [job_id, _encoded(progress)]), job_id, "")
 
     async def remove_deduplication_key(self, queue: str, job_id: str) -> bool:
         """Let others with the job's deduplication id in, if it is still this job that keeps them out."""
-        scripts = self.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self.scripts_of(queue, job_id)
         held: str | None = await scripts.connection.execute("HGET", scripts.key(job_id), "deid")
         if held is None:
             return False
@@ -179,20 +191,20 @@ def view(job_id: str, state: str, flat: t.Sequence[str]) -> dict[str, t.Any]:
         "data": decoded(fields.get("data")),
         "opts": opts,
         "progress": decoded(fields.get("progress", "0")),
-        "attemptsMade": _whole(fields.get("atm")),
-        "attemptsStarted": _whole(fields.get("ats")),
-        "stalledCounter": _whole(fields.get("stc")),
-        "delay": _whole(fields.get("delay")),
-        "priority": _whole(fields.get("priority")),
+        "attemptsMade": whole(fields.get("atm")) or 0,
+        "attemptsStarted": whole(fields.get("ats")) or 0,
+        "stalledCounter": whole(fields.get("stc")) or 0,
+        "delay": whole(fields.get("delay")) or 0,
+        "priority": whole(fields.get("priority")) or 0,
         "returnValue": decoded(fields.get("returnvalue")),
         "failedReason": fields.get("failedReason"),
         "stacktrace": decoded(fields.get("stacktrace")) or [],
         "parent": {"id": str(parent["id"]), "queue": _queue_of(parent["queueKey"])} if parent else None,
         "repeatJobKey": fields.get("rjk"),
         "deduplicationId": fields.get("deid"),
-        "timestamp": _whole(fields.get("timestamp")),
-        "processedOn": _whole(fields.get("processedOn")) or None,
-        "finishedOn": _whole(fields.get("finishedOn")) or None,
+        "timestamp": whole(fields.get("timestamp")) or 0,
+        "processedOn": whole(fields.get("processedOn")) or None,
+        "finishedOn": whole(fields.get("finishedOn")) or None,
     }
 
 
@@ -230,18 +242,6 @@ def _fresh_view(new: NewJob, job_id: str) -> dict[str, t.Any]:
     }
 
 
-async def check_is_job(scripts: QueueScripts, job_id: str) -> None:
-    """Raises NoSuchJob for an id whose key is not a job's: BullMQ keeps a queue's own keys beside its jobs'."""
-    try:
-        timestamp = await scripts.connection.execute("HGET", scripts.key(job_id), "timestamp")
-    except RedisError as exc:
-        if str(exc).startswith("WRONGTYPE"):
-            raise NoSuchJob(job_id) from None
-        raise
-    if timestamp is None:
-        raise NoSuchJob(job_id)
-
-
 def decoded(text: str | None) -> t.Any:
     """JSON as Redis holds it; the text itself where it was written by a client that does not encode."""
     if text is None:
@@ -265,11 +265,3 @@ def _check(answer: t.Any, job_id: str, otherwise: str) -> None:
 
 def _queue_of(qualified_name: str) -> str:
     return str(qualified_name).rpartition(":")[2]
-
-
-def _whole(text: str | None) -> int:
-    # Node writes what the producer gave, which may be 1.5 or 1e3.
-    try:
-        return int(float(text or 0))
-    except (ValueError, OverflowError):
-        return 0

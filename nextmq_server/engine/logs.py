@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .jobs import Jobs, NoSuchJob, check_is_job
+from .jobs import Jobs, NoSuchJob
 
 
 class JobLogs:
@@ -15,8 +15,7 @@ class JobLogs:
 
     async def add(self, queue: str, job_id: str, row: str, keep: int | None) -> int:
         """Add a line and keep the last `keep`; how many there are now. Raises NoSuchJob."""
-        scripts = self._jobs.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self._jobs.scripts_of(queue, job_id)
         keys = [scripts.key(job_id), scripts.key(job_id, "logs")]
         count: int = await scripts.run("addLog", keys, [job_id, row, "" if keep is None else keep])
         if count < 0:
@@ -27,8 +26,7 @@ class JobLogs:
         self, queue: str, job_id: str, start: int, end: int, *, ascending: bool
     ) -> tuple[list[str], int]:
         """The lines from `start` to `end`, oldest first where `ascending`, and how many there are in all."""
-        scripts = self._jobs.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self._jobs.scripts_of(queue, job_id)
         key = scripts.key(job_id, "logs")
         count = t.cast("int", await scripts.connection.execute("LLEN", key))
         first, last = (start, end) if ascending else (-end - 1, -start - 1)
@@ -37,7 +35,6 @@ class JobLogs:
 
     async def clear(self, queue: str, job_id: str, keep: int) -> None:
         """Remove all lines but the last `keep`. Raises NoSuchJob."""
-        scripts = self._jobs.scripts(queue)
-        await check_is_job(scripts, job_id)
+        scripts = await self._jobs.scripts_of(queue, job_id)
         key = scripts.key(job_id, "logs")
         await scripts.connection.execute(*(("LTRIM", key, -keep, -1) if keep else ("DEL", key)))

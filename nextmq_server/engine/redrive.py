@@ -10,30 +10,27 @@ from dataclasses import dataclass, replace
 from .adding import NewJob
 from .connection import RedisError
 from .dead_letters import DeadLetter, read_letter
-from .jobs import QUEUE_KEYS, Jobs
+from .job import FAILURE_POLICIES, MAX_PRIORITY
+from .jobs import Jobs, is_custom_id
 from .scripts import QueueScripts, as_function
 
 SCRIPT = "nextmqRedriveLetter"
 
 _STATES = ("wait", "paused", "prioritized", "delayed", "completed", "failed")
 _PAGE = 100
-_MAX_PRIORITY = 2**21
 
 # What bound a job to its first run: when it was to start, who made it, who waited for it, whom it kept out.
 _OF_THE_FIRST_RUN = frozenset(
     {
-        "continueParentOnFailure",
         "deduplication",
         "delay",
-        "failParentOnFailure",
-        "ignoreDependencyOnFailure",
         "jobId",
         "parent",
         "prevMillis",
-        "removeDependencyOnFailure",
         "repeat",
         "repeatJobKey",
         "timestamp",
+        *FAILURE_POLICIES,
     }
 )
 
@@ -126,7 +123,7 @@ class Redriver:
         self, scripts: QueueScripts, letter_id: str, text: str, letter: DeadLetter, now: int
     ) -> bool:
         target = self._jobs.scripts(letter["queue"])
-        is_custom = _is_custom(letter["id"])
+        is_custom = is_custom_id(letter["id"])
         try:
             new = _new_job(target, letter, now)
             call = new.call
@@ -149,13 +146,9 @@ class Redriver:
 def _new_job(target: QueueScripts, letter: DeadLetter, now: int) -> NewJob:
     opts = {name: value for name, value in letter["opts"].items() if name not in _OF_THE_FIRST_RUN}
     priority = opts.get("priority")
-    if priority and not (isinstance(priority, int) and 0 < priority <= _MAX_PRIORITY):
+    if priority and not (isinstance(priority, int) and 0 < priority <= MAX_PRIORITY):
         raise ValueError("no priority of BullMQ's")
     return NewJob(target.prefix, target.queue, letter["name"], letter["data"], opts, now)
-
-
-def _is_custom(job_id: str) -> bool:
-    return bool(job_id) and ":" not in job_id and not job_id.isdecimal() and job_id not in QUEUE_KEYS
 
 
 async def _data(scripts: QueueScripts, letter_id: str) -> str | None:

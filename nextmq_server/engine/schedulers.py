@@ -7,7 +7,7 @@ import json
 import time
 import typing as t
 
-from .job import long_names
+from .job import long_names, whole
 from .jobs import decoded
 from .scheduling import Template, add
 from .scripts import QueueScripts, ScriptRunner
@@ -110,15 +110,15 @@ def _view(id: str, fields: dict[str, str], next_millis: int | None) -> dict[str,
     return {
         "id": id,
         "name": fields.get("name", id),
-        "every": _whole(fields.get("every")),
+        "every": whole(fields.get("every")),
         "pattern": fields.get("pattern"),
         "tz": fields.get("tz"),
-        "limit": _whole(fields.get("limit")),
-        "offset": _whole(fields.get("offset")) if "every" in fields else None,
-        "startDate": _whole(fields.get("startDate")),
-        "endDate": _whole(fields.get("endDate")),
+        "limit": whole(fields.get("limit")),
+        "offset": whole(fields.get("offset")) if "every" in fields else None,
+        "startDate": whole(fields.get("startDate")),
+        "endDate": whole(fields.get("endDate")),
         "next": next_millis,
-        "iterationCount": _whole(fields.get("ic")) or 0,
+        "iterationCount": whole(fields.get("ic")) or 0,
         "template": {"data": decoded(fields.get("data", "{}")), "opts": opts},
     }
 
@@ -143,14 +143,6 @@ def _canonical(value: t.Any) -> str:
 def _number(text: str) -> float:
     number = float(text)
     return int(number) if number.is_integer() else number
-
-
-def _whole(text: str | None) -> int | None:
-    # Node writes what it was given, which may be 1.5 or 1e3, or a date as text.
-    try:
-        return None if text is None else int(float(text))
-    except (ValueError, OverflowError):
-        return None
 
 
 def _now() -> int:

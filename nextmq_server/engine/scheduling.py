@@ -86,8 +86,6 @@ async def add(
 
     Raises InvalidSchedule, WrongState, RedisError or ConnectionLost.
     """
-    if SCRIPT not in runner.commands:
-        await runner.add(SCRIPT, _LUA)
     adding = _Adding(runner, immediately=bool(repeat.get("immediately")))
     packers: t.Any = t.cast("t.Any", bullmq_packers).Scripts(prefix, queue, adding)
     opts = short_names(template.opts)
@@ -180,7 +178,7 @@ class _Adding:
         self._immediately = immediately
 
     async def _add(self, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
-        answer = await self._runner.commands[SCRIPT](keys=keys, args=[*args, int(self._immediately)])
+        answer = await self._runner.run_composed(SCRIPT, _LUA, keys, [*args, int(self._immediately)])
         if answer == _TAKEN:
             raise _SlotTaken(int(args[0]))
         if answer == _BUSY:

@@ -61,6 +61,14 @@ class ScriptRunner:
         sha: str = await self.connection.execute("SCRIPT", "LOAD", source)
         self.commands[name] = self._command(sha, source)
 
+    async def run_composed(
+        self, script: str, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]
+    ) -> t.Any:
+        """The raw answer of a script of ours, loaded at its first use. Raises RedisError or ConnectionLost."""
+        if script not in self.commands:
+            await self.add(script, source)
+        return await self.commands[script](keys=keys, args=args)
+
     async def getRedisVersion(self) -> str:
         """What bullmq asks before it picks a variant of a script: the newer ones."""
         return "7.0.8"
@@ -106,10 +114,8 @@ class QueueScripts:
     async def run_composed(
         self, script: str, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]
     ) -> t.Any:
-        """The same of a script of ours, which is loaded at its first use."""
-        if script not in self._runner.commands:
-            await self._runner.add(script, source)
-        return await self.run(script, keys, args)
+        """The same of a script of ours."""
+        return await self._runner.run_composed(script, source, keys, args)
 
     async def move_stalled(self, max_stalled_count: int, interval: int) -> list[str]:
         """Move the jobs back that had no lock at this check and the last, `interval` ms ago; their ids."""
