@@ -1,4 +1,4 @@
-"""Clocks, chance and pauses: the client looks them up here at each use, so that tests can put others in place."""
+"""What the client looks up at each use, so that tests can put others in place: clocks, chance, the server."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import asyncio
 import random
 import secrets
 import time
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ..settings import Connection
 
 monotonic = time.monotonic
 wall_clock = time.time
 uniform = random.uniform
 sleep = time.sleep
 async_sleep = asyncio.sleep
+
+connection: Connection | None = None
+"""The server of every producer, whichever it was made for; None outside tests."""
 
 
 def new_key() -> str:

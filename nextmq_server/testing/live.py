@@ -1,0 +1,153 @@
+"""A real server in threads of this process, for tests: embedded Valkey, BullMQ, signed webhooks over loopback.
+
+Embedded Valkey dies with its parent: enter a LiveServer in the main thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import socket
+import sys
+import time
+import typing as t
+from datetime import timedelta
+from pathlib import Path
+from unittest import mock
+
+import uvicorn
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from nextmq_handler import Worker, create_nextmq_handler, ensure_workers_registered
+from nextmq_handler.client import _ambient
+from nextmq_handler.errors import timeout_seconds
+from nextmq_handler.settings import parse_connection_string
+
+from ..api.app import create_app
+from ..dispatch.egress import EgressRules
+from ..embedded import EmbeddedValkey
+from ..process import base_url, listen
+from ..projects import new_project
+from ..service import Service
+
+_HOST = "127.0.0.1"
+_COUNTED = ("waiting", "active", "delayed", "prioritized", "waiting-children")
+_POLL = 0.005
+_GRACE = 1.0
+
+
+class LiveServer:
+    """One server for many tests, each with a project of its own. A context manager.
+
+    Its Valkey keeps its data in `folder` and does not flush it: tests do not outlive the process.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._valkey = EmbeddedValkey(folder, fsync="no")
+        self._services: list[Service] = []
+        self._numbers = itertools.count(1)
+        self._stack = contextlib.ExitStack()
+        self._portal: BlockingPortal
+        self._url = ""
+
+    def __enter__(self) -> t.Self:
+        with contextlib.ExitStack() as stack:
+            self._valkey.start()
+            stack.callback(self._valkey.stop)
+            self._portal = stack.enter_context(_event_loop())
+            app = create_app()
+            app.state.services = self._services
+            listener = stack.enter_context(listen(_HOST, 0, command="live server"))
+            self._url = base_url(_HOST, listener)
+            stack.enter_context(_served(self._portal, app, listener))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stack.close()
+
+    @contextlib.contextmanager
+    def project(self, workers: t.Collection[Worker] = ()) -> t.Generator[LiveNextMQ]:
+        """A new project, its workers served and registered; every Queue of this process belongs to it meanwhile.
+
+        Raises ConfigurationError and WorkerRegistrationError for workers that cannot be served.
+        """
+        name = f"test-{next(self._numbers)}"
+        project = new_project(name, prefix=name)
+        service = Service(project, self._valkey.url, alone=True, egress=EgressRules.for_development([]))
+        self._portal.call(service.start)
+        self._services.append(service)
+        url = project.connection_string(self._url)
+        try:
+            with _working(workers, url) as app_url, _environment(url, app_url):
+                yield LiveNextMQ(url, service, self._portal)
+        finally:
+            self._services.remove(service)
+            self._portal.call(lambda: service.stop(grace=_GRACE))
+
+
+class LiveNextMQ:
+    """A test's project on a live server. `url` is its connection string, which NEXTMQ_URL has as well."""
+
+    def __init__(self, url: str, service: Service, portal: BlockingPortal) -> None:
+        self.url = url
+        self._service = service
+        self._portal = portal
+
+    def drain(self, timeout: float | timedelta = 30.0) -> None:
+        """Wait, `timeout` s at most, until every job has ended, delayed ones and retries too.
+
+        Raises TimeoutError, which names what is left.
+        """
+        seconds = timeout_seconds("timeout", timeout)
+        deadline = time.monotonic() + seconds
+        while left := self._portal.call(self._open_jobs):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"after {seconds:g} s there are jobs that have not ended: {', '.join(left)}")
+            time.sleep(_POLL)
+
+    async def _open_jobs(self) -> list[str]:
+        found: list[str] = []
+        for queue in await self._service.queue_names():
+            counts = await self._service.queues.counts(queue)
+            found += [f"{queue} has {counts[state]} {state}" for state in _COUNTED if counts.get(state)]
+        return found
+
+    def __repr__(self) -> str:
+        return f"<LiveNextMQ {self._service.project.name}>"
+
+
+def _event_loop() -> contextlib.AbstractContextManager[BlockingPortal]:
+    return start_blocking_portal(backend_options={"use_uvloop": sys.platform != "win32"})
+
+
+@contextlib.contextmanager
+def _working(workers: t.Collection[Worker], url: str) -> t.Generator[str]:
+    """Workers served by a handler of their own, on an event loop of its own, as an app would; its URL."""
+    with listen(_HOST, 0, command="app") as listener, _event_loop() as portal:
+        app_url = base_url(_HOST, listener)
+        handler = create_nextmq_handler(workers=list(workers), url=url, app_url=app_url)
+        with _served(portal, handler, listener):
+            ensure_workers_registered(workers, url=url, app_url=app_url)
+            yield app_url
+
+
+@contextlib.contextmanager
+def _served(portal: BlockingPortal, app: t.Any, listener: socket.socket) -> t.Generator[None]:
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+    serving = portal.start_task_soon(server.serve, [listener])
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        serving.result()
+
+
+@contextlib.contextmanager
+def _environment(url: str, app_url: str) -> t.Generator[None]:
+    """Every producer of this process, however it was made, talks to the server of `url`."""
+    variables = {"NEXTMQ_URL": url, "NEXTMQ_APP_URL": app_url}
+    connection = parse_connection_string(url)
+    with mock.patch.dict(os.environ, variables), mock.patch.object(_ambient, "connection", connection):
+        yield
