@@ -7,14 +7,12 @@ workers replace module:handler    the same, in the place of registrations that d
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 import typing as t
-from pathlib import Path
 
-from .errors import ConfigurationError, NextMQError
+from .errors import NextMQError
 from .registration import ensure_workers_registered
-from .worker import Worker
+from .targets import workers_of
 
 
 def main(arguments: t.Sequence[str] | None = None) -> None:
@@ -35,24 +33,6 @@ def main(arguments: t.Sequence[str] | None = None) -> None:
     except NextMQError as exc:
         sys.exit(f"nextmq: {exc}")
     print(f"registered {', '.join(worker.name for worker in found)}")  # noqa: T201 - a command's output
-
-
-def workers_of(target: str) -> tuple[Worker, ...]:
-    """The workers of the handler that `target`, module:name, names. Raises ConfigurationError."""
-    module_name, _, name = target.partition(":")
-    if not module_name or not name or module_name.startswith("."):
-        raise ConfigurationError(f"{target!r} is not module:handler, such as app.main:nextmq")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        found: t.Any = importlib.import_module(module_name)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as exc:
-        raise ConfigurationError(f"{target} cannot be loaded: {exc}") from exc
-    workers = getattr(found, "workers", None)
-    if not isinstance(workers, tuple):
-        raise ConfigurationError(f"{target} is {type(found).__name__}, not a NextMQ handler: it has no workers")
-    return t.cast("tuple[Worker, ...]", workers)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,9 @@ def _event_loop() -> contextlib.AbstractContextManager[BlockingPortal]:
 @contextlib.contextmanager
 def _working(workers: t.Collection[Worker], url: str) -> t.Generator[str]:
     """Workers served by a handler of their own, on an event loop of its own, as an app would; its URL."""
+    if not workers:
+        yield f"http://{_HOST}"
+        return
     with listen(_HOST, 0, command="app") as listener, _event_loop() as portal:
         app_url = base_url(_HOST, listener)
         handler = create_nextmq_handler(workers=list(workers), url=url, app_url=app_url)

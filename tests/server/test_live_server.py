@@ -1,0 +1,76 @@
+"""A real server in the process of the tests: a project of its own for each."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+import pytest
+
+from nextmq_handler import AsyncJob, Job, Queue, Worker
+from nextmq_server.testing.live import LiveServer
+
+queue = Queue("letters")  # made once, as in an app: each test's project is its own all the same
+
+letters = Worker("letters")
+
+
+@letters.processor("render")
+def render(job: Job[str]) -> str:
+    if job.attempts_made == 0:
+        raise ConnectionError("not yet")
+    return f"Dear {job.data}"
+
+
+@letters.processor("send")
+async def send(job: AsyncJob[str]) -> str:
+    await job.update_progress(100)
+    return job.data
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[LiveServer]:
+    with LiveServer(tmp_path_factory.mktemp("live")) as live:
+        yield live
+
+
+def test_a_drained_project_has_retried_what_failed(server: LiveServer) -> None:
+    with server.project([letters]) as project:
+        job = queue.add("render", "Ada", attempts=2, backoff=20)
+        project.drain()
+        assert job.wait_until_finished() == "Dear Ada"
+
+
+def test_an_async_processor_may_call_the_server(server: LiveServer) -> None:
+    with server.project([letters]) as project:
+        job = queue.add("send", "a letter")
+        project.drain()
+        job.refresh()
+        assert (job.return_value, job.progress) == ("a letter", 100)
+
+
+def test_a_project_has_no_job_of_another(server: LiveServer) -> None:
+    with server.project():
+        queue.add("render", "Ada")
+    with server.project():
+        assert queue.get_jobs() == []
+
+
+def test_draining_in_vain_names_the_queues_with_jobs(server: LiveServer) -> None:
+    with server.project() as project:
+        queue.add("render", "Ada")
+        queue.add("render", "Bob", delay=60_000)
+        with pytest.raises(TimeoutError, match=r"after 0\.01 s .*: letters has 1 waiting, letters has 1 delayed$"):
+            project.drain(timeout=0.01)
+
+
+def test_the_environment_names_the_server_only_while_it_is_there(server: LiveServer) -> None:
+    before = os.environ.get("NEXTMQ_URL")
+    with server.project() as project:
+        during = os.environ["NEXTMQ_URL"]
+    assert (during, os.environ.get("NEXTMQ_URL")) == (project.url, before)
+
+
+def test_a_project_shows_no_secret(server: LiveServer) -> None:
+    with server.project() as project:
+        assert repr(project).startswith("<LiveNextMQ test-")
