@@ -1,4 +1,4 @@
-"""The app that docs/producers.md adds jobs for."""
+"""The app that docs/how-to/add-jobs.md adds jobs for."""
 
 from __future__ import annotations
 

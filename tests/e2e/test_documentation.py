@@ -1,4 +1,4 @@
-"""The Python of docs/producers.md runs as it stands, block after block, against a server and an app."""
+"""The Python of docs/how-to/add-jobs.md runs as it stands, block after block, against a server and an app."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 if t.TYPE_CHECKING:
     from .conftest import Circle
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "producers.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-jobs.md"
 
 
 def test_the_page_about_producers_does_what_it_says(

@@ -1,4 +1,4 @@
-"""docs/parity.md says the truth: every public name of BullMQ has its row, every row its proof or its reason."""
+"""docs/reference/parity.md says the truth: every public name of BullMQ has its row, every row its proof or its reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .coverage import proven_by
 from .declarations import classes_of_node, classes_of_python, members_of_node, members_of_python
 
 ROOT = Path(__file__).parents[2]
-TABLE = ROOT / "docs" / "parity.md"
+TABLE = ROOT / "docs" / "reference" / "parity.md"
 
 
 class Section(t.NamedTuple):
