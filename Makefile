@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-long check format bench clean
+.PHONY: help demo test test-long check format docs bench clean
 
 help:
 	@echo "make demo       jobs through the whole circle: Valkey, BullMQ, signed webhook, FastAPI app"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-long  the test suite with its long forms"
 	@echo "make check      ruff, mypy, pyright, import rules, generated code"
 	@echo "make format     format the code and generate what is generated"
+	@echo "make docs       the documentation as a site, in site/"
 	@echo "make bench      the benchmarks"
 
 demo: $(VENV)/installed
@@ -36,6 +37,9 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 	$(BIN)/python scripts/generate_sync.py
 
+docs: $(VENV)/installed
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.delay
 	$(BIN)/python -m benchmarks.coldstart
@@ -52,4 +56,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) tests/interop/node_modules .nextmq dist
+	rm -rf $(VENV) tests/interop/node_modules .nextmq dist site

@@ -17,8 +17,19 @@ from .targets import workers_of
 
 def main(arguments: t.Sequence[str] | None = None) -> None:
     """Run a command; a failure is one line and exit status 1."""
-    parser = argparse.ArgumentParser(prog="nextmq", description="Register workers with the server of NEXTMQ_URL.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    options = parser().parse_args(arguments)
+    try:
+        found = workers_of(options.target)
+        ensure_workers_registered(found, replace=options.replace)
+    except NextMQError as exc:
+        sys.exit(f"nextmq: {exc}")
+    print(f"registered {', '.join(worker.name for worker in found)}")  # noqa: T201 - a command's output
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and what they take."""
+    made = argparse.ArgumentParser(prog="nextmq", description="Register workers with the server of NEXTMQ_URL.")
+    commands = made.add_subparsers(required=True, metavar="COMMAND")
     add = commands.add_parser("register", help="register a handler's workers")
     add.set_defaults(replace=False)
     workers = commands.add_parser("workers", help="registrations").add_subparsers(required=True, metavar="COMMAND")
@@ -26,13 +37,7 @@ def main(arguments: t.Sequence[str] | None = None) -> None:
     replace.set_defaults(replace=True)
     for command in (add, replace):
         command.add_argument("target", metavar="module:handler", help="such as app.main:nextmq")
-    options = parser.parse_args(arguments)
-    try:
-        found = workers_of(options.target)
-        ensure_workers_registered(found, replace=options.replace)
-    except NextMQError as exc:
-        sys.exit(f"nextmq: {exc}")
-    print(f"registered {', '.join(worker.name for worker in found)}")  # noqa: T201 - a command's output
+    return made
 
 
 if __name__ == "__main__":

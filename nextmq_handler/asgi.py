@@ -125,8 +125,8 @@ def create_nextmq_handler(
 ) -> NextMQHandler:
     """An ASGI app that verifies deliveries, runs `workers` and answers with signed outcomes.
 
-    `max_threads` bounds the `def` processors that run at once; `Handler` says what the other options mean. Raises
-    ConfigurationError.
+    `max_threads` bounds the `def` processors that run at once; `HandlerOptions` says what the other options mean.
+    Raises ConfigurationError.
     """
     return NextMQHandler(Handler(workers, **options), max_threads=max_threads)
 

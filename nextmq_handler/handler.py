@@ -54,7 +54,12 @@ _JSON = (b"content-type", b"application/json")
 
 
 class HandlerOptions(t.TypedDict, total=False):
-    """The options of every home's handler; `Handler` says what they mean."""
+    """The options of every home's handler.
+
+    `url`, `app_url` and `webhook_secrets` stand for NEXTMQ_URL, NEXTMQ_APP_URL and NEXTMQ_WEBHOOK_SECRETS.
+    `tolerance` and `body_timeout` are s, `max_body_size` bytes; `expose_stack=False` keeps tracebacks out of
+    outcomes; `replay_guard` lets each delivery id in once.
+    """
 
     url: str | None
     app_url: str | None
@@ -94,9 +99,7 @@ class ReadPlan:
 class Handler:
     """The receiver for `workers`: `begin`, `verify`, `parse`, run the processor, `finish`.
 
-    `url`, `app_url` and `webhook_secrets` stand for NEXTMQ_URL, NEXTMQ_APP_URL and NEXTMQ_WEBHOOK_SECRETS.
-    `tolerance` and `body_timeout` are s, `max_body_size` bytes; `expose_stack=False` keeps tracebacks out of
-    outcomes; `replay_guard` lets each delivery id in once.
+    `HandlerOptions` says what the options mean.
 
     Raises ConfigurationError where a setting, an argument or a worker cannot work. Where neither the arguments
     nor the environment hold a secret yet, they are read again at the first use, and until there is one every

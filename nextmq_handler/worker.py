@@ -54,7 +54,7 @@ class Worker:
     time; `timeout` (float s or a timedelta) is how long the server waits for one delivery. `lock_duration`,
     `stalled_interval` (int ms or a timedelta) and `max_stalled_count` are BullMQ's; leave them at its
     defaults. `dead_letter` names the queue that gets a letter for each job that failed for good; True is
-    "<name>-dlq". `errors` maps exception types to what they mean, such as
+    `<name>-dlq`. `errors` maps exception types to what they mean, such as
     `{httpx.TimeoutException: lambda exc: RateLimitError(5000)}`. `schedules` are Every and Cron, by which the
     server makes jobs by itself. Raises ConfigurationError, naming the argument, for a value that cannot work.
 

@@ -79,7 +79,7 @@ def create_nextmq_wsgi_handler(
 ) -> NextMQWSGIHandler:
     """A WSGI app that verifies deliveries, runs `workers` and answers with signed outcomes.
 
-    `Handler` says what the options mean. Raises ConfigurationError.
+    `HandlerOptions` says what the options mean. Raises ConfigurationError.
     """
     return NextMQWSGIHandler(Handler(workers, **options))
 

@@ -151,8 +151,8 @@ class LambdaHandler:
 def lambda_handler(workers: t.Iterable[Worker], **options: t.Unpack[HandlerOptions]) -> LambdaHandler:
     """A handler for the Lambda runtime: `handler = lambda_handler(workers=[…])`.
 
-    It takes the events of function URLs, HTTP APIs, REST APIs and load balancers. `Handler` says what the options
-    mean. Raises ConfigurationError.
+    It takes the events of function URLs, HTTP APIs, REST APIs and load balancers. `HandlerOptions` says what
+    the options mean. Raises ConfigurationError.
     """
     return LambdaHandler(Handler(workers, **options))
 

@@ -18,7 +18,7 @@ def nextmq_view(
 ) -> t.Callable[[HttpRequest, str], HttpResponse]:
     """A view for `workers`: `path("api/nextmq/<path:path>", nextmq_view(workers=[…]))`, under WSGI.
 
-    `Handler` says what the options mean. Raises ConfigurationError.
+    `HandlerOptions` says what the options mean. Raises ConfigurationError.
     """
     handler = NextMQWSGIHandler(Handler(workers, **options))
 

@@ -30,8 +30,8 @@ def nextmq_router(
 ) -> APIRouter:
     """A router that receives the deliveries for `workers`: `app.include_router(…, prefix="/api/nextmq")`.
 
-    Its lifespan, which the app takes over, registers the workers. `Handler` says what the options mean. Raises
-    ConfigurationError.
+    Its lifespan, which the app takes over, registers the workers. `HandlerOptions` says what the options mean.
+    Raises ConfigurationError.
     """
     handler = NextMQHandler(Handler(workers, **options), max_threads=max_threads)
     router = APIRouter(lifespan=handler.lifespan)

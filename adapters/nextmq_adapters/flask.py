@@ -43,7 +43,7 @@ def nextmq_blueprint(
 ) -> NextMQBlueprint:
     """A blueprint for `workers`: `app.register_blueprint(…, url_prefix="/api/nextmq")`.
 
-    `def` processors run in the request's thread, `async def` ones on the process's one kept loop. `Handler` says
-    what the options mean. Raises ConfigurationError.
+    `def` processors run in the request's thread, `async def` ones on the process's one kept loop. `HandlerOptions`
+    says what the options mean. Raises ConfigurationError.
     """
     return NextMQBlueprint(NextMQWSGIHandler(Handler(workers, **options)), name)

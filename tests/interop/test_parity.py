@@ -1,4 +1,4 @@
-"""docs/reference/parity.md says the truth: every public name of BullMQ has its row, every row its proof or its reason."""
+"""docs/reference/parity.md says the truth: every public name of BullMQ has its row, every row proof or reason."""
 
 from __future__ import annotations
 
