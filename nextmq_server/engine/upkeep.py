@@ -98,7 +98,8 @@ class Upkeep:
             if job_id in queue.active:
                 continue
             token: str | None = await self._connection.execute("GET", queue.scripts.key(job_id, "lock"))
-            if token is None or not token.startswith(TOKEN_PREFIX):
+            # Read again: a fetch may have been answered together with the list, its jobs not yet noted by then.
+            if token is None or not token.startswith(TOKEN_PREFIX) or job_id in queue.active:
                 continue
             owner = token.removeprefix(TOKEN_PREFIX).partition(":")[0]
             if owner == self._instance.id or not await self._instance.is_alive(owner):

@@ -210,6 +210,21 @@ async def test_a_server_does_not_free_what_it_runs_itself(
     assert [job.id for job in process.started] == [own, other]
 
 
+async def test_a_look_for_dead_servers_leaves_alone_what_is_being_fetched(
+    engine: Engine, processor: type[Processor]
+) -> None:
+    process = processor()
+    process.gate.clear()
+    ids = [await engine.add() for _ in range(200)]
+    hub = await engine.start_hub(instance_id="looking")
+    looking = upkeep.Upkeep(hub.queues, hub.connection, upkeep.Instance("looking", hub.connection, alone=False))
+    await hub.add("emails", WorkerOptions(concurrency=200), process)
+    freed = 0
+    while process.running < 200:
+        freed += await looking.free_orphans(hub.queues["emails"])
+    assert (freed, [job.id for job in process.started]) == (0, ids)
+
+
 async def test_freeing_a_job_counts_as_a_stall_and_not_as_an_attempt(
     engine: Engine, processor: type[Processor]
 ) -> None:
