@@ -46,6 +46,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.handler
 	$(BIN)/python -m benchmarks.enqueue
 	$(BIN)/python -m benchmarks.dispatch
+	$(BIN)/python -m benchmarks.growth
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) scripts/preflight.py
