@@ -47,6 +47,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.enqueue
 	$(BIN)/python -m benchmarks.dispatch
 	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.hostile
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) scripts/preflight.py
