@@ -65,14 +65,15 @@ class BlockingDriver:
         if is_outdated:
             self.registrar.reassert()
         with attempt.trace:
-            outcome = _run(attempt)
+            outcome = run_attempt(attempt)
             attempt.trace.ended(outcome)
         if is_outdated:
             self.registrar.wait(self._settle)
         return handler.finish(attempt.delivery, outcome, secret)
 
 
-def _run(attempt: Attempt) -> Outcome:
+def run_attempt(attempt: Attempt) -> Outcome:
+    """The outcome of the attempt: a `def` processor in this thread, an `async def` one on the kept loop."""
     if attempt.processor is None or not attempt.processor.is_async:
         return run(attempt)
     from . import _loop

@@ -1,0 +1,46 @@
+"""Tools for the tests of an app: jobs that record, processors run without a server, deliveries to any home.
+
+Every name is loaded when it is first used, so that a test pays only for what it runs.
+"""
+
+from __future__ import annotations
+
+import typing as _t
+
+if _t.TYPE_CHECKING:
+    from .jobs import RecordedAsyncJob, RecordedJob, make_async_job, make_job
+    from .outcomes import JobError, JobOutcome
+    from .running import arun, run
+
+_MODULES = {
+    ".jobs": ("RecordedAsyncJob", "RecordedJob", "make_async_job", "make_job"),
+    ".outcomes": ("JobError", "JobOutcome"),
+    ".running": ("arun", "run"),
+}
+
+__all__ = [
+    "JobError",
+    "JobOutcome",
+    "RecordedAsyncJob",
+    "RecordedJob",
+    "arun",
+    "make_async_job",
+    "make_job",
+    "run",
+]
+
+# Behind TYPE_CHECKING, so that a checker still reports a name that does not exist.
+if not _t.TYPE_CHECKING:
+    _HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+    def __getattr__(name):
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(_HOME[name], __name__), name)
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        return sorted(__all__)

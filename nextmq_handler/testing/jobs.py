@@ -1,0 +1,194 @@
+"""Jobs for tests: what a processor tells the server through them is recorded, and no server is asked."""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+
+from ..client._json import encode
+from ..job import AsyncJob, Job, JobBase
+from ..settings import Connection, Settings
+from ..wire import Delivery, parse_delivery
+
+if t.TYPE_CHECKING:
+    from ..client._answer import R
+    from ..client._call import Options
+
+T = t.TypeVar("T")
+
+_NOBODY = Settings(Connection("http://localhost", "test", "key", "secret"), None, ())
+_TIMEOUT = 30.0
+
+
+class Fields(t.TypedDict, total=False):
+    """What a job for a test may have beside its data. Times are ms since the epoch, durations ms, as in Job.
+
+    `opts` is as in Job, BullMQ's own names. `timeout` (s) is how long the job has where its processor is called by
+    hand; `run` takes the worker's. `children_values`, `ignored_failures`, `unprocessed` and `failed` are what its
+    children did, by "queue:id": get_children_values(), get_dependencies() and the like answer from them.
+    """
+
+    name: str
+    id: str
+    opts: dict[str, t.Any]
+    attempts_made: int
+    attempts_started: int
+    stalled_counter: int
+    priority: int
+    delay: int
+    timestamp: int
+    processed_on: int
+    progress: t.Any
+    parent: dict[str, str] | None
+    queue_name: str
+    delivery_id: str
+    timeout: float
+    children_values: t.Mapping[str, t.Any]
+    ignored_failures: t.Mapping[str, str]
+    unprocessed: t.Sequence[str]
+    failed: t.Sequence[str]
+
+
+class _Recorded(JobBase[T]):
+    """What a job for tests keeps of its processor's calls."""
+
+    def __init__(self, data: T, fields: Fields) -> None:
+        now = round(time.time() * 1000)
+        self.logs: list[str] = []
+        """The rows of the job's log."""
+        self.progress_updates: list[t.Any] = []
+        """Each progress that was stored, in order."""
+        self.data_updates: list[t.Any] = []
+        """Each data that was stored, in order, as the JSON that the server keeps."""
+        self._children_values = dict(fields.get("children_values", {}))
+        self._ignored_failures = dict(fields.get("ignored_failures", {}))
+        self._unprocessed = list(fields.get("unprocessed", ()))
+        self._failed = list(fields.get("failed", ()))
+        attempts_made = fields.get("attempts_made", 0)
+        content: dict[str, t.Any] = {
+            "deliveryId": fields.get("delivery_id", "dlv_test"),
+            "queue": fields.get("queue_name", "test"),
+            "timeout": round(fields.get("timeout", _TIMEOUT) * 1000),
+            "job": {
+                "id": fields.get("id", "1"),
+                "name": fields.get("name", "test"),
+                "data": None,
+                "opts": fields.get("opts", {}),
+                "attemptsMade": attempts_made,
+                "attemptsStarted": fields.get("attempts_started", attempts_made + 1),
+                "stalledCounter": fields.get("stalled_counter", 0),
+                "priority": fields.get("priority", 0),
+                "delay": fields.get("delay", 0),
+                "timestamp": fields.get("timestamp", now),
+                "processedOn": fields.get("processed_on", now),
+                "progress": fields.get("progress", 0),
+                "parent": fields.get("parent"),
+            },
+        }
+        delivery = parse_delivery(encode(content), content["deliveryId"])
+        super().__init__(delivery, _NOBODY, deadline=time.monotonic() + delivery.timeout / 1000)
+        self.data: T = data
+
+    def to_wire(self, queue: str, *, timeout: int) -> bytes:
+        """The body of a delivery of this job (protocol section 2). `timeout` is ms."""
+        job = {
+            "id": self.id,
+            "name": self.name,
+            "data": self.data,
+            "opts": self.opts,
+            "attemptsMade": self.attempts_made,
+            "attemptsStarted": self.attempts_started,
+            "stalledCounter": self.stalled_counter,
+            "priority": self.priority,
+            "delay": self.delay,
+            "timestamp": self.timestamp,
+            "processedOn": self.processed_on,
+            "progress": self.progress,
+            "parent": self.parent,
+        }
+        deadline = round(time.time() * 1000) + timeout
+        content = {"deliveryId": self.delivery_id, "queue": queue, "timeout": timeout, "deadline": deadline}
+        return encode({**content, "job": job})
+
+    def begin(self, delivery: Delivery, *, deadline: float) -> None:
+        """Become the job of `delivery`; what was recorded stays. `deadline` is monotonic s."""
+        JobBase.__init__(self, delivery, _NOBODY, deadline=deadline)
+
+    def _answer(self, method: str, path: tuple[str, ...], options: Options) -> t.Any:
+        """What the server would answer."""
+        self._caller()  # raises for a delivery that was answered already
+        content: t.Any = json.loads(encode(options.get("content")))
+        if (method, path) == ("PUT", ("progress",)):
+            self.progress_updates.append(content["progress"])
+        elif (method, path) == ("PUT", ("data",)):
+            self.data_updates.append(content["data"])
+        elif (method, path) == ("POST", ("logs",)):
+            self.logs.append(content["row"])
+            self._keep_logs(content["keepLogs"])
+        elif (method, path) == ("DELETE", ("logs",)):
+            self._keep_logs(int(t.cast("t.Any", options.get("query"))["keep"]))
+        elif (method, path) == ("DELETE", ("children",)):
+            self._unprocessed.clear()
+        return self._view()
+
+    def _keep_logs(self, count: int | None) -> None:
+        if count is not None:
+            self.logs[:] = self.logs[-count:] if count else []
+
+    def _view(self) -> dict[str, t.Any]:
+        """The members of every answer in one: each reader takes its own."""
+        children = {
+            "processed": self._children_values,
+            "unprocessed": self._unprocessed,
+            "ignored": self._ignored_failures,
+            "failed": self._failed,
+        }
+        return {
+            "count": len(self.logs),
+            "values": self._children_values,
+            "failures": self._ignored_failures,
+            **children,
+            "counts": {kind: len(members) for kind, members in children.items()},
+        }
+
+
+class RecordedJob(_Recorded[T], Job[T]):
+    """A Job for tests. `logs`, `progress_updates` and `data_updates` hold what its processor told the server."""
+
+    def _ask(
+        self,
+        method: str,
+        *path: str,
+        reader: t.Callable[[t.Any], R],
+        timeout: float | None = None,
+        **options: t.Unpack[Options],
+    ) -> R:
+        return reader(self._answer(method, path, options))
+
+
+class RecordedAsyncJob(_Recorded[T], AsyncJob[T]):
+    """An AsyncJob for tests: as RecordedJob."""
+
+    async def _ask(
+        self,
+        method: str,
+        *path: str,
+        reader: t.Callable[[t.Any], R],
+        timeout: float | None = None,
+        **options: t.Unpack[Options],
+    ) -> R:
+        return reader(self._answer(method, path, options))
+
+
+def make_job(data: T, **fields: t.Unpack[Fields]) -> RecordedJob[T]:
+    """The job of a `def` processor, called by hand or by `run`: `make_job({"to": "a@b.c"}, attempts_made=2)`.
+
+    Raises ConfigurationError for a field that cannot be sent as JSON, WireError for one of a wrong type.
+    """
+    return RecordedJob(data, fields)
+
+
+def make_async_job(data: T, **fields: t.Unpack[Fields]) -> RecordedAsyncJob[T]:
+    """The job of an `async def` processor: as `make_job`."""
+    return RecordedAsyncJob(data, fields)

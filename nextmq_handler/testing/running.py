@@ -1,0 +1,56 @@
+"""Run a worker's processor in a test, by the code that runs it in production."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ..blocking import run_attempt
+from ..errors import ConfigurationError
+from ..execution import Attempt
+from ..settings import Settings
+from ..wire import Outcome, encode_outcome, parse_delivery
+from .outcomes import JobOutcome, read_outcome
+
+if t.TYPE_CHECKING:
+    from ..worker import Worker
+    from .jobs import RecordedAsyncJob, RecordedJob
+
+    AnyJob = RecordedJob[t.Any] | RecordedAsyncJob[t.Any]
+
+
+def run(worker: Worker, job: AnyJob) -> JobOutcome:
+    """The outcome of `job` in `worker`: data validated, exceptions mapped, the result sent as JSON.
+
+    A `def` processor runs in this thread, an `async def` one on the process's kept loop, as in Flask and Lambda.
+    Raises ConfigurationError for a worker that cannot work, and for a job that its processor does not take.
+    """
+    attempt = _attempt(worker, job)
+    return _read(attempt, run_attempt(attempt))
+
+
+async def arun(worker: Worker, job: AnyJob) -> JobOutcome:
+    """`run` in a running loop, which awaits `async def` processors; a `def` one has a thread. Both end in time."""
+    import anyio
+
+    from ..async_execution import run_async
+
+    attempt = _attempt(worker, job)
+    return _read(attempt, await run_async(attempt, anyio.CapacityLimiter(1)))
+
+
+def _attempt(worker: Worker, job: AnyJob) -> Attempt:
+    worker.freeze()
+    delivery = parse_delivery(job.to_wire(worker.name, timeout=worker.options["timeout"]), job.delivery_id)
+    deadline = time.monotonic() + delivery.timeout / 1000
+    attempt = Attempt(worker, delivery, Settings(None, None, ()), deadline=deadline, expose_stack=True)
+    if attempt.processor is not None and not isinstance(job, type(attempt.job)):
+        colour, maker = ("async def", "make_async_job") if attempt.processor.is_async else ("def", "make_job")
+        raise ConfigurationError(f"{attempt.processor.label} is {colour}: make its job with {maker}(…)")
+    job.begin(delivery, deadline=deadline)
+    attempt.job = job
+    return attempt
+
+
+def _read(attempt: Attempt, outcome: Outcome) -> JobOutcome:
+    return read_outcome(encode_outcome(outcome, max_size=attempt.delivery.max_outcome_size))
