@@ -16,6 +16,7 @@ from .client._http import close_async_http_client
 from .handler import Handler, HandlerOptions, ReadPlan
 from .messages import Headers, Request, Response
 from .registrar import Registrar
+from .settings import Settings
 from .worker import Worker
 
 MAX_THREADS = 40
@@ -39,6 +40,11 @@ class NextMQHandler:
     def workers(self) -> tuple[Worker, ...]:
         """The workers that are mounted here."""
         return self._handler.workers
+
+    @property
+    def settings(self) -> Settings:
+        """What this handler was told, or reads in the environment. Raises ConfigurationError."""
+        return self._handler.settings
 
     def check(self) -> list[str]:
         """What is wrong with this set-up, in words; empty where nothing is."""

@@ -14,6 +14,8 @@ from .worker import Worker
 if t.TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
+    from .settings import Settings
+
 _CHUNK = 64 * 1024
 
 
@@ -35,6 +37,11 @@ class NextMQWSGIHandler:
     def register_once(self) -> None:
         """`register`, unless that was done in this process: cheap enough for every request of an app."""
         self._driver.registrar.start_once()
+
+    @property
+    def settings(self) -> Settings:
+        """What this handler was told, or reads in the environment. Raises ConfigurationError."""
+        return self._driver.handler.settings
 
     def check(self) -> list[str]:
         """What is wrong with this set-up, in words; empty where nothing is."""

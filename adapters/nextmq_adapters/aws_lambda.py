@@ -11,6 +11,7 @@ from nextmq_handler.blocking import BlockingDriver
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.handler import READ_HEADERS, Handler, HandlerOptions, ReadPlan
 from nextmq_handler.messages import Headers, Request, Response
+from nextmq_handler.settings import Settings
 from nextmq_handler.worker import Worker
 
 Event = t.Mapping[str, t.Any]
@@ -122,6 +123,11 @@ class LambdaHandler:
     def workers(self) -> tuple[Worker, ...]:
         """The workers that are mounted here."""
         return self._driver.handler.workers
+
+    @property
+    def settings(self) -> Settings:
+        """What this handler was told, or reads in the environment. Raises ConfigurationError."""
+        return self._driver.handler.settings
 
     def check(self) -> list[str]:
         """What is wrong with this set-up, in words; empty where nothing is."""

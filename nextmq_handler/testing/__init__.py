@@ -8,22 +8,27 @@ from __future__ import annotations
 import typing as _t
 
 if _t.TYPE_CHECKING:
+    from .delivering import Answer, adeliver, deliver
     from .jobs import RecordedAsyncJob, RecordedJob, make_async_job, make_job
     from .outcomes import JobError, JobOutcome
     from .running import arun, run
 
 _MODULES = {
+    ".delivering": ("Answer", "adeliver", "deliver"),
     ".jobs": ("RecordedAsyncJob", "RecordedJob", "make_async_job", "make_job"),
     ".outcomes": ("JobError", "JobOutcome"),
     ".running": ("arun", "run"),
 }
 
 __all__ = [
+    "Answer",
     "JobError",
     "JobOutcome",
     "RecordedAsyncJob",
     "RecordedJob",
+    "adeliver",
     "arun",
+    "deliver",
     "make_async_job",
     "make_job",
     "run",

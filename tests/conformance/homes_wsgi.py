@@ -120,6 +120,11 @@ def flask_blueprint() -> Flask:
 
 
 def django_view() -> WSGIApplication:
+    return django_app({mount_of(name): nextmq_view(WORKERS, **options) for name, options in setups().items()})
+
+
+def django_app(views: t.Mapping[str, t.Callable[..., t.Any]]) -> WSGIApplication:
+    """A Django project with these views, each at its mount."""
     if not django_settings.configured:
         django_settings.configure(
             ALLOWED_HOSTS=["*"],
@@ -129,10 +134,7 @@ def django_view() -> WSGIApplication:
                 "django.middleware.csrf.CsrfViewMiddleware",
             ],
         )
-    urls = tuple(
-        django_path(f"{mount_of(name)[1:]}/<path:path>", nextmq_view(WORKERS, **options))
-        for name, options in setups().items()
-    )
+    urls = tuple(django_path(f"{mount[1:]}/<path:path>", view) for mount, view in views.items())
 
     class Request(WSGIRequest):
         urlconf = t.cast("str", urls)  # Django takes patterns too
