@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
-from pathlib import Path
 
 import pytest
 
+from nextmq_handler.testing.vectors import VECTORS
 from tests.handler.support import API_KEY, OTHER_SECRET, SECRET
 
-VECTORS: dict[str, t.Any] = json.loads((Path(__file__).parent / "vectors" / "signatures.json").read_text())
-SECRETS = {API_KEY, SECRET, OTHER_SECRET}.union(*(vector["secrets"] for vector in VECTORS["vectors"]))
+SECRETS = {API_KEY, SECRET, OTHER_SECRET}.union(*(vector.secrets for vector in VECTORS))
 
 
 @pytest.fixture(autouse=True)

@@ -6,16 +6,15 @@ A setup is mounted at `/{its name}/nextmq`, so one home holds them all.
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import typing as t
-from pathlib import Path
 
 from opentelemetry import baggage, trace
 from pydantic import BaseModel
 
 from nextmq_handler import AsyncJob, Job, RateLimitError, UnrecoverableJobError, Worker
 from nextmq_handler.replay import MemoryReplayGuard
+from nextmq_handler.testing.vectors import REQUESTS, Vector
 
 NOW = 1_790_000_000
 """Where every handler's clock stands, in Unix seconds."""
@@ -165,17 +164,11 @@ def _add_meeting(blocking: Worker, awaited: Worker) -> None:
 
 WORKERS = _workers()
 
-VECTORS: list[dict[str, t.Any]] = [
-    vector
-    for vector in json.loads((Path(__file__).parents[1] / "vectors/signatures.json").read_text())["vectors"]
-    if vector["kind"] == "request"
-]
 
-
-def vector_setup(vector: dict[str, t.Any]) -> str:
+def vector_setup(vector: Vector) -> str:
     """The setup with the vector's secrets."""
-    secrets = [vector["secrets"] for vector in VECTORS]
-    return f"vector-{secrets.index(vector['secrets'])}"
+    secrets = [vector.secrets for vector in REQUESTS]
+    return f"vector-{secrets.index(vector.secrets)}"
 
 
 def mount_of(setup: str) -> str:
@@ -197,7 +190,7 @@ def setups() -> dict[str, Options]:
         "c-b-a": {"webhook_secrets": [THIRD_SECRET, SECOND_SECRET, SECRET]},
         "b": {"webhook_secrets": SECOND_SECRET},
         "words": {"webhook_secrets": f"{SECOND_SECRET} {SECRET}"},
-        **{vector_setup(vector): {"webhook_secrets": vector["secrets"]} for vector in VECTORS},
+        **{vector_setup(vector): {"webhook_secrets": vector.secrets} for vector in REQUESTS},
     }
     return {
         name: {

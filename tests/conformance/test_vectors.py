@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import typing as t
+
+from nextmq_handler.testing import vectors
 
 from .home import Home
 from .limits import Trait
-from .setups import NOW, VECTORS, vector_setup
+from .setups import NOW, vector_setup
 from .support import JSON, Wire, length_of, over_homes
 
 
@@ -22,25 +22,20 @@ class Vector:
     traits: frozenset[Trait]
 
 
-def _case(vector: dict[str, t.Any]) -> Vector:
-    body = base64.b64decode(vector["body_base64"])
-    headers = [(name.encode(), value.encode()) for name, value in vector["headers"]]
-    names = [name for name, _ in headers]
+def _case(vector: vectors.Vector) -> Vector:
+    names = [name for name, _ in vector.headers]
     traits = {Trait.REPEATED} if len(set(names)) < len(names) else set()
-    if any(value != value.strip() for _, value in headers):
+    if any(value != value.strip() for _, value in vector.headers):
         traits.add(Trait.SPACES)
-    return Vector(
-        vector["name"],
-        Wire([JSON, length_of(body), *headers], body, route="/queues/emails", setup=vector_setup(vector)),
-        vector.get("handler_status", 200 if vector["ok"] else 401),
-        frozenset(traits),
-    )
+    head = [JSON, length_of(vector.body), *vector.headers]
+    wire = Wire(head, vector.body, route="/queues/emails", setup=vector_setup(vector))
+    return Vector(vector.name, wire, vector.status, frozenset(traits))
 
 
 def test_the_vectors_are_for_the_time_at_which_the_handlers_clocks_stand() -> None:
-    assert {vector["now"] for vector in VECTORS} == {NOW}
+    assert {vector.now for vector in vectors.REQUESTS} == {NOW}
 
 
-@over_homes([_case(vector) for vector in VECTORS])
+@over_homes([_case(vector) for vector in vectors.REQUESTS])
 def test_a_published_vector_gets_its_status(home: Home, case: Vector) -> None:
     assert case.wire.send(home).status == case.status

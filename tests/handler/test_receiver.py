@@ -1,15 +1,13 @@
 """The receiver's refusals and their order, driven through the ASGI app: status, code, reason in the log."""
 
-import base64
-import json
 import typing as t
-from pathlib import Path
 
 import httpx
 import pytest
 
 from nextmq_handler import Worker
 from nextmq_handler.asgi import NextMQHandler
+from nextmq_handler.testing.vectors import REQUESTS, Vector
 from tests.handler.support import (
     JSON,
     NOW,
@@ -29,11 +27,6 @@ from tests.handler.support import (
 pytestmark = pytest.mark.anyio
 
 GOOD = encode(delivery())
-VECTORS = [
-    vector
-    for vector in json.loads((Path(__file__).parents[1] / "vectors/signatures.json").read_text())["vectors"]
-    if vector["kind"] == "request"
-]
 
 
 def make(**options: t.Any) -> NextMQHandler:
@@ -125,12 +118,11 @@ async def test_a_delivery_that_is_not_authentic_answers_401_with_the_reason_in_t
     assert caplog.messages == [f"refused a delivery for queue emails with 401 unauthorized: {reason}"]
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
-async def test_a_published_vector_gets_its_status(vector: dict[str, t.Any]) -> None:
-    app = make(webhook_secrets=vector["secrets"], clock=lambda: float(vector["now"]))
-    headers = [JSON, *((name.encode(), value.encode()) for name, value in vector["headers"])]
-    answer = await send(app, base64.b64decode(vector["body_base64"]), headers=headers)
-    assert answer.status == vector.get("handler_status", 200 if vector["ok"] else 401)
+@pytest.mark.parametrize("vector", REQUESTS, ids=[vector.name for vector in REQUESTS])
+async def test_a_published_vector_gets_its_status(vector: Vector) -> None:
+    app = make(webhook_secrets=vector.secrets, clock=lambda: float(vector.now))
+    answer = await send(app, vector.body, headers=[JSON, *vector.headers])
+    assert answer.status == vector.status
 
 
 async def test_the_tolerance_is_an_option() -> None:

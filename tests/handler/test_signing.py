@@ -1,8 +1,5 @@
 """Signatures: sign, read the headers, verify; for requests and for outcomes."""
 
-import base64
-import json
-import typing as t
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,45 +21,43 @@ from nextmq_handler.signing import (
     signature_headers,
     verify_outcome,
 )
+from nextmq_handler.testing.vectors import PATH, VECTORS, Vector
 from tests.handler.support import NOW, OTHER_SECRET, SECRET
 
 ROOT = Path(__file__).resolve().parents[2]
-OWN_COPY = ROOT / "tests/vectors/signatures.json"
-COPIES = [path for path in (OWN_COPY, ROOT.parent / "shared/vectors/signatures.json") if path.exists()]
-VECTORS: list[dict[str, t.Any]] = json.loads(OWN_COPY.read_text())["vectors"]
+COPIES = [path for path in (PATH, ROOT.parent / "shared/vectors/signatures.json") if path.exists()]
 KEY = parse_secret(SECRET)
 
 ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 
 
-def verdict(vector: dict[str, t.Any]) -> str | None:
+def verdict(vector: Vector) -> str | None:
     """The reason why a vector is refused, None where it is not."""
-    headers = Headers((name.encode(), value.encode()) for name, value in vector["headers"])
-    body = base64.b64decode(vector["body_base64"])
-    secrets = [parse_secret(secret) for secret in vector["secrets"]]
+    headers = Headers(vector.headers)
+    secrets = [parse_secret(secret) for secret in vector.secrets]
     try:
-        if vector["kind"] == "outcome":
-            verify_outcome(headers, body, secrets, delivery_id=vector["delivery_id"], now=vector["now"])
+        if vector.delivery_id is not None:
+            verify_outcome(headers, vector.body, secrets, delivery_id=vector.delivery_id, now=vector.now)
         else:
-            read_seal(headers, now=vector["now"]).verify(body, secrets)
+            read_seal(headers, now=vector.now).verify(vector.body, secrets)
     except SignatureError as exc:
         return exc.reason
     return None
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=[f"{v['kind']}: {v['name']}" for v in VECTORS])
-def test_a_published_vector_gets_its_verdict(vector: dict[str, t.Any]) -> None:
-    assert verdict(vector) == vector["reason"]
+@pytest.mark.parametrize("vector", VECTORS, ids=[f"{v.kind}: {v.name}" for v in VECTORS])
+def test_a_published_vector_gets_its_verdict(vector: Vector) -> None:
+    assert verdict(vector) == vector.reason
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=[f"{v['kind']}: {v['name']}" for v in VECTORS])
-def test_a_published_vector_has_a_reason_exactly_where_it_is_refused(vector: dict[str, t.Any]) -> None:
-    assert (vector["reason"] is None) == vector["ok"]
+@pytest.mark.parametrize("vector", VECTORS, ids=[f"{v.kind}: {v.name}" for v in VECTORS])
+def test_a_published_vector_has_a_reason_exactly_where_it_is_refused(vector: Vector) -> None:
+    assert (vector.reason is None) == vector.ok
 
 
 @pytest.mark.parametrize("copy", COPIES, ids=lambda path: path.parent.parent.name)
 def test_every_copy_of_the_vectors_is_the_same(copy: Path) -> None:
-    assert copy.read_bytes() == OWN_COPY.read_bytes()
+    assert copy.read_bytes() == PATH.read_bytes()
 
 
 @given(body=st.binary(), id=ids, context=st.sampled_from([b"", OUTCOME]))
