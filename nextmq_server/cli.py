@@ -1,4 +1,4 @@
-"""The command line: `nextmq dev`, `nextmq serve`, `nextmq projects`."""
+"""The command line: `nextmq dev`, `nextmq serve`, `nextmq projects`, `nextmq conformance`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import typer
 from nextmq_handler._version import __version__
 from nextmq_handler.errors import ConfigurationError
 
+from .conformance_command import conformance
 from .dev import DevOptions, DevServer
 from .projects_file import add_project, check_base_url
 from .serve import ServeOptions, Server
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 projects_app = typer.Typer(no_args_is_help=True, help="The projects that nextmq serve serves.")
 app.add_typer(projects_app, name="projects")
+app.command()(conformance)
 
 ProjectsFile = t.Annotated[
     Path, typer.Option(envvar="NEXTMQ_PROJECTS_FILE", dir_okay=False, help="The JSON file with the projects.")

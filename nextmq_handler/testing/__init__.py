@@ -11,12 +11,14 @@ if _t.TYPE_CHECKING:
     from .delivering import Answer, adeliver, deliver
     from .jobs import RecordedAsyncJob, RecordedJob, make_async_job, make_job
     from .outcomes import JobError, JobOutcome
+    from .probe import conformance_worker
     from .running import arun, run
 
 _MODULES = {
     ".delivering": ("Answer", "adeliver", "deliver"),
     ".jobs": ("RecordedAsyncJob", "RecordedJob", "make_async_job", "make_job"),
     ".outcomes": ("JobError", "JobOutcome"),
+    ".probe": ("conformance_worker",),
     ".running": ("arun", "run"),
 }
 
@@ -28,6 +30,7 @@ __all__ = [
     "RecordedJob",
     "adeliver",
     "arun",
+    "conformance_worker",
     "deliver",
     "make_async_job",
     "make_job",

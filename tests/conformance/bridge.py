@@ -14,12 +14,6 @@ class FunctionURL:
 
     def __init__(self, api: RuntimeAPI) -> None:
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self._answer()
-
-            def do_POST(self) -> None:
-                self._answer()
-
             def _answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = [(name.encode(), value.encode("latin-1")) for name, value in self.headers.items()]
@@ -29,7 +23,10 @@ class FunctionURL:
                     self.send_header(name.decode(), value.decode())
                 self.send_header("content-length", str(len(answer.body)))
                 self.end_headers()
-                self.wfile.write(answer.body)
+                if self.command != "HEAD":
+                    self.wfile.write(answer.body)
+
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = _answer
 
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing."""

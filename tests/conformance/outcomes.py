@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .limits import Trait
+from nextmq_server.testing.conformance.cases import Trait
+
 from .support import QUEUES, delivery
 
 

@@ -5,33 +5,34 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing as t
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
 from nextmq_handler.messages import Headers
 from nextmq_handler.signing import parse_secret, signature_headers, verify_outcome
-from tests.handler.support import delivery as delivery_to_emails
+from nextmq_server.testing.conformance import cases, requests
+from nextmq_server.testing.conformance.cases import Trait
 
 from .home import Answer, HeaderList, Home
-from .limits import HOMES, Trait, can_send
-from .setups import NOW, SECRET, mount_of
+from .limits import HOMES, can_send
+from .setups import NOW, SECRET, SMALL, mount_of
 
 JSON = (b"content-type", b"application/json")
 QUEUES = {"blocking": "def", "awaited": "async def"}
 """The two workers, and the colour of their processors."""
 
+SENDER = requests.Sender(parse_secret(SECRET), NOW, queue="blocking")
+SMALL_SENDER = dataclasses.replace(SENDER, max_body_size=SMALL)
+"""For the setup called small."""
+
 
 @dataclasses.dataclass(frozen=True)
-class Wire:
+class Wire(requests.Wire):
     """One request: `route` is below the mount of `setup`, percent-encoded."""
 
-    headers: HeaderList = dataclasses.field(default_factory=list)
-    body: bytes = b""
-    method: str = "POST"
     route: str = "/queues/blocking"
     setup: str = "plain"
-    stalls: bool = False
 
     def send(self, home: Home) -> Answer:
         """The answer of a home."""
@@ -42,15 +43,31 @@ class Wire:
 
 
 @dataclasses.dataclass(frozen=True)
-class Case:
-    """A request, and the status and code of its refusal; `reason` is what the log says of it."""
+class Case(cases.Case):
+    """A case of the table, for a setup."""
 
-    name: str
     wire: Wire
-    status: int
-    code: str | None = None
-    reason: str | None = None
-    traits: frozenset[Trait] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class Accepted(cases.Accepted):
+    """A request that is run, for a setup."""
+
+    wire: Wire
+
+
+def refused(table: Iterable[cases.Case], setup: str = "plain") -> list[Case]:
+    """These cases of the table for a setup."""
+    return [Case(**{**vars(case), "wire": _wire(case.wire, setup)}) for case in table]
+
+
+def accepted(table: Iterable[cases.Accepted], setup: str = "plain") -> list[Accepted]:
+    """These cases of the table for a setup."""
+    return [Accepted(**{**vars(case), "wire": _wire(case.wire, setup)}) for case in table]
+
+
+def _wire(wire: requests.Wire, setup: str) -> Wire:
+    return Wire(wire.headers, wire.body, wire.method, wire.route, wire.stalls, setup=setup)
 
 
 class _Named(t.Protocol):
@@ -82,8 +99,7 @@ def every_home(*traits: Trait, homes: Sequence[str] = HOMES) -> pytest.MarkDecor
 
 def delivery(**changes: t.Any) -> dict[str, t.Any]:
     """A delivery for the job `echo` of queue `blocking`, right in all points but `changes`."""
-    job = {"name": "echo", **changes.pop("job", {})}
-    return delivery_to_emails(**{"queue": "blocking", "job": job, **changes})
+    return SENDER.delivery(**changes)
 
 
 def encode(content: object) -> bytes:
@@ -111,12 +127,7 @@ def wire_of(content: dict[str, t.Any], *, setup: str = "plain", secrets: Sequenc
     return Wire(head, body, route=f"/queues/{content['queue']}", setup=setup)
 
 
-GOOD = encode(delivery())
-
-
-def with_header(name: bytes, *values: bytes) -> HeaderList:
-    """The headers of GOOD, those called `name` exchanged for `values`."""
-    return [(key, value) for key, value in signed(GOOD) if key != name] + [(name, value) for value in values]
+GOOD = SENDER.good
 
 
 def outcome_in(answer: Answer, *, id: str = "dlv_1", secrets: Sequence[str] = (SECRET,)) -> t.Any:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import typing as t
+from nextmq_server.testing.conformance import accepted as table
+from nextmq_server.testing.conformance.cases import Accepted as AnyAccepted
+from nextmq_server.testing.conformance.cases import Trait
 
 from .home import Home
-from .limits import Trait
-from .setups import NOW, SMALL
 from .support import (
-    GOOD,
     JSON,
+    SENDER,
+    SMALL_SENDER,
+    Accepted,
     Wire,
+    accepted,
     deliver,
     delivery,
     encode,
@@ -20,86 +21,19 @@ from .support import (
     outcome_in,
     over_homes,
     seal,
-    signed,
-    with_header,
 )
 
-
-@dataclasses.dataclass(frozen=True)
-class Accepted:
-    """A request that is run; `value` is what its processor returns."""
-
-    name: str
-    wire: Wire
-    value: t.Any
-    traits: frozenset[Trait] = frozenset()
-
-
-_DATA = delivery()["job"]["data"]
-_TYPE, _ENCODING, _LENGTH, _SIGNATURE = (
-    b"content-type",
-    b"content-encoding",
-    b"content-length",
-    b"x-nextmq-signature",
-)
-_TOKEN = dict(signed(GOOD))[_SIGNATURE]
-
-
-def _head(name: str, header: bytes, *values: bytes, traits: tuple[Trait, ...] = ()) -> Accepted:
-    return Accepted(name, Wire(with_header(header, *values), GOOD), _DATA, frozenset(traits))
-
-
-def _time(name: str, at: int) -> Accepted:
-    return Accepted(name, Wire(signed(GOOD, at=at), GOOD), _DATA)
-
-
-def _text(name: str, body: bytes, value: t.Any, *, setup: str = "plain") -> Accepted:
-    return Accepted(name, Wire(signed(body), body, setup=setup), value)
-
-
-def _data(name: str, value: t.Any) -> Accepted:
-    return _text(name, encode(delivery(job={"data": value})), value)
-
-
-_PLAIN: list[t.Any] = [None, True, 0, -1, 0.5, "", [], {}, 2**53, "0"]
-_EXACT = GOOD + b" " * (SMALL - len(GOOD))
-_UNICODE = "ä ☃ 😀 \u2028 \u0000 \u007f \U0010ffff \ufeff"
-_RAW = encode(delivery(job={"data": "RAW"}))
-
-HEADS = [
-    _head("a charset", _TYPE, b"application/json; charset=utf-8"),
-    _head("a type in capitals", _TYPE, b"Application/JSON ;a=b"),
-    _head("an encoding of identity", _ENCODING, b"identity"),
-    _head("an encoding in capitals", _ENCODING, b"Identity"),
-    _head("no length", _LENGTH, traits=(Trait.NO_LENGTH,)),
-    _head("a length that is no number", _LENGTH, b"a lot", traits=(Trait.NOT_A_LENGTH, Trait.NO_LENGTH)),
-    _head("a length that is too small", _LENGTH, b"1", traits=(Trait.FALSE_LENGTH,)),
-    _head("the eighth signature", _SIGNATURE, b" ".join([b"v1,AAAA"] * 7 + [_TOKEN])),
-    _head("another version before", _SIGNATURE, b"v2,AAAA " + _TOKEN),
-    _head("garbage before", _SIGNATURE, b"garbage , v1 =,= " + _TOKEN),
-    _head("two spaces between", _SIGNATURE, b"v1,AAAA  " + _TOKEN),
-    _head("garbage behind", _SIGNATURE, _TOKEN + b" garbage"),
-    _head("20,000 signatures behind", _SIGNATURE, b" ".join([_TOKEN] * 20_000), traits=(Trait.LONG_HEADER,)),
-    _head("headers of other kinds", b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
-    _time("300 s old", NOW - 300),
-    _time("300 s ahead", NOW + 300),
+_OF_PYTHON = [
+    AnyAccepted("a lone surrogate", SENDER.post(SENDER.raw('"\\ud800"')), "\ud800"),
+    AnyAccepted("an integer of 4,000 digits", SENDER.post(SENDER.raw("1" * 4000)), int("1" * 4000)),
 ]
-
-BODIES = [
-    *(_data(f"data of {value!r}", value) for value in _PLAIN),
-    _data("data of every plane", _UNICODE),
-    _data("names of every plane", {_UNICODE: _UNICODE}),
-    _data("names that mean something elsewhere", {"__proto__": 1, "__class__": 2, "constructor": 3}),
-    _data("a lone surrogate", "\ud800"),
-    _data("98 levels", json.loads("[" * 98 + "]" * 98)),
-    _text("UTF-8 without escapes", _RAW.replace(b'"RAW"', '"ä☃😀"'.encode()), "ä☃😀"),
-    _text("members that are not known yet", encode(delivery(later={"a": 1})), _DATA),
-    _text("spaces and newlines", b" \r\n\t" + GOOD + b"\n", _DATA),
-    _text("exactly max_body_size", _EXACT, _DATA, setup="small"),
-    _text("an integer of 4,000 digits", _RAW.replace(b'"RAW"', b"1" * 4000), int("1" * 4000)),
+HEADS = accepted(table.heads(SENDER))
+ACCEPTED: list[Accepted] = [
+    *HEADS,
+    *accepted(table.bodies(SENDER)),
+    *accepted(table.largest(SMALL_SENDER), "small"),
+    *accepted(_OF_PYTHON),
 ]
-
-ACCEPTED = [*HEADS, *BODIES]
 
 
 @over_homes(ACCEPTED)

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from nextmq_server.testing.conformance.cases import Trait
+
 from .home import Home
-from .limits import Trait
 from .setups import MEETING
 from .support import QUEUES, deliver, delivery, every_home
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from . import refusals, refusals_of_bodies
+from . import refusals
 from .home import Home
 from .limits import DRIVERS
 from .support import Case, Wire, deliver, delivery, every_home, over_homes
@@ -19,9 +19,10 @@ CASES = [
     *refusals.STALLS,
     *refusals.SIGNATURES,
     *refusals.GUARD,
-    *refusals_of_bodies.JSON_TEXTS,
-    *refusals_of_bodies.MEMBERS,
-    *refusals_of_bodies.QUEUES,
+    *refusals.ORDER,
+    *refusals.JSON_TEXTS,
+    *refusals.MEMBERS,
+    *refusals.QUEUES,
 ]
 ONE_OF_EACH = list({case.status: case for case in CASES}.values())
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from nextmq_handler.signing import parse_secret
+from nextmq_server.testing.conformance.cases import Trait
 
 from .home import Home
-from .limits import Trait
 from .setups import SECOND_SECRET, SECRET, THIRD_SECRET, UNKNOWN_SECRET
 from .support import delivery, every_home, outcome_in, over_homes, wire_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from nextmq_handler.testing import vectors
+from nextmq_server.testing.conformance.cases import Trait
 
 from .home import Home
-from .limits import Trait
 from .setups import NOW, vector_setup
 from .support import JSON, Wire, length_of, over_homes
 

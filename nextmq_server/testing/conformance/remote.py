@@ -1,0 +1,143 @@
+"""Sends a case to a handler behind a URL, byte by byte: clients of a higher level repair what is to be wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import anyio
+import h11
+from anyio.abc import ByteStream
+
+from nextmq_handler.errors import ConfigurationError
+
+from .judge import Answer, Silence
+from .requests import Wire
+
+MAX_ANSWER = 4 * 1024 * 1024
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a handler is: `path` is its mount."""
+
+    host: str
+    port: int
+    path: str
+    is_tls: bool
+    authority: str
+
+    @staticmethod
+    def of(url: str) -> Endpoint:
+        """The endpoint of NEXTMQ_APP_URL. Raises ConfigurationError."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            parts, port = urlsplit(""), None
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.query
+            or parts.username is not None
+        ):
+            raise ConfigurationError(
+                f"{url!r} is not the URL of a handler: http or https, the mount included, such as "
+                "http://127.0.0.1:8000/api/nextmq"
+            )
+        is_tls = parts.scheme == "https"
+        return Endpoint(
+            parts.hostname, port or (443 if is_tls else 80), parts.path.rstrip("/"), is_tls, parts.netloc
+        )
+
+
+async def send(endpoint: Endpoint, wire: Wire, *, timeout: float) -> Answer | Silence:
+    """The answer within `timeout` s, or why there is none, in words."""
+    try:
+        with anyio.fail_after(timeout):
+            return await _exchange(endpoint, wire)
+    except TimeoutError:
+        return Silence(f"no answer within {timeout:g} s")
+    except OSError as exc:
+        return Silence(f"no connection: {exc}")
+
+
+async def _exchange(endpoint: Endpoint, wire: Wire) -> Answer | Silence:
+    connection = h11.Connection(h11.CLIENT)
+    content = _request(connection, endpoint, wire)
+    hostname = endpoint.host if endpoint.is_tls else None
+    stream: ByteStream = (
+        await anyio.connect_tcp(endpoint.host, endpoint.port, tls=True, tls_hostname=hostname)
+        if endpoint.is_tls
+        else await anyio.connect_tcp(endpoint.host, endpoint.port)
+    )
+    answer: Answer | Silence = Silence("nothing was read")
+    async with stream, anyio.create_task_group() as tasks:
+        # Beside each other: a refusal may come before the whole body was sent, and the rest is not taken then.
+        tasks.start_soon(_write, stream, content, wire.is_broken and not endpoint.is_tls)
+        answer = await _answer(stream, connection)
+        tasks.cancel_scope.cancel()
+    return answer
+
+
+def _request(connection: h11.Connection, endpoint: Endpoint, wire: Wire) -> bytes:
+    framing = {b"content-length", b"transfer-encoding"} & {name.lower() for name, _ in wire.headers}
+    is_framed = bool(framing) or not wire.body
+    more = [] if is_framed else [(b"transfer-encoding", b"chunked")]
+    host = (b"host", endpoint.authority.encode("idna"))
+    headers = [host, (b"connection", b"close"), *wire.headers, *more]
+    request = h11.Request(method=wire.method, target=endpoint.path + wire.route, headers=headers)
+    if wire.is_broken:
+        return (connection.send(request) or b"") + wire.body
+    content = wire.body[: len(wire.body) // 2] if wire.stalls else wire.body
+    parts = [connection.send(request), connection.send(h11.Data(data=content)) if content else b""]
+    if not is_framed:
+        parts.append(connection.send(h11.EndOfMessage()))
+    return b"".join(part or b"" for part in parts)
+
+
+async def _write(stream: ByteStream, content: bytes, is_end: bool) -> None:
+    try:
+        for start in range(0, len(content), _CHUNK):
+            await stream.send(content[start : start + _CHUNK])
+        if is_end:  # which TLS cannot say
+            await stream.send_eof()
+    except (OSError, anyio.BrokenResourceError):
+        return  # the answer says why
+
+
+async def _answer(stream: ByteStream, connection: h11.Connection) -> Answer | Silence:
+    try:
+        return await _read(stream, connection)
+    except (OSError, anyio.BrokenResourceError):
+        return Silence("the connection was reset without an answer", is_closed=True)
+    except h11.RemoteProtocolError as exc:
+        return Silence(f"no HTTP answer: {exc}")
+
+
+async def _read(stream: ByteStream, connection: h11.Connection) -> Answer | Silence:
+    response: h11.Response | None = None
+    body = b""
+    while True:
+        event = connection.next_event()
+        if event is h11.NEED_DATA:
+            connection.receive_data(await _received(stream))
+        elif isinstance(event, h11.Response):
+            response = event
+        elif isinstance(event, h11.Data):
+            body += event.data
+            if len(body) > MAX_ANSWER:
+                raise h11.RemoteProtocolError(f"the answer is over {MAX_ANSWER} bytes")
+        elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)):
+            if response is None:
+                return Silence("the connection was closed without an answer", is_closed=True)
+            headers = [(bytes(name).lower(), bytes(value)) for name, value in response.headers]
+            return Answer(response.status_code, headers, body)
+
+
+async def _received(stream: ByteStream) -> bytes:
+    try:
+        return await stream.receive(_CHUNK)
+    except anyio.EndOfStream:
+        return b""

@@ -1,0 +1,66 @@
+"""The scorecard, as text."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .judge import Answer
+from .requests import Wire
+from .scoring import GroupScore, Hole, total
+
+_LONG = 120
+
+
+def line_of(score: GroupScore) -> str:
+    """One group: how many of its cases passed."""
+    if not score.sent:
+        return f"{score.title:<18} {'–':>9}"
+    mark = "" if score.passed == score.sent else "  <- holes"
+    return f"{score.title:<18} {f'{score.passed}/{score.sent}':>9}{mark}"
+
+
+def summary(scores: t.Sequence[GroupScore]) -> list[str]:
+    """The holes, what was not sent and why, and the share of the cases that passed."""
+    passed, sent = total(scores)
+    lines = [line for score in scores for hole in score.holes for line in _lines_of(hole)]
+    reasons: dict[str, int] = {}
+    for score in scores:
+        for reason, count in score.unsent.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    if reasons:
+        lines += ["", f"{sum(reasons.values())} cases do not apply and were not sent:"]
+        lines += [f"  {count:>3}  {reason}" for reason, count in reasons.items()]
+    # Never rounded up to 100 %.
+    return [*lines, "", f"{passed} of {sent} cases passed: {100 * passed // sent if sent else 0} %"]
+
+
+def _lines_of(hole: Hole) -> list[str]:
+    came = _shown_answer(hole.came) if isinstance(hole.came, Answer) else hole.came.reason
+    fault = f" ({hole.fault})" if hole.fault != came else ""
+    return [
+        "",
+        f"hole: {hole.case}",
+        f"  sent      {_shown_wire(hole.sent)}",
+        f"  expected  {hole.expected} ({hole.section})",
+        f"  came      {came}{fault}",
+    ]
+
+
+def _shown_wire(wire: Wire) -> str:
+    head = ", ".join(f"{_text(name)}: {_text(value)}" for name, value in wire.headers)
+    size = f"{len(wire.body)} bytes" if wire.body else "no body"
+    rest = f": {_text(wire.body)}" if wire.body else ""
+    return f"{wire.method} {wire.route} with {head or 'no headers'}; {size}{rest}"
+
+
+def _shown_answer(answer: Answer) -> str:
+    return f"{answer.status} {_text(answer.body)}".rstrip()
+
+
+def _text(raw: bytes) -> str:
+    # What comes from elsewhere must not steer the terminal.
+    text = "".join(
+        letter if letter.isprintable() else ascii(letter)[1:-1]
+        for letter in raw[:_LONG].decode("utf-8", "replace")
+    )
+    return text if len(raw) <= _LONG else text + "…"
