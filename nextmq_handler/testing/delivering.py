@@ -139,7 +139,7 @@ def _no_registration() -> t.Generator[None]:
 
 def _secrets(sign_with: str | Sequence[str] | None, settings: Settings) -> Sequence[Secret]:
     if sign_with is not None:
-        texts = [sign_with] if isinstance(sign_with, str) else sign_with
+        texts = sign_with.split() if isinstance(sign_with, str) else sign_with
         return [parse_secret(text, source="sign_with") for text in texts]
     if not settings.secrets:
         raise ConfigurationError(

@@ -120,9 +120,12 @@ def _fault_of_error(case: Row, error: t.Any) -> str | None:
 
 
 def _difference(wanted: t.Any, found: t.Any) -> str | None:
-    # Python's 1 equals True, and 1.0 equals 1, which JSON does not tell apart.
-    same = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
-    return None if same else "another content"
+    # As JSON, where 1 is not true.
+    return None if _canonical(wanted) == _canonical(found) else "another content"
+
+
+def _canonical(value: t.Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _json(body: bytes) -> t.Any:

@@ -122,16 +122,17 @@ async def _read(stream: ByteStream, connection: h11.Connection) -> Answer | Sile
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            connection.receive_data(await _received(stream))
+            data = await _received(stream)
+            if not data and response is None:
+                return Silence("the connection was closed without an answer", is_closed=True)
+            connection.receive_data(data)
         elif isinstance(event, h11.Response):
             response = event
         elif isinstance(event, h11.Data):
             body += event.data
             if len(body) > MAX_ANSWER:
-                raise h11.RemoteProtocolError(f"the answer is over {MAX_ANSWER} bytes")
-        elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)):
-            if response is None:
-                return Silence("the connection was closed without an answer", is_closed=True)
+                return Silence(f"the answer is over {MAX_ANSWER} bytes")
+        elif response is not None:  # its end
             headers = [(bytes(name).lower(), bytes(value)) for name, value in response.headers]
             return Answer(response.status_code, headers, body)
 
