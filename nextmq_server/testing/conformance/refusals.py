@@ -202,7 +202,7 @@ def order(sender: Sender) -> list[Case]:
     """Of two faults the one that is looked for first is told."""
     forged = [JSON, *sender.seal(sender.good, secrets=[UNKNOWN_SECRET]), length_of(sender.good)]
     text = [(TYPE, b"text/plain")]
-    part = b"{"
+    part = sender.good[:-1]
 
     def told(first: str, then: str, wire: Wire, status: int, code: str) -> Case:
         return Case(f"order: {first} before {then}", wire, status, code)
