@@ -143,7 +143,7 @@ async def test_a_job_can_be_run_again() -> None:
         return job.data.number
 
     job = make_job({"number": 7})
-    assert [run(orders, t.cast("t.Any", job)).value for _ in range(2)] == [7, 7]
+    assert [run(orders, job).value for _ in range(2)] == [7, 7]
 
 
 async def test_the_job_is_the_one_that_the_processor_saw() -> None:

@@ -1,4 +1,4 @@
-"""mypy and pyright see what processors.py and producers.py say that they see."""
+"""mypy and pyright see what processors.py, producers.py and jobs_for_tests.py say that they see."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [Path(__file__).with_name(name) for name in ("processors.py", "producers.py")]
+FILES = [Path(__file__).with_name(name) for name in ("processors.py", "producers.py", "jobs_for_tests.py")]
 
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 
