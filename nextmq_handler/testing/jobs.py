@@ -18,7 +18,35 @@ if t.TYPE_CHECKING:
 T = t.TypeVar("T")
 
 _NOBODY = Settings(Connection("http://localhost", "test", "key", "secret"), None, ())
-_TIMEOUT = 30.0
+_MEMBERS = {
+    "id": "id",
+    "name": "name",
+    "opts": "opts",
+    "attemptsMade": "attempts_made",
+    "attemptsStarted": "attempts_started",
+    "stalledCounter": "stalled_counter",
+    "priority": "priority",
+    "delay": "delay",
+    "timestamp": "timestamp",
+    "processedOn": "processed_on",
+    "progress": "progress",
+    "parent": "parent",
+}
+"""A job's members on the wire (protocol section 2), and what they are called here."""
+_DEFAULTS: dict[str, t.Any] = {
+    "id": "1",
+    "name": "test",
+    "opts": {},
+    "attempts_made": 0,
+    "stalled_counter": 0,
+    "priority": 0,
+    "delay": 0,
+    "progress": 0,
+    "parent": None,
+    "queue_name": "test",
+    "delivery_id": "dlv_test",
+    "timeout": 30.0,
+}
 
 
 class Fields(t.TypedDict, total=False):
@@ -65,26 +93,13 @@ class _Recorded(JobBase[T]):
         self._ignored_failures = dict(fields.get("ignored_failures", {}))
         self._unprocessed = list(fields.get("unprocessed", ()))
         self._failed = list(fields.get("failed", ()))
-        attempts_made = fields.get("attempts_made", 0)
+        values: dict[str, t.Any] = {**_DEFAULTS, "timestamp": now, "processed_on": now, **fields}
+        values.setdefault("attempts_started", values["attempts_made"] + 1)
         content: dict[str, t.Any] = {
-            "deliveryId": fields.get("delivery_id", "dlv_test"),
-            "queue": fields.get("queue_name", "test"),
-            "timeout": round(fields.get("timeout", _TIMEOUT) * 1000),
-            "job": {
-                "id": fields.get("id", "1"),
-                "name": fields.get("name", "test"),
-                "data": None,
-                "opts": fields.get("opts", {}),
-                "attemptsMade": attempts_made,
-                "attemptsStarted": fields.get("attempts_started", attempts_made + 1),
-                "stalledCounter": fields.get("stalled_counter", 0),
-                "priority": fields.get("priority", 0),
-                "delay": fields.get("delay", 0),
-                "timestamp": fields.get("timestamp", now),
-                "processedOn": fields.get("processed_on", now),
-                "progress": fields.get("progress", 0),
-                "parent": fields.get("parent"),
-            },
+            "deliveryId": values["delivery_id"],
+            "queue": values["queue_name"],
+            "timeout": round(values["timeout"] * 1000),
+            "job": {"data": None, **{name: values[member] for name, member in _MEMBERS.items()}},
         }
         delivery = parse_delivery(encode(content), content["deliveryId"])
         super().__init__(delivery, _NOBODY, deadline=time.monotonic() + delivery.timeout / 1000)
@@ -92,21 +107,7 @@ class _Recorded(JobBase[T]):
 
     def to_wire(self, queue: str, *, timeout: int) -> bytes:
         """The body of a delivery of this job (protocol section 2). `timeout` is ms."""
-        job = {
-            "id": self.id,
-            "name": self.name,
-            "data": self.data,
-            "opts": self.opts,
-            "attemptsMade": self.attempts_made,
-            "attemptsStarted": self.attempts_started,
-            "stalledCounter": self.stalled_counter,
-            "priority": self.priority,
-            "delay": self.delay,
-            "timestamp": self.timestamp,
-            "processedOn": self.processed_on,
-            "progress": self.progress,
-            "parent": self.parent,
-        }
+        job = {"data": self.data, **{name: getattr(self, member) for name, member in _MEMBERS.items()}}
         deadline = round(time.time() * 1000) + timeout
         content = {"deliveryId": self.delivery_id, "queue": queue, "timeout": timeout, "deadline": deadline}
         return encode({**content, "job": job})
