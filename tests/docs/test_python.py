@@ -21,7 +21,13 @@ from .pages import PAGES, blocks_of
 from .stage import Stage
 
 EXAMPLES = Sybil([CodeBlockParser("python", PythonEvaluator())])
-WITH_PYTHON = [page for page, path in PAGES.items() if "python" in {block.language for block in blocks_of(path)}]
+OF_FILES = "docs/how-to/test.md"
+"""Its blocks are files with tests: tests/testing/test_documentation.py runs them."""
+WITH_PYTHON = [
+    page
+    for page, path in PAGES.items()
+    if page != OF_FILES and "python" in {block.language for block in blocks_of(path)}
+]
 
 
 @pytest.fixture(scope="module")
