@@ -18,7 +18,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from nextmq_server.dispatch.egress import EgressRules
-from nextmq_server.engine.connection import Address
+from nextmq_server.engine.address import Address
 from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.queue import WorkerOptions

@@ -18,8 +18,8 @@ from nextmq_handler.settings import is_loopback
 from . import console
 from .api.app import create_app
 from .dispatch.egress import EgressRules, parse_network
+from .engine.address import Address
 from .engine.checks import check_redis
-from .engine.connection import Address
 from .process import ServerProcess, base_url, listen
 from .projects import load_or_create_project
 from .service import Service

@@ -15,8 +15,9 @@ from nextmq_handler.settings import is_loopback
 from . import console
 from .api.app import create_app
 from .dispatch.egress import EgressRules, parse_network
+from .engine.address import Address
 from .engine.checks import check_redis
-from .engine.connection import Address, ConnectionLost, RedisError
+from .engine.connection import ConnectionLost, RedisError
 from .process import ServerProcess, base_url, listen, on_signal
 from .projects_file import load_projects
 from .service import Service

@@ -14,8 +14,9 @@ from .dispatch.dispatcher import Dispatcher, Report
 from .dispatch.egress import EgressRules
 from .dispatch.holds import MAX_BACKOFF, HoldBook
 from .engine.adding import Added, Idempotency, NewJob
+from .engine.address import Address
 from .engine.children import Children
-from .engine.connection import Address, ConnectionLost, RedisError
+from .engine.connection import ConnectionLost, RedisError
 from .engine.events import EventHub
 from .engine.flows import Flows
 from .engine.hub import Hub

@@ -7,7 +7,9 @@ import typing as t
 
 from nextmq_handler.errors import ConfigurationError
 
-from .connection import Address, Connection, ConnectionLost, RedisError
+from .address import Address
+from .connection import Connection, ConnectionLost, RedisError
+from .primary import parse_info
 
 OLDEST = (6, 2)
 """The oldest Redis: BullMQ's scripts use commands of this version."""
@@ -18,8 +20,6 @@ class Facts(t.NamedTuple):
 
     version: str
     is_cluster: bool
-    is_replica: bool
-    is_loading: bool
     eviction: str | None
     appends: bool
     snapshots: bool | None
@@ -59,10 +59,6 @@ def judge(facts: Facts) -> list[str]:
             "runs in cluster mode, which is not supported: use one without (cluster-enabled no), with a replica "
             "for failover"
         )
-    if facts.is_replica:
-        raise ConfigurationError("is a replica, which takes no writes: give --redis-url the primary's address")
-    if facts.is_loading:
-        raise ConfigurationError("still loads its data: start again when it has")
     if facts.eviction not in (None, "noeviction"):
         raise ConfigurationError(
             f"has maxmemory-policy {facts.eviction}, so it would delete jobs when its memory is full: set "
@@ -84,15 +80,11 @@ def judge(facts: Facts) -> list[str]:
 
 
 async def _ask(connection: Connection) -> Facts:
-    text: str = await connection.execute("INFO")
-    lines = (line.partition(":") for line in text.splitlines())
-    info = {name: value for name, _, value in lines}
+    info = parse_info(await connection.execute("INFO"))
     save = await _setting(connection, "save")
     return Facts(
         version=info.get("redis_version", ""),
         is_cluster=info.get("cluster_enabled") == "1",
-        is_replica=info.get("role") == "slave",
-        is_loading=info.get("loading") == "1",
         eviction=info.get("maxmemory_policy") or await _setting(connection, "maxmemory-policy"),
         appends=info.get("aof_enabled") == "1",
         snapshots=None if save is None else bool(save),

@@ -8,7 +8,8 @@ import typing as t
 
 from nextmq_handler.errors import ConfigurationError
 
-from .connection import Address, Argument, Connection, ConnectionLost, RedisError
+from .address import Address
+from .connection import Argument, Connection, ConnectionLost, RedisError
 from .listener import PAGE, Listener
 from .scripts import QueueScripts
 from .streams import START, Event, Sink, StreamId

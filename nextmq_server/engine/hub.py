@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from .connection import Address, Connection, ConnectionLost
+from .address import Address
+from .connection import Connection, ConnectionLost
 from .markers import QUEUES_PER_WATCHER, Watcher
 from .queue import Process, QueueRunner, WorkerOptions
 from .queues import apply_worker_concurrency, meta_rate_limit

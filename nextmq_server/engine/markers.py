@@ -11,7 +11,8 @@ import logging
 import time
 import typing as t
 
-from .connection import Address, Connection, ConnectionLost
+from .address import Address
+from .connection import Connection, ConnectionLost
 from .queue import QueueRunner
 
 logger = logging.getLogger("nextmq_server.engine")

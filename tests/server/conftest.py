@@ -22,7 +22,8 @@ from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.dispatcher import Report
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.connection import Address, Connection
+from nextmq_server.engine.address import Address
+from nextmq_server.engine.connection import Connection
 from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.jobs import Jobs, NoSuchJob

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 
 import certifi
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_server.engine.connection import Address
+from nextmq_server.engine.address import Address, Place
 
 
 @pytest.mark.parametrize(
@@ -26,7 +29,8 @@ from nextmq_server.engine.connection import Address
 )
 def test_a_network_address_is_read(url: str, host: str, port: int, tls: bool, database: int) -> None:
     address = Address(url)
-    assert (address.host, address.port, address.tls is not None, address.database) == (host, port, tls, database)
+    assert (address.places, address.database) == ((Place(host, port),), database)
+    assert (address.tls is not None) == tls
 
 
 def test_the_certificate_authorities_of_the_url_are_trusted_and_no_others() -> None:
@@ -59,11 +63,40 @@ def test_certificate_authorities_that_cannot_be_read_are_refused(file: str) -> N
 )
 def test_a_socket_address_is_read(url: str, path: str, database: int) -> None:
     address = Address(url)
-    assert (address.path, address.database) == (path, database)
+    assert ([place.path for place in address.places], address.database) == ([path], database)
 
 
-def test_a_network_address_has_no_path() -> None:
-    assert Address("redis://redis.example/3").path is None
+@pytest.mark.parametrize(
+    ("url", "places"),
+    [
+        ("redis://a.example,b.example:7000/2", ["a.example:6379", "b.example:7000"]),
+        ("rediss://user:pass@a.example,[::1]:7000,[::2]", ["a.example:6379", "[::1]:7000", "[::2]:6379"]),
+        ("redis+sentinel://a.example,b.example:5000/main", ["a.example:26379", "b.example:5000"]),
+    ],
+)
+def test_several_hosts_are_read(url: str, places: list[str]) -> None:
+    assert list(map(str, Address(url).places)) == places
+
+
+@pytest.mark.parametrize(
+    ("url", "service", "database", "tls"),
+    [
+        ("redis+sentinel://a.example,b.example/main", "main", 0, False),
+        ("redis+sentinel://a.example/main/3", "main", 3, False),
+        ("redis+sentinel://a.example/my%20main/", "my main", 0, False),
+        ("rediss+sentinel://user:pass@a.example/main", "main", 0, True),
+    ],
+)
+def test_the_service_of_sentinels_is_read(url: str, service: str, database: int, tls: bool) -> None:
+    address = Address(url)
+    assert (address.service, address.database, address.tls is not None) == (service, database, tls)
+
+
+def test_a_sentinel_has_credentials_of_its_own() -> None:
+    url = "redis+sentinel://jobs:hunter2@a.example/main?sentinel_username=watch&sentinel_password=p%40ss"
+    address = Address(url)
+    assert address.greeting() == [("AUTH", "jobs", "hunter2")]
+    assert address.sentinel_credentials.commands() == [("AUTH", "watch", "p@ss")]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +127,13 @@ def test_a_connection_starts_with_what_the_url_asks_for(url: str, commands: list
         ("redis://redis.example/-1", "database that is not a number"),
         ("redis://redis.example/²", "database that is not a number"),
         ("unix:///run/valkey.sock?db=first", "database that is not a number"),
+        ("redis://a.example,b.example:port", "host or port cannot be read"),
+        ("redis://a.example,", "comma with no host beside it"),
+        ("redis://a.example,,b.example", "comma with no host beside it"),
+        ("redis+sentinel://a.example", "names no service"),
+        ("redis+sentinel://a.example/", "names no service"),
+        ("redis+sentinel://a.example/main/first", "database that is not a number"),
+        ("redis+sentinel://a.example/main/1/2", "database that is not a number"),
     ],
 )
 def test_another_url_is_refused_with_the_reason(url: str, problem: str) -> None:
@@ -101,9 +141,18 @@ def test_another_url_is_refused_with_the_reason(url: str, problem: str) -> None:
         Address(url)
 
 
-@pytest.mark.parametrize("url", ["redis://user:hunter2@redis.example/1", "unix://:hunter2@/run/valkey.sock"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:hunter2@redis.example/1",
+        "redis://user:hunter2@a.example,b.example/1",
+        "unix://:hunter2@/run/valkey.sock",
+        "redis+sentinel://user:hunter2@a.example/main?sentinel_password=hunter2",
+    ],
+)
 def test_the_password_is_not_in_the_repr(url: str) -> None:
-    assert "hunter2" not in repr(Address(url))
+    address = Address(url)
+    assert "hunter2" not in f"{address!r} {address.credentials!r} {address.sentinel_credentials!r}"
 
 
 @pytest.mark.parametrize(
@@ -113,6 +162,9 @@ def test_the_password_is_not_in_the_repr(url: str) -> None:
         "redis://user:hunter2@redis.example:port",
         "redis://user:hunter2@redis.example/first",
         "redis://user:hunter2@[::1",
+        "redis://user:hunter2@a.example,b.example:port",
+        "redis://user:hunter2@a.example,",
+        "redis+sentinel://user:hunter2@a.example?sentinel_password=hunter2",
     ],
 )
 def test_the_password_is_not_in_the_refusal(url: str) -> None:
@@ -125,8 +177,16 @@ def test_the_password_is_not_in_the_refusal(url: str) -> None:
     ("url", "shown"),
     [
         ("redis://user:hunter2@redis.example:7000/1", "<Address redis.example:7000 db=1>"),
+        ("redis://a.example,b.example", "<Address a.example:6379,b.example:6379 db=0>"),
+        ("redis+sentinel://a.example/main/2", "<Address main of a.example:26379 db=2>"),
         ("unix:///run/valkey.sock", "<Address /run/valkey.sock db=0>"),
     ],
 )
 def test_the_repr_tells_where_it_is(url: str, shown: str) -> None:
     assert repr(Address(url)) == shown
+
+
+@given(st.sampled_from(["redis", "unix", "redis+sentinel", "http", ""]), st.text())
+def test_whatever_the_url_it_is_read_or_refused_as_a_setting(scheme: str, rest: str) -> None:
+    with contextlib.suppress(ConfigurationError):
+        assert Address(f"{scheme}://{rest}").places

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.connection import Address
+from nextmq_server.engine.address import Address
 from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.queue import WorkerOptions

@@ -11,7 +11,8 @@ import pytest
 from nextmq_handler.errors import ConfigurationError
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine import connection as connection_module
-from nextmq_server.engine.connection import Address, Connection, ConnectionLost, RedisError
+from nextmq_server.engine.address import Address, Place
+from nextmq_server.engine.connection import Connection, ConnectionLost, RedisError
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Until
@@ -144,9 +145,9 @@ async def test_it_comes_back_after_many_tries(
     own_valkey.stop()
     real_connect = Address.connect
 
-    async def counted(address: Address, protocol: t.Any) -> t.Any:
-        tries.append(address)
-        return await real_connect(address, protocol)
+    async def counted(address: Address, place: Place, protocol: t.Any) -> t.Any:
+        tries.append(place)
+        return await real_connect(address, place, protocol)
 
     monkeypatch.setattr(Address, "connect", counted)
     await until(lambda: len(tries) >= 10)
@@ -161,12 +162,12 @@ async def test_ready_waits_from_the_moment_of_the_loss(
     protocols: list[asyncio.Protocol] = []
     real_connect = Address.connect
 
-    async def recorded(address: Address, protocol: t.Any) -> t.Any:
-        protocols.append(await real_connect(address, protocol))
+    async def recorded(address: Address, place: Place, protocol: t.Any) -> t.Any:
+        protocols.append(await real_connect(address, place, protocol))
         return protocols[-1]
 
     monkeypatch.setattr(Address, "connect", recorded)
-    connection = await connect(f"unix://{engine.address.path}")
+    connection = await connect(f"unix://{engine.address.places[0].path}")
     protocols[0].connection_lost(None)
     # No other task has run since: a `ready` that returned here would let its caller spin.
     assert asyncio.isfuture(connection.ready().send(None))

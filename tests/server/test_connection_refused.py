@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_server.engine import connection as connection_module
-from nextmq_server.engine.connection import Address, Connection
+from nextmq_server.engine import primary
+from nextmq_server.engine.address import Address
+from nextmq_server.engine.connection import Connection
 
 if t.TYPE_CHECKING:
     from .conftest import Listen, RawHandler
@@ -37,6 +38,11 @@ async def speak_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
     await reader.read()
 
 
+async def refuse_the_password(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"-WRONGPASS no\r\n+OK\r\n")
+    await reader.read()
+
+
 async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read()
 
@@ -58,11 +64,23 @@ async def test_a_name_that_does_not_resolve_says_to_look_at_redis_url() -> None:
     assert "--redis-url" in await refusal("redis://nowhere.invalid")
 
 
+@pytest.mark.parametrize("url", ["redis://a..b", "redis://%00", "unix:///a%00b"])
+async def test_what_can_be_no_host_says_to_look_at_redis_url(url: str) -> None:
+    assert "--redis-url" in await refusal(url)
+
+
+async def test_of_several_hosts_each_is_named_with_its_reason(listen: Listen) -> None:
+    ports = [await listen(speak_http), await listen(refuse_the_password)]
+    text = await refusal(f"redis://:hunter2@127.0.0.1:{ports[0]},127.0.0.1:{ports[1]}")
+    assert f"127.0.0.1:{ports[0]}: Protocol error" in text
+    assert f"127.0.0.1:{ports[1]}: it refused the connection: WRONGPASS no" in text
+
+
 @pytest.mark.parametrize("handle", [hang_up, speak_http, say_nothing])
 async def test_a_server_that_is_no_redis_says_to_look_at_redis_url(
     listen: Listen, handle: RawHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr(primary, "CONNECT_TIMEOUT", 0.2)
     assert "--redis-url" in await refusal(f"redis://127.0.0.1:{await listen(handle)}")
 
 
@@ -74,7 +92,7 @@ async def test_tls_to_a_server_without_it_says_to_look_at_redis_url(listen: List
 async def test_the_password_is_not_in_the_refusal(
     listen: Listen, handle: RawHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr(primary, "CONNECT_TIMEOUT", 0.2)
     assert "hunter2" not in await refusal(f"redis://:hunter2@127.0.0.1:{await listen(handle)}")
 
 

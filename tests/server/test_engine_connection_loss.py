@@ -9,7 +9,8 @@ import pytest
 
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine import connection, upkeep
-from nextmq_server.engine.connection import Address, ConnectionLost
+from nextmq_server.engine.address import Address
+from nextmq_server.engine.connection import ConnectionLost
 from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.queue import WorkerOptions
 from nextmq_server.engine.verdicts import Complete, Verdict
@@ -60,8 +61,8 @@ class Proxy:
 @pytest.fixture
 async def proxy(engine: Engine, listen: Listen) -> t.AsyncIterator[tuple[Proxy, Hub]]:
     """A hub without queues behind a proxy."""
-    assert engine.address.path is not None
-    proxy = Proxy(engine.address.path)
+    assert engine.address.places[0].path is not None
+    proxy = Proxy(engine.address.places[0].path)
     port = await listen(proxy.handle)
     address = Address(f"redis://127.0.0.1:{port}")
     hub = Hub(address, prefix=engine.prefix, instance_id=f"proxied-{engine.prefix}", alone=False)

@@ -47,7 +47,7 @@ def add(engine: Engine) -> Add:
 @pytest.fixture
 async def add_flow(engine: Engine) -> t.AsyncIterator[AddFlow]:
     """Adds a parent to queue emails with one child in queue reports; their ids."""
-    client = redis.asyncio.Redis(unix_socket_path=engine.address.path, decode_responses=True)
+    client = redis.asyncio.Redis(unix_socket_path=engine.address.places[0].path, decode_responses=True)
     producer: t.Any = t.cast("t.Any", flow_producer).FlowProducer({"connection": client, "prefix": engine.prefix})
 
     async def add(**child_opts: t.Any) -> tuple[str, str]:

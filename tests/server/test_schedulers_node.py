@@ -26,8 +26,8 @@ def _packages() -> None:
 
 
 async def node(engine: Engine, command: str, argument: str) -> t.Any:
-    assert engine.address.path is not None
-    arguments = [str(NODE), "schedulers.js", engine.address.path, engine.prefix, command, "emails", argument]
+    path = str(engine.address.places[0])
+    arguments = [str(NODE), "schedulers.js", path, engine.prefix, command, "emails", argument]
     done = await asyncio.to_thread(
         subprocess.run, arguments, cwd=FOLDER, capture_output=True, text=True, check=True, timeout=60
     )

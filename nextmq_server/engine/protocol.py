@@ -1,0 +1,113 @@
+"""One socket to Redis or Valkey: commands of a loop tick leave in one write, answers come back in order."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import socket
+import typing as t
+
+import hiredis
+
+# A host that is gone without a word is noticed after about 25 s.
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
+
+# Errors that say nothing of the command: this Redis is no primary any more, or is none yet.
+_UNUSABLE = ("READONLY", "LOADING", "MASTERDOWN", "UNBLOCKED")
+
+Argument = str | bytes | int | float
+
+_pack: t.Callable[[tuple[Argument, ...]], bytes] = t.cast("t.Any", hiredis).pack_command
+
+
+class RedisError(Exception):
+    """Redis answered a command with an error; the text starts with its code, such as NOSCRIPT or WRONGTYPE."""
+
+
+class ConnectionLost(Exception):
+    """The connection broke: whether the command was carried out is not known."""
+
+
+class Protocol(asyncio.Protocol):
+    """Commands out, answers matched to them in order; `lost` is set once it is over.
+
+    A Redis that turns out to take no writes, as a primary does that became a replica, is hung up on.
+    """
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.lost = asyncio.Event()
+        self._reader = hiredis.Reader(encoding="utf-8", errors="surrogateescape")
+        self._waiting: collections.deque[asyncio.Future[t.Any]] = collections.deque()
+        self._outgoing: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = t.cast("asyncio.Transport", transport)
+        _keep_alive(transport.get_extra_info("socket"))
+
+    def send(self, command: t.Sequence[Argument]) -> asyncio.Future[t.Any]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[t.Any] = loop.create_future()
+        if self.lost.is_set():
+            answer.set_exception(ConnectionLost("not connected"))
+            return answer
+        if not self._outgoing:
+            loop.call_soon(self._flush)
+        self._outgoing.append(_pack(tuple(command)))
+        self._waiting.append(answer)
+        return answer
+
+    def _flush(self) -> None:
+        data, self._outgoing = b"".join(self._outgoing), []
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        while True:
+            try:
+                answer = self._reader.gets()
+            except hiredis.ProtocolError as exc:  # what listens there is no Redis
+                self._lose(str(exc))
+                self.close()
+                return
+            if answer is False:
+                return
+            future = self._waiting.popleft()
+            if future.done():
+                continue  # its caller was cancelled
+            if isinstance(answer, hiredis.ReplyError):
+                future.set_exception(self._error(str(answer)))
+            else:
+                future.set_result(answer)
+
+    def _error(self, text: str) -> RedisError | ConnectionLost:
+        # Redis 6 puts what a script ran into behind words of its own.
+        if not text.startswith(_UNUSABLE) and "-READONLY " not in text:
+            return RedisError(text)
+        if self.transport is not None:
+            self.transport.abort()
+        return ConnectionLost(text)
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lose(str(exc or "closed"))
+
+    def _lose(self, why: str) -> None:
+        self.lost.set()
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(ConnectionLost(why))
+        self._waiting.clear()
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEPALIVE.items():
+        if hasattr(socket, option):  # not all on every platform
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

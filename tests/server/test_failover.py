@@ -1,0 +1,187 @@
+"""A primary that dies or steps down: the new one is found, and jobs go on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from nextmq_handler.errors import ConfigurationError
+from nextmq_server.engine import connection as connection_module
+from nextmq_server.engine.address import Address
+from nextmq_server.engine.checks import check_redis
+from nextmq_server.engine.connection import Connection, ConnectionLost
+from nextmq_server.engine.protocol import Protocol
+from nextmq_server.testing.processes import free_port
+from tests.server.failover import Pair, ask
+
+from .conftest import Engine
+
+if t.TYPE_CHECKING:
+    from .conftest import Processor, Until
+
+# A loaded machine makes a Sentinel wait for half a minute before it trusts its clock again.
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+PATIENCE = 200
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "MAX_RETRY_DELAY", 0.2)
+
+
+@pytest.fixture
+async def pair(tmp_path: Path, until: Until) -> t.AsyncIterator[Pair]:
+    """A primary and a replica that follows it."""
+    pair = Pair(tmp_path)
+    pair.start()
+    try:
+        await until(pair.is_synced)
+        yield pair
+    finally:
+        pair.stop()
+
+
+@pytest.fixture
+async def sentinel(pair: Pair, until: Until) -> int:
+    """The port of a Sentinel that knows both."""
+    port = pair.start_sentinel()
+
+    async def knows_the_replica() -> bool:
+        with contextlib.suppress(OSError):
+            return bool(await ask(port, "watching", "SENTINEL", "REPLICAS", "main"))
+        return False
+
+    await until(knows_the_replica)
+    return port
+
+
+@contextlib.asynccontextmanager
+async def engine_on(url: str) -> t.AsyncIterator[Engine]:
+    engine = Engine(url)
+    await engine.open()
+    yield engine
+    await engine.close()
+
+
+def by_sentinels(*ports: int) -> str:
+    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+    return f"redis+sentinel://:hunter2@{hosts}/main?sentinel_password=watching"
+
+
+def by_hosts(*ports: int) -> str:
+    return "redis://:hunter2@" + ",".join(f"127.0.0.1:{port}" for port in ports)
+
+
+async def until_elsewhere(engine: Engine) -> None:
+    """Wait until the connection was lost and there is a primary again."""
+
+    async def write() -> None:
+        while True:
+            await engine.redis.execute("SET", "probe", 1)
+
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(ConnectionLost):
+            await write()
+        await engine.redis.ready()
+
+
+async def test_jobs_go_on_after_sentinel_made_the_replica_the_primary(
+    pair: Pair, sentinel: int, processor: type[Processor]
+) -> None:
+    async with engine_on(by_sentinels(sentinel)) as engine:
+        process = processor()
+        await engine.run(process)
+        await engine.until_state(await engine.add(), "completed")
+        pair.kill(pair.primary)
+        await until_elsewhere(engine)
+        job_id = await engine.add()
+        await engine.until_state(job_id, "completed")
+        assert process.started[-1].id == job_id
+
+
+async def test_the_sentinel_is_asked_that_answers_and_knows_the_service(pair: Pair, sentinel: int) -> None:
+    nobody = free_port()
+    no_sentinel = pair.primary
+    async with engine_on(by_sentinels(nobody, no_sentinel, sentinel)) as engine:
+        assert f"tcp_port:{pair.primary}" in await engine.redis.execute("INFO", "server")
+
+
+async def test_the_start_checks_look_at_the_primary_that_a_sentinel_names(sentinel: int) -> None:
+    assert await check_redis(Address(by_sentinels(sentinel))) == []
+
+
+async def test_a_service_that_no_sentinel_knows_is_named(sentinel: int) -> None:
+    url = by_sentinels(sentinel).replace("/main", "/mian")
+    with pytest.raises(ConfigurationError, match="this Sentinel knows no service 'mian'"):
+        await Connection(Address(url), name="test").connect()
+
+
+async def test_the_password_of_a_sentinel_is_not_in_its_refusal(sentinel: int) -> None:
+    url = by_sentinels(sentinel).replace("watching", "sw0rdfish")
+    with pytest.raises(ConfigurationError, match=r"refused the connection: WRONGPASS (?!.*(sw0rdfish|hunter2))"):
+        await Connection(Address(url), name="test").connect()
+
+
+async def test_of_several_hosts_the_primary_is_used(pair: Pair) -> None:
+    async with engine_on(by_hosts(pair.replica, pair.primary)) as engine:
+        assert f"tcp_port:{pair.primary}" in await engine.redis.execute("INFO", "server")
+
+
+async def test_jobs_go_on_after_the_other_host_became_the_primary(
+    pair: Pair, processor: type[Processor], until: Until
+) -> None:
+    async with engine_on(by_hosts(pair.primary, pair.replica)) as engine:
+        process = processor()
+        process.gate.clear()
+        await engine.run(process, concurrency=2)
+        under_way = await engine.add()
+        await until(lambda: process.running)
+        await until(pair.is_synced)
+        await ask(pair.replica, "hunter2", "REPLICAOF", "NO", "ONE")
+        await ask(pair.primary, "hunter2", "REPLICAOF", "127.0.0.1", pair.replica)
+        process.gate.set()
+        await until_elsewhere(engine)
+        await engine.until_state(await engine.add(), "completed")
+        await engine.until_state(under_way, "completed")
+
+
+async def test_a_write_that_a_replica_refuses_is_a_lost_connection(pair: Pair) -> None:
+    async with engine_on(by_hosts(pair.primary)) as engine:
+        await ask(pair.primary, "hunter2", "REPLICAOF", "127.0.0.1", pair.replica)
+        with pytest.raises(ConnectionLost, match="READONLY"):
+            await engine.redis.execute("SET", "key", "value")
+
+
+async def test_a_write_of_a_script_that_a_replica_refuses_is_a_lost_connection(pair: Pair) -> None:
+    async with engine_on(by_hosts(pair.primary)) as engine:
+        await ask(pair.primary, "hunter2", "REPLICAOF", "127.0.0.1", pair.replica)
+        with pytest.raises(ConnectionLost, match="READONLY"):
+            await engine.redis.execute("EVAL", "return redis.call('SET', KEYS[1], 1)", 1, "key")
+
+
+async def test_a_wait_for_markers_that_a_new_replica_ends_is_a_lost_connection(pair: Pair, until: Until) -> None:
+    async with engine_on(by_hosts(pair.primary)) as engine:
+        waiting = engine.redis.execute("BZPOPMIN", "marker", 0)
+
+        async def is_waiting() -> bool:
+            return "blocked_clients:1" in await ask(pair.primary, "hunter2", "INFO", "clients")
+
+        await until(is_waiting)
+        await ask(pair.primary, "hunter2", "REPLICAOF", "127.0.0.1", pair.replica)
+        with pytest.raises(ConnectionLost, match="UNBLOCKED"):
+            await waiting
+
+
+async def test_a_host_that_is_gone_without_a_word_is_noticed(pair: Pair) -> None:
+    address = Address(by_hosts(pair.primary))
+    protocol = await address.connect(address.places[0], Protocol)
+    assert protocol.transport is not None
+    sock = protocol.transport.get_extra_info("socket")
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert 0 < sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) < 75  # the system's own
+    protocol.close()
