@@ -18,6 +18,7 @@ if _t.TYPE_CHECKING:
     from .client._nextmq import NextMQ
     from .client._options import (
         Backoff,
+        CustomBackoff,
         Deduplication,
         FlowJob,
         JobOptions,
@@ -91,6 +92,7 @@ _MODULES = {
     ".client._nextmq": ("NextMQ",),
     ".client._options": (
         "Backoff",
+        "CustomBackoff",
         "Deduplication",
         "FlowJob",
         "JobOptions",
@@ -168,6 +170,7 @@ __all__ = [
     "ConfigurationError",
     "ControlFlow",
     "Cron",
+    "CustomBackoff",
     "DataError",
     "Deduplication",
     "DelayedError",

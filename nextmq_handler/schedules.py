@@ -9,7 +9,7 @@ from .errors import ConfigurationError, duration_ms, shown
 if t.TYPE_CHECKING:
     from datetime import timedelta
 
-    from .client._options import Backoff, KeepJobs
+    from .client._options import Backoff, CustomBackoff, KeepJobs
     from .worker import Async, Sync, Worker
 
 _MAX_MS = 10 * 365 * 86_400_000
@@ -20,7 +20,7 @@ class ScheduleOptions(t.TypedDict, total=False):
     """The options of a schedule's jobs: those of `Queue.add` that can be of more than one job."""
 
     attempts: int
-    backoff: int | timedelta | Backoff
+    backoff: int | timedelta | Backoff | CustomBackoff
     keep_logs: int
     lifo: bool
     priority: int

@@ -54,7 +54,9 @@ class Worker:
     time; `timeout` (float s or a timedelta) is how long the server waits for one delivery. `lock_duration`,
     `stalled_interval` (int ms or a timedelta) and `max_stalled_count` are BullMQ's; leave them at its
     defaults. `dead_letter` names the queue that gets a letter for each job that failed for good; True is
-    `<name>-dlq`. `errors` maps exception types to what they mean, such as
+    `<name>-dlq`. `backoff_strategies` are types of backoff beside BullMQ's own: `{"slow": [1_000, 60_000]}` is
+    how long (int ms or a timedelta) a job with `backoff={"type": "slow"}` waits after its first failed attempt,
+    and after each later one. `errors` maps exception types to what they mean, such as
     `{httpx.TimeoutException: lambda exc: RateLimitError(5000)}`. `schedules` are Every and Cron, by which the
     server makes jobs by itself. Raises ConfigurationError, naming the argument, for a value that cannot work.
 
@@ -74,6 +76,7 @@ class Worker:
         stalled_interval: int | timedelta | None = None,
         max_stalled_count: int | None = None,
         dead_letter: bool | str = False,
+        backoff_strategies: Mapping[str, Sequence[int | timedelta]] | None = None,
         errors: t.Mapping[type[BaseException], t.Callable[[t.Any], BaseException]] | None = None,
         schedules: t.Iterable[Schedule] = (),
     ) -> None:
@@ -97,6 +100,10 @@ class Worker:
             options["maxStalledCount"] = _whole(f"{self}: max_stalled_count", max_stalled_count, low=0, high=1000)
         if dead_letter is not False:
             options["deadLetter"] = _dead_letter(self, dead_letter)
+        if backoff_strategies is not None:
+            from .backoff_strategies import checked
+
+            options["backoffStrategies"] = checked(f"{self}: backoff_strategies", backoff_strategies)
         self.options: t.Mapping[str, t.Any] = options
         """The options as the registration carries them: camelCase, ms (protocol section 4)."""
         self._errors = dict(errors or {})

@@ -12,10 +12,11 @@ import typing as t
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from .api.models import Queue
+from .api.models import BackoffType, Delay, Queue
 from .api.schedule_models import Schedule
 from .dispatch.dispatcher import Endpoint
 from .dispatch.egress import parse_url
+from .engine.backoff import BUILT_IN
 from .engine.connection import Connection, ConnectionLost, RedisError
 from .engine.queue import WorkerOptions
 
@@ -23,6 +24,7 @@ logger = logging.getLogger("nextmq_server")
 
 _MAX_MS = 7 * 86_400_000
 _MAX_STARTS = 10**9
+_MAX_STRATEGIES, _MAX_STRATEGY_DELAYS = 20, 100
 
 MAX_SCHEDULES = 200
 """How many schedules a worker may declare."""
@@ -55,6 +57,20 @@ class Limiter(_Camel):
     duration: int = Field(ge=1, le=_MAX_MS)
 
 
+def _no_built_in(strategies: dict[str, list[int]]) -> dict[str, list[int]]:
+    taken = sorted(strategies.keys() & set(BUILT_IN))
+    if taken:
+        raise ValueError(f"{taken[0]} is BullMQ's own: call the strategy something else")
+    return strategies
+
+
+BackoffStrategies = t.Annotated[
+    dict[BackoffType, t.Annotated[list[Delay], Field(min_length=1, max_length=_MAX_STRATEGY_DELAYS)]],
+    Field(max_length=_MAX_STRATEGIES),
+    AfterValidator(_no_built_in),
+]
+
+
 class Options(_Camel):
     """The worker options that the server enforces; times are ms."""
 
@@ -65,10 +81,12 @@ class Options(_Camel):
     stalled_interval: int = Field(default=30_000, ge=1000, le=_MAX_MS)
     max_stalled_count: int = Field(default=3, ge=0, le=1000)
     dead_letter: Queue | None = None
+    backoff_strategies: BackoffStrategies = {}
 
     def for_engine(self) -> WorkerOptions:
         """The part that the engine enforces."""
         return WorkerOptions(
+            backoff_strategies=self.backoff_strategies,
             concurrency=self.concurrency,
             dead_letter=self.dead_letter,
             limiter=self.limiter.model_dump() if self.limiter else None,

@@ -26,6 +26,13 @@ class Backoff(t.TypedDict, total=False):
     jitter: float
 
 
+class CustomBackoff(t.TypedDict, total=False):
+    """To wait as the worker's strategy called `type` says; `jitter` is a share of it, 0 to 1."""
+
+    type: t.Required[str]
+    jitter: float
+
+
 class KeepJobs(t.TypedDict, total=False):
     """Which finished jobs stay: at most `count`, none older than `age`, s or a timedelta."""
 
@@ -69,7 +76,7 @@ class JobOptions(t.TypedDict, total=False):
     datetime, for times. `size_limit` is bytes of JSON."""
 
     attempts: int
-    backoff: int | timedelta | Backoff
+    backoff: int | timedelta | Backoff | CustomBackoff
     delay: int | timedelta
     job_id: str
     keep_logs: int

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator,
 from nextmq_handler.errors import MAX_TIMESTAMP_MS, ConfigurationError
 from nextmq_handler.names import check_queue_name
 
+from ..engine.backoff import BUILT_IN
 from ..engine.job import FAILURE_POLICIES, MAX_PRIORITY
 from ..engine.jobs import is_custom_id
 from .closed import Closed
@@ -44,6 +45,16 @@ class Backoff(Closed):
 
     type: t.Literal["fixed", "exponential"]
     delay: Delay
+    jitter: float = Field(default=0, ge=0, le=1)
+
+
+BackoffType = t.Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,100}$")]
+
+
+class CustomBackoff(Closed):
+    """To wait as the strategy called `type` of the queue's worker says, spread by `jitter`, a share of it."""
+
+    type: BackoffType
     jitter: float = Field(default=0, ge=0, le=1)
 
 
@@ -84,14 +95,30 @@ def _kind(value: object) -> str | None:
     return TAG + "object" if isinstance(value, (dict, Closed)) else None
 
 
-def _one_of(words: str) -> Discriminator:
+def _backoff_kind(value: object) -> str | None:
+    if isinstance(value, dict):
+        members = t.cast("dict[str, object]", value)
+        # With a delay it is a misspelt one of BullMQ's own.
+        is_custom = "type" in members and "delay" not in members and members["type"] not in BUILT_IN
+        return _CUSTOM if is_custom else TAG + "object"
+    return _CUSTOM if isinstance(value, CustomBackoff) else _kind(value)
+
+
+def _one_of(words: str, kind: t.Callable[[object], str | None] = _kind) -> Discriminator:
     # Without, a mistake in one form is told as one of another form.
-    return Discriminator(_kind, custom_error_type="form", custom_error_message=f"Input should be {words}")
+    return Discriminator(kind, custom_error_type="form", custom_error_message=f"Input should be {words}")
 
 
+_CUSTOM = TAG + "custom"
+_BACKOFF = "ms, or an object with type and delay"
 BackoffOption = t.Annotated[
-    t.Annotated[Delay, Tag(TAG + "int")] | t.Annotated[Backoff, Tag(TAG + "object")],
-    _one_of("ms, or an object with type and delay"),
+    t.Annotated[Delay, Tag(TAG + "int")] | t.Annotated[Backoff, Tag(TAG + "object")], _one_of(_BACKOFF)
+]
+JobBackoff = t.Annotated[
+    t.Annotated[Delay, Tag(TAG + "int")]
+    | t.Annotated[Backoff, Tag(TAG + "object")]
+    | t.Annotated[CustomBackoff, Tag(_CUSTOM)],
+    _one_of(_BACKOFF, _backoff_kind),
 ]
 Keep = t.Annotated[
     t.Annotated[bool, Tag(TAG + "bool")]
@@ -105,7 +132,7 @@ class JobOptions(Closed):
     """BullMQ's job options."""
 
     attempts: int | None = Field(default=None, ge=1, le=10_000)
-    backoff: BackoffOption | None = None
+    backoff: JobBackoff | None = None
     deduplication: Deduplication | None = None
     delay: Delay | None = None
     jobId: str | None = Field(default=None, min_length=1, max_length=256)

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import random
+import types
 import typing as t
+
+Strategies = t.Mapping[str, t.Sequence[int]]
+"""What a worker has beside BullMQ's own types: the ms after each attempt, the last one again and again."""
+
+BUILT_IN = ("fixed", "exponential")
 
 
 class UnknownBackoff(Exception):
-    """The job asks for a backoff type that this server does not have."""
+    """The job asks for a backoff type that neither BullMQ nor the queue's worker has."""
 
 
-def backoff_delay(backoff: t.Any, attempts_made: int, *, rand: t.Callable[[], float] = random.random) -> int:
+def backoff_delay(
+    backoff: t.Any,
+    attempts_made: int,
+    strategies: Strategies = types.MappingProxyType({}),
+    *,
+    rand: t.Callable[[], float] = random.random,
+) -> int:
     """The ms to wait after `attempts_made` attempts. `backoff` is the job option: ms, or a dict, or nothing.
 
     Raises UnknownBackoff.
@@ -23,6 +35,9 @@ def backoff_delay(backoff: t.Any, attempts_made: int, *, rand: t.Callable[[], fl
     jitter = min(1.0, max(0.0, backoff.get("jitter") or 0.0))
     if kind == "exponential":
         delay = round(2 ** min(attempts_made - 1, 40) * delay)
+    elif isinstance(kind, str) and kind in strategies:
+        delay = strategies[kind][:attempts_made][-1]
     elif kind != "fixed":
-        raise UnknownBackoff(f"backoff type {kind!r} is not known: use fixed or exponential")
+        *known, last = (*BUILT_IN, *strategies)
+        raise UnknownBackoff(f"backoff type {kind!r} is not known: use {', '.join(known)} or {last}")
     return int(rand() * delay * jitter + delay * (1 - jitter))

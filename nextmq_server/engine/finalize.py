@@ -6,7 +6,7 @@ import json
 import time
 import typing as t
 
-from .backoff import UnknownBackoff, backoff_delay
+from .backoff import Strategies, UnknownBackoff, backoff_delay
 from .dead_letters import Failure, letter_of
 from .finishing import finish
 from .job import ActiveJob
@@ -55,11 +55,21 @@ class Next(t.NamedTuple):
 
 
 class Finalizer:
-    """Finishes the jobs of one queue. `dead_letter_queue` gives the queue for the letters of those that fail."""
+    """Finishes the jobs of one queue.
 
-    def __init__(self, scripts: QueueScripts, *, dead_letter_queue: t.Callable[[], str | None]) -> None:
+    `dead_letter_queue` gives the queue for the letters of those that fail, `backoff_strategies` the worker's own.
+    """
+
+    def __init__(
+        self,
+        scripts: QueueScripts,
+        *,
+        dead_letter_queue: t.Callable[[], str | None],
+        backoff_strategies: t.Callable[[], Strategies],
+    ) -> None:
         self._scripts = scripts
         self._dead_letter_queue = dead_letter_queue
+        self._backoff_strategies = backoff_strategies
 
     async def apply(self, job: ActiveJob, verdict: Verdict, *, fetch_next: bool) -> Next:
         """Move the job where the verdict says. Raises Refused, LostJob, RedisError or ConnectionLost."""
@@ -105,7 +115,8 @@ class Finalizer:
         fields = {"failedReason": verdict.reason, "stacktrace": json.dumps(stacktrace)}
         if not verdict.unrecoverable and job.attemptsMade + 1 < job.attempts:
             try:
-                delay = backoff_delay(job.opts.get("backoff"), job.attemptsMade + 1)
+                backoff = job.opts.get("backoff")
+                delay = backoff_delay(backoff, job.attemptsMade + 1, self._backoff_strategies())
             except UnknownBackoff as exc:
                 fields["failedReason"] = f"{verdict.reason} ({exc})"
             else:

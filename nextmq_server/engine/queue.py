@@ -6,8 +6,9 @@ import asyncio
 import logging
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from .backoff import Strategies
 from .connection import ConnectionLost, RedisError
 from .finalize import UNLIMITED, Finalizer, LostJob, Next, Refused
 from .job import ActiveJob
@@ -48,9 +49,11 @@ FINISH_TIME = 5.0
 class WorkerOptions:
     """A queue's worker options: how many jobs at once, how many starts in a time, how long a lock lives (ms).
 
-    `dead_letter` is the queue that gets a letter for each job that failed for good.
+    `backoff_strategies` are beside BullMQ's own types, `dead_letter` is the queue that gets a letter for each job
+    that failed for good.
     """
 
+    backoff_strategies: Strategies = field(default_factory=dict[str, t.Sequence[int]])
     concurrency: int = 1
     dead_letter: str | None = None
     limiter: dict[str, int] | None = None
@@ -97,7 +100,11 @@ class QueueRunner:
         self._process = process
         self._new_token = new_token
         self._on_cold = on_cold
-        self._finalizer = Finalizer(scripts, dead_letter_queue=lambda: self.options.dead_letter)
+        self._finalizer = Finalizer(
+            scripts,
+            dead_letter_queue=lambda: self.options.dead_letter,
+            backoff_strategies=lambda: self.options.backoff_strategies,
+        )
         self._fetching = False
         self._fetch_again = False
         self._not_before = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import typing as t
+from datetime import timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -12,7 +13,9 @@ from fastapi import FastAPI
 from nextmq_handler import AsyncJob, Job, Worker, create_nextmq_handler
 
 folder = Path(os.environ["TEST_FOLDER"])
-work = Worker("work", concurrency=5, timeout=120)
+work = Worker(
+    "work", concurrency=5, timeout=120, backoff_strategies={"slow": [10, timedelta(hours=1), timedelta(days=30)]}
+)
 
 
 def note_start(job_id: str) -> None:
@@ -24,6 +27,12 @@ def note_start(job_id: str) -> None:
 def echo(job: Job[t.Any]) -> t.Any:
     note_start(job.id)
     return job.data
+
+
+@work.processor("fail")
+def fail(job: Job[t.Any]) -> None:
+    note_start(job.id)
+    raise ValueError("as asked")
 
 
 @work.processor("wait")

@@ -19,6 +19,7 @@ PUBLIC = [
     "ConfigurationError",
     "ControlFlow",
     "Cron",
+    "CustomBackoff",
     "DataError",
     "Deduplication",
     "DelayedError",

@@ -73,6 +73,11 @@ async def test_a_registration_says_where_the_worker_is_and_how_it_works(
     }
 
 
+def test_another_backoff_strategy_is_another_fingerprint() -> None:
+    slow, slower = (worker(backoff_strategies={"slow": [delay]}) for delay in (1, 2))
+    assert fingerprint(slow, settings()) != fingerprint(slower, settings())
+
+
 @registering
 async def test_a_registration_is_authorised_by_the_api_key(call: Call, server: respx.MockRouter) -> None:
     route = server.put("/v1/queues/emails/worker").respond(200, json={})

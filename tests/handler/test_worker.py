@@ -244,6 +244,9 @@ def test_the_error_of_a_name_is_short_however_long_the_name() -> None:
         ("max_stalled_count", 0, "maxStalledCount", 0),
         ("dead_letter", True, "deadLetter", "emails-dlq"),
         ("dead_letter", "lost.letters", "deadLetter", "lost.letters"),
+        ("backoff_strategies", {"slow": [0, 1_000]}, "backoffStrategies", {"slow": [0, 1_000]}),
+        ("backoff_strategies", {"slow": (timedelta(minutes=1),)}, "backoffStrategies", {"slow": [60_000]}),
+        ("backoff_strategies", {}, "backoffStrategies", {}),
     ],
 )
 def test_an_option_is_registered_in_camel_case_and_ms(
@@ -261,6 +264,25 @@ def test_a_queue_whose_name_leaves_no_room_for_a_dead_letter_queue_needs_the_nam
         Worker("x" * 97, dead_letter=True)
 
 
+BAD_STRATEGIES: list[object] = [
+    5,
+    ["slow"],
+    {"fixed": [1]},
+    {"exponential": [1]},
+    {"": [1]},
+    {"not slow": [1]},
+    {"x" * 101: [1]},
+    {5: [1]},
+    {"slow": 5},
+    {"slow": "1000"},
+    {"slow": []},
+    {"slow": [1] * 101},
+    {"slow": [-1]},
+    {"slow": [1.5]},
+    {"slow": [True]},
+    {"slow": [timedelta(days=4000)]},
+    {f"slow-{number}": [1] for number in range(21)},
+]
 BAD_LIMITERS: list[object] = [5, [], {}, {"max": 1}, {"max": 1, "duration": 1, "groupKey": "a"}]
 
 
@@ -277,6 +299,7 @@ BAD_LIMITERS: list[object] = [5, [], {}, {"max": 1}, {"max": 1, "duration": 1, "
         *(("lock_duration", value) for value in (0, 999, 1500.5, True, "30000", timedelta(milliseconds=999))),
         *(("stalled_interval", value) for value in (0, 999, 1500.5, True, "30000", timedelta(days=8))),
         *(("max_stalled_count", value) for value in (-1, 1001, 1.5, True, "1")),
+        *(("backoff_strategies", value) for value in BAD_STRATEGIES),
         *(("dead_letter", value) for value in ("", "a b", "a:b", "x" * 101, "emails", 1, 5, None, b"lost")),
     ],
 )

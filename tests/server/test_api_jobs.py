@@ -169,6 +169,8 @@ async def test_a_wrong_option_is_refused_and_named(api: httpx.AsyncClient, optio
     [
         ("backoff", {"type": "fixed", "delay": 1, "jitter": 2}, "opts.backoff.jitter: Input should be less than"),
         ("backoff", {"type": "fixed"}, "opts.backoff.delay: Field required"),
+        ("backoff", {"type": "slo", "delay": 1}, "opts.backoff.type: Input should be 'fixed' or 'exponential'"),
+        ("backoff", {"type": "slow", "jitter": 2}, "opts.backoff.jitter: Input should be less than"),
         ("backoff", -1, "opts.backoff: Input should be greater than or equal to 0"),
         ("backoff", "fixed", "opts.backoff: Input should be ms, or an object with type and delay"),
         ("backoff", True, "opts.backoff: Input should be ms, or an object with type and delay"),

@@ -66,7 +66,7 @@ WRONG: dict[str, list[t.Any]] = {
     "repeat.pattern": [{"pattern": pattern} for pattern in ("", 5, "* " * 200)],
     "repeat.limit": [{"every": 1000, "limit": 5}],
     "attempts": [0, 101, "3", True, None],
-    "backoff": [-1, "exponential", {"type": "fixed"}, {"type": "custom", "delay": 1}],
+    "backoff": [-1, "exponential", {"type": "fixed"}, {"type": "custom", "delay": 1}, {"type": "slow"}],
     "timeout": [0, -1, 600_001, 1.5, "30", None],
     "secret": ["whsec_" + "x" * 32],
 }

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 Register = t.Callable[..., t.Awaitable[httpx.Response]]
 
-DEFAULTS = {
+DEFAULTS: dict[str, object] = {
     "concurrency": 1,
     "timeout": 30_000,
     "limiter": None,
@@ -29,6 +29,7 @@ DEFAULTS = {
     "stalledInterval": 30_000,
     "maxStalledCount": 3,
     "deadLetter": None,
+    "backoffStrategies": {},
 }
 OPTIONS = {
     "concurrency": 5,
@@ -38,6 +39,7 @@ OPTIONS = {
     "stalledInterval": 10_000,
     "maxStalledCount": 0,
     "deadLetter": "emails-dlq",
+    "backoffStrategies": {"slow": [1000, 60_000]},
 }
 OTHER_URL = "https://other.example/queues/emails"
 
@@ -79,6 +81,13 @@ BAD_OPTIONS: list[tuple[dict[str, object], str]] = [
     ({"deadLetter": ""}, "deadLetter"),
     ({"deadLetter": "bull:lost"}, "deadLetter"),
     ({"deadLetter": "x" * 101}, "deadLetter"),
+    ({"backoffStrategies": ["slow"]}, "backoffStrategies"),
+    ({"backoffStrategies": {"slow": []}}, "backoffStrategies.slow"),
+    ({"backoffStrategies": {"slow": [1] * 101}}, "backoffStrategies.slow"),
+    ({"backoffStrategies": {"slow": [-1]}}, "backoffStrategies.slow.0"),
+    ({"backoffStrategies": {"slow": [1, 10 * 365 * 86_400_000 + 1]}}, "backoffStrategies.slow.1"),
+    ({"backoffStrategies": {"fixed": [1]}}, "backoffStrategies"),
+    ({"backoffStrategies": {f"slow-{number}": [1] for number in range(21)}}, "backoffStrategies"),
     ({"limiter": 5}, "limiter"),
     ({"limiter": {"duration": 1000}}, "limiter.max"),
     ({"limiter": {"max": 1}}, "limiter.duration"),

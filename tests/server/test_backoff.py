@@ -78,3 +78,30 @@ def test_the_delay_stays_between_the_jittered_floor_and_the_full_backoff(
 def test_another_type_is_unknown_and_named(kind: object) -> None:
     with pytest.raises(UnknownBackoff, match=f"{kind!r} is not known: use fixed or exponential"):
         backoff_delay({"type": kind, "delay": 500}, 1)
+
+
+SLOW = {"slow": [1000, 60_000, 3_600_000]}
+
+
+@pytest.mark.parametrize(
+    ("attempts_made", "delay"), [(1, 1000), (2, 60_000), (3, 3_600_000), (4, 3_600_000), (10_000, 3_600_000)]
+)
+def test_a_strategy_of_the_worker_has_a_delay_for_each_attempt_and_its_last_for_all_others(
+    attempts_made: int, delay: int
+) -> None:
+    assert backoff_delay({"type": "slow"}, attempts_made, SLOW) == delay
+
+
+@pytest.mark.parametrize(("dice", "delay"), [(0.0, 500), (0.5, 750), (1.0, 1000)])
+def test_jitter_spreads_the_delay_of_a_strategy_too(dice: float, delay: int) -> None:
+    assert backoff_delay({"type": "slow", "jitter": 0.5}, 1, SLOW, rand=lambda: dice) == delay
+
+
+def test_a_delay_beside_a_strategy_means_nothing() -> None:
+    assert backoff_delay({"type": "slow", "delay": 5}, 1, SLOW) == 1000
+
+
+@pytest.mark.parametrize("kind", ["custom", None, 7, ["slow"]])
+def test_an_unknown_type_is_told_with_the_strategies_that_there_are(kind: object) -> None:
+    with pytest.raises(UnknownBackoff, match=r"is not known: use fixed, exponential, slow or later$"):
+        backoff_delay({"type": kind}, 1, {**SLOW, "later": [1]})

@@ -176,7 +176,8 @@ async def test_a_failure_that_is_carried_out_again_leaves_one_letter(
     await engine.add()
     await until(lambda: process.running)
     [run] = hub.queues["emails"].active.values()
-    finalizer = Finalizer(hub.queues["emails"].scripts, dead_letter_queue=lambda: DLQ)
+    scripts = hub.queues["emails"].scripts
+    finalizer = Finalizer(scripts, dead_letter_queue=lambda: DLQ, backoff_strategies=dict)
     await finalizer.apply(run.job, GONE, fetch_next=False)
     with pytest.raises(LostJob):
         await finalizer.apply(run.job, GONE, fetch_next=False)

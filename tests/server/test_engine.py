@@ -105,6 +105,20 @@ async def test_an_unknown_backoff_fails_the_job_with_the_reason(
     )
 
 
+async def test_a_backoff_strategy_of_the_worker_delays_each_attempt_by_its_own_time(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    await engine.run(processor(FAILED), backoff_strategies={"slow": [1, 3_600_000]})
+    job_id = await engine.add(attempts=5, backoff={"type": "slow"})
+
+    async def has_failed_twice() -> bool:
+        return bool((await engine.job(job_id))["attemptsMade"] == 2)
+
+    await until(has_failed_twice)
+    await engine.until_state(job_id, "delayed")
+    assert await engine.field(job_id, "delay") == "3600000"
+
+
 async def test_an_unrecoverable_failure_leaves_the_attempts_unused(
     engine: Engine, processor: type[Processor]
 ) -> None:

@@ -117,6 +117,12 @@ async def test_a_different_registration_is_a_conflict(registry: Registry, projec
         await registry.put("emails", worker(project, options={"concurrency": 2}), replace=False)
 
 
+async def test_another_backoff_strategy_is_a_conflict(registry: Registry, project: Project) -> None:
+    await registry.put("emails", worker(project, options={"backoffStrategies": {"slow": [1]}}), replace=False)
+    with pytest.raises(WorkerConflict, match="options"):
+        await registry.put("emails", worker(project, options={"backoffStrategies": {"slow": [2]}}), replace=False)
+
+
 @pytest.mark.parametrize("replace", [True, "f1"], ids=["whichever there is", "its fingerprint"])
 async def test_a_registration_can_be_replaced(registry: Registry, project: Project, replace: bool | str) -> None:
     other = worker(project, options={"concurrency": 2})

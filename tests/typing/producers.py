@@ -57,6 +57,7 @@ def a_plain_queue_takes_anything() -> None:
     plain.add("welcome", None, deduplication={"id": "a", "ttl": 5}, parent={"id": "1", "queue": "reports"})
     plain.add("welcome", atempts=5)  # error
     plain.add("welcome", attempts="5")  # error
+    plain.add("welcome", backoff={"type": "slow", "jitter": 0.5})
     plain.add("welcome", backoff={"type": "linear", "delay": 5})  # error
     plain.add("welcome", deduplication={"ttl": 5})  # error
     plain.add(5)  # error
