@@ -16,6 +16,7 @@ from nextmq_handler.errors import ConfigurationError
 
 from .conformance_command import conformance
 from .dev import DevOptions, DevServer
+from .engine.rooms import MAX_IN_FLIGHT
 from .projects_file import add_project, check_base_url
 from .serve import ServeOptions, Server
 
@@ -96,9 +97,16 @@ def serve(
         list[str] | None,
         typer.Option(metavar="CIDR", help="Deliver to this network too, like 10.0.0.0/8. May be repeated."),
     ] = None,
+    max_in_flight: t.Annotated[
+        int, typer.Option(min=1, help="Deliveries that this process has in flight at once.")
+    ] = MAX_IN_FLIGHT,
+    max_per_origin: t.Annotated[
+        int | None, typer.Option(min=1, help="Of these, to one scheme, host and port; unbounded unless given.")
+    ] = None,
 ) -> None:
     """REST API and dispatcher on a Redis or Valkey of yours; several may share it. SIGTERM drains."""
-    options = ServeOptions(host, port, redis_url, projects, grace, tuple(allow_egress or ()))
+    allowed = tuple(allow_egress or ())
+    options = ServeOptions(host, port, redis_url, projects, grace, allowed, max_in_flight, max_per_origin)
     with _errors_told("nextmq serve"), asyncio.Runner(loop_factory=_new_event_loop()) as runner:
         runner.run(Server(options).run())
 

@@ -83,8 +83,8 @@ class Options(_Camel):
     dead_letter: Queue | None = None
     backoff_strategies: BackoffStrategies = {}
 
-    def for_engine(self) -> WorkerOptions:
-        """The part that the engine enforces."""
+    def for_engine(self, *, origin: str) -> WorkerOptions:
+        """The part that the engine enforces, of a worker whose deliveries go to `origin`."""
         return WorkerOptions(
             backoff_strategies=self.backoff_strategies,
             concurrency=self.concurrency,
@@ -92,6 +92,7 @@ class Options(_Camel):
             limiter=self.limiter.model_dump() if self.limiter else None,
             lock_duration=self.lock_duration,
             max_stalled_count=self.max_stalled_count,
+            origin=origin,
             stalled_interval=self.stalled_interval,
         )
 
@@ -133,6 +134,10 @@ class Registration(_Camel):
     def endpoint(self, queue: str) -> Endpoint:
         """Where the dispatcher delivers the queue's jobs."""
         return Endpoint(queue, self.url, self.options.timeout, self.fingerprint)
+
+    def for_engine(self) -> WorkerOptions:
+        """What the engine enforces."""
+        return self.options.for_engine(origin=str(parse_url(self.url).origin()))
 
     def differing_fields(self, other: Registration) -> list[str]:
         """What makes `other` a different registration: a URL, an option, secrets with none in common."""

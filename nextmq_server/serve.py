@@ -18,6 +18,7 @@ from .dispatch.egress import EgressRules, parse_network
 from .engine.address import Address
 from .engine.checks import check_redis
 from .engine.connection import ConnectionLost, RedisError
+from .engine.rooms import Rooms
 from .process import ServerProcess, base_url, listen, on_signal
 from .projects_file import load_projects
 from .service import Service
@@ -30,7 +31,7 @@ logger = logging.getLogger("nextmq_server")
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """The options of the command. `grace` is s; `allow_egress` are CIDRs."""
+    """The options of the command. `grace` is s; `allow_egress` are CIDRs; the last two are deliveries at once."""
 
     host: str
     port: int
@@ -38,6 +39,8 @@ class ServeOptions:
     projects: Path
     grace: float
     allow_egress: tuple[str, ...]
+    max_in_flight: int
+    max_per_origin: int | None
 
 
 class Server:
@@ -46,6 +49,7 @@ class Server:
     def __init__(self, options: ServeOptions) -> None:
         self._options = options
         self._egress = EgressRules(allowed=[parse_network(text) for text in options.allow_egress])
+        self._rooms = Rooms(options.max_in_flight, options.max_per_origin)
         self._services: list[Service] = []
         self._reload_requested = asyncio.Event()
 
@@ -107,7 +111,7 @@ class Server:
             await self._start(project)
 
     async def _start(self, project: Project) -> None:
-        service = Service(project, self._options.redis_url, egress=self._egress)
+        service = Service(project, self._options.redis_url, egress=self._egress, rooms=self._rooms)
         try:
             await service.start()
         except (RedisError, ConnectionLost) as exc:

@@ -26,6 +26,7 @@ from .engine.logs import JobLogs
 from .engine.queues import Limits, Queues, apply_worker_concurrency
 from .engine.redrive import Redriver, Wanted
 from .engine.results import Results
+from .engine.rooms import Rooms
 from .engine.schedulers import Scheduler, Schedulers
 from .engine.scheduling import Template
 from .engine.storage import StorageWatch
@@ -66,7 +67,8 @@ class Service:
     `alone` says that no other server process can be at work there, so jobs that a killed one held are freed at
     once. `replace_workers` lets a registration that differs take over, as `nextmq dev` wants it. `max_hold` is
     the longest pause, in s, between two tries of an endpoint that is not there. `egress` bounds where deliveries
-    and triggers may go: public addresses over https, unless given.
+    and triggers may go: public addresses over https, unless given. `rooms` bounds what is in flight, of services
+    that share it together.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Service:
         egress: EgressRules = _PUBLIC_ONLY,
         report: t.Callable[[Report], None] | None = None,
         instance_id: str | None = None,
+        rooms: Rooms | None = None,
     ) -> None:
         self.project = project
         self.egress = egress
@@ -90,7 +93,7 @@ class Service:
         self._report = _harmless(report or _ignore)
         address = Address(redis_url)
         instance_id = instance_id or secrets.token_hex(6)
-        self._hub = Hub(address, prefix=project.prefix, instance_id=instance_id, alone=alone)
+        self._hub = Hub(address, prefix=project.prefix, instance_id=instance_id, alone=alone, rooms=rooms)
         connection = self._hub.connection
         self.events = EventHub(address, connection, name=f"nextmq-{instance_id}-events")
         self.jobs = Jobs(self._hub.scripts, project.prefix)
@@ -310,4 +313,4 @@ class Service:
 
         if registration.options.dead_letter is not None:
             await self._directory.note({registration.options.dead_letter})
-        await self._hub.add(queue, registration.options.for_engine(), process)
+        await self._hub.add(queue, registration.for_engine(), process)

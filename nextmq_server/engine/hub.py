@@ -10,19 +10,26 @@ from .connection import Connection, ConnectionLost
 from .markers import QUEUES_PER_WATCHER, Watcher
 from .queue import Process, QueueRunner, WorkerOptions
 from .queues import apply_worker_concurrency, meta_rate_limit
+from .rooms import Rooms
 from .scripts import QueueScripts, ScriptRunner
 from .upkeep import Instance, Upkeep
 
 
 class Hub:
-    """Runs the queues that were added to it. `instance_id` names this process in lock tokens."""
+    """Runs the queues that were added to it. `instance_id` names this process in lock tokens.
 
-    def __init__(self, address: Address, *, prefix: str, instance_id: str, alone: bool) -> None:
+    `rooms` bounds what is in flight; hubs may share it.
+    """
+
+    def __init__(
+        self, address: Address, *, prefix: str, instance_id: str, alone: bool, rooms: Rooms | None = None
+    ) -> None:
         self.prefix = prefix
         self.connection = Connection(address, name=f"nextmq-{instance_id}")
         self.scripts = ScriptRunner(self.connection)
         self.queues: dict[str, QueueRunner] = {}
         self._address = address
+        self._rooms = rooms or Rooms()
         self._instance = Instance(instance_id, self.connection, alone=alone)
         self._upkeep = Upkeep(self.queues, self.connection, self._instance)
         self._watchers: list[Watcher] = []
@@ -41,15 +48,16 @@ class Hub:
             scripts = QueueScripts(self.scripts, name, self.prefix)
             await apply_worker_concurrency(scripts, options.concurrency)
             queue = self.queues.get(name)
+            room = self._rooms.room(options.origin)
             if queue is not None:
-                queue.options = options
-                queue.resume()
+                queue.change(options, room)
                 return
             watcher = await self._watcher_with_room()
             queue = QueueRunner(
                 scripts,
                 options,
                 process,
+                room=room,
                 new_token=self._instance.new_token,
                 on_cold=watcher.on_cold,
             )

@@ -12,6 +12,7 @@ from .backoff import Strategies
 from .connection import ConnectionLost, RedisError
 from .finalize import UNLIMITED, Finalizer, LostJob, Next, Refused
 from .job import ActiveJob
+from .rooms import Room
 from .scheduling import NotAdvanced, advance
 from .scripts import QueueScripts, pack
 from .text import one_line
@@ -50,7 +51,7 @@ class WorkerOptions:
     """A queue's worker options: how many jobs at once, how many starts in a time, how long a lock lives (ms).
 
     `backoff_strategies` are beside BullMQ's own types, `dead_letter` is the queue that gets a letter for each job
-    that failed for good.
+    that failed for good, `origin` is where all its jobs are delivered.
     """
 
     backoff_strategies: Strategies = field(default_factory=dict[str, t.Sequence[int]])
@@ -59,15 +60,20 @@ class WorkerOptions:
     limiter: dict[str, int] | None = None
     lock_duration: int = LOCK_DURATION
     max_stalled_count: int = 3
+    origin: str | None = None
     stalled_interval: int = 30_000
 
 
 @dataclass
 class Run:
-    """A job in flight: since when its lock stands (monotonic s), whether it was lost, whether it is finishing."""
+    """A job in flight: since when its lock stands (monotonic s), whether it was lost, whether it is finishing.
+
+    It has a place of `room`.
+    """
 
     job: ActiveJob
     renewed_at: float
+    room: Room
     task: asyncio.Task[None] | None = None
     is_lost: bool = False
     is_finishing: bool = False
@@ -87,6 +93,7 @@ class QueueRunner:
         options: WorkerOptions,
         process: Process,
         *,
+        room: Room,
         new_token: t.Callable[[], str],
         on_cold: t.Callable[[QueueRunner], None],
     ) -> None:
@@ -94,6 +101,7 @@ class QueueRunner:
         self.scripts = scripts
         self.options = options
         self.active: dict[str, Run] = {}
+        self._room = room
         self.global_rate_limit: dict[str, int] | None = None
         self.fetched_at = 0.0
         self.is_cold = False
@@ -166,9 +174,13 @@ class QueueRunner:
     def pause(self) -> None:
         """Fetch no more; jobs in flight finish."""
         self._paused = True
+        self._room.give_up()
 
-    def resume(self) -> None:
-        """Fetch again."""
+    def change(self, options: WorkerOptions, room: Room) -> None:
+        """Fetch under these options, again or still; what is in flight keeps its place where it is."""
+        self.options = options
+        self._room.give_up()
+        self._room = room
         self._paused = False
         self.poke()
 
@@ -180,6 +192,7 @@ class QueueRunner:
     async def stop(self, grace: float) -> None:
         """Fetch no more, wait `grace` s for the jobs in flight, hand the rest back uncounted."""
         self._stopped = True
+        self._room.give_up()
         if self._timer is not None:
             self._timer.cancel()
         await self._settle(grace)
@@ -238,20 +251,36 @@ class QueueRunner:
             if wait > 0:
                 self.poke_in(wait)
                 return
+            room = self._room
+            size = room.take(min(burst, self.options.concurrency - len(self.active)))
+            size = size or await self._take_turn(room)
+            if not size:
+                continue
             self._fetch_again = False
             self.fetched_at = time.monotonic()
-            burst = min(burst, self.options.concurrency - len(self.active))
-            found = await self._fetch_burst(burst)
-            if len(found) == burst:
-                burst = min(2 * burst, MAX_BURST)
+            found: list[Next] = []
+            try:
+                await self._fetch_burst(size, room, found)
+            finally:
+                room.leave(size - len(found))
+            if len(found) == size:
+                burst = min(2 * size, MAX_BURST)
             elif not self._fetch_again:
                 return
 
-    async def _fetch_burst(self, size: int) -> list[Next]:
-        """Fetch up to `size` jobs in one round trip and start them; those that there were."""
+    async def _take_turn(self, room: Room) -> int:
+        """Wait in line for a place: 1, or 0 where it is of no use any more."""
+        if not await room.take_turn():
+            return 0
+        if self.has_room and not self._is_resting:
+            return 1
+        room.leave()
+        return 0
+
+    async def _fetch_burst(self, size: int, room: Room, found: list[Next]) -> None:
+        """Fetch up to `size` jobs in one round trip and start them, each in one of the places taken in `room`."""
         tokens = [self._new_token() for _ in range(size)]
         answers = await asyncio.gather(*map(self._move_to_active, tokens), return_exceptions=True)
-        found: list[Next] = []
         errors: list[BaseException] = []
         for token, answer in zip(tokens, answers, strict=True):
             if isinstance(answer, BaseException):
@@ -259,11 +288,10 @@ class QueueRunner:
             elif answer.fields is None:
                 self._look_again(answer)
             else:
-                self._start(answer, token)
+                self._start(answer, token, room)
                 found.append(answer)
         if errors:
             raise errors[0]  # after what was fetched has been started
-        return found
 
     async def _move_to_active(self, token: str) -> Next:
         keys = self.scripts.all_keys(*_FETCH_KEYS)
@@ -271,14 +299,14 @@ class QueueRunner:
         args = [self.scripts.keys[""], round(time.time() * 1000), options]
         return Next.of(await self.scripts.run("moveToActive", keys, args))
 
-    def _start(self, found: Next, token: str) -> None:
-        run = self._take(found, token)
+    def _start(self, found: Next, token: str, room: Room) -> None:
+        run = self._take(found, token, room)
         run.task = self._spawn(self._run(run))
 
-    def _take(self, found: Next, token: str) -> Run:
+    def _take(self, found: Next, token: str, room: Room) -> Run:
         assert found.fields is not None
         job = ActiveJob(self, found.job_id, found.fields, token)
-        run = self.active[job.id] = Run(job, renewed_at=time.monotonic())
+        run = self.active[job.id] = Run(job, renewed_at=time.monotonic(), room=room)
         return run
 
     def _look_again(self, found: Next) -> None:
@@ -290,12 +318,15 @@ class QueueRunner:
 
     async def _run(self, run: Run) -> None:
         """Run a job, and those that finishing it and its successors hands back."""
-        found = await self._run_once(run)
-        while found.fields is not None:
-            # Task and token go on to the next job, as the token does in BullMQ's own worker.
-            following = self._take(found, run.job.token)
-            following.task, run = run.task, following
+        try:
             found = await self._run_once(run)
+            while found.fields is not None:
+                # Task and place go on to the next job, and so does the token, as in BullMQ's own worker.
+                following = self._take(found, run.job.token, run.room)
+                following.task, run = run.task, following
+                found = await self._run_once(run)
+        finally:
+            run.room.leave()
         self._look_again(found)
         self.poke()
 
@@ -327,9 +358,9 @@ class QueueRunner:
         if isinstance(verdict, Hold):
             self._not_before = time.monotonic() + verdict.seconds
         try:
-            return await self._finish(job, verdict)
+            return await self._finish(run, verdict)
         except Refused as exc:
-            return await self._finish(job, exc.failure)
+            return await self._finish(run, exc.failure)
 
     async def _verdict(self, job: ActiveJob) -> Verdict:
         try:
@@ -347,14 +378,15 @@ class QueueRunner:
             logger.exception("queue %s job %s: the dispatcher failed", self.name, job.id)
             return Fail("InternalError", f"the queue server failed to deliver: {type(exc).__name__}")
 
-    async def _finish(self, job: ActiveJob, verdict: Verdict) -> Next:
+    async def _finish(self, run: Run, verdict: Verdict) -> Next:
+        job = run.job
         if isinstance(verdict, Fail) and job.is_last_attempt(verdict):
             job_id, name, reason = map(one_line, (job.id, job.name, verdict.reason))
             args = (self.name, job_id, name, job.attemptsMade + 1, reason)
             failures.error("queue %s job %s (%s) failed for good on attempt %d: %s", *args)
         retried = False
         while True:
-            fetch_next = not (self._stopped or self._paused or self._is_resting)
+            fetch_next = not (self._stopped or self._paused or self._is_resting or run.room.is_wanted)
             try:
                 return await self._finalizer.apply(job, verdict, fetch_next=fetch_next)
             except ConnectionLost:

@@ -76,6 +76,21 @@ async def test_a_registration_is_read_back_as_it_was_stored(
     assert await Registry(connection, project.name).load() == {"emails": registry.get("emails")}
 
 
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://app.example/queues/emails", "https://app.example"),
+        ("https://app.example:443/queues/emails", "https://app.example"),
+        ("https://APP.example:8443/x?tenant=1", "https://app.example:8443"),
+        ("http://[::1]:8000/", "http://[::1]:8000"),
+    ],
+)
+async def test_the_origin_that_deliveries_count_for_is_scheme_host_and_port(
+    project: Project, url: str, origin: str
+) -> None:
+    assert worker(project, url=url).for_engine().origin == origin
+
+
 async def test_a_removed_registration_is_not_read_back(
     registry: Registry, connection: Connection, project: Project
 ) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+from aiohttp import web
 
 from nextmq_handler.settings import parse_connection_string
 from nextmq_server.embedded import EmbeddedValkey
@@ -21,6 +22,11 @@ from nextmq_server.projects import Project
 from nextmq_server.projects_file import add_project, load_projects
 from nextmq_server.testing.processes import ChildProcess
 from tests.server.api_support import COUNTS, JOBS, WORKER, registration
+
+from .conftest import App
+
+if t.TYPE_CHECKING:
+    from .conftest import Serve, Until
 
 MODULE = [sys.executable, "-m", "nextmq_server"]
 _names = (f"served{number}" for number in itertools.count(1))
@@ -163,6 +169,34 @@ def test_an_evicting_redis_exits_1_with_one_line(tmp_path: Path, own_valkey: Emb
     [line] = refused.stderr.splitlines()
     assert (refused.returncode, line.partition(": ")[0]) == (1, "nextmq serve")
     assert "maxmemory-policy noeviction" in line
+
+
+@pytest.mark.anyio
+async def test_no_more_deliveries_are_in_flight_than_the_option_says(
+    tmp_path: Path, valkey: EmbeddedValkey, serve: Serve, until: Until
+) -> None:
+    file = tmp_path / "projects.json"
+    project = add_fresh(file)
+    app = App(project)
+    in_flight: list[str] = []
+    most: list[int] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        in_flight.append(request.path)
+        most.append(len(in_flight))
+        answer = await app.handle(request)
+        in_flight.remove(request.path)
+        return answer
+
+    url = await serve(handle)
+    with running(file, valkey.url, "--max-in-flight", "1", "--allow-egress", "127.0.0.0/8") as served:
+        jobs = {"jobs": [{"name": "welcome"}] * 10}
+        for queue in ("emails", "reports"):
+            worker = registration(project, url=f"{url}/queues/{queue}", options={"concurrency": 10})
+            served.call(project, "PUT", f"/v1/queues/{queue}/worker", json=worker)
+            served.call(project, "POST", f"/v1/queues/{queue}/jobs/bulk", json=jobs)
+        await until(lambda: len(app.deliveries) == 20)
+    assert set(most) == {1}
 
 
 def test_adding_a_project_prints_its_connection_string_alone(

@@ -1,0 +1,205 @@
+"""How much is in flight: never more than the limits say, and every queue gets its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import time
+import typing as t
+
+import pytest
+
+from nextmq_server.engine.hub import Hub
+from nextmq_server.engine.job import ActiveJob
+from nextmq_server.engine.queue import WorkerOptions
+from nextmq_server.engine.rooms import Rooms
+from nextmq_server.engine.verdicts import Complete, Verdict
+
+if t.TYPE_CHECKING:
+    from .conftest import Engine, Processor, Until
+
+pytestmark = pytest.mark.anyio
+
+StartHub = t.Callable[[Rooms], t.Awaitable[Hub]]
+
+
+@pytest.fixture
+async def start_hub(engine: Engine) -> t.AsyncIterator[StartHub]:
+    """Starts hubs with a room of their own, and stops them."""
+    hubs: list[Hub] = []
+
+    async def start(rooms: Rooms) -> Hub:
+        instance_id = f"rooms-{engine.prefix}-{len(hubs)}"
+        hub = Hub(engine.address, prefix=engine.prefix, instance_id=instance_id, alone=False, rooms=rooms)
+        await hub.start()
+        hubs.append(hub)
+        return hub
+
+    yield start
+    for hub in hubs:
+        await hub.stop(grace=0)
+
+
+class Starts:
+    """A dispatcher that notes the queue of each job it starts."""
+
+    def __init__(self, processor: Processor) -> None:
+        self.queues: list[str] = []
+        self._processor = processor
+
+    def of(self, queue: str) -> t.Callable[[ActiveJob], t.Awaitable[Verdict]]:
+        async def process(job: ActiveJob) -> Verdict:
+            self.queues.append(queue)
+            return await self._processor(job)
+
+        return process
+
+
+async def fill(engine: Engine, queues: t.Iterable[str], *, jobs: int) -> None:
+    """Add so many jobs to each queue."""
+    now = round(time.time() * 1000)
+    for queue in queues:
+        await engine.jobs.adder.add([engine.jobs.new(queue, "welcome", None, {}, now=now) for _ in range(jobs)])
+
+
+def is_empty(rooms: Rooms, places: int) -> bool:
+    """Whether nobody has one of so many places."""
+    room = rooms.room(None)
+    taken = room.take(places)
+    room.leave(taken)
+    return taken == places
+
+
+async def test_200_hot_queues_share_50_places_and_each_has_its_turn(
+    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+) -> None:
+    rooms, process = Rooms(50), processor()
+    starts = Starts(process)
+    hub = await start_hub(rooms)
+    queues = [f"queue-{number}" for number in range(200)]
+    await fill(engine, queues, jobs=6)
+    process.gate.clear()
+    for queue in queues:
+        await hub.add(queue, WorkerOptions(concurrency=100), starts.of(queue))
+    await until(lambda: process.running == 50)
+    before = len(starts.queues)
+    process.gate.set()
+    await until(lambda: len(starts.queues) == 1200)
+    assert process.most_running == 50
+    # The first round is over when each of those in line had one: nobody has two before.
+    first_round = collections.Counter(starts.queues[before : before + 150])
+    assert max(first_round.values()) <= 2
+    assert set(starts.queues[: before + 300]) == set(queues)
+    await until(lambda: is_empty(rooms, 50))
+
+
+async def test_a_hot_queue_lets_one_that_waits_in_between(
+    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+) -> None:
+    process = processor()
+    starts = Starts(process)
+    hub = await start_hub(Rooms(1))
+    await fill(engine, ["a", "b"], jobs=5)
+    process.gate.clear()
+    for queue in ("a", "b"):
+        await hub.add(queue, WorkerOptions(), starts.of(queue))
+    process.gate.set()
+    await until(lambda: len(starts.queues) == 10)
+    assert starts.queues == ["a", "b"] * 5
+
+
+async def test_a_hot_queue_alone_goes_on_without_waiting_in_line(
+    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+) -> None:
+    process = processor()
+    hub = await start_hub(Rooms(2))
+    await fill(engine, ["a"], jobs=20)
+    process.gate.clear()
+    await hub.add("a", WorkerOptions(concurrency=10), process)
+    await until(lambda: process.running == 2)
+    first = {job.token for job in process.started}
+    process.gate.set()
+    await until(lambda: len(process.started) == 20)
+    assert {job.token for job in process.started} == first  # a token goes on with the place
+
+
+async def test_a_slow_origin_does_not_take_all_places(
+    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+) -> None:
+    slow, quick = processor(), processor()
+    slow.gate.clear()
+    hub = await start_hub(Rooms(4, per_origin=2))
+    await fill(engine, ["slow-1", "slow-2", "quick"], jobs=5)
+    for queue in ("slow-1", "slow-2"):
+        await hub.add(queue, WorkerOptions(concurrency=10, origin="https://slow.example"), slow)
+    await until(lambda: slow.running == 2)
+    await hub.add("quick", WorkerOptions(concurrency=10, origin="https://quick.example"), quick)
+    await until(lambda: len(quick.started) == 5)
+    assert (slow.running, quick.most_running) == (2, 2)
+
+
+async def test_a_queue_that_moves_to_another_origin_waits_there(
+    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+) -> None:
+    slow, quick = processor(), processor()
+    slow.gate.clear()
+    hub = await start_hub(Rooms(4, per_origin=1))
+    await fill(engine, ["slow", "moving"], jobs=1)
+    await hub.add("slow", WorkerOptions(origin="https://slow.example"), slow)
+    await until(lambda: slow.running)
+    await hub.add("moving", WorkerOptions(origin="https://slow.example"), quick)
+    await hub.add("moving", WorkerOptions(origin="https://quick.example"), quick)
+    await until(lambda: len(quick.started) == 1)
+    assert slow.running == 1
+
+
+async def test_hubs_share_the_places_of_a_process(
+    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+) -> None:
+    rooms, process = Rooms(3), processor()
+    process.gate.clear()
+    await fill(engine, ["a", "b"], jobs=5)
+    for queue in ("a", "b"):
+        await (await start_hub(rooms)).add(queue, WorkerOptions(concurrency=5), process)
+    await until(lambda: process.running == 3)
+    process.gate.set()
+    await until(lambda: len(process.started) == 10)
+    assert process.most_running == 3
+
+
+async def test_a_queue_that_waits_in_line_does_not_hold_up_a_stop(
+    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+) -> None:
+    rooms, process = Rooms(1), processor()
+    process.gate.clear()
+    await fill(engine, ["a", "b"], jobs=1)
+    await (await start_hub(rooms)).add("a", WorkerOptions(), process)
+    await until(lambda: process.running)
+    waiting = await start_hub(rooms)
+    await waiting.add("b", WorkerOptions(), process)
+    await asyncio.wait_for(waiting.stop(grace=3600), 30)
+    assert len(process.started) == 1
+
+
+async def test_a_fetch_that_finds_nothing_gives_its_places_back(
+    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+) -> None:
+    rooms = Rooms(5)
+    hub = await start_hub(rooms)
+    await hub.add("a", WorkerOptions(concurrency=10), processor(Complete(None)))
+    await engine.until_state(await engine.add(queue="a"), "completed", queue="a")
+    await until(lambda: hub.queues["a"].is_cold)
+    assert is_empty(rooms, 5)
+
+
+async def test_a_job_that_is_handed_back_gives_its_place_back(
+    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+) -> None:
+    rooms, process = Rooms(5), processor()
+    process.gate.clear()
+    hub = await start_hub(rooms)
+    await fill(engine, ["a"], jobs=3)
+    await hub.add("a", WorkerOptions(concurrency=3), process)
+    await until(lambda: process.running == 3)
+    await hub.stop(grace=0)
+    assert is_empty(rooms, 5)
