@@ -79,13 +79,14 @@ class TriggerSchedules:
 
     async def remove_jobs(self, id: str) -> None:
         """Remove the trigger's jobs that have not begun."""
+        found: list[str] = []
         start = 0
         while page := await self._jobs.page(QUEUE, _UNFINISHED, start, start + _PAGE - 1, ascending=True):
-            for job in page:
-                if trigger_of(job["data"]) == id:
-                    with contextlib.suppress(NoSuchJob, WrongState):  # it has begun: it sends nothing any more
-                        await self._jobs.remove(QUEUE, job["id"], with_children=False)
+            found += [job["id"] for job in page if trigger_of(job["data"]) == id]
             start += _PAGE
+        for job_id in found:  # only now: pages shift when jobs are removed
+            with contextlib.suppress(NoSuchJob, WrongState):  # it has begun: it sends nothing any more
+                await self._jobs.remove(QUEUE, job_id, with_children=False)
 
     async def _scheduler(self, id: str) -> Scheduler | None:
         try:

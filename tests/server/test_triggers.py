@@ -13,6 +13,7 @@ import pytest
 from nextmq_server.dispatch.dispatcher import Report
 from nextmq_server.projects import Project
 from nextmq_server.service import Service
+from nextmq_server.triggers import schedules as trigger_schedules
 from nextmq_server.triggers.schedules import QUEUE
 from tests.server.triggering import Triggering, add_due_job, is_done, redis
 
@@ -121,6 +122,18 @@ async def test_deleting_a_trigger_removes_all_its_jobs(triggers: Triggering, ser
     await triggers.delete(created["id"])
     left = await service.jobs.page(QUEUE, ["waiting", "paused", "delayed"], 0, -1, ascending=True)
     assert {job["data"]["trigger"] for job in left} == {other["id"]}
+
+
+async def test_deleting_a_trigger_with_more_jobs_than_a_page_removes_them_all(
+    triggers: Triggering, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trigger_schedules, "_PAGE", 2)
+    created = await triggers.create()
+    await service.queues.pause(QUEUE)
+    for _ in range(7):
+        await triggers.post(created["id"], "fire")
+    await triggers.delete(created["id"])
+    assert await service.jobs.page(QUEUE, ["waiting", "paused", "delayed"], 0, -1, ascending=True) == []
 
 
 async def test_deleting_a_trigger_leaves_nothing_of_it_in_redis(
