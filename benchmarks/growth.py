@@ -21,7 +21,8 @@ from pathlib import Path
 import uvloop
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.connection import Address, Connection
+from nextmq_server.engine.address import Address
+from nextmq_server.engine.connection import Connection
 from nextmq_server.engine.jobs import Jobs
 from nextmq_server.engine.scripts import ScriptRunner
 
