@@ -12,7 +12,7 @@ from .directory import QueueDirectory
 from .dispatch.client import DeliveryClient
 from .dispatch.dispatcher import Dispatcher, Report
 from .dispatch.egress import EgressRules
-from .dispatch.holds import MAX_BACKOFF, HoldBook
+from .dispatch.health import MAX_BACKOFF, Health
 from .engine.adding import Added, Idempotency, NewJob
 from .engine.address import Address
 from .engine.children import Children
@@ -111,7 +111,8 @@ class Service:
         self._declared = DeclaredSchedules(connection, project.name, self.registry, self.schedulers)
         self.deliveries = DeliveryLedger(connection, project.name)
         self.triggers = Triggers(self._hub, self.jobs, project.name, report=self._report)
-        self._holds = HoldBook(max_backoff=max_hold)
+        self._max_hold = max_hold
+        self._healths: dict[str, Health] = {}
         self._client: DeliveryClient | None = None
         self._dispatcher: Dispatcher | None = None
         self._unattended = UnattendedQueues(self.queues, self.registry)
@@ -122,7 +123,7 @@ class Service:
         self._client = DeliveryClient(self.egress)
         self._dispatcher = Dispatcher(
             self._client,
-            self._holds,
+            health=self._health,
             secrets=lambda: self._secrets,
             announce=self.deliveries.announce,
             report=self._report,
@@ -187,6 +188,7 @@ class Service:
         if changed or queue not in self._hub.queues:
             logger.info("queue %s: worker registered at %s", queue, registration.url)
             await self._run(queue, held)
+        await self._end_hold(queue)
         self._welcome(queue)
         await self._declared.apply(queue)
         return held
@@ -196,6 +198,7 @@ class Service:
         found = await self.registry.delete(queue)
         if found:
             self._hub.pause(queue)
+        await self._end_hold(queue)
         await self._declared.apply(queue)
         return found
 
@@ -250,6 +253,7 @@ class Service:
             "concurrency": {"global": wanted, "worker": worker.options.concurrency if worker else None},
             "rateLimit": await self.limits.rate_limit(queue),
             "rateLimitTtl": await self.limits.rest_left(queue, 0),
+            "hold": await self.limits.hold(queue),
             "worker": worker.model_dump(mode="json", by_alias=True) if worker else None,
         }
 
@@ -280,10 +284,11 @@ class Service:
         await self._hub.read_rate_limit(queue)
 
     async def end_rest(self, queue: str) -> bool:
-        """Let the queue's jobs start again; whether a rate limit kept them from it."""
-        ended = await self.limits.end_rest(queue)
+        """Let the queue's jobs start again; whether a rate limit or a hold kept them from it."""
+        held = await self._end_hold(queue)
+        limited = await self.limits.end_rest(queue)
         self._hub.poke(queue)
-        return ended
+        return held or limited
 
     async def _on_registered_elsewhere(self, queue: str, before: Registration | None) -> None:
         now = self.registry.get(queue)
@@ -295,10 +300,21 @@ class Service:
         self._welcome(queue)
 
     def _welcome(self, queue: str) -> None:
-        """The queue's app is there: whatever hold it had is over."""
-        self._holds.clear(queue)
+        """The queue's app is there, and whatever the queue was held for is over."""
         self._unattended.forget(queue)
-        self._hub.queues[queue].release_hold()
+        self._hub.queues[queue].look_again()
+
+    async def _end_hold(self, queue: str) -> bool:
+        ended = await self.limits.end_hold(queue)
+        if ended:
+            logger.warning("queue %s is no longer held", queue)
+        return ended
+
+    def _health(self, queue: str) -> Health:
+        """That of the endpoint of a queue that runs."""
+        if queue not in self._healths:
+            self._healths[queue] = Health(queue, self._hub.queues[queue].gate, max_backoff=self._max_hold)
+        return self._healths[queue]
 
     async def _run(self, queue: str, registration: Registration) -> None:
         dispatcher = self._dispatcher

@@ -201,6 +201,17 @@ def over_limit(size: int, limit: int) -> str:
 BoundedData = t.Annotated[t.Any, AfterValidator(lambda value: check_data_size(value, MAX_DATA_SIZE))]
 
 
+class DeliveryView(Closed):
+    """A delivery that ended: sent `at`, ms since the epoch; `detail` says why it failed or was put off."""
+
+    deliveryId: str
+    at: int
+    status: int | None
+    ms: int
+    outcome: str
+    detail: str | None
+
+
 class JobView(Closed):
     """A job as it is now. Times are ms since the epoch, null until they happened."""
 
@@ -218,6 +229,7 @@ class JobView(Closed):
     returnValue: t.Any
     failedReason: str | None
     stacktrace: list[str]
+    deliveries: list[DeliveryView]
     parent: Parent | None
     repeatJobKey: str | None
     deduplicationId: str | None

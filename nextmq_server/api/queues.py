@@ -37,6 +37,18 @@ class RateLimit(Closed):
     duration: int
 
 
+class Hold(Closed):
+    """Why the queue's endpoint gets no deliveries: since when and until when, in ms since the epoch.
+
+    A disabled one has no `until`: its app has to register again.
+    """
+
+    kind: t.Literal["unreachable", "throttled", "breaker", "disabled"]
+    since: int
+    until: int | None
+    detail: str
+
+
 class QueueView(Closed):
     """A queue: its jobs by state, what holds it, who works for it. `rateLimitTtl` is ms."""
 
@@ -46,6 +58,7 @@ class QueueView(Closed):
     concurrency: Concurrency
     rateLimit: RateLimit | None
     rateLimitTtl: int
+    hold: Hold | None
     worker: Registration | None
 
 

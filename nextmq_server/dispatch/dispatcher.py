@@ -15,11 +15,11 @@ from nextmq_handler.telemetry import trace_headers
 from nextmq_handler.wire import MAX_OUTCOME_SIZE
 
 from ..engine.job import ActiveJob
-from ..engine.verdicts import Fail, Verdict
+from ..engine.verdicts import Fail, Hold, Verdict
 from .answers import Answer, NoAnswer
 from .client import DeliveryClient
-from .holds import HoldBook
-from .judge import Judge
+from .health import Health
+from .judge import judge
 
 MAX_FREE_STARTS = 100
 """After so many starts that burnt no attempt a job fails with TooManyStarts (protocol section 3)."""
@@ -53,15 +53,15 @@ class Report:
 class Dispatcher:
     """Delivers jobs to endpoints.
 
-    `secrets` gives the project's active webhook secrets at the moment; `announce` records which delivery owns a
-    job before it is sent; `report` hears of each delivery.
+    `health` gives that of a queue's endpoint, `secrets` the project's active webhook secrets at the moment;
+    `announce` records which delivery owns a job before it is sent; `report` hears of each delivery.
     """
 
     def __init__(
         self,
         client: DeliveryClient,
-        holds: HoldBook,
         *,
+        health: t.Callable[[str], Health],
         secrets: t.Callable[[], t.Sequence[Secret]],
         announce: t.Callable[[str, ActiveJob, str, int], t.Awaitable[None]],
         report: t.Callable[[Report], None],
@@ -69,7 +69,7 @@ class Dispatcher:
         new_id: t.Callable[[], str] = lambda: f"dlv_{secrets.token_urlsafe(16)}",
     ) -> None:
         self._client = client
-        self._holds = holds
+        self._health = health
         self._secrets = secrets
         self._announce = announce
         self._report = report
@@ -87,13 +87,25 @@ class Dispatcher:
             )
         delivery_id = self._new_id()
         await self._announce(endpoint.queue, job, delivery_id, endpoint.timeout)
-        started_at = time.monotonic()
+        sent_at, started_at = self._clock(), time.monotonic()
         answer = await self._send(endpoint, job, delivery_id)
-        judge = Judge(endpoint.queue, self._holds, clock=self._clock)
-        verdict = judge.judge(answer, self._secrets(), delivery_id)
+        duration = (time.monotonic() - started_at) * 1000
+        job.is_answered = True
+        finding = judge(answer, self._secrets(), delivery_id, now=self._clock())
+        verdict = await self._health(endpoint.queue).verdict(finding)
         status = answer.status if isinstance(answer, Answer) else None
         if isinstance(verdict, Fail):
             verdict = replace(verdict, status=status)
+        job.note_delivery(
+            {
+                "deliveryId": delivery_id,
+                "at": round(sent_at * 1000),
+                "status": status,
+                "ms": round(duration),
+                "outcome": verdict.outcome,
+                "detail": verdict.reason if isinstance(verdict, Fail | Hold) else None,
+            }
+        )
         self._report(
             Report(
                 queue=endpoint.queue,
@@ -103,7 +115,7 @@ class Dispatcher:
                 delivery_id=delivery_id,
                 status=status,
                 verdict=verdict,
-                duration=(time.monotonic() - started_at) * 1000,
+                duration=duration,
                 is_final=isinstance(verdict, Fail) and job.is_last_attempt(verdict),
             )
         )

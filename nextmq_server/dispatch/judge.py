@@ -1,9 +1,8 @@
-"""From an answer to a verdict: the two tables of protocol section 3, and nothing else."""
+"""From an answer to a finding: the two tables of protocol section 3, and nothing else."""
 
 from __future__ import annotations
 
 import email.utils
-import time
 import typing as t
 from datetime import UTC
 
@@ -21,7 +20,7 @@ from nextmq_handler.wire import (
 
 from ..engine.verdicts import Complete, Delay, Fail, RateLimit, Verdict, WaitForChildren
 from .answers import Answer, NoAnswer
-from .holds import HoldBook
+from .findings import Broken, Finding, Gone, NotRun, Reached, Throttled
 
 EXCERPT_SIZE = 2048
 THROTTLED_WITHIN = 5.0
@@ -31,48 +30,45 @@ _NOT_RUN = frozenset({401, 403, 404, 405, 415})
 _MIN_RETRY_AFTER, _MAX_RETRY_AFTER = 1.0, 86_400.0
 
 
-class Judge:
-    """Judges the answers of one queue's endpoint."""
+def judge(
+    answer: Answer | NoAnswer,
+    secrets: t.Sequence[Secret],
+    delivery_id: str,
+    *,
+    now: float,
+) -> Finding:
+    """What an answer to a delivery says of it. An outcome is signed under one of `secrets`; `now` is Unix s."""
+    if isinstance(answer, NoAnswer):
+        if answer.kind == "not_sent":
+            return NotRun(answer.detail)
+        if answer.kind == "timeout":
+            return Broken(Fail("DeliveryTimeout", f"{answer.detail}; the processor may still be running"))
+        return Broken(Fail("EndpointUnavailable", f"{answer.detail}; the job may have run"))
+    if answer.status in _NOT_RUN:
+        return NotRun(f"the app answered {answer.status}{_hint(answer)}")
+    if answer.status == 410:
+        return Gone("the app answered 410")
+    if answer.status == 429 or (answer.status == 503 and answer.elapsed <= THROTTLED_WITHIN):
+        return Throttled(f"the app answered {answer.status}", _retry_after(answer, now))
+    if answer.status in (400, 413):
+        excerpt = clip(answer.body[:EXCERPT_SIZE].decode("utf-8", "replace"), EXCERPT_SIZE)
+        refusal = f"the app answered {answer.status}: {excerpt}"
+        return Reached(Fail("DeliveryRefused", refusal, unrecoverable=True))
+    if answer.status == 200:
+        return _outcome(answer, secrets, delivery_id, now)
+    return Broken(_failure(answer))
 
-    def __init__(self, queue: str, holds: HoldBook, *, clock: t.Callable[[], float] = time.time) -> None:
-        self._queue = queue
-        self._holds = holds
-        self._clock = clock
 
-    def judge(self, answer: Answer | NoAnswer, secrets: t.Sequence[Secret], delivery_id: str) -> Verdict:
-        """What becomes of the job."""
-        if isinstance(answer, NoAnswer):
-            if answer.kind == "not_sent":
-                return self._not_run(answer.detail)
-            self._holds.clear(self._queue)
-            if answer.kind == "timeout":
-                return Fail("DeliveryTimeout", f"{answer.detail}; the processor may still be running")
-            return Fail("EndpointUnavailable", f"{answer.detail}; the job may have run")
-        if answer.status in _NOT_RUN:
-            return self._not_run(f"the app answered {answer.status}{_hint(answer)}")
-        if answer.status == 410:
-            return self._holds.gone(self._queue)
-        if answer.status == 429 or (answer.status == 503 and answer.elapsed <= THROTTLED_WITHIN):
-            after = _retry_after(answer, self._clock())
-            return self._holds.throttled(self._queue, after, f"the app answered {answer.status}")
-        self._holds.clear(self._queue)
-        if answer.status == 200:
-            return self._outcome(answer, secrets, delivery_id)
-        return _failure(answer)
-
-    def _not_run(self, detail: str) -> Verdict:
-        return self._holds.not_run(self._queue, detail)
-
-    def _outcome(self, answer: Answer, secrets: t.Sequence[Secret], delivery_id: str) -> Verdict:
-        if answer.is_truncated:
-            return _invalid("its body is over the limit")
-        if answer.headers.all(b"content-encoding"):
-            return _invalid("it has a content-encoding")
-        try:
-            verify_outcome(answer.headers, answer.body, secrets, delivery_id=delivery_id, now=self._clock())
-            return _verdict(parse_outcome(answer.body))
-        except (SignatureError, WireError) as exc:
-            return _invalid(str(exc))
+def _outcome(answer: Answer, secrets: t.Sequence[Secret], delivery_id: str, now: float) -> Reached | Broken:
+    if answer.is_truncated:
+        return Broken(_invalid("its body is over the limit"))
+    if answer.headers.all(b"content-encoding"):
+        return Broken(_invalid("it has a content-encoding"))
+    try:
+        verify_outcome(answer.headers, answer.body, secrets, delivery_id=delivery_id, now=now)
+        return Reached(_verdict(parse_outcome(answer.body)))
+    except (SignatureError, WireError) as exc:
+        return Broken(_invalid(str(exc)))
 
 
 def _verdict(outcome: Outcome) -> Verdict:
@@ -88,9 +84,6 @@ def _verdict(outcome: Outcome) -> Verdict:
 
 
 def _failure(answer: Answer) -> Fail:
-    if answer.status in (400, 413):
-        excerpt = clip(answer.body[:EXCERPT_SIZE].decode("utf-8", "replace"), EXCERPT_SIZE)
-        return Fail("DeliveryRefused", f"the app answered {answer.status}: {excerpt}", unrecoverable=True)
     if answer.status == 409:
         return Fail("DeliveryUnknown", "the app has seen this delivery before; the job may have run")
     if answer.status >= 500:

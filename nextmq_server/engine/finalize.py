@@ -9,18 +9,27 @@ import typing as t
 from .backoff import Strategies, UnknownBackoff, backoff_delay
 from .dead_letters import Failure, letter_of
 from .finishing import finish
+from .holds import Holds
 from .job import ActiveJob
-from .scripts import QueueScripts
+from .scripts import QueueScripts, as_function
 from .snapshots import may_vanish, snapshot_of
 from .verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict, WaitForChildren
 
-UNLIMITED = 2**53 - 1
-"""The limiter counter that means "over the limit", as BullMQ writes it for a rate limit by hand."""
-
 _JOB_GONE, _LOCK_GONE, _NOT_ACTIVE, _CHILDREN_OPEN, _OTHER_LOCK, _CHILD_FAILED = -1, -2, -3, -4, -6, -9
 
+# ARGV: the 3 of moveJobFromActiveToWait, "1" where this start counts for nothing, fields to change with values.
+_REQUEUE = (
+    as_function("moveJobFromActiveToWait")
+    + """
+local limiterLife = moveJobFromActiveToWait(KEYS, ARGV)
+if limiterLife < 0 then return limiterLife end
+if ARGV[4] == '1' then redis.call('HINCRBY', ARGV[3], 'ats', -1) end
+if ARGV[5] then redis.call('HSET', ARGV[3], unpack(ARGV, 5)) end
+return limiterLife
+"""
+)
 
-_UNCOUNT_START = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('HINCRBY', KEYS[1], 'ats', -1) end"
+_CHANGE = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('HSET', KEYS[1], unpack(ARGV)) end"
 
 
 class LostJob(Exception):
@@ -68,6 +77,7 @@ class Finalizer:
         backoff_strategies: t.Callable[[], Strategies],
     ) -> None:
         self._scripts = scripts
+        self._holds = Holds(scripts)
         self._dead_letter_queue = dead_letter_queue
         self._backoff_strategies = backoff_strategies
 
@@ -81,15 +91,12 @@ class Finalizer:
             case Delay():
                 return await self._delay(job, max(0, verdict.timestamp - _now()), fetch_next)
             case RateLimit():
-                limiter = self._scripts.keys["limiter"]
-                await self._scripts.connection.execute("SET", limiter, UNLIMITED, "PX", verdict.delay)
+                await self._holds.limit(verdict.delay, _now())
                 return Next(limited_for=await self._requeue(job))
             case WaitForChildren():
                 return await self._wait_for_children(job)
             case Hold():
-                await self._requeue(job)
-                # The processor did not run: this start counts for nothing.
-                await self._scripts.connection.execute("EVAL", _UNCOUNT_START, 1, self._scripts.key(job.id))
+                await self._requeue(job, is_uncounted=True)  # the processor did not run
                 return Next()
 
     async def release(self, job: ActiveJob) -> None:
@@ -98,7 +105,9 @@ class Finalizer:
 
     async def _complete(self, job: ActiveJob, verdict: Complete, fetch_next: bool) -> Next:
         keep = job.opts.get("removeOnComplete", False)
-        keys, args = self._scripts.pack.moveToCompletedArgs(job, verdict.return_value, keep, job.token, fetch_next)
+        keys, args = self._scripts.pack.moveToFinishedArgs(
+            job, verdict.return_value, "returnvalue", keep, "completed", job.token, fetch_next, job.changes
+        )
         snapshot = None
         if may_vanish(keep):
             snapshot = snapshot_of(job, "completed", return_value=verdict.return_value, finished_on=args[1])
@@ -112,7 +121,7 @@ class Finalizer:
 
     async def _fail(self, job: ActiveJob, verdict: Fail, fetch_next: bool) -> Next:
         stacktrace = _stacktrace(job, verdict)
-        fields = {"failedReason": verdict.reason, "stacktrace": json.dumps(stacktrace)}
+        fields = {**job.changes, "failedReason": verdict.reason, "stacktrace": json.dumps(stacktrace)}
         if not verdict.unrecoverable and job.attemptsMade + 1 < job.attempts:
             try:
                 backoff = job.opts.get("backoff")
@@ -142,13 +151,20 @@ class Finalizer:
         self, job: ActiveJob, delay: int, fetch_next: bool, *, fields: dict[str, str] | None = None
     ) -> Next:
         """Delay for `delay` ms. With `fields` it is a failed attempt's backoff, without no attempt is burnt."""
-        options = {"skipAttempt": fields is None, "fetchNext": fetch_next, "workerOpts": job.queue.opts}
-        if fields is not None:
-            options["fieldsToUpdate"] = fields
+        options = {
+            "skipAttempt": fields is None,
+            "fetchNext": fetch_next,
+            "workerOpts": job.queue.opts,
+            "fieldsToUpdate": job.changes if fields is None else fields,
+        }
         keys, args = self._scripts.pack.moveToDelayedArgs(job.id, _now(), job.token, delay, options)
         return Next.of(_checked(await self._scripts.run("moveToDelayed", keys, args)))
 
     async def _wait_for_children(self, job: ActiveJob) -> Next:
+        if job.changes:
+            await self._scripts.connection.execute(
+                "EVAL", _CHANGE, 1, self._scripts.key(job.id), *_flat(job.changes)
+            )
         keys, args = self._scripts.pack.moveToWaitingChildrenArgs(job.id, job.token)
         answer = await self._scripts.run("moveToWaitingChildren", keys, args)
         if answer == 1:  # none is open any more
@@ -160,13 +176,13 @@ class Finalizer:
         _checked(answer)
         return Next()
 
-    async def _requeue(self, job: ActiveJob) -> int:
+    async def _requeue(self, job: ActiveJob, *, is_uncounted: bool = False) -> int:
         """Queue the job again; the ms that the limiter's key lives, which may hold a mere count of starts."""
         keys = self._scripts.all_keys(
             "active", "wait", "stalled", "paused", "meta", "limiter", "prioritized", "marker", "events"
         )
-        args = [job.id, job.token, self._scripts.key(job.id)]
-        return int(_checked(await self._scripts.run("moveJobFromActiveToWait", keys, args)))
+        args = [job.id, job.token, self._scripts.key(job.id), int(is_uncounted), *_flat(job.changes)]
+        return int(_checked(await self._scripts.run_composed("nextmqRequeue", _REQUEUE, keys, args)))
 
 
 def _checked(answer: t.Any) -> t.Any:
@@ -180,6 +196,10 @@ def _checked(answer: t.Any) -> t.Any:
             }[answer]
         )
     return answer
+
+
+def _flat(fields: dict[str, str]) -> list[str]:
+    return [text for field in fields.items() for text in field]
 
 
 def _stacktrace(job: ActiveJob, verdict: Fail) -> list[str]:

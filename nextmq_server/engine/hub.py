@@ -74,14 +74,14 @@ class Hub:
     def poke(self, name: str) -> None:
         """A limit of queue `name` has changed: whatever it rested for, look again."""
         if name in self.queues:
-            self.queues[name].release_hold()
+            self.queues[name].look_again()
 
     async def read_rate_limit(self, name: str) -> None:
         """The global rate limit of queue `name` has changed."""
         queue = self.queues.get(name)
         if queue is not None:
             queue.global_rate_limit = await meta_rate_limit(queue.scripts)
-            queue.release_hold()
+            queue.look_again()
 
     async def stop(self, *, grace: float) -> None:
         """Fetch no more, wait `grace` s for the deliveries in flight, hand the rest back, disconnect."""

@@ -7,6 +7,7 @@ import typing as t
 
 from bullmq import job as bullmq_job
 
+from .delivery_log import FIELD, Delivery, appended
 from .verdicts import Fail
 
 _decode: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = t.cast("t.Any", bullmq_job).optsFromJSON
@@ -54,6 +55,9 @@ class HasOptions(t.Protocol):
 class ActiveJob:
     """The job of one start. `data` stays JSON text, passed through to the delivery as it is.
 
+    `is_answered`: its delivery has an answer, which must not get lost. `changes` are fields that go into its hash
+    with its next move.
+
     The camelCase attributes are the ones that bullmq's argument packers read of a job.
     """
 
@@ -62,6 +66,8 @@ class ActiveJob:
         self.id = job_id
         self.fields = fields
         self.token = token
+        self.is_answered = False
+        self.changes: dict[str, str] = {}
         self.name = fields.get("name", "")
         self.data = fields.get("data") or "null"
         self.opts: dict[str, t.Any] = long_names(json.loads(fields.get("opts") or "{}"))
@@ -74,6 +80,10 @@ class ActiveJob:
         self.processed_on = _integer(fields, "processedOn")
         self.deferred_failure = fields.get("defa")
         self.scheduler_id = fields.get("rjk")
+
+    def note_delivery(self, delivery: Delivery) -> None:
+        """Keep a delivery of this start with the job."""
+        self.changes[FIELD] = appended(self.fields.get(FIELD), delivery)
 
     @property
     def attempts(self) -> int:

@@ -11,6 +11,7 @@ from nextmq_handler import strict_json
 
 from .adding import Added, Adder, NewJob
 from .connection import RedisError
+from .delivery_log import FIELD, deliveries
 from .job import long_names, whole
 from .scripts import QueueScripts, ScriptRunner
 from .snapshots import forget_snapshot
@@ -199,6 +200,7 @@ def view(job_id: str, state: str, flat: t.Sequence[str]) -> dict[str, t.Any]:
         "returnValue": decoded(fields.get("returnvalue")),
         "failedReason": fields.get("failedReason"),
         "stacktrace": decoded(fields.get("stacktrace")) or [],
+        "deliveries": deliveries(fields.get(FIELD)),
         "parent": {"id": str(parent["id"]), "queue": _queue_of(parent["queueKey"])} if parent else None,
         "repeatJobKey": fields.get("rjk"),
         "deduplicationId": fields.get("deid"),
@@ -216,6 +218,7 @@ _UNTOUCHED: dict[str, t.Any] = {
     "returnValue": None,
     "failedReason": None,
     "stacktrace": [],
+    "deliveries": [],
     "repeatJobKey": None,
     "processedOn": None,
     "finishedOn": None,

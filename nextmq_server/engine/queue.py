@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 
 from .backoff import Strategies
 from .connection import ConnectionLost, RedisError
-from .finalize import UNLIMITED, Finalizer, LostJob, Next, Refused
+from .finalize import Finalizer, LostJob, Next, Refused
+from .gate import Gate
+from .holds import UNLIMITED
 from .job import ActiveJob
 from .rooms import Room
 from .scheduling import NotAdvanced, advance
-from .scripts import QueueScripts, pack
+from .scripts import QueueScripts
 from .text import one_line
 from .verdicts import Fail, Hold, Verdict
 
@@ -27,12 +29,6 @@ Process = t.Callable[[ActiveJob], t.Awaitable[Verdict]]
 
 LOCK_DURATION = 30_000
 """BullMQ's default, in ms: how long a lock lives without renewal."""
-
-# fmt: off
-_FETCH_KEYS = (
-    "wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc", "marker",
-)
-# fmt: on
 
 METRICS_POINTS = 14 * 24 * 60
 """For how many minutes a queue keeps the number of jobs that completed, and that failed: two weeks."""
@@ -79,8 +75,8 @@ class Run:
     is_finishing: bool = False
 
     def abort(self) -> None:
-        """Abort the delivery; what is being finished is not interrupted."""
-        if self.task is not None and not self.is_finishing:
+        """Abort the delivery; what was answered, or is being finished, is not interrupted."""
+        if self.task is not None and not (self.job.is_answered or self.is_finishing):
             self.task.cancel()
 
 
@@ -99,6 +95,7 @@ class QueueRunner:
     ) -> None:
         self.name = scripts.queue
         self.scripts = scripts
+        self.gate = Gate(scripts)
         self.options = options
         self.active: dict[str, Run] = {}
         self._room = room
@@ -115,7 +112,6 @@ class QueueRunner:
         )
         self._fetching = False
         self._fetch_again = False
-        self._not_before = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._paused = False
         self._stopped = False
@@ -130,11 +126,6 @@ class QueueRunner:
     def has_room(self) -> bool:
         """Whether one more job may run here now."""
         return not (self._stopped or self._paused) and len(self.active) < self.options.concurrency
-
-    @property
-    def _is_resting(self) -> bool:
-        """Whether a hold or a rate limit is in force: a timer ends it, not a marker."""
-        return self._not_before > time.monotonic()
 
     @property
     def opts(self) -> dict[str, t.Any]:
@@ -184,9 +175,9 @@ class QueueRunner:
         self._paused = False
         self.poke()
 
-    def release_hold(self) -> None:
-        """Fetch again now, whatever hold or rate limit was noted: the endpoint has shown that it is there."""
-        self._not_before = 0.0
+    def look_again(self) -> None:
+        """Fetch again now, whatever the queue rested for: that has changed."""
+        self.gate.look_again()
         self.poke()
 
     async def stop(self, grace: float) -> None:
@@ -240,19 +231,19 @@ class QueueRunner:
         if self._fetch_again and self.has_room:
             self._fetch_again = False
             self.poke()
-        elif self.has_room and not self._is_resting:
+        elif self.has_room and not self.gate.rest_left:  # a timer ends a rest, not a marker
             self.is_cold = True
             self._on_cold(self)
 
     async def _fetch_while_there_is_room(self) -> None:
         burst = 1
         while self.has_room:
-            wait = self._not_before - time.monotonic()
-            if wait > 0:
-                self.poke_in(wait)
+            if rest := self.gate.rest_left:
+                self.poke_in(rest)
                 return
             room = self._room
-            size = room.take(min(burst, self.options.concurrency - len(self.active)))
+            wanted = min(burst, self.options.concurrency - len(self.active)) if self.gate.is_open else 1
+            size = room.take(wanted)
             size = size or await self._take_turn(room)
             if not size:
                 continue
@@ -265,14 +256,14 @@ class QueueRunner:
                 room.leave(size - len(found))
             if len(found) == size:
                 burst = min(2 * size, MAX_BURST)
-            elif not self._fetch_again:
+            elif not (self._fetch_again or self.gate.is_unsure):
                 return
 
     async def _take_turn(self, room: Room) -> int:
         """Wait in line for a place: 1, or 0 where it is of no use any more."""
         if not await room.take_turn():
             return 0
-        if self.has_room and not self._is_resting:
+        if self.has_room and not self.gate.rest_left:
             return 1
         room.leave()
         return 0
@@ -280,7 +271,8 @@ class QueueRunner:
     async def _fetch_burst(self, size: int, room: Room, found: list[Next]) -> None:
         """Fetch up to `size` jobs in one round trip and start them, each in one of the places taken in `room`."""
         tokens = [self._new_token() for _ in range(size)]
-        answers = await asyncio.gather(*map(self._move_to_active, tokens), return_exceptions=True)
+        fetches = (self.gate.fetch(token, self.opts) for token in tokens)
+        answers = await asyncio.gather(*fetches, return_exceptions=True)
         errors: list[BaseException] = []
         for token, answer in zip(tokens, answers, strict=True):
             if isinstance(answer, BaseException):
@@ -293,12 +285,6 @@ class QueueRunner:
         if errors:
             raise errors[0]  # after what was fetched has been started
 
-    async def _move_to_active(self, token: str) -> Next:
-        keys = self.scripts.all_keys(*_FETCH_KEYS)
-        options = pack({"token": token, **self.opts})
-        args = [self.scripts.keys[""], round(time.time() * 1000), options]
-        return Next.of(await self.scripts.run("moveToActive", keys, args))
-
     def _start(self, found: Next, token: str, room: Room) -> None:
         run = self._take(found, token, room)
         run.task = self._spawn(self._run(run))
@@ -310,9 +296,8 @@ class QueueRunner:
         return run
 
     def _look_again(self, found: Next) -> None:
-        if found.limited_for:
-            self._not_before = max(self._not_before, time.monotonic() + found.limited_for / 1000)
-            self.poke_in(found.limited_for / 1000)
+        if rest := self.gate.rest_left:
+            self.poke_in(rest)
         elif found.delayed_until:
             self.poke_at(found.delayed_until)
 
@@ -327,6 +312,7 @@ class QueueRunner:
                 found = await self._run_once(run)
         finally:
             run.room.leave()
+        self.gate.note(found)
         self._look_again(found)
         self.poke()
 
@@ -355,8 +341,8 @@ class QueueRunner:
             await self._finalizer.release(job)
             return Next()
         run.is_finishing = True
-        if isinstance(verdict, Hold):
-            self._not_before = time.monotonic() + verdict.seconds
+        if isinstance(verdict, Hold) and not self.gate.is_held:
+            self.gate.rest(verdict.seconds)
         try:
             return await self._finish(run, verdict)
         except Refused as exc:
@@ -386,7 +372,7 @@ class QueueRunner:
             failures.error("queue %s job %s (%s) failed for good on attempt %d: %s", *args)
         retried = False
         while True:
-            fetch_next = not (self._stopped or self._paused or self._is_resting or run.room.is_wanted)
+            fetch_next = self.gate.is_open and not (self._stopped or self._paused or run.room.is_wanted)
             try:
                 return await self._finalizer.apply(job, verdict, fetch_next=fetch_next)
             except ConnectionLost:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import time
 import typing as t
 
-from .finalize import UNLIMITED
+from .holds import Holds
 from .jobs import STATES, Jobs, WrongState
 from .scripts import QueueScripts
 
@@ -192,14 +193,28 @@ class Limits:
 
     async def rest(self, queue: str, duration: int) -> None:
         """Start no job for `duration` ms."""
-        scripts = self._jobs.scripts(queue)
-        await scripts.connection.execute("SET", scripts.keys["limiter"], UNLIMITED, "PX", duration)
+        await Holds(self._jobs.scripts(queue)).limit(duration, round(time.time() * 1000))
 
     async def rest_left(self, queue: str, max_jobs: int) -> int:
-        """For how many ms no job starts because a rate limit, or `max_jobs` of it, is reached."""
+        """For how many ms no job starts because a rate limit, or `max_jobs` of it, is reached, or for a hold."""
         scripts = self._jobs.scripts(queue)
+        held = await Holds(scripts).read()
+        if held is not None and held.until is not None:
+            return max(0, held.until - round(time.time() * 1000))
         left: int = await scripts.run("getRateLimitTtl", scripts.all_keys("limiter", "meta"), [max_jobs])
         return max(0, left)
+
+    async def hold(self, queue: str) -> dict[str, t.Any] | None:
+        """Why the queue's endpoint gets no deliveries, as the API shows it; times are ms since the epoch."""
+        held = await Holds(self._jobs.scripts(queue)).read()
+        if held is None:
+            return None
+        return {"kind": held.kind, "since": held.since, "until": held.until, "detail": held.detail}
+
+    async def end_hold(self, queue: str) -> bool:
+        """Deliver to the queue's endpoint again, whatever it was held for; whether it was held."""
+        now = round(time.time() * 1000)
+        return await Holds(self._jobs.scripts(queue)).succeed(now, is_enabled=True)
 
     async def end_rest(self, queue: str) -> bool:
         """Forget the starts that were counted, and a rest; whether there were any."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 class Complete:
     """The job is done, with this return value."""
 
+    outcome: t.ClassVar = "completed"
     return_value: t.Any
 
 
@@ -20,6 +21,7 @@ class Fail:
     `status` is that of the app's HTTP answer, None where there was none.
     """
 
+    outcome: t.ClassVar = "failed"
     name: str
     message: str
     stack: str = ""
@@ -36,6 +38,7 @@ class Fail:
 class RateLimit:
     """The queue rests for `delay` ms, the job is queued again, no attempt burnt."""
 
+    outcome: t.ClassVar = "rateLimited"
     delay: int
 
 
@@ -43,6 +46,7 @@ class RateLimit:
 class Delay:
     """The job waits until `timestamp`, ms since the epoch, no attempt burnt."""
 
+    outcome: t.ClassVar = "delayed"
     timestamp: int
 
 
@@ -50,11 +54,14 @@ class Delay:
 class WaitForChildren:
     """The job waits for its open children, no attempt burnt."""
 
+    outcome: t.ClassVar = "waitingChildren"
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
     """The processor did not run: the queue is held for `seconds`, the job is queued again, nothing burnt."""
 
+    outcome: t.ClassVar = "held"
     seconds: float
     reason: str
 

@@ -12,7 +12,8 @@ from nextmq_handler.signing import OUTCOME, Secret, signature_headers
 from nextmq_handler.wire import JobRecord, parse_delivery
 from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.dispatcher import Dispatcher, Endpoint, Report, delivery_body
-from nextmq_server.dispatch.holds import HoldBook
+from nextmq_server.dispatch.health import Health
+from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.verdicts import Verdict
 
@@ -72,14 +73,15 @@ class App:
 class Rig:
     """A dispatcher, its app, and what it said."""
 
-    def __init__(self, app: App, url: str, client: DeliveryClient) -> None:
+    def __init__(self, app: App, url: str, client: DeliveryClient, gate: Gate) -> None:
         self.app = app
         self.endpoint = Endpoint("emails", url, timeout=30_000, fingerprint="f-1")
         self.announced: list[tuple[str, str, str, int, int]] = []
         self.reports: list[Report] = []
+        self.health = Health("emails", gate, clock=lambda: NOW)
         self.dispatcher = Dispatcher(
             client,
-            HoldBook(monotonic=lambda: 0.0, rand=lambda: 1.0),
+            health=lambda queue: self.health,
             secrets=lambda: SECRETS,
             announce=self.announce,
             report=self.reports.append,
@@ -91,4 +93,5 @@ class Rig:
         self.announced.append((queue, job.id, delivery_id, timeout, len(self.app.received)))
 
     async def deliver(self, **fields: str) -> Verdict:
-        return await self.dispatcher.deliver(self.endpoint, make_job(**fields))
+        self.job = make_job(**fields)
+        return await self.dispatcher.deliver(self.endpoint, self.job)

@@ -1,4 +1,4 @@
-"""Answers made by hand, signed outcomes and whatever else an app may answer, and the verdict on them."""
+"""Answers made by hand, signed outcomes and whatever else an app may answer, and what they say."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from dataclasses import replace
 from nextmq_handler.messages import Headers
 from nextmq_handler.signing import OUTCOME, Secret, signature_headers
 from nextmq_server.dispatch.answers import Answer, NoAnswer
-from nextmq_server.dispatch.holds import HoldBook
-from nextmq_server.dispatch.judge import Judge
-from nextmq_server.engine.verdicts import Verdict
+from nextmq_server.dispatch.findings import Finding
+from nextmq_server.dispatch.judge import judge as judge_answer
 
 NOW = 1_790_000_000
 DELIVERY = "dlv_1"
@@ -52,13 +51,6 @@ def doubled(name: bytes) -> Answer:
     return sealed(more=[(name, sealed().headers.all(name)[0])])
 
 
-def judge(*answers: Answer | NoAnswer, waited: float = 0.0) -> Verdict:
-    """The verdict on the last of the answers, which come `waited` s after one another."""
-    now = 0.0
-    holds = HoldBook(monotonic=lambda: now, rand=lambda: 1.0)
-    judging = Judge("emails", holds, clock=lambda: NOW)
-    verdicts: list[Verdict] = []
-    for given_answer in answers:
-        verdicts.append(judging.judge(given_answer, [OLD, NEW], DELIVERY))
-        now += waited
-    return verdicts[-1]
+def judge(given_answer: Answer | NoAnswer) -> Finding:
+    """What an answer to the delivery says."""
+    return judge_answer(given_answer, [OLD, NEW], DELIVERY, now=NOW)

@@ -67,6 +67,7 @@ async def test_an_added_job_is_answered_whole(api: httpx.AsyncClient) -> None:
         "returnValue": None,
         "failedReason": None,
         "stacktrace": [],
+        "deliveries": [],
         "parent": None,
         "repeatJobKey": None,
         "deduplicationId": None,

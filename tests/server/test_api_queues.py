@@ -64,6 +64,7 @@ async def test_a_queue_that_nobody_used_is_an_empty_one(api: httpx.AsyncClient) 
         "concurrency": {"global": None, "worker": None},
         "rateLimit": None,
         "rateLimitTtl": 0,
+        "hold": None,
         "worker": None,
     }
 

@@ -18,14 +18,14 @@ from nextmq_handler.wire import MAX_OUTCOME_SIZE, parse_delivery
 from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.dispatcher import Dispatcher, Report, delivery_body
 from nextmq_server.dispatch.egress import EgressRules
-from nextmq_server.dispatch.holds import HoldBook
+from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
 from tests.server.dispatching import DONE, ENDPOINT, NOW, SECRETS, WELCOME, App, Queue, Rig, make_job, parsed
 from tests.server.raw_http import keep_silent
 
 if t.TYPE_CHECKING:
-    from .conftest import Listen, Serve
+    from .conftest import Engine, Listen, Serve
 
 
 @pytest.fixture
@@ -36,9 +36,10 @@ async def client() -> t.AsyncIterator[DeliveryClient]:
 
 
 @pytest.fixture
-async def rig(serve: Serve, client: DeliveryClient) -> Rig:
+async def rig(serve: Serve, client: DeliveryClient, engine: Engine) -> Rig:
     app = App()
-    return Rig(app, await serve(app.handle) + "/queues/emails", client)
+    gate = Gate(engine.jobs.scripts("emails"))
+    return Rig(app, await serve(app.handle) + "/queues/emails", client, gate)
 
 
 def test_a_delivery_holds_every_field_of_the_protocol() -> None:
@@ -183,7 +184,11 @@ async def test_the_headers_are_those_of_the_protocol(rig: Rig) -> None:
 @pytest.mark.anyio
 async def test_delivery_ids_are_well_formed_and_new_each_time(rig: Rig, client: DeliveryClient) -> None:
     dispatcher = Dispatcher(
-        client, HoldBook(), secrets=lambda: SECRETS, announce=rig.announce, report=rig.reports.append
+        client,
+        health=lambda queue: rig.health,
+        secrets=lambda: SECRETS,
+        announce=rig.announce,
+        report=rig.reports.append,
     )
     for _ in range(5):
         await dispatcher.deliver(rig.endpoint, make_job())
@@ -204,7 +209,11 @@ async def test_what_cannot_be_announced_is_not_sent(rig: Rig, client: DeliveryCl
         raise ConnectionError("Redis is away")
 
     dispatcher = Dispatcher(
-        client, HoldBook(), secrets=lambda: SECRETS, announce=announce, report=rig.reports.append
+        client,
+        health=lambda queue: rig.health,
+        secrets=lambda: SECRETS,
+        announce=announce,
+        report=rig.reports.append,
     )
     with pytest.raises(ConnectionError):
         await dispatcher.deliver(rig.endpoint, make_job())

@@ -175,7 +175,7 @@ async def test_a_hold_ends_when_it_is_released(engine: Engine, processor: type[P
     hub = await engine.run(process)
     job_id = await engine.add()
     await until(lambda: process.started and not hub.queues["emails"].active)
-    hub.queues["emails"].release_hold()
+    hub.queues["emails"].look_again()
     assert (await engine.until_state(job_id, "completed"))["attemptsStarted"] == 1
 
 

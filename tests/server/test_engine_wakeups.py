@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from nextmq_server.engine import upkeep
-from nextmq_server.engine.finalize import UNLIMITED
+from nextmq_server.engine.holds import UNLIMITED
 from nextmq_server.engine.markers import QUEUES_PER_WATCHER
 from nextmq_server.engine.queue import WorkerOptions
 from nextmq_server.engine.verdicts import Complete, Hold, RateLimit

@@ -1,4 +1,4 @@
-"""From an answer to a verdict: the two tables of protocol section 3, row by row."""
+"""From an answer to a finding: the two tables of protocol section 3, row by row."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from nextmq_handler.messages import Headers
 from nextmq_handler.signing import ID, SIGNATURE, TIMESTAMP
 from nextmq_server.dispatch.answers import Answer, NoAnswer
+from nextmq_server.dispatch.findings import Broken, Finding, Gone, NotRun, Reached, Throttled
 from nextmq_server.dispatch.judge import EXCERPT_SIZE
-from nextmq_server.engine.verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict, WaitForChildren
+from nextmq_server.engine.verdicts import Complete, Delay, Fail, RateLimit, Verdict, WaitForChildren
 from tests.server.judging import (
     DONE,
     NOW,
@@ -143,42 +144,27 @@ GARBAGE = [b"", b"soon", b"-1", b"1.5", b"1e3", b"\xb2", b"\xff\xfe", b"Mon, 99 
 
 @pytest.mark.parametrize(("given_answer", "verdict"), OUTCOMES.values(), ids=OUTCOMES)
 def test_an_outcome_becomes_its_verdict(given_answer: Answer, verdict: Verdict) -> None:
-    assert judge(given_answer) == verdict
+    assert judge(given_answer) == Reached(verdict)
 
 
 @pytest.mark.parametrize(("member", "limit"), [("message", 4096), ("stack", 20_480)])
 def test_a_long_text_of_an_outcome_is_cut(member: str, limit: int) -> None:
-    verdict = judge(outcome("failed", error={"name": "E", member: "é" * 20_000}))
-    assert getattr(verdict, member) == "é" * (limit // 2)
+    finding = judge(outcome("failed", error={"name": "E", member: "é" * 20_000}))
+    assert isinstance(finding, Reached)
+    assert getattr(finding.verdict, member) == "é" * (limit // 2)
 
 
 @pytest.mark.parametrize("given_answer", NO_OUTCOMES.values(), ids=NO_OUTCOMES)
 def test_what_is_not_an_outcome_fails_the_attempt(given_answer: Answer) -> None:
-    verdict = judge(given_answer)
-    assert isinstance(verdict, Fail)
-    assert (verdict.name, verdict.unrecoverable) == ("InvalidOutcome", False)
-    assert verdict.message.endswith("the job may have run")
+    finding = judge(given_answer)
+    assert isinstance(finding, Broken)
+    assert (finding.failure.name, finding.failure.unrecoverable) == ("InvalidOutcome", False)
+    assert finding.failure.message.endswith("the job may have run")
 
 
 @pytest.mark.parametrize("given_answer", NOT_RUN.values(), ids=NOT_RUN)
-def test_what_provably_did_not_run_holds_the_queue(given_answer: Answer | NoAnswer) -> None:
-    verdict = judge(given_answer)
-    assert isinstance(verdict, Hold)
-    assert verdict.seconds == 1.0
-
-
-@pytest.mark.parametrize("given_answer", NOT_RUN.values(), ids=NOT_RUN)
-def test_what_provably_did_not_run_backs_off(given_answer: Answer | NoAnswer) -> None:
-    verdict = judge(given_answer, given_answer, given_answer, waited=10.0)
-    assert isinstance(verdict, Hold)
-    assert verdict.seconds == 4.0
-
-
-@pytest.mark.parametrize("given_answer", NOT_RUN.values(), ids=NOT_RUN)
-def test_what_provably_did_not_run_for_a_day_burns_an_attempt(given_answer: Answer | NoAnswer) -> None:
-    verdict = judge(given_answer, given_answer, waited=DAY)
-    assert isinstance(verdict, Fail)
-    assert (verdict.name, verdict.unrecoverable) == ("EndpointUnavailable", False)
+def test_what_provably_did_not_run_is_told_from_what_may_have(given_answer: Answer | NoAnswer) -> None:
+    assert isinstance(judge(given_answer), NotRun)
 
 
 @pytest.mark.parametrize(
@@ -186,14 +172,14 @@ def test_what_provably_did_not_run_for_a_day_burns_an_attempt(given_answer: Answ
     [answer(429), answer(429, elapsed=20.0), answer(503), answer(503, elapsed=5.0)],
     ids=["429", "a late 429", "503", "503 after 5 s"],
 )
-def test_throttling_holds_the_queue_for_5_seconds(given_answer: Answer) -> None:
-    assert judge(given_answer) == Hold(5.0, f"the app answered {given_answer.status}")
+def test_a_429_and_a_quick_503_are_the_platform_throttling(given_answer: Answer) -> None:
+    assert judge(given_answer) == Throttled(f"the app answered {given_answer.status}", None)
 
 
 @pytest.mark.parametrize(("value", "seconds"), RETRY_AFTERS.items(), ids=[repr(key[:40]) for key in RETRY_AFTERS])
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_says_how_long_the_queue_is_held(status: int, value: bytes, seconds: float) -> None:
-    assert judge(answer(status, (b"Retry-After", value))) == Hold(seconds, f"the app answered {status}")
+    assert judge(answer(status, (b"Retry-After", value))) == Throttled(f"the app answered {status}", seconds)
 
 
 @pytest.fixture
@@ -208,58 +194,41 @@ def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[None]:
 @pytest.mark.usefixtures("far_from_greenwich")
 @pytest.mark.parametrize("date", HTTP_DATES)
 def test_a_date_of_retry_after_is_one_of_greenwich(date: str) -> None:
-    assert judge(answer(429, (b"retry-after", date.encode()))) == Hold(60.0, "the app answered 429")
+    assert judge(answer(429, (b"retry-after", date.encode()))) == Throttled("the app answered 429", 60.0)
 
 
 @pytest.mark.parametrize("value", GARBAGE, ids=repr)
 def test_retry_after_that_says_nothing_is_not_heard(value: bytes) -> None:
-    assert judge(answer(429, (b"retry-after", value))) == Hold(5.0, "the app answered 429")
+    assert judge(answer(429, (b"retry-after", value))) == Throttled("the app answered 429", None)
 
 
-def test_throttling_never_burns_an_attempt() -> None:
-    assert judge(answer(429), answer(429), waited=DAY) == Hold(10.0, "the app answered 429")
-
-
-def test_410_holds_the_queue_for_a_day() -> None:
-    verdict = judge(answer(410))
-    assert isinstance(verdict, Hold)
-    assert verdict.seconds == DAY
-
-
-def test_410_never_burns_an_attempt() -> None:
-    assert isinstance(judge(answer(410), answer(410), waited=DAY), Hold)
+def test_410_says_that_the_endpoint_is_gone() -> None:
+    assert judge(answer(410)) == Gone("the app answered 410")
 
 
 @pytest.mark.parametrize("status", [400, 413])
 def test_a_refused_delivery_fails_the_job_for_good(status: int) -> None:
     expected = Fail("DeliveryRefused", f'the app answered {status}: {{"error":"é"}}', unrecoverable=True)
-    assert judge(answer(status, body='{"error":"é"}'.encode())) == expected
+    assert judge(answer(status, body='{"error":"é"}'.encode())) == Reached(expected)
 
 
 @pytest.mark.parametrize(
     "body", [b"x" * 5000, "€".encode() * 5000, b"\xff" * 5000], ids=["ascii", "euro", "binary"]
 )
 def test_the_excerpt_of_a_refusal_is_short(body: bytes) -> None:
-    verdict = judge(answer(400, body=body))
-    assert isinstance(verdict, Fail)
-    excerpt = verdict.message.removeprefix("the app answered 400: ")
+    finding = judge(answer(400, body=body))
+    assert isinstance(finding, Reached)
+    assert isinstance(finding.verdict, Fail)
+    excerpt = finding.verdict.message.removeprefix("the app answered 400: ")
     assert EXCERPT_SIZE - 3 < len(excerpt.encode()) <= EXCERPT_SIZE == 2048
 
 
 @pytest.mark.parametrize(("given_answer", "name", "hint"), FAILURES.values(), ids=FAILURES)
 def test_any_other_answer_fails_the_attempt(given_answer: Answer | NoAnswer, name: str, hint: str) -> None:
-    verdict = judge(given_answer)
-    assert isinstance(verdict, Fail)
-    assert (verdict.name, verdict.unrecoverable, hint in verdict.message) == (name, False, True)
-
-
-ENDINGS = {"an outcome": sealed(), **{name: row[0] for name, row in FAILURES.items()}}
-
-
-@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
-def test_an_answer_of_a_processor_ends_the_hold(ending: Answer | NoAnswer) -> None:
-    refused = NoAnswer("not_sent", "connection refused")
-    assert judge(refused, ending, refused, waited=10.0) == Hold(1.0, "connection refused")
+    finding = judge(given_answer)
+    assert isinstance(finding, Broken)
+    failure = finding.failure
+    assert (failure.name, failure.unrecoverable, hint in failure.message) == (name, False, True)
 
 
 header_names = st.sampled_from([ID, TIMESTAMP, SIGNATURE, b"retry-after", b"content-encoding"]) | st.binary()
@@ -279,17 +248,17 @@ members = st.sampled_from(["returnValue", "error", "unrecoverable", "delay", "ti
     is_truncated=st.booleans(),
     elapsed=st.floats(0, 10),
 )
-def test_any_answer_gets_a_verdict(
+def test_any_answer_says_something(
     status: int, headers: HeaderList, body: bytes, is_truncated: bool, elapsed: float
 ) -> None:
-    assert isinstance(judge(Answer(status, Headers(headers), body, is_truncated, elapsed)), Verdict)
+    assert isinstance(judge(Answer(status, Headers(headers), body, is_truncated, elapsed)), Finding)
 
 
 @given(kind=kinds, members=st.dictionaries(members, values))
-def test_any_signed_answer_gets_a_verdict(kind: str, members: dict[str, t.Any]) -> None:
-    assert isinstance(judge(outcome(kind, **members)), Verdict)
+def test_any_signed_answer_says_something(kind: str, members: dict[str, t.Any]) -> None:
+    assert isinstance(judge(outcome(kind, **members)), Finding)
 
 
 @given(body=st.binary())
-def test_any_signed_bytes_get_a_verdict(body: bytes) -> None:
-    assert isinstance(judge(sealed(body)), Verdict)
+def test_any_signed_bytes_say_something(body: bytes) -> None:
+    assert isinstance(judge(sealed(body)), Finding)

@@ -1,0 +1,134 @@
+"""The health of a queue's endpoint: what a finding means for the job, and for all others of the queue."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+import typing as t
+
+from ..engine.connection import ConnectionLost, RedisError
+from ..engine.gate import Gate
+from ..engine.holds import Held, Kind, Trouble
+from ..engine.text import one_line
+from ..engine.verdicts import Fail, Hold, Verdict
+from .breaker import Breaker
+from .findings import Broken, Finding, Gone, NotRun, Reached, Throttled
+
+logger = logging.getLogger("nextmq_server.dispatch")
+
+MAX_HOLD_TIME = 86_400.0
+"""After so long, in s, in which no delivery ran, one that cannot burns an attempt (protocol section 3)."""
+
+DISABLE_AFTER = 5 * 86_400.0
+"""After so long, in s, with nothing but failures an endpoint gets no more until its app registers again."""
+
+FIRST_HOLD = 1.0
+FIRST_THROTTLE = 5.0
+FIRST_BREAK = 5.0
+MAX_BACKOFF = 900.0
+MAX_DETAIL = 500  # characters
+
+WELL_INTERVAL = 60.0
+"""How often, in s, a process notes at most that an endpoint is well."""
+
+
+class Health:
+    """Judges for one queue. `max_backoff` is the longest pause between two tries, in s."""
+
+    def __init__(
+        self,
+        queue: str,
+        gate: Gate,
+        *,
+        max_backoff: float = MAX_BACKOFF,
+        clock: t.Callable[[], float] = time.time,
+        rand: t.Callable[[], float] = random.random,
+    ) -> None:
+        self._queue = queue
+        self._gate = gate
+        self._max_backoff = max_backoff
+        self._clock = clock
+        self._rand = rand
+        self._breaker = Breaker()
+        self._times_held = 0
+        self._noted_well_at = 0.0
+
+    async def verdict(self, finding: Finding) -> Verdict:
+        """What becomes of the job; what others have to know of its endpoint is in Redis by then."""
+        if self._times_held != self._gate.times_held:
+            self._times_held = self._gate.times_held
+            self._breaker.reset()  # what was before a hold is no reason for the next one
+        match finding:
+            case Reached(verdict):
+                self._breaker.succeeded(self._clock())
+                await self._note_well()
+                return verdict
+            case Broken(failure):
+                opens = self._breaker.failed(self._clock())
+                detail = f"deliveries fail: {failure.reason}" if opens else failure.reason
+                await self._fail("breaker" if opens else None, detail, FIRST_BREAK)
+                return failure
+            case NotRun(detail):
+                held = await self._fail("unreachable", detail, FIRST_HOLD)
+                if held is not None and held.kind == "unreachable" and self._has_lasted(held):
+                    return Fail("EndpointUnavailable", f"{detail}; it has been so for a day")
+                return self._hold(held, detail, FIRST_HOLD)
+            case Throttled(detail, retry_after):
+                held = await self._fail("throttled", detail, FIRST_THROTTLE, rest=retry_after)
+                return self._hold(held, detail, FIRST_THROTTLE)
+            case Gone(detail):
+                return self._hold(await self._fail("disabled", detail), detail, MAX_HOLD_TIME)
+
+    async def _fail(
+        self, kind: Kind | None, detail: str, first: float = 0.0, *, rest: float | None = None
+    ) -> Held | None:
+        trouble = Trouble(
+            kind,
+            one_line(detail, MAX_DETAIL),
+            first=round(first * 1000),
+            longest=round(self._max_backoff * 1000),
+            jitter=0.75 + 0.25 * self._rand(),
+            disable_after=round(DISABLE_AFTER * 1000),
+            rest=None if rest is None else round(rest * 1000),
+        )
+        try:
+            held = await self._gate.fail(trouble, self._now())
+        except (RedisError, ConnectionLost) as exc:
+            logger.warning("queue %s: cannot note that its endpoint failed: %s", self._queue, exc)
+            return None
+        if not isinstance(held, Held):
+            if held:
+                logger.warning("queue %s is no longer held", self._queue)
+            return None
+        if held.is_new and held.kind == "disabled":
+            logger.error(
+                "queue %s is disabled, its jobs wait until its app registers again: %s", self._queue, held.detail
+            )
+        elif held.is_new:
+            logger.error("queue %s is held, its jobs wait and burn no attempts: %s", self._queue, held.detail)
+        return held
+
+    async def _note_well(self) -> None:
+        """End a hold that is known here; else say now and then that the row of failures has ended."""
+        now = self._clock()
+        if not self._gate.is_held and now - self._noted_well_at < WELL_INTERVAL:
+            return
+        self._noted_well_at = now
+        try:
+            if await self._gate.succeed(self._now()):
+                logger.warning("queue %s is no longer held", self._queue)
+        except (RedisError, ConnectionLost) as exc:
+            logger.warning("queue %s: cannot note that its endpoint is well: %s", self._queue, exc)
+
+    def _hold(self, held: Held | None, detail: str, otherwise: float) -> Hold:
+        """Hold as long as the hold lasts, or where that is not known for `otherwise` s."""
+        if held is None or held.until is None:
+            return Hold(otherwise, detail)
+        return Hold(max(0.0, held.until / 1000 - self._clock()), detail)
+
+    def _has_lasted(self, held: Held) -> bool:
+        return self._clock() - held.since / 1000 >= MAX_HOLD_TIME
+
+    def _now(self) -> int:
+        return round(self._clock() * 1000)

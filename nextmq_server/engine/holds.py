@@ -1,0 +1,231 @@
+"""Holds in Redis: why and until when a queue's endpoint gets no deliveries, for every process to see.
+
+While a queue is held, BullMQ's own limiter key is over the limit: whoever fetches, in any process and within any
+script, gets nothing at that very moment. What the key was before is kept with the hold, and put back after it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .scripts import QueueScripts, as_function, pack
+
+UNLIMITED = 2**53 - 1
+"""The limiter counter that means "over the limit", as BullMQ writes it for a rate limit by hand."""
+
+Kind = t.Literal["unreachable", "throttled", "breaker", "disabled"]
+
+LOOK_INTERVAL = 5.0
+"""How often, in s, a process looks at least whether a hold is over: another one may have ended it."""
+
+DISABLED = "endpoint-disabled"
+"""The event, in BullMQ's stream of the queue, of an endpoint that gets nothing until its app registers again."""
+
+_MAX_GAP = 2 * 86_400_000
+"""Failures that lie further apart than this, in ms, are no row: a weekly job is no week of failures."""
+
+_LAPSE = 86_400_000
+"""How long, in ms, a hold is kept beyond its end while there is no job to find out with how the endpoint is."""
+
+_FOR_GOOD = 10 * 365 * 86_400_000
+
+_LIMITER = f"""
+local UNLIMITED = '{UNLIMITED}'
+local function shut(hold, limiter, now, life)
+  local left = redis.call('PTTL', limiter)
+  if left > 0 then
+    redis.call('HSET', hold, 'starts', redis.call('GET', limiter), 'startsUntil', now + left)
+  else
+    redis.call('HDEL', hold, 'starts', 'startsUntil')
+  end
+  redis.call('SET', limiter, UNLIMITED, 'PX', life)
+end
+local function reopen(hold, limiter, now)
+  local starts, startsUntil = unpack(redis.call('HMGET', hold, 'starts', 'startsUntil'))
+  local left = (tonumber(startsUntil) or 0) - now
+  redis.call('DEL', limiter)
+  if left > 0 then redis.call('SET', limiter, starts, 'PX', left) end
+end
+local function lift(hold, limiter, marker, now)
+  reopen(hold, limiter, now)
+  redis.call('DEL', hold)
+  redis.call('ZADD', marker, 0, '0')
+end
+"""
+
+# KEYS: hold, limiter, marker, when failing began, events, meta. ARGV: the members of `new`, times and rests in ms.
+_FAIL = (
+    _LIMITER
+    + f"""
+local hold, limiter, marker, failing, events, meta = unpack(KEYS)
+local new = cmsgpack.unpack(ARGV[1])
+local now, kind, detail = new.now, new.kind, new.detail
+local oldKind, since, till, count, oldDetail = unpack(
+  redis.call('HMGET', hold, 'kind', 'since', 'until', 'count', 'detail'))
+if oldKind == 'disabled' then return {{oldKind, since, till, count, oldDetail, 0}} end
+
+local failingSince = tonumber(redis.call('GET', failing)) or now
+redis.call('SET', failing, failingSince, 'PX', {_MAX_GAP})
+if now - failingSince >= new.disableAfter then
+  kind, detail = 'disabled', detail .. new.disableWhy
+end
+if kind == '' and oldKind == 'breaker' then kind = 'breaker' end
+if kind == '' then
+  if oldKind then lift(hold, limiter, marker, now) end
+  return oldKind and 1 or 0
+end
+
+local isNew = not oldKind or kind == 'disabled' or (oldKind == 'breaker') ~= (kind == 'breaker')
+if isNew then since, till, count = now, 0, 0 end
+since, till, count = tonumber(since), tonumber(till), tonumber(count)
+-- Several deliveries fail together when an app goes: that is one reason to rest, not several.
+if now >= till then
+  count = count + 1
+  local backoff = math.min(new.longest, new.first * 2 ^ math.min(count - 1, 30)) * new.jitter
+  till = now + math.ceil(new.rest or backoff)
+  redis.call('HDEL', hold, 'probe')
+elseif new.rest then
+  till = math.max(till, now + new.rest)
+end
+
+local life = kind == 'disabled' and {_FOR_GOOD} or till - now + {_LAPSE}
+if oldKind then redis.call('SET', limiter, UNLIMITED, 'PX', life) else shut(hold, limiter, now, life) end
+redis.call('HSET', hold, 'kind', kind, 'since', since, 'until', till, 'count', count, 'detail', detail)
+redis.call('PEXPIRE', hold, life)
+if kind == 'disabled' then
+  redis.call('DEL', failing)
+  local length = redis.call('HGET', meta, 'opts.maxLenEvents') or 10000
+  redis.call('XADD', events, 'MAXLEN', '~', length, '*', 'event', '{DISABLED}', 'detail', detail)
+end
+return {{kind, since, till, count, detail, isNew and 1 or 0}}
+"""
+)
+
+# KEYS: hold, limiter, marker, when failing began. ARGV: now in ms, "1" where a disabled endpoint is enabled too.
+_SUCCEED = (
+    _LIMITER
+    + """
+local hold, limiter, marker, failing = unpack(KEYS)
+local kind = redis.call('HGET', hold, 'kind')
+if kind == 'disabled' and ARGV[2] ~= '1' then return 0 end
+redis.call('DEL', failing)
+if not kind then return 0 end
+lift(hold, limiter, marker, tonumber(ARGV[1]))
+return 1
+"""
+)
+
+# KEYS: hold, limiter. ARGV: now in ms, for how many ms.
+_LIMIT = f"""
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call('HSET', KEYS[1], 'starts', '{UNLIMITED}', 'startsUntil', ARGV[1] + ARGV[2])
+else
+  redis.call('SET', KEYS[2], '{UNLIMITED}', 'PX', ARGV[2])
+end
+"""
+
+# KEYS: the 11 of moveToActive, hold. ARGV: the 3 of moveToActive. The answer: whether the queue is held, and that
+# of moveToActive. A job that is fetched from a held queue is a probe, and the only one as long as its lock lives.
+_FETCH = (
+    as_function("moveToActive")
+    + _LIMITER
+    + f"""
+local hold, limiter, now = KEYS[12], KEYS[6], tonumber(ARGV[2])
+local kind, till, probe = unpack(redis.call('HMGET', hold, 'kind', 'until', 'probe'))
+if not kind then return {{0, moveToActive(KEYS, ARGV)}} end
+local rest = kind == 'disabled' and {LOOK_INTERVAL * 1000:.0f} or tonumber(till) - now
+if rest <= 0 and probe and redis.call('EXISTS', ARGV[1] .. probe .. ':lock') == 1 then
+  rest = {LOOK_INTERVAL * 1000:.0f}
+end
+if rest > 0 then return {{1, {{0, 0, math.min(rest, {LOOK_INTERVAL * 1000:.0f}), 0}}}} end
+local life = redis.call('PTTL', hold)
+reopen(hold, limiter, now)
+local found = moveToActive(KEYS, ARGV)
+shut(hold, limiter, now, life)
+if found[1] ~= 0 then redis.call('HSET', hold, 'probe', found[2]) end
+return {{1, found}}
+"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A failure of an endpoint. `kind` is None where it alone is no reason to hold the queue.
+
+    The first hold lasts `first` ms times `jitter`, each one after that twice as long, up to `longest`; or `rest`
+    ms, where the endpoint said how long. With nothing but failures for `disable_after` ms it is disabled.
+    """
+
+    kind: Kind | None
+    detail: str
+    first: int
+    longest: int
+    jitter: float
+    disable_after: int
+    rest: int | None = None
+
+
+class Held(t.NamedTuple):
+    """A hold: times are ms since the epoch, `until` is None where only a registration ends it."""
+
+    kind: Kind
+    since: int
+    until: int | None
+    detail: str
+    is_new: bool = False
+
+    @classmethod
+    def of(cls, kind: Kind, since: str, until: str, detail: str, *, is_new: bool = False) -> Held:
+        """From what Redis holds."""
+        return cls(kind, int(since), None if kind == "disabled" else int(until), detail, is_new)
+
+
+class Holds:
+    """The hold of one queue. Each call raises RedisError or ConnectionLost; `now` is ms since the epoch."""
+
+    def __init__(self, scripts: QueueScripts) -> None:
+        self._scripts = scripts
+        qualified = f"{scripts.prefix}:{scripts.queue}"
+        self._hold = f"nextmq:hold:{qualified}"
+        self._keys = [self._hold, *scripts.all_keys("limiter", "marker"), f"nextmq:failing:{qualified}"]
+
+    async def read(self) -> Held | None:
+        """The hold that there is."""
+        fields = await self._scripts.connection.execute("HMGET", self._hold, "kind", "since", "until", "detail")
+        return None if fields[0] is None else Held.of(*fields)
+
+    async def fail(self, trouble: Trouble, now: int) -> Held | bool:
+        """Note a failure: the hold that there is now, else whether this ended one, as the endpoint was reached."""
+        new = {
+            "now": now,
+            "kind": trouble.kind or "",
+            "detail": trouble.detail,
+            "first": trouble.first,
+            "longest": trouble.longest,
+            "jitter": trouble.jitter,
+            "disableAfter": trouble.disable_after,
+            "disableWhy": f"; there were only failures for {trouble.disable_after / 86_400_000:g} days",
+        }
+        if trouble.rest is not None:
+            new["rest"] = trouble.rest
+        keys = [*self._keys, *self._scripts.all_keys("events", "meta")]
+        answer = await self._scripts.run_composed("nextmqFail", _FAIL, keys, [pack(new)])
+        if isinstance(answer, int):
+            return bool(answer)
+        kind, since, until, _, detail, is_new = answer
+        return Held.of(kind, since, until, detail, is_new=bool(is_new))
+
+    async def succeed(self, now: int, *, is_enabled: bool = False) -> bool:
+        """Note that the endpoint is well; whether that ended a hold. A disabled one has to be enabled."""
+        args = [now, "1" if is_enabled else "0"]
+        return bool(await self._scripts.run_composed("nextmqSucceed", _SUCCEED, self._keys, args))
+
+    async def limit(self, duration: int, now: int) -> None:
+        """Start no job for `duration` ms by a rate limit, which goes on after the hold if there is one."""
+        await self._scripts.run_composed("nextmqLimit", _LIMIT, self._keys[:2], [now, duration])
+
+    async def fetch(self, keys: list[str], args: list[t.Any]) -> tuple[bool, list[t.Any]]:
+        """moveToActive, with its `keys` and `args`, as far as a hold lets; whether the queue is held."""
+        is_held, answer = await self._scripts.run_composed("nextmqFetch", _FETCH, [*keys, self._hold], args)
+        return bool(is_held), answer

@@ -1,0 +1,216 @@
+"""The gate of a held queue: no process fetches, then one job is a probe, then all go on."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+import pytest
+
+from nextmq_server.engine.holds import UNLIMITED, Holds, Kind, Trouble
+from nextmq_server.engine.hub import Hub
+
+if t.TYPE_CHECKING:
+    from .conftest import Engine, Processor, Until
+
+pytestmark = pytest.mark.anyio
+
+HOUR = 3_600_000
+
+
+def now() -> int:
+    return round(time.time() * 1000)
+
+
+def trouble(kind: Kind = "unreachable", *, rest: int = HOUR) -> Trouble:
+    """A failure that holds the queue for `rest` ms."""
+    return Trouble(kind, "connection refused", first=1, longest=1, jitter=1.0, disable_after=HOUR, rest=rest)
+
+
+@pytest.fixture
+def holds(engine: Engine) -> Holds:
+    """The queue's hold as another process sees it."""
+    return Holds(engine.jobs.scripts("emails"))
+
+
+async def waiting(engine: Engine) -> int:
+    return (await engine.queues.counts("emails"))["waiting"]
+
+
+async def limiter(engine: Engine) -> int:
+    return int(await engine.redis.execute("GET", engine.key("limiter")) or 0)
+
+
+async def settle(engine: Engine, hub: Hub) -> None:
+    """Have the hub look for jobs, and wait until it has."""
+    hub.queues["emails"].look_again()
+    await engine.settle(hub)
+
+
+async def test_what_one_process_holds_no_process_fetches(
+    engine: Engine, processor: type[Processor], holds: Holds
+) -> None:
+    process = processor()
+    hubs = [await engine.run(process) for _ in range(2)]
+    await holds.fail(trouble(), now())
+    await engine.add()
+    for hub in hubs:
+        await settle(engine, hub)
+    assert (process.started, await waiting(engine)) == ([], 1)
+
+
+async def test_a_process_that_starts_finds_the_hold(
+    engine: Engine, processor: type[Processor], holds: Holds
+) -> None:
+    await holds.fail(trouble(), now())
+    await engine.add()
+    process = processor()
+    await settle(engine, await engine.run(process))
+    assert process.started == []
+
+
+async def test_a_job_that_ends_in_a_held_queue_fetches_no_next_one(
+    engine: Engine, processor: type[Processor], holds: Holds, until: Until
+) -> None:
+    process = processor()
+    process.gate.clear()
+    hub = await engine.run(process)
+    first, _ = await engine.add(), await engine.add()
+    await until(lambda: process.started)
+    await holds.fail(trouble(), now())
+    process.gate.set()
+    await engine.until_state(first, "completed")
+    await settle(engine, hub)
+    assert [job.id for job in process.started] == [first]
+
+
+async def test_after_the_rest_one_job_of_all_processes_is_a_probe(
+    engine: Engine, processor: type[Processor], holds: Holds, until: Until
+) -> None:
+    process = processor()
+    process.gate.clear()
+    hubs = [await engine.run(process, concurrency=5) for _ in range(2)]
+    await holds.fail(trouble(rest=1), now() - 1)
+    for _ in range(5):
+        await engine.add()
+    await until(lambda: process.started)
+    for hub in hubs:
+        await settle(engine, hub)
+    assert (len(process.started), await waiting(engine)) == (1, 4)
+
+
+async def test_a_job_that_is_added_to_an_empty_queue_after_the_rest_is_the_probe(
+    engine: Engine, processor: type[Processor], holds: Holds, until: Until
+) -> None:
+    process = processor()
+    await holds.fail(trouble(rest=1), now() - 1)
+    hub = await engine.run(process)
+    await settle(engine, hub)
+    await until(lambda: hub.queues["emails"].is_cold)
+    await engine.until_state(await engine.add(), "completed")
+    assert await holds.read() is not None
+
+
+async def test_the_end_of_a_hold_lets_other_processes_go_on(
+    engine: Engine, processor: type[Processor], holds: Holds, until: Until
+) -> None:
+    probing, other = processor(), processor()
+    probing.gate.clear()
+    await holds.fail(trouble(rest=1), now() - 1)
+    prober = await engine.run(probing)
+    jobs = [await engine.add() for _ in range(3)]
+    await until(lambda: probing.started)
+    await settle(engine, await engine.run(other, concurrency=3))
+    await prober.queues["emails"].gate.succeed(now())
+    for job_id in jobs[1:]:
+        await engine.until_state(job_id, "completed")
+    assert (len(probing.started), len(other.started)) == (1, 2)
+
+
+async def test_a_probe_whose_process_died_is_followed_by_another(
+    engine: Engine, processor: type[Processor], holds: Holds, until: Until
+) -> None:
+    process = processor()
+    process.gate.clear()
+    await holds.fail(trouble(rest=1), now() - 1)
+    await engine.run(process, concurrency=2)
+    await engine.add()
+    await until(lambda: process.started)
+    await engine.redis.execute("DEL", engine.key(process.started[0].id, "lock"))  # as if it had expired
+    second = await engine.add()
+    await engine.run(process, concurrency=2)
+    await until(lambda: [job.id for job in process.started[1:]] == [second])
+
+
+async def test_a_probe_that_fails_is_followed_by_a_rest(
+    engine: Engine, processor: type[Processor], holds: Holds, until: Until
+) -> None:
+    process = processor()
+    process.gate.clear()
+    await holds.fail(trouble(rest=1), now() - 1)
+    hub = await engine.run(process)
+    first, _ = await engine.add(), await engine.add()
+    await until(lambda: process.started)
+    await hub.queues["emails"].gate.fail(trouble(), now())
+    process.gate.set()
+    await engine.until_state(first, "completed")
+    await settle(engine, hub)
+    assert len(process.started) == 1
+
+
+async def test_a_disabled_endpoint_is_not_probed(engine: Engine, processor: type[Processor], holds: Holds) -> None:
+    await holds.fail(trouble("disabled", rest=1), now() - 30 * 24 * HOUR)
+    process = processor()
+    hub = await engine.run(process)
+    await engine.add()
+    await settle(engine, hub)
+    assert process.started == []
+
+
+async def test_a_rate_limit_goes_on_counting_after_a_hold(
+    engine: Engine, processor: type[Processor], holds: Holds
+) -> None:
+    process = processor()
+    hub = await engine.run(process, limiter={"max": 3, "duration": HOUR})
+    for _ in range(2):
+        await engine.until_state(await engine.add(), "completed")
+    await holds.fail(trouble(), now())
+    await holds.succeed(now())
+    for _ in range(2):
+        await engine.add()
+    await settle(engine, hub)
+    assert (len(process.started), await waiting(engine)) == (3, 1)
+
+
+async def test_a_rate_limit_holds_for_a_probe_too(
+    engine: Engine, processor: type[Processor], holds: Holds
+) -> None:
+    process = processor()
+    hub = await engine.run(process, limiter={"max": 1, "duration": HOUR})
+    await engine.until_state(await engine.add(), "completed")
+    await holds.fail(trouble(rest=1), now() - 1)
+    await engine.add()
+    await settle(engine, hub)
+    assert len(process.started) == 1
+
+
+async def test_a_rate_limit_that_is_asked_for_during_a_hold_begins_after_it(engine: Engine, holds: Holds) -> None:
+    await holds.fail(trouble(), now())
+    await holds.limit(HOUR, now())
+    await holds.succeed(now())
+    assert await limiter(engine) == UNLIMITED
+
+
+async def test_after_a_hold_nothing_is_left_of_it(engine: Engine, holds: Holds) -> None:
+    await holds.fail(trouble(), now())
+    await holds.succeed(now())
+    assert await engine.redis.execute("KEYS", f"nextmq:*:{engine.prefix}:*") == []
+
+
+async def test_a_hold_that_nobody_probes_lapses_with_its_limiter(engine: Engine, holds: Holds) -> None:
+    await holds.fail(trouble(), now())
+    lives = [
+        await engine.redis.execute("PTTL", key)
+        for key in (f"nextmq:hold:{engine.prefix}:emails", engine.key("limiter"))
+    ]
+    assert [life > 24 * HOUR for life in lives] == [True, True]
