@@ -57,6 +57,29 @@ class Metrics(t.TypedDict):
     count: int
 
 
+class JobDelivery(t.TypedDict):
+    """A delivery of a job that ended: sent `at` (ms since the epoch), for how long, and what came of it.
+
+    `status` is None where no HTTP answer came; `detail` says why an attempt failed, or was put off.
+    """
+
+    deliveryId: str
+    at: int
+    status: int | None
+    ms: int
+    outcome: t.Literal["completed", "failed", "rateLimited", "delayed", "waitingChildren", "held"]
+    detail: str | None
+
+
+class QueueHold(t.TypedDict):
+    """Why a queue's endpoint gets no deliveries. Times are ms since the epoch; a disabled one has no `until`."""
+
+    kind: t.Literal["unreachable", "throttled", "breaker", "disabled"]
+    since: int
+    until: int | None
+    detail: str
+
+
 class QueueView(t.NamedTuple):
     """A queue as it is now. `concurrency` has "global" and "worker"; `rate_limit_ttl` is ms."""
 
@@ -67,6 +90,7 @@ class QueueView(t.NamedTuple):
     rate_limit: RateLimit | None
     rate_limit_ttl: int
     worker: dict[str, t.Any] | None
+    hold: QueueHold | None = None
 
 
 class JobScheduler(t.NamedTuple):
@@ -196,6 +220,7 @@ def queue_view(view: t.Any) -> QueueView:
         rate_limit=rate_limit(view),
         rate_limit_ttl=view["rateLimitTtl"],
         worker=view["worker"],
+        hold=view.get("hold"),
     )
 
 

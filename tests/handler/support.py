@@ -214,6 +214,16 @@ JOB = {
     "returnValue": None,
     "failedReason": None,
     "stacktrace": [],
+    "deliveries": [
+        {
+            "deliveryId": "dlv_1",
+            "at": 1,
+            "status": 500,
+            "ms": 9,
+            "outcome": "failed",
+            "detail": "EndpointUnavailable",
+        }
+    ],
     "parent": {"id": "7", "queue": "reports"},
     "repeatJobKey": None,
     "deduplicationId": None,

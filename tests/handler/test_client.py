@@ -155,6 +155,7 @@ async def test_a_job_comes_back_as_the_server_described_it(
         "return_value": None,
         "failed_reason": None,
         "stacktrace": [],
+        "deliveries": JOB["deliveries"],
         "parent": {"id": "7", "queue": "reports"},
         "repeat_job_key": None,
         "timestamp": 1_790_000_000_000,

@@ -15,7 +15,7 @@ from .._caller import Caller
 from .._generic import ANY, Data, Result, Typed, Types
 from .._options import Duration, milliseconds
 from .._remote import Remote
-from .._views import JobLogs, JobState, job_logs
+from .._views import JobDelivery, JobLogs, JobState, job_logs
 from .job_calls import JobCalls
 
 MAX_WAIT = 30.0
@@ -28,6 +28,7 @@ class QueueJob(JobCalls, Typed[Data, Result]):
     """A job as the server described it last, and the calls on it.
 
     Times are ms since the epoch, None until they happened; durations are ms. `opts` are as BullMQ spells them.
+    `deliveries` are the last 20 that ended, the newest last.
     `deduplicated`: no job was added, as one with its id, or its deduplication id, was there; this is that one.
 
     The calls raise JobRemovedError where the job is not there, NextMQHTTPError (409 `wrong_state` where the job's
@@ -54,6 +55,7 @@ class QueueJob(JobCalls, Typed[Data, Result]):
         self.priority: int = view.get("priority", 0)
         self.failed_reason: str | None = view.get("failedReason")
         self.stacktrace: list[str] = view.get("stacktrace") or []
+        self.deliveries: list[JobDelivery] = view.get("deliveries") or []
         self.parent: dict[str, str] | None = view.get("parent")
         self.repeat_job_key: str | None = view.get("repeatJobKey")
         self.deduplication_id: str | None = view.get("deduplicationId")

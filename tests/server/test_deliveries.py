@@ -1,0 +1,207 @@
+"""The deliveries that are kept with a job: one for each that ended, whatever came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import typing as t
+
+import httpx
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextmq_server.engine.delivery_log import Delivery, appended, deliveries
+from nextmq_server.registry import Registration
+from nextmq_server.service import Service
+from tests.server.api_support import JOBS
+
+if t.TYPE_CHECKING:
+    from .conftest import App, Serve, Until
+
+ONE: Delivery = {"deliveryId": "dlv_1", "at": 1, "status": 200, "ms": 5, "outcome": "completed", "detail": None}
+
+
+def test_the_last_20_are_kept() -> None:
+    text = None
+    for number in range(25):
+        text = appended(text, {**ONE, "at": number})
+    assert [delivery["at"] for delivery in deliveries(text)] == list(range(5, 25))
+
+
+def test_a_long_reason_is_cut_to_one_line() -> None:
+    text = appended(None, {**ONE, "detail": "no\nroute " * 100})
+    [kept] = deliveries(text)
+    assert kept["detail"] == ("no route " * 100)[:299] + "…"
+
+
+@given(text=st.none() | st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
+def test_what_others_wrote_there_is_no_delivery(text: str | None) -> None:
+    assert deliveries(appended(text, ONE)) == [ONE]
+
+
+def without_times(job: dict[str, t.Any]) -> list[tuple[t.Any, ...]]:
+    return [(kept["status"], kept["outcome"], kept["detail"]) for kept in job["deliveries"]]
+
+
+async def until_seen(api: httpx.AsyncClient, job_id: str, count: int, until: Until) -> dict[str, t.Any]:
+    """The job, once it shows so many deliveries."""
+
+    async def is_seen() -> bool:
+        return len((await api.get(f"{JOBS}/{job_id}")).json()["deliveries"]) >= count
+
+    await until(is_seen)
+    return t.cast("dict[str, t.Any]", (await api.get(f"{JOBS}/{job_id}")).json())
+
+
+OUTCOMES: dict[str, tuple[dict[str, t.Any], tuple[t.Any, ...]]] = {
+    "completed": ({"outcome": "completed", "returnValue": 1}, (200, "completed", None)),
+    "failed, out of attempts": (
+        {"outcome": "failed", "unrecoverable": True, "error": {"name": "ValueError", "message": "no address"}},
+        (200, "failed", "ValueError: no address"),
+    ),
+    "failed, again later": (
+        {"outcome": "failed", "error": {"name": "ValueError", "message": "no address"}},
+        (200, "failed", "ValueError: no address"),
+    ),
+    "rate-limited": ({"outcome": "rateLimited", "delay": 3_600_000}, (200, "rateLimited", None)),
+    "delayed": ({"outcome": "delayed", "timestamp": 2_000_000_000_000}, (200, "delayed", None)),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("outcome", "expected"), OUTCOMES.values(), ids=OUTCOMES)
+async def test_each_outcome_leaves_a_delivery(
+    api: httpx.AsyncClient,
+    service: Service,
+    app: App,
+    until: Until,
+    outcome: dict[str, t.Any],
+    expected: tuple[t.Any, ...],
+) -> None:
+    app.outcome = outcome
+    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    opts = {"attempts": 2, "backoff": 3_600_000}
+    job_id = (await api.post(JOBS, json={"name": "welcome", "opts": opts})).json()["id"]
+    assert without_times(await until_seen(api, job_id, 1, until)) == [expected]
+
+
+@pytest.mark.anyio
+async def test_an_attempt_that_is_made_again_at_once_leaves_a_delivery_too(
+    api: httpx.AsyncClient, service: Service, app: App, until: Until
+) -> None:
+    app.outcome = {"outcome": "failed", "error": {"name": "ValueError", "message": "no address"}}
+    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    job_id = (await api.post(JOBS, json={"name": "welcome", "opts": {"attempts": 3}})).json()["id"]
+    job = await until_seen(api, job_id, 3, until)
+    assert without_times(job) == [(200, "failed", "ValueError: no address")] * 3
+
+
+@pytest.mark.anyio
+async def test_a_parent_that_waits_for_its_children_keeps_its_delivery(
+    api: httpx.AsyncClient, service: Service, app: App, until: Until
+) -> None:
+    app.outcome = {"outcome": "waitingChildren"}
+    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    app.gate.clear()
+    job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
+    await until(lambda: app.deliveries)
+    parent = {"id": job_id, "queue": "emails"}
+    await api.post("/v1/queues/reports/jobs", json={"name": "child", "opts": {"parent": parent}})
+    app.gate.set()
+    job = await until_seen(api, job_id, 1, until)
+    assert without_times(job) == [(200, "waitingChildren", None)]
+
+
+@pytest.mark.anyio
+async def test_a_delivery_that_did_not_run_says_why_the_job_is_held(
+    api: httpx.AsyncClient, service: Service, app: App, serve: Serve, until: Until
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=403)
+
+    url = await serve(answer) + "/queues/emails"
+    await service.register("emails", Registration.model_validate(app.registration(url=url)), replace=None)
+    job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
+    job = await until_seen(api, job_id, 1, until)
+    assert without_times(job)[0] == (403, "held", "the app answered 403")
+
+
+@pytest.mark.anyio
+async def test_a_held_delivery_counts_as_no_start(
+    api: httpx.AsyncClient, service: Service, app: App, serve: Serve, until: Until
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=410)
+
+    url = await serve(answer) + "/queues/emails"
+    await service.register("emails", Registration.model_validate(app.registration(url=url)), replace=None)
+    job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
+    assert (await until_seen(api, job_id, 1, until))["attemptsStarted"] == 0
+
+
+@pytest.mark.anyio
+async def test_a_delivery_tells_when_it_was_sent_and_how_long_it_took(
+    api: httpx.AsyncClient, service: Service, app: App, until: Until
+) -> None:
+    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    before = round(time.time() * 1000)
+    job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
+    [kept] = (await until_seen(api, job_id, 1, until))["deliveries"]
+    after = round(time.time() * 1000)
+    assert before <= kept["at"] <= kept["at"] + kept["ms"] <= after + 1
+
+
+@pytest.mark.anyio
+async def test_a_delivery_has_the_id_that_the_app_was_sent(
+    api: httpx.AsyncClient, service: Service, app: App, until: Until
+) -> None:
+    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
+    [kept] = (await until_seen(api, job_id, 1, until))["deliveries"]
+    assert kept["deliveryId"] == app.deliveries[0]["deliveryId"]
+
+
+@pytest.mark.anyio
+async def test_a_job_that_was_removed_meanwhile_is_not_made_again(
+    api: httpx.AsyncClient, service: Service, app: App, until: Until
+) -> None:
+    app.outcome = {"outcome": "waitingChildren"}
+    app.gate.clear()
+    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
+    await until(lambda: app.deliveries)
+    key = service.jobs.scripts("emails").key(job_id)
+    await service._hub.connection.execute("DEL", key)
+    app.gate.set()
+    await until(lambda: not service._hub.queues["emails"].active)
+    assert not await service._hub.connection.execute("EXISTS", key)
+
+
+@pytest.mark.anyio
+async def test_a_stop_does_not_lose_a_delivery_that_was_answered(
+    service: Service, app: App, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    judged, go_on = asyncio.Event(), asyncio.Event()
+    health = service._health("emails")
+    verdict = health.verdict
+
+    async def slow(finding: t.Any) -> t.Any:
+        judged.set()
+        await go_on.wait()
+        return await verdict(finding)
+
+    monkeypatch.setattr(health, "verdict", slow)
+    [job] = await service.add([service.jobs.new("emails", "welcome", None, {}, now=0)])
+    await judged.wait()
+    service.hurry()
+    go_on.set()
+
+    async def is_completed() -> bool:
+        return (await service.jobs.get("emails", job.id))["state"] == "completed"
+
+    await until(is_completed)
+    assert len(app.deliveries) == 1
