@@ -24,6 +24,7 @@ from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.address import Address
 from nextmq_server.engine.connection import Connection
+from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.jobs import Jobs, NoSuchJob
@@ -243,6 +244,12 @@ async def own_engine(own_valkey: EmbeddedValkey) -> t.AsyncIterator[Engine]:
     await engine.open()
     yield engine
     await engine.close()
+
+
+@pytest.fixture
+def gate(engine: Engine) -> Gate:
+    """The gate of a queue that no hub runs."""
+    return Gate(engine.jobs.scripts(QUEUE))
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ class Rig:
         self.endpoint = Endpoint("emails", url, timeout=30_000, fingerprint="f-1")
         self.announced: list[tuple[str, str, str, int, int]] = []
         self.reports: list[Report] = []
-        self.health = Health("emails", gate, clock=lambda: NOW)
+        self.health = Health("emails", gate, clock=lambda: NOW, rand=lambda: 1.0)
         self.dispatcher = Dispatcher(
             client,
             health=lambda queue: self.health,

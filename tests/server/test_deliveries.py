@@ -201,7 +201,7 @@ async def test_a_stop_does_not_lose_a_delivery_that_was_answered(
     go_on.set()
 
     async def is_completed() -> bool:
-        return (await service.jobs.get("emails", job.id))["state"] == "completed"
+        return bool((await service.jobs.get("emails", job.id))["state"] == "completed")
 
     await until(is_completed)
     assert len(app.deliveries) == 1

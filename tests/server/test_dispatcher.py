@@ -25,7 +25,7 @@ from tests.server.dispatching import DONE, ENDPOINT, NOW, SECRETS, WELCOME, App,
 from tests.server.raw_http import keep_silent
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Listen, Serve
+    from .conftest import Listen, Serve
 
 
 @pytest.fixture
@@ -36,9 +36,8 @@ async def client() -> t.AsyncIterator[DeliveryClient]:
 
 
 @pytest.fixture
-async def rig(serve: Serve, client: DeliveryClient, engine: Engine) -> Rig:
+async def rig(serve: Serve, client: DeliveryClient, gate: Gate) -> Rig:
     app = App()
-    gate = Gate(engine.jobs.scripts("emails"))
     return Rig(app, await serve(app.handle) + "/queues/emails", client, gate)
 
 

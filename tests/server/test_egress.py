@@ -19,6 +19,7 @@ from nextmq_server.dispatch.answers import Answer, NoAnswer
 from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
+from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.verdicts import Hold
 from nextmq_server.projects import Project
 from nextmq_server.service import Service
@@ -202,9 +203,9 @@ async def test_a_refused_name_is_told_why(send: Send) -> None:
     assert detail == f"the address 10.0.0.5 of {NAME} is private: allow it with --allow-egress 10.0.0.0/8"
 
 
-async def test_a_job_whose_target_is_refused_is_held(serve: Serve) -> None:
+async def test_a_job_whose_target_is_refused_is_held(serve: Serve, gate: Gate) -> None:
     client, app = DeliveryClient(EgressRules()), App()
-    verdict = await Rig(app, await serve(app.handle), client).deliver()
+    verdict = await Rig(app, await serve(app.handle), client, gate).deliver()
     await client.close()
     assert verdict == Hold(1.0, "the address 127.0.0.1 is loopback: allow it with --allow-egress 127.0.0.0/8")
 

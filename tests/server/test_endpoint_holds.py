@@ -95,8 +95,8 @@ def new(service: Service, **opts: t.Any) -> NewJob:
 
 
 async def kind(service: Service) -> str | None:
-    hold = (await service.queue_view("emails"))["hold"]
-    return hold and hold["kind"]
+    hold = await service.limits.hold("emails")
+    return None if hold is None else str(hold["kind"])
 
 
 async def settle(service: Service, app: App, until: Until) -> None:
@@ -106,7 +106,7 @@ async def settle(service: Service, app: App, until: Until) -> None:
     [sentinel] = await service.add([service.jobs.new("sentinel", "sentinel", None, {}, now=0)])
 
     async def is_done() -> bool:
-        return (await service.jobs.get("sentinel", sentinel.id))["state"] == "completed"
+        return bool((await service.jobs.get("sentinel", sentinel.id))["state"] == "completed")
 
     await until(is_done)
 

@@ -14,6 +14,7 @@ import pytest
 
 from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 from tests.server.dispatching import App, Rig
 from tests.server.raw_http import OK, RawHandler, answering, read_request
@@ -157,11 +158,11 @@ async def client() -> t.AsyncIterator[DeliveryClient]:
 
 
 @pytest.fixture
-def deliver(client: DeliveryClient, listen: Listen) -> Deliver:
+def deliver(client: DeliveryClient, listen: Listen, gate: Gate) -> Deliver:
     """Delivers a job to the hostile receiver, for `timeout` ms at most."""
 
     async def deliver(hostile: Hostile, *, timeout: int = 60_000) -> Verdict:
-        rig = Rig(App(), f"http://127.0.0.1:{await listen(hostile.handle)}/queues/emails", client)
+        rig = Rig(App(), f"http://127.0.0.1:{await listen(hostile.handle)}/queues/emails", client, gate)
         rig.endpoint = replace(rig.endpoint, timeout=timeout)
         return await rig.deliver(data=hostile.data)
 
@@ -187,7 +188,7 @@ async def test_what_can_be_no_outcome_ends_a_delivery(deliver: Deliver, hostile:
 
 @pytest.mark.parametrize("hostile", SLOW.values(), ids=SLOW)
 async def test_other_queues_are_delivered_meanwhile(
-    deliver: Deliver, client: DeliveryClient, serve: Serve, hostile: Hostile
+    deliver: Deliver, client: DeliveryClient, serve: Serve, hostile: Hostile, gate: Gate
 ) -> None:
     connected, app = asyncio.Event(), App()
 
@@ -197,7 +198,7 @@ async def test_other_queues_are_delivered_meanwhile(
 
     delivering = asyncio.create_task(deliver(hostile._replace(handle=handle)))
     await connected.wait()
-    verdicts = [await Rig(app, await serve(app.handle), client).deliver() for _ in range(3)]
+    verdicts = [await Rig(app, await serve(app.handle), client, gate).deliver() for _ in range(3)]
     was_done = delivering.done()
     delivering.cancel()
     assert (verdicts, was_done) == ([Complete({"sent": True})] * 3, False)

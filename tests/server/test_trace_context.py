@@ -14,6 +14,7 @@ from nextmq_handler.telemetry import MAX_TRACE_SIZE
 from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.dispatcher import trace_headers_of
 from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.verdicts import Complete
 from tests.server.dispatching import App, Rig, make_job
 
@@ -28,9 +29,9 @@ METADATA = json.dumps(CARRIER)
 
 
 @pytest.fixture
-async def rig(serve: Serve) -> t.AsyncIterator[Rig]:
+async def rig(serve: Serve, gate: Gate) -> t.AsyncIterator[Rig]:
     app, client = App(), DeliveryClient(EgressRules.for_development())
-    yield Rig(app, await serve(app.handle) + "/queues/emails", client)
+    yield Rig(app, await serve(app.handle) + "/queues/emails", client, gate)
     await client.close()
 
 
