@@ -63,7 +63,10 @@ local new = cmsgpack.unpack(ARGV[1])
 local now, kind, detail = new.now, new.kind, new.detail
 local oldKind, since, till, count, oldDetail = unpack(
   redis.call('HMGET', hold, 'kind', 'since', 'until', 'count', 'detail'))
-if oldKind == 'disabled' then return {{oldKind, since, till, count, oldDetail, 0}} end
+if oldKind == 'disabled' then
+  redis.call('SET', limiter, UNLIMITED, 'PX', {_FOR_GOOD})  -- obliterating the queue takes it away
+  return {{oldKind, since, till, count, oldDetail, 0}}
+end
 
 local failingSince = tonumber(redis.call('GET', failing)) or now
 redis.call('SET', failing, failingSince, 'PX', {_MAX_GAP})

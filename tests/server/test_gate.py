@@ -214,3 +214,12 @@ async def test_a_hold_that_nobody_probes_lapses_with_its_limiter(engine: Engine,
         for key in (f"nextmq:hold:{engine.prefix}:emails", engine.key("limiter"))
     ]
     assert [life > 24 * HOUR for life in lives] == [True, True]
+
+
+async def test_a_queue_that_was_obliterated_is_shut_again_by_the_next_failure(
+    engine: Engine, holds: Holds
+) -> None:
+    await holds.fail(trouble("disabled"), now())
+    await engine.queues.obliterate("emails", force=True)
+    await holds.fail(trouble(), now())
+    assert await limiter(engine) == UNLIMITED
