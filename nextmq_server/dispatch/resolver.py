@@ -1,0 +1,56 @@
+"""From a name to addresses that the egress rules let deliveries go to: what is checked is what is connected to."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import typing as t
+
+from .egress import EgressRules
+
+AddressInfo: t.TypeAlias = tuple[int, int, int, str, tuple[t.Any, ...]]
+"""One address, as `socket.getaddrinfo` gives it."""
+
+Resolve = t.Callable[[str, int], t.Awaitable[t.Sequence[AddressInfo]]]
+"""All addresses of a host, for a port. Raises OSError where it has none, UnicodeError where it is no name."""
+
+
+async def ask_system(host: str, port: int) -> t.Sequence[AddressInfo]:
+    """What the system's resolver knows."""
+    return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+class CheckedResolver:
+    """Refuses a name as a whole where the rules refuse any address of it.
+
+    Who asks for a name while it is being looked up waits for the same answer, as a queue's first deliveries do:
+    the system looks up a few names at a time.
+    """
+
+    def __init__(self, rules: EgressRules, resolve: Resolve) -> None:
+        self._rules = rules
+        self._resolve = resolve
+        self._asked: dict[tuple[str, int], asyncio.Task[t.Sequence[AddressInfo] | OSError]] = {}
+
+    async def resolve(self, host: str, port: int, *, is_plain: bool) -> t.Sequence[AddressInfo]:
+        """All addresses of `host`. Raises EgressRefused, and OSError where there are none."""
+        asked = self._asked.get((host, port))
+        if asked is None:
+            asked = self._asked[host, port] = asyncio.create_task(self._ask(host, port))
+        found = await asyncio.shield(asked)  # others may wait for it too
+        if isinstance(found, OSError):
+            raise found
+        for *_, address in found:
+            self._rules.check_address(address[0], is_plain=is_plain, name=host)
+        return found
+
+    async def _ask(self, host: str, port: int) -> t.Sequence[AddressInfo] | OSError:
+        try:
+            found = await self._resolve(host, port)
+        except OSError as exc:
+            return exc
+        except UnicodeError:
+            found = ()
+        finally:
+            del self._asked[host, port]
+        return found or socket.gaierror(socket.EAI_NONAME, "it has no address")
