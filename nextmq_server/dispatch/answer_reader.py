@@ -15,13 +15,18 @@ class BadAnswer(Exception):
 
 
 class AnswerReader:
-    """`feed` it what comes until it `is_done`: the answer is then in `status`, `headers` and `body`.
+    """Reads the answers of one connection: `begin` each, then `feed` what comes until it `is_done`.
 
-    `body` goes beyond `max_size` where there is more of it, and with a `max_size` of 0 the head is the whole
-    answer. Informational answers (1xx) are skipped, content codings left as they are.
+    The answer is then in `status`, `headers` and `body`. Informational ones (1xx) are skipped, content codings
+    left as they are.
     """
 
-    def __init__(self, max_size: int) -> None:
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self.begin(0)
+
+    def begin(self, max_size: int) -> None:
+        """Another answer. Its `body` goes beyond `max_size` where there is more; with 0 the head is all of it."""
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.body = bytearray()  # no list of parts: of one byte each they take fifty times their size
@@ -32,7 +37,6 @@ class AnswerReader:
         self._framing = 0
         self._is_complete = False
         self._fault = ""
-        self._parser = httptools.HttpResponseParser(self)
 
     @property
     def is_done(self) -> bool:

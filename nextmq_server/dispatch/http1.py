@@ -26,6 +26,7 @@ class HTTPConnection(asyncio.Protocol):
     def __init__(self, on_lost: t.Callable[[HTTPConnection], None]) -> None:
         self.lost = asyncio.Event()
         self._on_lost = on_lost
+        self._reader = AnswerReader()
         self._exchange: _Exchange | None = None
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -47,7 +48,7 @@ class HTTPConnection(asyncio.Protocol):
         Raises BadAnswer where what comes is no whole answer, and TimeoutError where it is not there by `deadline`,
         in s on the event loop's clock. After either, or cancelled, the connection is closed.
         """
-        exchange = self._exchange = _Exchange(max_size)
+        exchange = self._exchange = _Exchange(self._reader, max_size)
         self._watch(deadline)
         self._transport.write(head + body[:_PART])
         self._unsent = memoryview(body)[_PART:]
@@ -59,6 +60,7 @@ class HTTPConnection(asyncio.Protocol):
             raise
         finally:
             self._exchange = None
+            self._reader.begin(0)  # while it is idle it keeps no body
 
     def close(self) -> None:
         """Close it in good order, when it is idle."""
@@ -123,12 +125,13 @@ class HTTPConnection(asyncio.Protocol):
 class _Exchange:
     """One request and the answer to it, in the future."""
 
-    def __init__(self, max_size: int) -> None:
+    def __init__(self, reader: AnswerReader, max_size: int) -> None:
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._reader = AnswerReader(max_size)
+        self._reader = reader
         self._max_size = max_size
         self._sent_at = time.monotonic()
         self._elapsed: float | None = None
+        reader.begin(max_size)
 
     @property
     def keeps_alive(self) -> bool:

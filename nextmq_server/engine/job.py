@@ -97,7 +97,8 @@ class ActiveJob:
     @property
     def progress(self) -> t.Any:
         """The progress that was stored last."""
-        return json.loads(self.fields.get("progress") or "0")
+        stored = self.fields.get("progress")
+        return json.loads(stored) if stored else 0
 
     @property
     def parent(self) -> dict[str, str] | None:

@@ -18,7 +18,8 @@ CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
 
 def read(*parts: bytes, max_size: int = CAP) -> AnswerReader:
     """A reader that was fed the parts, until it was done."""
-    reader = AnswerReader(max_size)
+    reader = AnswerReader()
+    reader.begin(max_size)
     for part in parts:
         if not reader.is_done:
             reader.feed(part)
@@ -76,6 +77,17 @@ def test_an_answer_is_the_same_however_it_is_cut(
     cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=8)))
     parts = [raw[start:end] for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
     assert found(read(*parts)) == expected
+
+
+@given(st.lists(st.sampled_from([answer for answer in ANSWERS.values() if answer[1][3]]), max_size=5))
+def test_a_reader_reads_one_answer_after_another(
+    answers: list[tuple[bytes, tuple[int, bytes, bool, bool]]],
+) -> None:
+    reader = AnswerReader()
+    for raw, expected in answers:
+        reader.begin(CAP)
+        reader.feed(raw)
+        assert found(reader) == expected
 
 
 def test_headers_are_those_of_the_final_answer_without_white_space_around_values() -> None:
