@@ -39,8 +39,9 @@ def _packages() -> None:
 
 
 async def node(engine: Engine, command: str, argument: str) -> t.Any:
-    assert engine.address.path is not None
-    arguments = [str(NODE), "holds.js", engine.address.path, engine.prefix, command, "emails", argument]
+    socket = engine.address.places[0].path
+    assert socket is not None
+    arguments = [str(NODE), "holds.js", socket, engine.prefix, command, "emails", argument]
     done = await asyncio.to_thread(
         subprocess.run, arguments, cwd=FOLDER, capture_output=True, text=True, check=True, timeout=60
     )
