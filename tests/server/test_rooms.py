@@ -70,6 +70,11 @@ def is_empty(rooms: Rooms, places: int) -> bool:
     return taken == places
 
 
+def in_line(rooms: Rooms) -> int:
+    """How many queues wait for a place."""
+    return len(rooms._total.line)
+
+
 async def test_200_hot_queues_share_50_places_and_each_has_its_turn(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
@@ -82,6 +87,7 @@ async def test_200_hot_queues_share_50_places_and_each_has_its_turn(
     for queue in queues:
         await hub.add(queue, WorkerOptions(concurrency=100), starts.of(queue))
     await until(lambda: process.running == 50)
+    await until(lambda: in_line(rooms) == sum(not queue.is_cold for queue in hub.queues.values()))
     before = len(starts.queues)
     process.gate.set()
     await until(lambda: len(starts.queues) == 1200)
@@ -97,12 +103,13 @@ async def test_a_hot_queue_lets_one_that_waits_in_between(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
     process = processor()
-    starts = Starts(process)
-    hub = await start_hub(Rooms(1))
+    starts, rooms = Starts(process), Rooms(1)
+    hub = await start_hub(rooms)
     await fill(engine, ["a", "b"], jobs=5)
     process.gate.clear()
     for queue in ("a", "b"):
         await hub.add(queue, WorkerOptions(), starts.of(queue))
+    await until(lambda: in_line(rooms) == 1)
     process.gate.set()
     await until(lambda: len(starts.queues) == 10)
     assert starts.queues == ["a", "b"] * 5
