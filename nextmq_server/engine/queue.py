@@ -113,6 +113,7 @@ class QueueRunner:
         self._fetching = False
         self._fetch_again = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self._paused = False
         self._stopped = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -153,10 +154,11 @@ class QueueRunner:
         loop = asyncio.get_running_loop()
         when = loop.time() + max(0.0, seconds)
         if self._timer is not None:
-            if self._timer.when() <= when:
+            if self._timer_due <= when:
                 return
             self._timer.cancel()
-        self._timer = loop.call_at(when, self._on_timer)
+        # Noted here: uvloop's handle has no `when()` where the time has as good as come.
+        self._timer, self._timer_due = loop.call_at(when, self._on_timer), when
 
     def poke_at(self, timestamp: float) -> None:
         """`poke` at `timestamp`, ms since the epoch: half a millisecond later, so that it has surely come."""

@@ -236,3 +236,14 @@ async def test_a_key_of_the_wrong_type_is_logged_and_the_queue_goes_on_once_it_i
     await until(lambda: [record for record in caplog.records if record.levelno == logging.ERROR])
     await engine.redis.execute("DEL", engine.key("delayed"))
     assert await engine.until_state(job_id, "completed")
+
+
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})], ids=["uvloop"])
+async def test_a_queue_told_twice_to_look_again_at_once_picks_its_jobs_up(
+    engine: Engine, processor: type[Processor], until: Until
+) -> None:
+    hub = await engine.run(processor())
+    await until_cold(hub, until)
+    for _ in range(2):
+        hub.queues["emails"].poke_in(0)
+    assert await engine.until_state(await engine.add(), "completed")
