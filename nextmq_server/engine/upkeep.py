@@ -102,8 +102,10 @@ class Upkeep:
             if token is None or not token.startswith(TOKEN_PREFIX) or job_id in queue.active:
                 continue
             owner = token.removeprefix(TOKEN_PREFIX).partition(":")[0]
-            if owner == self._instance.id or not await self._instance.is_alive(owner):
-                await self._connection.execute("DEL", queue.scripts.key(job_id, "lock"))
+            if await self._instance.is_alive(owner) and owner != self._instance.id:
+                continue
+            # Another server may have freed it before us, and somebody have taken it.
+            if await queue.scripts.release_lock(job_id, token):
                 orphans.append(job_id)
         if orphans:
             await self._move_unlocked(queue, orphans)

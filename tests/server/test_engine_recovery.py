@@ -225,6 +225,21 @@ async def test_a_look_for_dead_servers_leaves_alone_what_is_being_fetched(
     assert (freed, [job.id for job in process.started]) == (0, ids)
 
 
+async def test_a_job_that_another_server_freed_and_took_first_is_left_to_it(
+    engine: Engine, processor: type[Processor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = await abandon(engine, heartbeat=False)
+
+    async def is_alive(instance: upkeep.Instance, id: str) -> bool:
+        await engine.redis.execute("SET", engine.key(job_id, "lock"), "nmq-faster:1")
+        return False
+
+    monkeypatch.setattr(upkeep.Instance, "is_alive", is_alive)
+    process = processor()
+    await engine.settle(await engine.run(process))
+    assert (process.started, await engine.redis.execute("GET", engine.key(job_id, "lock"))) == ([], "nmq-faster:1")
+
+
 async def test_freeing_a_job_counts_as_a_stall_and_not_as_an_attempt(
     engine: Engine, processor: type[Processor]
 ) -> None:
