@@ -1,0 +1,46 @@
+"""How long it took until jobs went on after a fault."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import typing as t
+
+from .journal import Entry
+from .parts import Strike
+from .storage import StoredJob
+
+
+class Recovery(t.NamedTuple):
+    """`seconds` from the end of a fault, all parts running again, to the next job that completed."""
+
+    seconds: float
+    fault: str
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s, after: {self.fault}"
+
+
+def recoveries(strikes: t.Sequence[Strike], stored: t.Iterable[StoredJob]) -> list[Recovery]:
+    """One for each fault; of those between which nothing completed the last one counts."""
+    completed = sorted(job.finished_on for job in stored if job.places == ("completed",))
+    found: list[Recovery] = []
+    for strike, following in itertools.zip_longest(strikes, strikes[1:]):
+        index = bisect.bisect_left(completed, strike.ended_at)
+        if index < len(completed) and (following is None or completed[index] < following.began_at):
+            found.append(Recovery((completed[index] - strike.ended_at) / 1000, str(strike.fault)))
+    return found
+
+
+def interruptions(entries: t.Iterable[Entry]) -> list[float]:
+    """For each start without an answer, of a job that started again: s from the one to the other."""
+    started_at: dict[int, int] = {}
+    found: list[float] = []
+    for entry in entries:
+        if entry.event == "answered":
+            started_at.pop(entry.number, None)
+        elif entry.event == "started":
+            if entry.number in started_at:
+                found.append((entry.at - started_at[entry.number]) / 1000)
+            started_at[entry.number] = entry.at
+    return found

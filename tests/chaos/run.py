@@ -1,0 +1,123 @@
+"""One run: a history happens, everything settles, the ledger judges, the report says it."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from .history import DEAD_LETTERS, QUEUES, Round, make_history
+from .journal import read_journal
+from .ledger import Ledger
+from .parts import PROJECT, Parts, Strike
+from .producer import Accepted, Producer
+from .recovery import Recovery, interruptions, recoveries
+from .storage import Storage
+
+PRODUCERS = 4
+START_TIME = 60.0
+"""How long, in s, the receiver may take to register its workers before the first fault."""
+
+PROGRESS_TIME = 10.0
+"""How long, in s, a fault waits at most until a quarter of its round has ended: it shall hit parts that work."""
+
+SETTLE_TIME = 180.0
+"""How long, in s, adding everything may take after the last fault, and then running it."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a run. `seconds` is how long it took."""
+
+    seed: int
+    ledger: Ledger
+    strikes: list[Strike]
+    crashes: int
+    recoveries: list[Recovery]
+    interruptions: list[float]
+    tracebacks: int
+    seconds: float
+
+    def __str__(self) -> str:
+        ledger, kills = self.ledger, sum(strike.fault.kills for strike in self.strikes)
+        disturbances = sum(strike.fault.kind != "kill" for strike in self.strikes)
+        states = ", ".join(f"{ledger.states[state]:,} {state}" for state in ("completed", "failed", "pending"))
+        lines = [
+            f"seed {self.seed}, {self.seconds:.0f} s: {kills} kills, {disturbances} disturbed links, "
+            f"{self.crashes} crashes of the receiver by itself",
+            f"jobs      {ledger.states.total():,} accepted: {states}",
+            f"lost      {ledger.lost}",
+            f"doubled   {ledger.doubled} effects, in {ledger.executions:,} executions",
+            f"recovery  slowest {max(self.recoveries, default=None)}",
+            f"          an interrupted job started again within {max(self.interruptions, default=0):.2f} s",
+        ]
+        lines += [f"WRONG     {violation}" for violation in ledger.violations]
+        if self.tracebacks:
+            lines.append(f"WRONG     {self.tracebacks} tracebacks in the log of the servers")
+        return "\n".join(lines)
+
+    @property
+    def is_right(self) -> bool:
+        """Whether all holds that must."""
+        return not self.ledger.violations and not self.tracebacks
+
+
+def run(folder: Path, *, seed: int, jobs: int, kills: int, echo: t.Callable[[str], object] = print) -> Report:
+    """Have the history of `seed` happen in `folder`; `echo` is told of it. Call it from the main thread."""
+    began_at = time.monotonic()
+    history = make_history(seed, jobs=jobs, kills=kills)
+    echo(f"seed {seed}: {len(history)} faults")
+    parts = Parts(folder)
+    with parts.running():
+        storage = Storage(parts.redis(), PROJECT)
+        _wait(storage.workers, len(QUEUES), START_TIME)
+        accepted, strikes = _happen(history, parts, storage, echo)
+        stored = [job for queue in QUEUES for job in storage.jobs(queue)]
+        letters = storage.jobs(DEAD_LETTERS)
+        crashes, log = parts.crashes, parts.server_log()
+    (folder / "servers.log").write_text("".join(log))
+    entries = read_journal(parts.journal)
+    report = Report(
+        seed,
+        Ledger(accepted, stored, letters, entries),
+        strikes,
+        crashes,
+        recoveries(strikes, stored),
+        interruptions(entries),
+        sum("Traceback" in line for line in log),
+        time.monotonic() - began_at,
+    )
+    echo(str(report))
+    return report
+
+
+def _happen(
+    history: t.Sequence[Round], parts: Parts, storage: Storage, echo: t.Callable[[str], object]
+) -> tuple[list[Accepted], list[Strike]]:
+    strikes: list[Strike] = []
+    producer = Producer(parts.urls)
+
+    def finished() -> int:
+        return storage.finished(QUEUES)
+
+    with ThreadPoolExecutor(PRODUCERS) as pool:
+        additions = []
+        for number, (fresh, wait, fault) in enumerate(history, 1):
+            additions += [pool.submit(producer.make, addition) for addition in fresh]
+            _wait(finished, finished() + len(fresh) // 4, PROGRESS_TIME)
+            time.sleep(wait)  # the moment of the fault, not a wait for something
+            strikes.append(parts.strike(fault))
+            echo(f"{number:>4}  {fault}; {finished():,} jobs have ended")
+        producer.deadline = time.monotonic() + SETTLE_TIME
+        accepted = [addition.result() for addition in additions]
+    _wait(finished, sum(len(one.ids) for one in accepted), SETTLE_TIME)
+    return accepted, strikes
+
+
+def _wait(count: t.Callable[[], int], wanted: int, seconds: float) -> None:
+    """Until there are so many, or the time is over: the ledger tells what is missing."""
+    deadline = time.monotonic() + seconds
+    while count() < wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
