@@ -33,6 +33,19 @@ _FIRST_STEPS: dict[Step, float] = {
 
 Kind = t.Literal["kill", "cut", "stall", "lose answers"]
 
+_LINK_KINDS: tuple[Kind, ...] = ("cut", "stall", "lose answers")
+_VICTIMS = (
+    (SERVERS[0],),
+    (SERVERS[1],),
+    (VALKEY,),
+    (RECEIVER,),
+    (RECEIVER,),
+    SERVERS,
+    (SERVERS[0], VALKEY),
+    (SERVERS[1], RECEIVER),
+    (*SERVERS, VALKEY, RECEIVER),
+)
+
 
 class PlannedJob(t.NamedTuple):
     """A job: `number` tells it from all others, `steps` are what its starts do, `work` is ms of each."""
@@ -106,24 +119,11 @@ def _faults(luck: random.Random, kills: int) -> list[Fault]:
         deck: list[tuple[Kind, tuple[str, ...]]] = [*(("kill", victims) for victims in _VICTIMS), *links]
         luck.shuffle(deck)
         for kind, targets in deck:
-            faults.append(Fault(kind, targets, luck.uniform(0, 1)))
+            # Locks end after 3 s: a longer stall loses those of all that runs.
+            faults.append(Fault(kind, targets, luck.uniform(0, 4 if kind == "stall" else 1)))
             if sum(fault.kills for fault in faults) >= kills:
                 break
     return faults
-
-
-_LINK_KINDS: tuple[Kind, ...] = ("cut", "stall", "lose answers")
-_VICTIMS = (
-    (SERVERS[0],),
-    (SERVERS[1],),
-    (VALKEY,),
-    (RECEIVER,),
-    (RECEIVER,),
-    SERVERS,
-    (SERVERS[0], VALKEY),
-    (SERVERS[1], RECEIVER),
-    (*SERVERS, VALKEY, RECEIVER),
-)
 
 
 def _additions(luck: random.Random, jobs: int) -> list[Addition]:

@@ -7,25 +7,23 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
 import typing as t
 from pathlib import Path
 
+import httpx
 import redis
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects_file import add_project
-from nextmq_server.testing.processes import ChildProcess
 
 from .history import DELIVERY_LINK, RECEIVER, REDIS_LINK, SERVERS, VALKEY, Fault
-from .shim import Connect, Shim
+from .keeper import Keeper
+from .shim import Connecting, Shim
 
-ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "chaos"
+_START_TIME = 120.0
 _LINKS = {VALKEY: REDIS_LINK, RECEIVER: DELIVERY_LINK}
 
 
@@ -47,51 +45,42 @@ class Parts:
         self._ports = contextlib.ExitStack()
         self._server_ports = {name: reserve_port(self._ports) for name in SERVERS}
         self._redis_port, self._delivery_port = reserve_port(self._ports), reserve_port(self._ports)
+        self._receiver_port = reserve_port(self._ports)
         self._valkey = EmbeddedValkey(folder / "valkey", fsync="always")
-        self._servers: dict[str, ChildProcess] = {}
-        self._ended: list[ChildProcess] = []
+        self._kept: dict[str, Keeper] = {}
         self._links: dict[str, Shim] = {}
-        self._receiver = Receiver(folder, reserve_port(self._ports))
         self._portal: BlockingPortal
 
     @property
     def urls(self) -> list[str]:
         """NEXTMQ_URL for each of the servers."""
-        ports = self._server_ports.values()
-        return [self._project.connection_string(f"http://127.0.0.1:{port}") for port in ports]
+        return [self._project.connection_string(self._base_url(name)) for name in SERVERS]
 
     @property
     def crashes(self) -> int:
         """How often the receiver has ended by itself."""
-        return self._receiver.starts - 1 - self._receiver.kills
-
-    def redis(self) -> redis.Redis:
-        """A client of Valkey itself."""
-        return redis.Redis(unix_socket_path=str(self._valkey.socket_path), decode_responses=True)
+        return self._kept[RECEIVER].ends - self._kept[RECEIVER].kills
 
     def server_log(self) -> list[str]:
         """The lines that all servers have printed so far."""
-        return [line for server in (*self._ended, *self._servers.values()) for line in server.lines]
+        return [line for name in SERVERS for line in self._kept[name].log.read_text().splitlines()]
 
     @contextlib.contextmanager
-    def running(self) -> t.Generator[None]:
-        """Everything runs; it has ended when this does."""
+    def running(self) -> t.Generator[redis.Redis]:
+        """Everything runs, and a client of Valkey itself; it has ended when this does."""
         with self._ports, start_blocking_portal() as self._portal:
             try:
                 self._valkey.start()
-                valkey = str(self._valkey.socket_path)
-                self._link(REDIS_LINK, self._redis_port, lambda: asyncio.open_unix_connection(valkey))
-                receiver = self._receiver.port
-                self._link(
-                    DELIVERY_LINK, self._delivery_port, lambda: asyncio.open_connection("127.0.0.1", receiver)
-                )
-                self._start_servers(SERVERS)
-                self._receiver.keep({"NEXTMQ_URL": self.urls[0], "NEXTMQ_APP_URL": self._app_url})
-                yield
+                self._link(REDIS_LINK, self._redis_port, self._to_valkey)
+                self._link(DELIVERY_LINK, self._delivery_port, self._to_receiver)
+                self._kept = {**{name: self._server(name) for name in SERVERS}, RECEIVER: self._receiver()}
+                self._start(self._kept)
+                path = str(self._valkey.socket_path)
+                with contextlib.closing(redis.Redis(unix_socket_path=path, decode_responses=True)) as client:
+                    yield client
             finally:
-                self._receiver.end()
-                for server in self._servers.values():
-                    server.kill()
+                for part in self._kept.values():
+                    part.end()
                 for link in self._links.values():
                     self._portal.call(link.cut)
                 self._valkey.stop()
@@ -106,17 +95,18 @@ class Parts:
             self._disturb(self._links[name], fault)
         return Strike(fault, began_at, _now())
 
-    @property
-    def _app_url(self) -> str:
-        return f"http://127.0.0.1:{self._delivery_port}"
+    def _base_url(self, server: str) -> str:
+        return f"http://127.0.0.1:{self._server_ports[server]}"
 
-    def _link(self, name: str, port: int, connect: Connect) -> None:
-        async def make() -> Shim:
-            shim = Shim(port, connect)
-            await shim.restore()
-            return shim
+    def _to_valkey(self) -> Connecting:
+        return asyncio.open_unix_connection(str(self._valkey.socket_path))
 
-        self._links[name] = self._portal.call(make)
+    def _to_receiver(self) -> Connecting:
+        return asyncio.open_connection("127.0.0.1", self._receiver_port)
+
+    def _link(self, name: str, port: int, connect: t.Callable[[], Connecting]) -> None:
+        self._links[name] = Shim(port, connect)
+        self._portal.call(self._links[name].restore)
 
     def _disturb(self, link: Shim, fault: Fault) -> None:
         if fault.kind == "cut":
@@ -131,87 +121,65 @@ class Parts:
         self._portal.call(link.restore)
 
     def _kill(self, targets: t.Collection[str], lasts: float) -> None:
-        servers = [name for name in SERVERS if name in targets]
         # Who is dead refuses connections; only behind the link of a receiver that crashed they wait for it.
         links = [self._links[name] for part, name in _LINKS.items() if part in targets]
+        kept = [name for name in targets if name in self._kept]
         for link in links:
             self._portal.call(link.cut)
-        if RECEIVER in targets:
-            self._receiver.kill()
         if VALKEY in targets:
             assert self._valkey.pid is not None
             os.kill(self._valkey.pid, signal.SIGKILL)
-        for name in servers:
-            self._servers[name].kill()
+        for name in kept:
+            self._kept[name].kill()
         time.sleep(lasts)
         if VALKEY in targets:
             self._valkey.stop()
             self._valkey.start()
         for link in links:
             self._portal.call(link.restore)
-        self._start_servers(servers)
+        self._start(kept)
 
-    def _start_servers(self, names: t.Iterable[str]) -> None:
+    def _start(self, names: t.Collection[str]) -> None:
         for name in names:
-            if name in self._servers:
-                self._ended.append(self._servers[name])
-            self._servers[name] = self._server(self._server_ports[name])
-        for name in names:
-            self._servers[name].wait_for_line("NextMQ server on ")
+            self._kept[name].start()
+        for name in SERVERS:
+            if name in names:
+                _wait_until_ready(f"{self._base_url(name)}/readyz")
 
-    def _server(self, port: int) -> ChildProcess:
+    def _server(self, name: str) -> Keeper:
         options = {
-            "--port": str(port),
+            "--port": str(self._server_ports[name]),
             "--redis-url": f"redis://127.0.0.1:{self._redis_port}",
             "--projects": str(self._folder / "projects.json"),
             "--allow-egress": "127.0.0.0/8",
         }
-        arguments = [part for option in options.items() for part in option]
-        return ChildProcess([sys.executable, "-m", "nextmq_server", "serve", *arguments])
+        command = ["nextmq_server", "serve", *(part for option in options.items() for part in option)]
+        return Keeper(command, preloaded="nextmq_server.cli", env={}, log=self._folder / f"{name}.log")
+
+    def _receiver(self) -> Keeper:
+        env = {
+            "NEXTMQ_URL": self.urls[0],
+            "NEXTMQ_APP_URL": f"http://127.0.0.1:{self._delivery_port}",
+            "CHAOS_JOURNAL": str(self.journal),
+        }
+        command = ["uvicorn", "tests.chaos.receiver:handler", "--port", str(self._receiver_port)]
+        log = self._folder / f"{RECEIVER}.log"
+        return Keeper(
+            command, preloaded="nextmq_handler.asgi,nextmq_handler.client._sync.workers", env=env, log=log
+        )
 
 
-class Receiver:
-    """The receiver's process, which is started again whenever it has ended."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.port = port
-        self.starts = self.kills = 0
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        self._keeper: threading.Thread | None = None
-        self._is_over = threading.Event()
-
-    def keep(self, env: t.Mapping[str, str]) -> None:
-        """Have it run from now on."""
-        env = {**os.environ, **env, "CHAOS_JOURNAL": str(self._folder / "journal")}
-        self._keeper = threading.Thread(target=self._keep, args=(env,))
-        self._keeper.start()
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self.kills += 1
-        self._end_process()
-
-    def end(self) -> None:
-        """SIGKILL, for good."""
-        self._is_over.set()
-        while self._keeper is not None and self._keeper.is_alive():
-            self._end_process()
-            self._keeper.join(0.1)
-
-    def _end_process(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-
-    def _keep(self, env: t.Mapping[str, str]) -> None:
-        command = [sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT), "tests.chaos.receiver:handler"]
-        with (self._folder / "receiver.log").open("ab") as log:
-            while not self._is_over.is_set():
-                self.starts += 1
-                self._process = subprocess.Popen(
-                    [*command, "--port", str(self.port)], env=env, stdout=log, stderr=log
-                )
-                self._process.wait()
+def _wait_until_ready(url: str) -> None:
+    deadline = time.monotonic() + _START_TIME
+    while True:
+        try:
+            if httpx.get(url).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{url} does not say that it is ready: the server's log tells why")
+        time.sleep(0.02)
 
 
 def reserve_port(reserved: contextlib.ExitStack) -> int:

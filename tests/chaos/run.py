@@ -70,14 +70,13 @@ def run(folder: Path, *, seed: int, jobs: int, kills: int, echo: t.Callable[[str
     history = make_history(seed, jobs=jobs, kills=kills)
     echo(f"seed {seed}: {len(history)} faults")
     parts = Parts(folder)
-    with parts.running():
-        storage = Storage(parts.redis(), PROJECT)
+    with parts.running() as client:
+        storage = Storage(client, PROJECT)
         _wait(storage.workers, len(QUEUES), START_TIME)
         accepted, strikes = _happen(history, parts, storage, echo)
         stored = [job for queue in QUEUES for job in storage.jobs(queue)]
         letters = storage.jobs(DEAD_LETTERS)
         crashes, log = parts.crashes, parts.server_log()
-    (folder / "servers.log").write_text("".join(log))
     entries = read_journal(parts.journal)
     report = Report(
         seed,
@@ -104,13 +103,15 @@ def _happen(
 
     with ThreadPoolExecutor(PRODUCERS) as pool:
         additions = []
-        for number, (fresh, wait, fault) in enumerate(history, 1):
-            additions += [pool.submit(producer.make, addition) for addition in fresh]
-            _wait(finished, finished() + len(fresh) // 4, PROGRESS_TIME)
-            time.sleep(wait)  # the moment of the fault, not a wait for something
-            strikes.append(parts.strike(fault))
-            echo(f"{number:>4}  {fault}; {finished():,} jobs have ended")
-        producer.deadline = time.monotonic() + SETTLE_TIME
+        try:
+            for number, (fresh, wait, fault) in enumerate(history, 1):
+                additions += [pool.submit(producer.make, addition) for addition in fresh]
+                _wait(finished, finished() + len(fresh) // 4, PROGRESS_TIME)
+                time.sleep(wait)  # the moment of the fault, not a wait for something
+                strikes.append(parts.strike(fault))
+                echo(f"{number:>4}  {fault}; {finished():,} jobs have ended")
+        finally:
+            producer.deadline = time.monotonic() + SETTLE_TIME
         accepted = [addition.result() for addition in additions]
     _wait(finished, sum(len(one.ids) for one in accepted), SETTLE_TIME)
     return accepted, strikes

@@ -8,7 +8,7 @@ import socket
 import struct
 import typing as t
 
-Connect = t.Callable[[], t.Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+Connecting = t.Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -16,7 +16,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 class Shim:
     """Relays connections to `port` on to where `connect` leads. All but the constructor runs on one event loop."""
 
-    def __init__(self, port: int, connect: Connect) -> None:
+    def __init__(self, port: int, connect: t.Callable[[], Connecting]) -> None:
         self._port = port
         self._connect = connect
         self._listener: asyncio.Server | None = None
