@@ -1,4 +1,4 @@
-"""A history: which jobs are added in which order, what befalls the parts meanwhile, all from one seed."""
+"""A history: which jobs are added, and what befalls the parts meanwhile, all from one seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ SERVERS = ("server 0", "server 1")
 VALKEY, RECEIVER = "valkey", "receiver"
 REDIS_LINK, DELIVERY_LINK = "servers to valkey", "servers to receiver"
 
-FAIL_PARENT = "fail_parent_on_failure"
 _MAX_CHILDREN = 4
 
 Step = t.Literal["done", "fail", "unrecoverable", "later", "rate limit", "crash before", "crash after"]
@@ -92,7 +91,7 @@ class Fault(t.NamedTuple):
 
 
 class Round(t.NamedTuple):
-    """Additions, and, `wait` s after the first of them have ended, a fault."""
+    """Additions, and a fault `wait` s after the first of them have ended."""
 
     additions: list[Addition]
     wait: float
@@ -100,7 +99,7 @@ class Round(t.NamedTuple):
 
 
 def make_history(seed: int, *, jobs: int, kills: int) -> list[Round]:
-    """At least `jobs` jobs and `kills` SIGKILLs, spread over as many rounds as there are faults."""
+    """At least `jobs` jobs and `kills` SIGKILLs, spread over a round for each fault."""
     luck = random.Random(seed)
     faults = _faults(luck, kills)
     additions = _additions(luck, jobs)
@@ -115,8 +114,8 @@ def _faults(luck: random.Random, kills: int) -> list[Fault]:
     """Shuffled decks of all kinds, until there are enough kills."""
     faults: list[Fault] = []
     while sum(fault.kills for fault in faults) < kills:
-        links = [(kind, (link,)) for kind in _LINK_KINDS for link in (REDIS_LINK, DELIVERY_LINK)]
-        deck: list[tuple[Kind, tuple[str, ...]]] = [*(("kill", victims) for victims in _VICTIMS), *links]
+        deck: list[tuple[Kind, tuple[str, ...]]] = [("kill", victims) for victims in _VICTIMS]
+        deck += [(kind, (link,)) for kind in _LINK_KINDS for link in (REDIS_LINK, DELIVERY_LINK)]
         luck.shuffle(deck)
         for kind, targets in deck:
             # Locks end after 3 s: a longer stall loses those of all that runs.
@@ -166,7 +165,6 @@ def _parent(luck: random.Random, number: int) -> PlannedJob:
 
 def _child(luck: random.Random, number: int) -> PlannedJob:
     job = _job(luck, number, WORK)
-    job.opts.pop("priority", None)
     if luck.random() < 0.5:
         job.opts["fail_parent_on_failure"] = True
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from .history import FAIL_PARENT, WORK, PlannedJob
+from .history import WORK, PlannedJob
 from .journal import Entry
 from .producer import Accepted
 from .storage import StoredJob
@@ -16,7 +16,7 @@ _TERMINAL = ("completed", "failed")
 class Ledger:
     """Judges a run. `violations` says in words what must not be; the rest are counts.
 
-    `lost` jobs were accepted and are nowhere. `doubled` effects came after the first of the same attempt: what
+    `lost` jobs were `accepted` and are nowhere. `doubled` effects came after the first of the same attempt: what
     "at least once" allows. `letters` are the dead letters of queue "work".
     """
 
@@ -40,6 +40,7 @@ class Ledger:
             told |= {(job.queue, id): job for job, id in zip(one.addition.jobs, one.ids, strict=True)}
         for place, planned in told.items():
             self._check_job(planned, place)
+        self.accepted = len(told)
         for queue, id in self._jobs.keys() - told.keys():
             self._say(f"queue {queue} job {id}: is there, and no producer was told of it")
         self._check_letters(letters)
@@ -69,7 +70,7 @@ class Ledger:
         if parent.open_children:
             self._say(f"{addition.key}: its parent completed with {parent.open_children} open children")
         for planned, child in zip(addition.jobs[1:], children, strict=True):
-            if child is not None and child.places == ("failed",) and planned.opts.get(FAIL_PARENT):
+            if child is not None and child.places == ("failed",) and planned.opts.get("fail_parent_on_failure"):
                 self._say(f"{addition.key}: its parent completed, though child {child.id} failed it")
 
     def _check_job(self, planned: PlannedJob, place: tuple[str, str]) -> None:

@@ -1,11 +1,10 @@
-"""One run: a history happens, everything settles, the ledger judges, the report says it."""
+"""One run: a history happens, everything settles, the ledger judges."""
 
 from __future__ import annotations
 
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from .history import DEAD_LETTERS, QUEUES, Round, make_history
@@ -13,7 +12,8 @@ from .journal import read_journal
 from .ledger import Ledger
 from .parts import PROJECT, Parts, Strike
 from .producer import Accepted, Producer
-from .recovery import Recovery, interruptions, recoveries
+from .recovery import interruptions, recoveries
+from .report import Report
 from .storage import Storage
 
 PRODUCERS = 4
@@ -25,43 +25,6 @@ PROGRESS_TIME = 10.0
 
 SETTLE_TIME = 180.0
 """How long, in s, adding everything may take after the last fault, and then running it."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What came of a run. `seconds` is how long it took."""
-
-    seed: int
-    ledger: Ledger
-    strikes: list[Strike]
-    crashes: int
-    recoveries: list[Recovery]
-    interruptions: list[float]
-    tracebacks: int
-    seconds: float
-
-    def __str__(self) -> str:
-        ledger, kills = self.ledger, sum(strike.fault.kills for strike in self.strikes)
-        disturbances = sum(strike.fault.kind != "kill" for strike in self.strikes)
-        states = ", ".join(f"{ledger.states[state]:,} {state}" for state in ("completed", "failed", "pending"))
-        lines = [
-            f"seed {self.seed}, {self.seconds:.0f} s: {kills} kills, {disturbances} disturbed links, "
-            f"{self.crashes} crashes of the receiver by itself",
-            f"jobs      {ledger.states.total():,} accepted: {states}",
-            f"lost      {ledger.lost}",
-            f"doubled   {ledger.doubled} effects, in {ledger.executions:,} executions",
-            f"recovery  slowest {max(self.recoveries, default=None)}",
-            f"          an interrupted job started again within {max(self.interruptions, default=0):.2f} s",
-        ]
-        lines += [f"WRONG     {violation}" for violation in ledger.violations]
-        if self.tracebacks:
-            lines.append(f"WRONG     {self.tracebacks} tracebacks in the log of the servers")
-        return "\n".join(lines)
-
-    @property
-    def is_right(self) -> bool:
-        """Whether all holds that must."""
-        return not self.ledger.violations and not self.tracebacks
 
 
 def run(folder: Path, *, seed: int, jobs: int, kills: int, echo: t.Callable[[str], object] = print) -> Report:
