@@ -33,14 +33,15 @@ def recoveries(strikes: t.Sequence[Strike], stored: t.Iterable[StoredJob]) -> li
 
 
 def interruptions(entries: t.Iterable[Entry]) -> list[float]:
-    """For each start without an answer, of a job that started again: s from the one to the other."""
-    started_at: dict[int, int] = {}
+    """For each start that had no answer and burnt no attempt, as the server died: s until the job's next one."""
+    unanswered: dict[int, Entry] = {}
     found: list[float] = []
     for entry in entries:
         if entry.event == "answered":
-            started_at.pop(entry.number, None)
+            unanswered.pop(entry.number, None)
         elif entry.event == "started":
-            if entry.number in started_at:
-                found.append((entry.at - started_at[entry.number]) / 1000)
-            started_at[entry.number] = entry.at
+            before = unanswered.get(entry.number)
+            if before is not None and before.attempt == entry.attempt:
+                found.append((entry.at - before.at) / 1000)
+            unanswered[entry.number] = entry
     return found

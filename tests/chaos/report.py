@@ -33,7 +33,7 @@ class Report:
             f"lost      {ledger.lost}",
             f"doubled   {ledger.doubled} effects, in {ledger.executions:,} executions",
             f"recovery  slowest {max(self.recoveries, default=None)}",
-            f"          an interrupted job started again within {max(self.interruptions, default=0):.2f} s",
+            f"          what a dead server ran started again within {max(self.interruptions, default=0):.2f} s",
         ]
         lines += [f"WRONG     {violation}" for violation in ledger.violations]
         if self.tracebacks:
