@@ -24,7 +24,6 @@ _MORE_SCRIPTS = {
         "getRateLimitTtl-2.lua",
         "isMaxed-2.lua",
         "moveJobFromActiveToWait-9.lua",
-        "releaseLock-1.lua",
         "removeChildDependency-1.lua",
         "removeDeduplicationKey-1.lua",
         "removeUnprocessedChildren-2.lua",
@@ -121,10 +120,6 @@ class QueueScripts:
     async def move_stalled(self, max_stalled_count: int, interval: int) -> list[str]:
         """Move the jobs back that had no lock at this check and the last, `interval` ms ago; their ids."""
         return t.cast("list[str]", await self.pack.moveStalledJobsToWait(max_stalled_count, interval) or [])
-
-    async def release_lock(self, job_id: str, token: str) -> bool:
-        """Unlock a job; whether `token` held it."""
-        return bool(await self.run("releaseLock", [self.key(job_id, "lock")], [token]))
 
     async def extend_locks(self, job_ids: list[str], tokens: list[str], duration: int) -> list[str]:
         """Renew locks for `duration` ms; the ids of those that are lost."""

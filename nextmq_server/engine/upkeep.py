@@ -8,6 +8,7 @@ import time
 import typing as t
 
 from .connection import Connection, ConnectionLost, RedisError
+from .freeing import free
 from .queue import QueueRunner
 from .queues import meta_rate_limit
 from .text import one_line
@@ -91,9 +92,9 @@ class Upkeep:
 
         The number handed back. Raises RedisError or ConnectionLost.
         """
-        keys = queue.scripts.keys
-        job_ids: list[str] = await self._connection.execute("LRANGE", keys["active"], 0, -1)
-        orphans: list[str] = []
+        active = queue.scripts.keys["active"]
+        job_ids: list[str] = await self._connection.execute("LRANGE", active, 0, -1)
+        tokens: dict[str, str] = {}
         for job_id in job_ids:
             if job_id in queue.active:
                 continue
@@ -102,23 +103,16 @@ class Upkeep:
             if token is None or not token.startswith(TOKEN_PREFIX) or job_id in queue.active:
                 continue
             owner = token.removeprefix(TOKEN_PREFIX).partition(":")[0]
-            if await self._instance.is_alive(owner) and owner != self._instance.id:
-                continue
-            # Another server may have freed it before us, and somebody have taken it.
-            if await queue.scripts.release_lock(job_id, token):
-                orphans.append(job_id)
-        if orphans:
-            await self._move_unlocked(queue, orphans)
-            logger.warning("queue %s: freed %d jobs that no server runs any more", queue.name, len(orphans))
+            if owner == self._instance.id or not await self._instance.is_alive(owner):
+                tokens[job_id] = token
+        if not tokens:
+            return 0
+        max_stalled_count, interval = queue.options.max_stalled_count, queue.options.stalled_interval
+        freed = await free(queue.scripts, tokens, max_stalled_count=max_stalled_count, interval=interval)
+        if freed:
+            logger.warning("queue %s: freed %d jobs that no server runs any more", queue.name, len(freed))
             queue.poke()
-        return len(orphans)
-
-    async def _move_unlocked(self, queue: QueueRunner, job_ids: list[str]) -> None:
-        """BullMQ's stalled check on just these jobs, now: marked as candidates, then moved as unlocked."""
-        keys = queue.scripts.keys
-        await self._connection.execute("SADD", keys["stalled"], *job_ids)
-        await self._connection.execute("DEL", keys["stalled-check"])
-        await queue.scripts.move_stalled(queue.options.max_stalled_count, queue.options.stalled_interval)
+        return len(freed)
 
     async def _repeat(self, work: t.Callable[[], t.Awaitable[None]], every: float) -> None:
         while True:

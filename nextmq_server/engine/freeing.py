@@ -1,0 +1,45 @@
+"""Free jobs from those who held them, in one step: whatever dies, none is left unlocked and unnoticed."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .scripts import QueueScripts, as_function
+
+SCRIPT = "nextmqFreeJobs"
+
+# KEYS and ARGV: those of moveStalledJobsToWait; then ARGV has the id and the token of each job.
+_LUA = (
+    as_function("moveStalledJobsToWait")
+    + """
+local is_any_free = false
+for i = 5, #ARGV, 2 do
+  local lock = ARGV[2] .. ARGV[i] .. ':lock'
+  if redis.call('GET', lock) == ARGV[i + 1] then
+    redis.call('DEL', lock)
+    redis.call('SADD', KEYS[1], ARGV[i])
+    is_any_free = true
+  end
+end
+if not is_any_free then return {} end
+redis.call('DEL', KEYS[4])
+return moveStalledJobsToWait(KEYS, ARGV)
+"""
+)
+
+
+async def free(
+    scripts: QueueScripts, tokens: t.Mapping[str, str], *, max_stalled_count: int, interval: int
+) -> list[str]:
+    """Hand back the active jobs that these tokens, by job id, still lock: as stalled ones, at once; their ids.
+
+    What else had stalled is handed back with them; `interval` is ms until the next check. Raises RedisError or
+    ConnectionLost.
+    """
+    keys = scripts.all_keys(
+        "stalled", "wait", "active", "stalled-check", "meta", "paused", "marker", "events", "repeat"
+    )
+    args = [max_stalled_count, scripts.keys[""], round(time.time() * 1000), interval]
+    held = [part for pair in tokens.items() for part in pair]
+    return t.cast("list[str]", await scripts.run_composed(SCRIPT, _LUA, keys, [*args, *held]))
