@@ -135,12 +135,15 @@ async def test_a_slow_origin_does_not_take_all_places(
 ) -> None:
     slow, quick = processor(), processor()
     slow.gate.clear()
+    quick.gate.clear()
     hub = await start_hub(Rooms(4, per_origin=2))
     await fill(engine, ["slow-1", "slow-2", "quick"], jobs=5)
     for queue in ("slow-1", "slow-2"):
         await hub.add(queue, WorkerOptions(concurrency=10, origin="https://slow.example"), slow)
     await until(lambda: slow.running == 2)
     await hub.add("quick", WorkerOptions(concurrency=10, origin="https://quick.example"), quick)
+    await until(lambda: quick.running == 2)
+    quick.gate.set()
     await until(lambda: len(quick.started) == 5)
     assert (slow.running, quick.most_running) == (2, 2)
 
