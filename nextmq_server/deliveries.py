@@ -1,33 +1,34 @@
-"""Which delivery owns a job at the moment: what a processor's callbacks are checked against (section 5)."""
+"""Which delivery owns a job at the moment: what a processor's callbacks are checked against (section 5).
+
+A delivery's id follows from the lock under which its job runs and from how often the job was started. So whoever
+knows the id and finds that lock and that count owns the job, in every server process, and nothing else is kept.
+"""
 
 from __future__ import annotations
 
-from .engine.connection import Connection
+import asyncio
+import base64
+import hashlib
+
 from .engine.job import ActiveJob
 from .engine.scripts import QueueScripts
 
-_MARGIN = 60_000
-"""How much longer, in ms, a delivery is remembered than it may take."""
+
+def delivery_id(queue: str, job: ActiveJob) -> str:
+    """The id of the delivery that this start of `job` makes."""
+    return _derived(queue, job.id, job.token, job.attempts_started)
 
 
-class DeliveryLedger:
-    """The deliveries in flight, kept in Redis so that every server process can check them."""
+async def owns(scripts: QueueScripts, job_id: str, id: str) -> bool:
+    """Whether the delivery `id` owns the job still. Raises RedisError or ConnectionLost."""
+    execute = scripts.connection.execute
+    token, starts = await asyncio.gather(
+        execute("GET", scripts.key(job_id, "lock")), execute("HGET", scripts.key(job_id), "ats")
+    )
+    return token is not None and id == _derived(scripts.queue, job_id, token, int(starts or 0))
 
-    def __init__(self, connection: Connection, project: str) -> None:
-        self._connection = connection
-        self._prefix = f"nextmq:{project}:delivery:"
 
-    async def announce(self, queue: str, job: ActiveJob, delivery_id: str, timeout: int) -> None:
-        """From now on `delivery_id` owns the job, for `timeout` ms at most."""
-        # Not awaited to the end: commands on one connection stay in order, and no callback can come before.
-        await self._connection.execute("SET", self._key(queue, job.id), delivery_id, "PX", timeout + _MARGIN)
-
-    async def owns(self, scripts: QueueScripts, job_id: str, delivery_id: str) -> bool:
-        """Whether this delivery is the job's last one and the job still runs."""
-        owner: str | None = await self._connection.execute("GET", self._key(scripts.queue, job_id))
-        if owner != delivery_id:
-            return False
-        return bool(await self._connection.execute("EXISTS", scripts.key(job_id, "lock")))
-
-    def _key(self, queue: str, job_id: str) -> str:
-        return f"{self._prefix}{queue}:{job_id}"
+def _derived(queue: str, job_id: str, token: str, starts: int) -> str:
+    text = "\0".join((token, queue, job_id, str(starts)))
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+    return "dlv_" + base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()

@@ -7,7 +7,7 @@ import logging
 import secrets
 import typing as t
 
-from .deliveries import DeliveryLedger
+from .deliveries import delivery_id
 from .directory import QueueDirectory
 from .dispatch.client import DeliveryClient
 from .dispatch.dispatcher import Dispatcher, Report
@@ -109,7 +109,6 @@ class Service:
         self.schedulers = Schedulers(self._hub.scripts, project.prefix)
         self.registry = Registry(connection, project.name)
         self._declared = DeclaredSchedules(connection, project.name, self.registry, self.schedulers)
-        self.deliveries = DeliveryLedger(connection, project.name)
         self.triggers = Triggers(self._hub, self.jobs, project.name, report=self._report)
         self._max_hold = max_hold
         self._healths: dict[str, Health] = {}
@@ -125,7 +124,7 @@ class Service:
             self._client,
             health=self._health,
             secrets=lambda: self._secrets,
-            announce=self.deliveries.announce,
+            identify=delivery_id,
             report=self._report,
         )
         await self.storage.start()

@@ -18,6 +18,7 @@ from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.names import check_queue_name
 from nextmq_handler.telemetry import trace_headers
 
+from ..deliveries import owns
 from ..engine.adding import Idempotency
 from ..service import Service
 from .closed import Closed as Closed  # the routes' models are made of it
@@ -196,7 +197,7 @@ async def check_delivery(service: Service, queue: str, job_id: str, delivery_id:
     """Refuse the call of a processor whose delivery no longer owns the job (protocol section 5)."""
     if delivery_id is None:
         return  # an operator's call, not a processor's
-    if not await service.deliveries.owns(service.jobs.scripts(queue), job_id, delivery_id):
+    if not await owns(service.jobs.scripts(queue), job_id, delivery_id):
         raise APIError(
             409, "stale_delivery", f"this delivery no longer owns job {job_id}: it timed out or lost its lock"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 import typing as t
 from dataclasses import dataclass, replace
@@ -54,7 +53,7 @@ class Dispatcher:
     """Delivers jobs to endpoints.
 
     `health` gives that of a queue's endpoint, `secrets` the project's active webhook secrets at the moment;
-    `announce` records which delivery owns a job before it is sent; `report` hears of each delivery.
+    `identify` gives the id of the delivery that a start of a job makes; `report` hears of each delivery.
     """
 
     def __init__(
@@ -63,18 +62,16 @@ class Dispatcher:
         *,
         health: t.Callable[[str], Health],
         secrets: t.Callable[[], t.Sequence[Secret]],
-        announce: t.Callable[[str, ActiveJob, str, int], t.Awaitable[None]],
+        identify: t.Callable[[str, ActiveJob], str],
         report: t.Callable[[Report], None],
         clock: t.Callable[[], float] = time.time,
-        new_id: t.Callable[[], str] = lambda: f"dlv_{secrets.token_urlsafe(16)}",
     ) -> None:
         self._client = client
         self._health = health
         self._secrets = secrets
-        self._announce = announce
+        self._identify = identify
         self._report = report
         self._clock = clock
-        self._new_id = new_id
 
     async def deliver(self, endpoint: Endpoint, job: ActiveJob) -> Verdict:
         """One delivery of `job`, and what becomes of it."""
@@ -85,8 +82,7 @@ class Dispatcher:
                 f"the job was started {free_starts} times without burning an attempt",
                 unrecoverable=True,
             )
-        delivery_id = self._new_id()
-        await self._announce(endpoint.queue, job, delivery_id, endpoint.timeout)
+        delivery_id = self._identify(endpoint.queue, job)
         sent_at, started_at = self._clock(), time.monotonic()
         answer = await self._send(endpoint, job, delivery_id)
         duration = (time.monotonic() - started_at) * 1000

@@ -76,21 +76,16 @@ class Rig:
     def __init__(self, app: App, url: str, client: DeliveryClient, gate: Gate) -> None:
         self.app = app
         self.endpoint = Endpoint("emails", url, timeout=30_000, fingerprint="f-1")
-        self.announced: list[tuple[str, str, str, int, int]] = []
         self.reports: list[Report] = []
         self.health = Health("emails", gate, clock=lambda: NOW, rand=lambda: 1.0)
         self.dispatcher = Dispatcher(
             client,
             health=lambda queue: self.health,
             secrets=lambda: SECRETS,
-            announce=self.announce,
+            identify=lambda queue, job: "dlv_1",
             report=self.reports.append,
             clock=lambda: NOW,
-            new_id=lambda: "dlv_1",
         )
-
-    async def announce(self, queue: str, job: ActiveJob, delivery_id: str, timeout: int) -> None:
-        self.announced.append((queue, job.id, delivery_id, timeout, len(self.app.received)))
 
     async def deliver(self, **fields: str) -> Verdict:
         self.job = make_job(**fields)

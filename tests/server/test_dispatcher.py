@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import re
 import typing as t
 from dataclasses import replace
 
@@ -16,7 +14,7 @@ from nextmq_handler._version import __version__
 from nextmq_handler.signing import Secret, read_seal, signature_headers
 from nextmq_handler.wire import MAX_OUTCOME_SIZE, parse_delivery
 from nextmq_server.dispatch.client import DeliveryClient
-from nextmq_server.dispatch.dispatcher import Dispatcher, Report, delivery_body
+from nextmq_server.dispatch.dispatcher import Report, delivery_body
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.job import ActiveJob
@@ -181,45 +179,6 @@ async def test_the_headers_are_those_of_the_protocol(rig: Rig) -> None:
 
 
 @pytest.mark.anyio
-async def test_delivery_ids_are_well_formed_and_new_each_time(rig: Rig, client: DeliveryClient) -> None:
-    dispatcher = Dispatcher(
-        client,
-        health=lambda queue: rig.health,
-        secrets=lambda: SECRETS,
-        announce=rig.announce,
-        report=rig.reports.append,
-    )
-    for _ in range(5):
-        await dispatcher.deliver(rig.endpoint, make_job())
-    ids = {report.delivery_id for report in rig.reports}
-    assert [bool(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", id)) for id in ids] == [True] * 5
-
-
-@pytest.mark.anyio
-async def test_a_delivery_is_announced_before_it_is_sent(rig: Rig) -> None:
-    await rig.deliver()
-    assert rig.announced == [("emails", "42", "dlv_1", 30_000, 0)]
-
-
-@pytest.mark.anyio
-async def test_what_cannot_be_announced_is_not_sent(rig: Rig, client: DeliveryClient) -> None:
-    async def announce(*_: object) -> None:
-        await asyncio.sleep(0)
-        raise ConnectionError("Redis is away")
-
-    dispatcher = Dispatcher(
-        client,
-        health=lambda queue: rig.health,
-        secrets=lambda: SECRETS,
-        announce=announce,
-        report=rig.reports.append,
-    )
-    with pytest.raises(ConnectionError):
-        await dispatcher.deliver(rig.endpoint, make_job())
-    assert rig.app.received == []
-
-
-@pytest.mark.anyio
 @pytest.mark.parametrize(("atm", "ats"), [("0", "101"), ("3", "104"), ("0", "500")])
 async def test_after_100_free_starts_a_job_fails_for_good(rig: Rig, atm: str, ats: str) -> None:
     verdict = await rig.deliver(atm=atm, ats=ats)
@@ -230,7 +189,7 @@ async def test_after_100_free_starts_a_job_fails_for_good(rig: Rig, atm: str, at
 @pytest.mark.anyio
 async def test_after_100_free_starts_nothing_is_sent(rig: Rig) -> None:
     await rig.deliver(atm="0", ats="101")
-    assert (rig.announced, rig.app.received) == ([], [])
+    assert rig.app.received == []
 
 
 @pytest.mark.anyio
