@@ -12,11 +12,12 @@ import typing as t
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from nextmq_handler.backoff import BUILT_IN
+
 from .api.models import BackoffType, Delay, Queue
 from .api.schedule_models import Schedule
 from .dispatch.dispatcher import Endpoint
 from .dispatch.egress import parse_url
-from .engine.backoff import BUILT_IN
 from .engine.connection import Connection, ConnectionLost, RedisError
 from .engine.queue import WorkerOptions
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import typing as t
 
+from nextmq_handler.cron import InvalidSchedule
+
 from .engine.connection import Connection
-from .engine.cron import InvalidSchedule
 from .engine.jobs import WrongState
 from .engine.schedulers import NoSuchScheduler, Schedulers
 from .registry import Registry

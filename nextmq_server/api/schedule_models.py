@@ -13,7 +13,8 @@ from pydantic import (
     model_validator,
 )
 
-from ..engine.cron import next_run
+from nextmq_handler.cron import next_run
+
 from ..engine.job import FAILURE_POLICIES
 from ..engine.scheduling import Template
 from .closed import Closed

@@ -7,9 +7,9 @@ import typing as t
 from fastapi import APIRouter, Response
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from nextmq_handler.cron import InvalidSchedule
 from nextmq_handler.errors import MAX_TIMESTAMP_MS
 
-from ..engine.cron import InvalidSchedule
 from ..engine.jobs import WrongState
 from ..engine.schedulers import NoSuchScheduler
 from ..engine.scheduling import Template

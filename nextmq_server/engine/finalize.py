@@ -6,7 +6,8 @@ import json
 import time
 import typing as t
 
-from .backoff import Strategies, UnknownBackoff, backoff_delay
+from nextmq_handler.backoff import Strategies, UnknownBackoff, backoff_delay
+
 from .dead_letters import Failure, letter_of
 from .finishing import finish
 from .holds import Holds

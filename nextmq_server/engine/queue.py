@@ -8,7 +8,8 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from .backoff import Strategies
+from nextmq_handler.backoff import Strategies
+
 from .connection import ConnectionLost, RedisError
 from .finalize import Finalizer, LostJob, Next, Refused
 from .gate import Gate

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from bullmq import job_scheduler as bullmq_scheduler
 from bullmq import scripts as bullmq_packers
 
+from nextmq_handler.cron import InvalidSchedule, next_run
+
 from .connection import ConnectionLost, RedisError
-from .cron import InvalidSchedule, next_run
 from .job import ActiveJob, short_names
 from .jobs import WrongState
 from .scripts import QueueScripts, ScriptRunner, as_function

@@ -7,7 +7,8 @@ import logging
 import time
 import typing as t
 
-from ..engine.cron import InvalidSchedule
+from nextmq_handler.cron import InvalidSchedule
+
 from ..engine.hub import Hub
 from ..engine.jobs import Jobs, NoSuchJob, WrongState
 from ..engine.schedulers import NoSuchScheduler, Scheduler, Schedulers

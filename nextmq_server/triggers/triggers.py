@@ -6,11 +6,11 @@ import secrets
 import time
 import typing as t
 
+from nextmq_handler.cron import InvalidSchedule
 from nextmq_handler.signing import generate_secret
 
 from ..dispatch.client import DeliveryClient
 from ..dispatch.dispatcher import Report
-from ..engine.cron import InvalidSchedule
 from ..engine.hub import Hub
 from ..engine.jobs import Jobs
 from .records import Run, Trigger, TriggerOptions, TriggerRecords

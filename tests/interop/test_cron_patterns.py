@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nextmq_server.engine.cron import InvalidSchedule, next_run
+from nextmq_handler.cron import InvalidSchedule, next_run
 
 from .node import FOLDER, NODE
 

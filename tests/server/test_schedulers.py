@@ -7,9 +7,9 @@ import typing as t
 
 import pytest
 
+from nextmq_handler.cron import InvalidSchedule
 from nextmq_server.engine import upkeep
 from nextmq_server.engine.connection import RedisError
-from nextmq_server.engine.cron import InvalidSchedule
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.scheduling import NotAdvanced, Template, advance
 from nextmq_server.engine.scripts import pack
