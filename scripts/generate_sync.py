@@ -23,6 +23,7 @@ NAMES = {
     "AsyncTransport": "Transport",
     "AsyncTriggers": "Triggers",
     "aiter_bytes": "iter_bytes",
+    "async_answer": "answer",
     "async_http_client": "http_client",
     "async_sleep": "sleep",
 }

@@ -97,9 +97,9 @@ class Call:
         if _ambient.monotonic() > self._attempt_deadline:
             raise httpx.ReadTimeout("the answer was not whole in time")
 
-    def answer(self, response: httpx.Response, content: bytes) -> Answer:
+    def answer(self, status: int, headers: t.Mapping[str, str], content: bytes) -> Answer:
         """What came of the attempt."""
-        return Answer(self._origin, response.status_code, response.headers, content)
+        return Answer(self._origin, status, headers, content)
 
     def pause_after_failure(self, exc: Exception) -> float:
         """How long, in s, to wait before another attempt.

@@ -1,4 +1,4 @@
-"""Tools for the tests of an app: jobs that record, processors run without a server, deliveries to any home.
+"""Tools for the tests of an app: jobs that record, processors run without a server, deliveries, LocalNextMQ.
 
 Every name is loaded when it is first used, so that a test pays only for what it runs.
 """
@@ -10,6 +10,11 @@ import typing as _t
 if _t.TYPE_CHECKING:
     from .delivering import Answer, adeliver, deliver
     from .jobs import RecordedAsyncJob, RecordedJob, make_async_job, make_job
+    from .local.clock import VirtualClock
+    from .local.engine import NeverFinishedError, NotIdleError
+    from .local.job import LocalJob
+    from .local.mq import AsyncLocalNextMQ, LocalNextMQ
+    from .local.routing import NotSimulatedError
     from .outcomes import JobError, JobOutcome
     from .probe import conformance_worker
     from .running import arun, run
@@ -17,6 +22,11 @@ if _t.TYPE_CHECKING:
 _MODULES = {
     ".delivering": ("Answer", "adeliver", "deliver"),
     ".jobs": ("RecordedAsyncJob", "RecordedJob", "make_async_job", "make_job"),
+    ".local.clock": ("VirtualClock",),
+    ".local.engine": ("NeverFinishedError", "NotIdleError"),
+    ".local.job": ("LocalJob",),
+    ".local.mq": ("AsyncLocalNextMQ", "LocalNextMQ"),
+    ".local.routing": ("NotSimulatedError",),
     ".outcomes": ("JobError", "JobOutcome"),
     ".probe": ("conformance_worker",),
     ".running": ("arun", "run"),
@@ -24,10 +34,17 @@ _MODULES = {
 
 __all__ = [
     "Answer",
+    "AsyncLocalNextMQ",
     "JobError",
     "JobOutcome",
+    "LocalJob",
+    "LocalNextMQ",
+    "NeverFinishedError",
+    "NotIdleError",
+    "NotSimulatedError",
     "RecordedAsyncJob",
     "RecordedJob",
+    "VirtualClock",
     "adeliver",
     "arun",
     "conformance_worker",

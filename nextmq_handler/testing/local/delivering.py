@@ -1,0 +1,149 @@
+"""The signed path: a job becomes a signed delivery, the real handler takes it, its signed answer is judged."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ... import strict_json
+from ...execution import Attempt, run
+from ...handler import Handler
+from ...messages import Headers, Request, Response
+from ...settings import Connection, parse_connection_string
+from ...signing import generate_secret, parse_secret, signature_headers, verify_outcome
+from ...wire import MAX_OUTCOME_SIZE, Failed, Outcome, clip, parse_outcome
+
+if t.TYPE_CHECKING:
+    import anyio
+
+    from ...signing import Secret
+    from ...worker import Worker
+    from .clock import VirtualClock
+    from .faults import Fault
+    from .job import Job
+
+_EXCERPT_SIZE = 2048
+
+
+class Delivery:
+    """One delivery on its way: what the handler made of it, and what stands against it."""
+
+    __slots__ = ("attempt", "fault", "id", "job", "refusal", "secret")
+
+    def __init__(self, job: Job, id: str, fault: Fault | None) -> None:
+        self.job = job
+        self.id = id
+        self.fault = fault
+        self.attempt: Attempt | None = None
+        self.secret: Secret | None = None
+        self.refusal: Response | None = None
+
+
+class LocalApp:
+    """The app's side: a handler for the workers, with a secret of its own and the virtual clock."""
+
+    def __init__(self, workers: t.Sequence[Worker], clock: VirtualClock) -> None:
+        secret = generate_secret()
+        self._clock = clock
+        self._secrets = (parse_secret(secret),)
+        url = f"nextmq+http://local:{secret}@127.0.0.1/local"
+        self.connection: Connection = parse_connection_string(url)
+        self._handler = Handler(workers, url=url, clock=clock.seconds) if workers else None
+        self._timeouts = {worker.name: worker.options["timeout"] for worker in workers}
+
+    def open(self, delivery: Delivery) -> None:
+        """Sign the delivery and hand it to the handler: it has an attempt then, or a refusal."""
+        handler = self._handler
+        assert handler is not None
+        queue = delivery.job.key.queue
+        body = strict_json.dumps(self._body(delivery))
+        seal = signature_headers(self._secrets, delivery.id, int(self._clock.seconds()), body)
+        request = Request("POST", f"/queues/{queue}", Headers([(b"content-type", b"application/json"), *seal]))
+        plan = handler.begin(request)
+        if isinstance(plan, Response):
+            delivery.refusal = plan
+            return
+        secret = handler.verify(plan, body)
+        attempt = secret if isinstance(secret, Response) else handler.parse(plan, body)
+        if isinstance(attempt, Response) or isinstance(secret, Response):
+            delivery.refusal = t.cast("Response", attempt)
+            return
+        if delivery.fault is not None:
+            delivery.fault.put_into(attempt)
+        delivery.secret, delivery.attempt = secret, attempt
+
+    def close(self, delivery: Delivery, outcome: Outcome | None) -> tuple[Outcome, int]:
+        """What the server makes of the handler's answer, and the answer's status."""
+        if delivery.refusal is not None:
+            return _refused(delivery.refusal), delivery.refusal.status
+        assert self._handler is not None
+        assert delivery.attempt is not None
+        assert delivery.secret is not None
+        assert outcome is not None
+        answer = self._handler.finish(delivery.attempt.delivery, outcome, delivery.secret)
+        headers, now = Headers(answer.headers), self._clock.seconds()
+        verify_outcome(headers, answer.body, self._secrets, delivery_id=delivery.id, now=now)
+        return parse_outcome(answer.body), answer.status
+
+    def _body(self, delivery: Delivery) -> dict[str, t.Any]:
+        job, queue = delivery.job, delivery.job.key.queue
+        timeout = self._timeouts[queue]
+        return {
+            "deliveryId": delivery.id,
+            "queue": queue,
+            "timeout": timeout,
+            "deadline": self._clock.ms + timeout,
+            "maxOutcomeBytes": MAX_OUTCOME_SIZE,
+            "job": {
+                "id": job.id,
+                "name": job.name,
+                "data": job.data,
+                "opts": job.opts,
+                "attemptsMade": job.attempts_made,
+                "attemptsStarted": job.attempts_started,
+                "stalledCounter": 0,
+                "priority": job.priority,
+                "delay": job.delay,
+                "timestamp": job.timestamp,
+                "processedOn": job.processed_on,
+                "progress": job.progress,
+                "parent": job.parent and {"id": job.parent.id, "queue": job.parent.queue},
+            },
+        }
+
+
+def run_here(delivery: Delivery) -> Outcome | None:
+    """Run the processor: a `def` one in this thread, an `async def` one on the process's kept loop."""
+    attempt = delivery.attempt
+    if attempt is None:
+        return None
+    with attempt.trace:
+        outcome = _run(attempt)
+        attempt.trace.ended(outcome)
+    return outcome
+
+
+async def run_awaited(delivery: Delivery, limiter: anyio.CapacityLimiter) -> Outcome | None:
+    """Run the processor: a `def` one in a thread of its own, an `async def` one on this loop."""
+    from ...async_execution import run_async
+
+    attempt = delivery.attempt
+    if attempt is None:
+        return None
+    with attempt.trace:
+        outcome = await run_async(attempt, limiter)
+        attempt.trace.ended(outcome)
+    return outcome
+
+
+def _run(attempt: Attempt) -> Outcome:
+    if attempt.processor is None or not attempt.processor.is_async:
+        return run(attempt)
+    from ... import _loop
+    from ...async_execution import run_coroutine
+
+    return _loop.run(run_coroutine, attempt)
+
+
+def _refused(answer: Response) -> Failed:
+    excerpt = clip(answer.body[:_EXCERPT_SIZE].decode("utf-8", "replace"), _EXCERPT_SIZE)
+    return Failed("DeliveryRefused", f"the app answered {answer.status}: {excerpt}", unrecoverable=True)

@@ -1,0 +1,56 @@
+"""Take the SDK's calls of this process, and give everything back afterwards."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from ...client import _ambient, _local
+from ...errors import NextMQError
+from .job import Job, Key
+
+if t.TYPE_CHECKING:
+    from .clock import VirtualClock
+    from .simulation import Simulation
+
+_lock = threading.Lock()
+
+
+class Interception:
+    """While it is on, `server` answers the SDK's calls, and the SDK waits in virtual time."""
+
+    def __init__(self, server: _local.LocalServer, clock: VirtualClock) -> None:
+        self._server = server
+        self._clock = clock
+        self._monotonic = _ambient.monotonic
+
+    def start(self) -> None:
+        """Raises NextMQError where another one is on."""
+        with _lock:
+            if _local.active is not None:
+                raise NextMQError(
+                    "a LocalNextMQ is in force already: leave it first, or hand that one to whoever needs it"
+                )
+            self._monotonic = _ambient.monotonic
+            _ambient.monotonic = self._clock.seconds
+            _local.active = self._server
+
+    def stop(self) -> None:
+        """Nothing is left of it."""
+        with _lock:
+            if _local.active is self._server:
+                _ambient.monotonic = self._monotonic
+                _local.active = None
+
+    @staticmethod
+    def wait_of(simulation: Simulation, method: str, url: str) -> tuple[Job, int] | None:
+        """The job that this call waits for, and until when (ms since the epoch); None for every other call."""
+        parts = urlsplit(url)
+        if method != "GET" or not parts.path.endswith("/result"):
+            return None
+        wait = int(parse_qs(parts.query).get("wait", ["0"])[0])
+        _, _, _, queue, _, job_id, _ = (unquote(part) for part in parts.path.split("/"))
+        with simulation.lock:
+            job = simulation.store.find(Key(queue, job_id))
+        return None if job is None or not wait else (job, simulation.clock.ms + wait)
