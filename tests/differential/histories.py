@@ -224,7 +224,9 @@ def policies(draw: st.DrawFn) -> dict[str, t.Any]:
     return {policy: True} if policy else {}
 
 
-def draw_node(draw: st.DrawFn, queues: tuple[str, ...], left: list[int], *, depth: int, is_root: bool) -> PlannedJob:
+def draw_node(
+    draw: st.DrawFn, queues: tuple[str, ...], left: list[int], *, depth: int, is_root: bool
+) -> PlannedJob:
     name = f"n{left[0]}-{depth}"
     opts = {**draw(FLOW_OPTIONS), **({} if is_root else draw(policies()))}
     children: list[PlannedJob] = []
@@ -242,26 +244,21 @@ def duplicates(draw: st.DrawFn) -> History:
     mode = options(
         ttl=st.just(FAR), extend=st.just(True), replace=st.just(True), keep_last_if_active=st.just(True)
     )
-    opts = st.builds(
-        lambda id, members, others: {**others, "deduplication": {"id": id, **members}},
-        st.sampled_from(["d1", "d1", "d2"]),
-        mode,
-        options(priority=st.integers(0, 2), delay=st.just(FAR), attempts=st.integers(1, 2)),
-    )
-    steps: list[Op] = []
+    now = {"priority": st.integers(0, 2), "attempts": st.integers(1, 2)}
+
+    def opts(**others: st.SearchStrategy[t.Any]) -> st.SearchStrategy[dict[str, t.Any]]:
+        ids = st.sampled_from(["d1", "d1", "d2"])
+        with_id = st.builds(lambda id, members: {"id": id, **members}, ids, mode)
+        return st.builds(lambda given, named: {**given, "deduplication": named}, options(**others), with_id)
+
+    phases: list[list[Op]] = []
     for phase in "jk":
-        planned = draw(jobs(opts, scripts(), phase, 4))
+        planned = draw(jobs(opts(delay=st.just(FAR), **now), scripts(), phase, 4))
         if draw(st.booleans()):
-            repeated = PlannedJob(f"{phase}again", draw(opts), [[draw(ENDS)]])
-            acts: list[Act] = [("add", repeated), draw(ENDS)]
-            planned.insert(0, PlannedJob(f"{phase}adds", draw(opts), [acts]))
-        steps += [op("add", jobs=planned), op("promote_jobs")]
-        if phase == "j":
-            steps += draw(st.sampled_from([[], [op("remove_deduplication_key", id="d1")]]))
-            steps.append(op("run"))
-    first_run = steps.index(op("run"))
-    # What a processor adds for later is promoted before the last run.
-    phases = [steps[:first_run], steps[first_run + 1 :], [op("promote_jobs")], [op("promote_jobs")]]
+            acts: list[Act] = [("add", PlannedJob(f"{phase}again", draw(opts(**now)), [[draw(ENDS)]])), draw(ENDS)]
+            planned.insert(0, PlannedJob(f"{phase}adds", draw(opts(**now)), [acts]))
+        phases.append([op("add", jobs=planned), op("promote_jobs")])
+    phases[1][:0] = draw(st.sampled_from([[], [op("remove_deduplication_key", id="d1")]]))
     return History("duplicates", phases, {}, is_ordered=True)
 
 
@@ -286,7 +283,9 @@ def schedulers(draw: st.DrawFn) -> History:
     )
     first = draw(st.lists(upserts, min_size=1, max_size=2, unique_by=lambda step: step.arguments["id"]))
     if draw(st.booleans()):
-        first.append(op("remove_scheduler", id="s1"))
+        new_year = {"pattern": "0 0 1 1 *", "tz": draw(st.sampled_from(["UTC", "Asia/Tokyo"]))}
+        first.append(op("upsert_scheduler", id="s3", repeat=new_year, script=[[("return", 1)]], opts={}))
+        first.append(op("remove_scheduler", id="s3"))
     return History("scheduler", [first], {}, is_ordered=False)
 
 

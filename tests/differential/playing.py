@@ -1,7 +1,8 @@
-"""Plays the producers' part of a history through the SDK, and looks at what became of it: the same on both sides."""
+"""Plays the producers' part of a history through the SDK, and looks at what became of it, on both sides alike."""
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 
@@ -118,13 +119,15 @@ class Player:
 
     def _look(self, queue: Queue[t.Any, t.Any]) -> list[t.Any]:
         found = [self._seen(_view(job)) for job in queue.get_jobs(STATES, asc=True)]
-        return found if self.history.is_ordered else sorted(found, key=repr)
+        if not self.history.is_ordered:
+            return sorted(found, key=lambda view: json.dumps(view, sort_keys=True))
+        # By nothing but their ids, which are made up, where they were added in the same ms.
+        return sorted(found, key=lambda view: view["name"] if view["state"] == "waiting-children" else "")
 
     def _seen(self, value: t.Any) -> t.Any:
         """`value` without what is each side's own: the name of the history, ids and times that were made up."""
         if isinstance(value, str):
-            local = value.replace(f"{self.cast.prefix}-", "")
-            return re.sub(r"child \S+?:(\w+):", r"child \1:", _MADE_UP.sub("…", local))
+            return _MADE_UP.sub("…", value.replace(f"{self.cast.prefix}-", ""))
         if isinstance(value, dict):
             members = t.cast("dict[str, t.Any]", value)
             return {name: self._seen(member) for name, member in members.items() if name not in _OWN}

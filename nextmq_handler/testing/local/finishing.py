@@ -154,7 +154,9 @@ class Finisher:
         target = queue.worker.options.get("deadLetter") if queue.worker else None
         if target is None:
             return
-        failed_at = self._now
+        failed_at, letters = self._now, self._store.queue(target).jobs
+        while (letter_id := _letter_id(job, failed_at)) in letters:
+            failed_at += 1  # the same job failed at this time before: time stands still
         letter = {
             "queue": job.key.queue,
             "id": job.id,
@@ -167,9 +169,12 @@ class Finisher:
             "status": status,
             "failedAt": failed_at,
         }
-        escaped = job.id.replace("%", "%25").replace(":", "%3A")
-        letter_id = f"{job.key.queue}@{escaped}@{failed_at}"
         add_all(self._store, [NewJob(target, job.name, letter, {}, failed_at, letter_id)])
+
+
+def _letter_id(job: Job, failed_at: int) -> str:
+    escaped = job.id.replace("%", "%25").replace(":", "%3A")
+    return f"{job.key.queue}@{escaped}@{failed_at}"
 
 
 def _count_until(finished: t.Iterable[str], queue: QueueState, moment: int) -> int:

@@ -95,9 +95,10 @@ def update_data(request: Request) -> None:
 def add_log(request: Request) -> dict[str, t.Any]:
     job, keep = request.job(), request.body.get("keepLogs")
     job.logs.append(request.body["row"])
-    if keep is not None:
-        _keep_logs(job, keep)
-    return {"count": len(job.logs)}
+    if keep is None:
+        return {"count": len(job.logs)}
+    job.logs = job.logs[-keep:]  # all of them where it is 0: so does BullMQ, which says 0 then
+    return {"count": min(keep, len(job.logs))}
 
 
 @router.route("GET", f"{_JOB}/logs")
@@ -110,7 +111,8 @@ def get_logs(request: Request) -> dict[str, t.Any]:
 
 @router.route("DELETE", f"{_JOB}/logs")
 def clear_logs(request: Request) -> None:
-    _keep_logs(request.job(), request.number("keep", 0))
+    job, keep = request.job(), request.number("keep", 0)
+    job.logs = job.logs[-keep:] if keep else []
 
 
 @router.route("POST", f"{_JOB}/retry")
@@ -235,7 +237,3 @@ def _delayed(request: Request) -> Job:
     if job.state != "delayed":
         raise wrong_state(*job.key, "is not delayed")
     return job
-
-
-def _keep_logs(job: Job, keep: int) -> None:
-    job.logs = job.logs[-keep:] if keep else []

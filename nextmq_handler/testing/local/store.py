@@ -12,8 +12,8 @@ if t.TYPE_CHECKING:
     from ...worker import Worker
     from .clock import VirtualClock
 
-PREFIX = "nextmq:local"
-"""What BullMQ's keys would begin with: the reason of a parent that fails with its child names the child by it."""
+PREFIX = "bull"
+"""What BullMQ's keys begin with by default: the reason of a parent that fails names its child by it."""
 
 
 class Store:
