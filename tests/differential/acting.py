@@ -6,7 +6,7 @@ import json
 import time
 import typing as t
 
-from nextmq_handler import Job, Queue, RateLimitError, UnrecoverableJobError
+from nextmq_handler import Job, ParentJob, Queue, RateLimitError, UnrecoverableJobError
 
 from .histories import PlannedJob
 
@@ -51,9 +51,9 @@ class Cast:
             case "rate_limit":
                 raise RateLimitError(value)
             case "put_off":
-                job.move_to_delayed(round(self._clock() * 1000) + value)
+                return job.move_to_delayed(round(self._clock() * 1000) + value)
             case "wait_for_children":
-                job.move_to_waiting_children()
+                return job.move_to_waiting_children()
             case "log":
                 return job.log(value)
             case "progress":
@@ -65,7 +65,7 @@ class Cast:
             case "add":
                 return self.queue(job.queue_name).add(value["name"], value["data"], **value["opts"]).name
             case "child":
-                parent = {"id": job.id, "queue": job.queue_name}
+                parent: ParentJob = {"id": job.id, "queue": job.queue_name}
                 queue = self.queue(f"{self.prefix}-{value['queue']}")
                 return queue.add(value["name"], value["data"], parent=parent, **value["opts"]).name
             case _:

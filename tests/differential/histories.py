@@ -1,8 +1,8 @@
 """Histories: what producers do to queues, and how the jobs' processors end. Each has one possible result.
 
-Time is real on one of the two sides, and the machine may be busy. So jobs are added while their queues are paused, no
-two things are due at nearly the same time where it matters which is first, and `is_ordered` says whether the order of
-the starts is determined at all.
+Time is real on one of the two sides, and the machine may be busy. So jobs are added while their queues are
+paused, no two things are due at nearly the same time where it matters which is first, and `is_ordered` says
+whether the order of the starts is determined at all.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def jobs(
 
 @st.composite
 def orders(draw: st.DrawFn) -> History:
-    """What comes first: priorities, lifo, retries at once, promotion, jobs that are there already, what is kept."""
+    """What comes first: priorities, lifo, retries at once, promotion, ids that are taken, what is kept."""
     first = draw(jobs(ORDER_OPTIONS, scripts(), "j", 7))
     names = st.sampled_from([job.name for job in first])
     steps = [op("add", jobs=first[:3]), op("add_bulk", jobs=first[3:])] if draw(st.booleans()) else []

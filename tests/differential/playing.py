@@ -132,7 +132,7 @@ class Player:
             members = t.cast("dict[str, t.Any]", value)
             return {name: self._seen(member) for name, member in members.items() if name not in _OWN}
         if isinstance(value, list):
-            return [self._seen(member) for member in t.cast("list[t.Any]", value)]
+            return [self._seen(member) for member in value]
         return value
 
 

@@ -37,7 +37,9 @@ def test_the_simulator_agrees_with_real_bullmq_in_many_more(batch: int, tmp_path
 
 def test_histories_of_every_kind_are_drawn() -> None:
     kinds = [history.kind for history in drawn(BATCH, first_seed=0)]
-    few = [kind for kind in ("duplicates", "flow", "order", "scheduler", "time") if kinds.count(kind) < BATCH // 20]
+    few = [
+        kind for kind in ("duplicates", "flow", "order", "scheduler", "time") if kinds.count(kind) < BATCH // 20
+    ]
     assert not few
 
 
@@ -83,6 +85,6 @@ def _check(histories: t.Sequence[History], folder: Path) -> None:
 
 
 def _shown(history: History, real: t.Any, local: t.Any) -> str:
-    sides = [pprint.pformat(side, width=110).splitlines() for side in (real, local)]
-    diff = difflib.unified_diff(*sides, "real BullMQ", "LocalNextMQ", lineterm="")
+    theirs, ours = (pprint.pformat(side, width=110).splitlines() for side in (real, local))
+    diff = difflib.unified_diff(theirs, ours, "real BullMQ", "LocalNextMQ", lineterm="")
     return "\n".join([pprint.pformat(history, width=110), *diff])

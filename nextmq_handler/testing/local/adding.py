@@ -76,6 +76,7 @@ def put(store: Store, new: NewJob, job_id: str, *, scheduler_id: str | None = No
         scheduler_id=scheduler_id,
     )
     queue.jobs[job_id] = job
+    store.added.append(job)
     if new.is_parent:
         job.state = "waiting-children"
         queue.waiting_children[job_id] = None

@@ -24,19 +24,17 @@ class Assertions:
     ) -> list[RecordedJob]:
         """The jobs, in the order of their adding: of one queue, called `name`, in `state`, where these are given.
 
-        Jobs that were removed, as by `remove_on_complete`, are not among them. Raises ValueError for a state that
-        no job can have.
+        Those that were removed since are among them, as they were then. Raises ValueError for a state that no job
+        can have.
         """
         if state is not None and state not in STATES:
             raise ValueError(f"{state!r} is no state of a job: there are {', '.join(STATES)}")
         with self._simulation.lock:
-            queues = self._simulation.store.queues
-            found = [
+            return [
                 recorded(job)
-                for each in ([queues[queue]] if queue in queues else [] if queue else queues.values())
-                for job in each.jobs.values()
+                for job in self._simulation.store.added
+                if queue in (None, job.key.queue) and name in (None, job.name) and state in (None, job.state)
             ]
-        return [job for job in found if name in (None, job.name) and state in (None, job.state)]
 
     def job(self, queue: str | None = None, name: str | None = None, *, state: str | None = None) -> RecordedJob:
         """The only such job. Raises AssertionError, which lists the jobs, where there is none or are several."""

@@ -80,8 +80,7 @@ class Deduplicator:
     def _replace(self, new: NewJob, opts: dict[str, t.Any], held: _Holder, job_id: str, now: int) -> str | None:
         replaced = self._queue.jobs.get(held.job_id)
         if replaced is not None and replaced.state == "delayed":
-            self._queue.detach(replaced)
-            del self._queue.jobs[replaced.id]
+            self._queue.remove(replaced)
             self._following.pop(opts["id"], None)
             if opts.get("ttl") and not opts.get("extend") and not opts.get("keepLastIfActive"):
                 held.job_id = job_id  # what is left of its time goes on

@@ -6,7 +6,7 @@ import typing as t
 
 from ... import strict_json
 from ...execution import Attempt, run
-from ...handler import Handler
+from ...handler import Handler, HandlerOptions
 from ...messages import Headers, Request, Response
 from ...settings import Connection, parse_connection_string
 from ...signing import generate_secret, parse_secret, signature_headers, verify_outcome
@@ -47,7 +47,9 @@ class LocalApp:
         self._secrets = (parse_secret(secret),)
         url = f"nextmq+http://local:{secret}@127.0.0.1/local"
         self.connection: Connection = parse_connection_string(url)
-        self._handler = Handler(workers, url=url, clock=clock.seconds) if workers else None
+        # Whatever the environment says: a test's deliveries are between these two.
+        settings: HandlerOptions = {"url": url, "app_url": "http://127.0.0.1", "webhook_secrets": secret}
+        self._handler = Handler(workers, **settings, clock=clock.seconds) if workers else None
         self._timeouts = {worker.name: worker.options["timeout"] for worker in workers}
 
     def open(self, delivery: Delivery) -> None:

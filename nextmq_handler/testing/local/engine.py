@@ -28,6 +28,10 @@ class NotIdleError(NextMQError):
     """There was always another job to run: the message says which queues have jobs."""
 
 
+class NeverFinishedError(NextMQError):
+    """A job was waited for that nothing will run: the message says in which state it is."""
+
+
 class Engine:
     """Starts jobs whose time has come, one at a time, and moves time from one to the next."""
 
@@ -43,40 +47,21 @@ class Engine:
 
     def drain(self, limit: int) -> Steps:
         """Run all that may run now. Raises NotIdleError after `limit` deliveries."""
-        started = 0
-        while (job := self._take()) is not None:
-            if started >= limit:
-                self._put_back(job)
-                raise NotIdleError(f"after {limit} deliveries there are more to make: {self._open()}")
-            started += yield from self._deliver(job)
-        return started
+        return self._run(limit, until=self._store.clock.ms)
 
-    def run_until(self, moment: int, limit: int) -> Steps:
-        """Run what falls due up to `moment`, ms since the epoch, in due order; it is that time then."""
-        started = yield from self.drain(limit)
-        while (due := self.next_due()) is not None and due <= moment:
-            self._store.clock.ms = due
-            started += yield from self.drain(limit - started)
-        self._store.clock.ms = max(moment, self._store.clock.ms)
+    def run_until(self, moment: int, limit: int, *, awaited: Job | None = None) -> Steps:
+        """Run what falls due up to `moment`, ms since the epoch, in due order; it is that time then.
+
+        It ends before where `awaited` has finished. Raises NotIdleError after `limit` deliveries.
+        """
+        started = yield from self._run(limit, until=moment, awaited=awaited)
+        if awaited is None or awaited.finished_on is None:
+            self._store.clock.ms = max(moment, self._store.clock.ms)
         return started
 
     def run_until_idle(self, limit: int) -> Steps:
         """Run what falls due, whenever that is, until nothing is. Raises NotIdleError after `limit` deliveries."""
-        started = yield from self.drain(limit)
-        while (due := self.next_due()) is not None:
-            self._store.clock.ms = due
-            started += yield from self.drain(limit - started)
-        return started
-
-    def run_until_finished(self, job: Job, moment: int, limit: int) -> Steps:
-        """Run what falls due until `job` has finished, or up to `moment`."""
-        started = yield from self.drain(limit)
-        while job.finished_on is None and (due := self.next_due()) is not None and due <= moment:
-            self._store.clock.ms = due
-            started += yield from self.drain(limit - started)
-        if job.finished_on is None:
-            self._store.clock.ms = max(moment, self._store.clock.ms)
-        return started
+        return self._run(limit, until=None)
 
     def redeliver(self, job: Job) -> t.Generator[Delivery, Outcome | None, Outcome]:
         """Deliver a job once more, whatever its state, and leave it as it is; the outcome."""
@@ -90,6 +75,20 @@ class Engine:
         now = self._store.clock.ms
         due = [queue.next_due(now) for queue in self._store.queues.values()]
         return min((moment for moment in due if moment is not None), default=None)
+
+    def _run(self, limit: int, *, until: int | None, awaited: Job | None = None) -> Steps:
+        started = 0
+        while True:
+            while (job := self._take()) is not None:
+                if started >= limit:
+                    self._put_back(job)
+                    raise NotIdleError(f"after {limit} deliveries there are more to make: {self._open()}")
+                started += yield from self._deliver(job)
+            due = self.next_due()
+            is_done = awaited is not None and awaited.finished_on is not None
+            if due is None or is_done or (until is not None and due > until):
+                return started
+            self._store.clock.ms = due
 
     def _take(self) -> Job | None:
         for queue in self._store.queues.values():

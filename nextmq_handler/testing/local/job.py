@@ -58,6 +58,7 @@ class Job:
     delivery_id: str | None = None
     waits: list[int] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
+    is_removed: bool = False
 
     @property
     def id(self) -> str:
@@ -112,6 +113,8 @@ class RecordedJob:
     timestamp: int
     processed_on: int | None
     finished_on: int | None
+    is_removed: bool
+    """Whether its queue has it no more, by `remove_on_complete` or otherwise."""
 
 
 def recorded(job: Job) -> RecordedJob:
@@ -138,4 +141,5 @@ def recorded(job: Job) -> RecordedJob:
         timestamp=job.timestamp,
         processed_on=job.processed_on,
         finished_on=job.finished_on,
+        is_removed=job.is_removed,
     )

@@ -6,11 +6,12 @@ import random
 import typing as t
 from datetime import datetime, timedelta
 
-from ...errors import JobFailedError, NextMQError, NextMQTimeoutError
+from ...errors import JobFailedError, NextMQError
 from ...wire import Completed, Failed, Outcome
 from .asserting import Assertions
 from .clock import VirtualClock, span_ms
 from .delivering import run_awaited, run_here
+from .engine import NeverFinishedError
 from .faults import CRASH, Fault
 from .intercept import Interception
 from .job import Job, Key, RecordedJob
@@ -18,8 +19,6 @@ from .routes import ROUTER
 from .simulation import Simulation
 
 if t.TYPE_CHECKING:
-    import anyio
-
     from ...settings import Connection
     from ...worker import Worker
     from .delivering import Delivery
@@ -45,7 +44,6 @@ class LocalBase(Assertions):
         self._simulation = Simulation(tuple(workers), self.clock, rand or _same_numbers())
         self.connection: Connection = self._simulation.app.connection
         self._interception = Interception(self, self.clock)
-        self._limiter: anyio.CapacityLimiter | None = None
 
     @property
     def now(self) -> datetime:
@@ -84,7 +82,7 @@ class LocalBase(Assertions):
         wait = self._interception.wait_of(self._simulation, method, url)
         if wait is not None:
             job, moment = wait
-            self._drive(self._simulation.engine.run_until_finished(job, moment, LIMIT))
+            self._drive(self._simulation.engine.run_until(moment, LIMIT, awaited=job))
             self._check_that_it_may_end(job)
         with self._simulation.lock:
             return ROUTER.answer(self._simulation, method, url, headers, body)
@@ -96,7 +94,7 @@ class LocalBase(Assertions):
         wait = self._interception.wait_of(self._simulation, method, url)
         if wait is not None:
             job, moment = wait
-            await self._drive_awaited(self._simulation.engine.run_until_finished(job, moment, LIMIT))
+            await self._drive_awaited(self._simulation.engine.run_until(moment, LIMIT, awaited=job))
             self._check_that_it_may_end(job)
         with self._simulation.lock:
             return ROUTER.answer(self._simulation, method, url, headers, body)
@@ -114,16 +112,15 @@ class LocalBase(Assertions):
             return t.cast(T, end.value)
 
     async def _drive_awaited(self, steps: Steps[T]) -> T:
-        if self._limiter is None:
-            import anyio
+        import anyio
 
-            self._limiter = anyio.CapacityLimiter(40)
+        limiter = anyio.CapacityLimiter(1)
         outcome: Outcome | None = None
         try:
             with self._simulation.lock:
                 delivery = next(steps)
             while True:
-                outcome = await run_awaited(delivery, self._limiter)
+                outcome = await run_awaited(delivery, limiter)
                 with self._simulation.lock:
                     delivery = steps.send(outcome)
         except StopIteration as end:
@@ -131,7 +128,7 @@ class LocalBase(Assertions):
 
     def _check_that_it_may_end(self, job: Job) -> None:
         if job.finished_on is None and self._simulation.engine.next_due() is None:
-            raise NextMQTimeoutError(
+            raise NeverFinishedError(
                 f"job {job.id} of queue {job.key.queue} is {job.state}, and nothing is due that would end it: is "
                 "its worker among workers=[…], is the queue paused, does it wait for children?"
             )
@@ -140,10 +137,11 @@ class LocalBase(Assertions):
         return self.clock.ms + span_ms(span)
 
     def _held(self, job: RecordedJob) -> Job:
-        held = self._simulation.store.find(Key(job.queue_name, job.id))
-        if held is None:
-            raise NextMQError(f"job {job.id} of queue {job.queue_name} is gone: it cannot be delivered again")
-        return held
+        key = Key(job.queue_name, job.id)
+        for held in reversed(self._simulation.store.added):
+            if held.key == key:
+                return held
+        raise NextMQError(f"this LocalNextMQ never had job {job.id} of queue {job.queue_name}")
 
 
 class LocalNextMQ(LocalBase):

@@ -143,6 +143,12 @@ class QueueState:
             case "failed":
                 del self.failed[job.id]
 
+    def remove(self, job: Job) -> None:
+        """Have the job no more."""
+        self.detach(job)
+        del self.jobs[job.id]
+        job.is_removed = True
+
     def ids(self, state: str) -> list[str]:
         """The jobs in `state`: the next one first where they wait, the oldest first elsewhere."""
         match state:

@@ -15,7 +15,16 @@ if t.TYPE_CHECKING:
     from .queue_state import QueueState
     from .simulation import Simulation
 
-Answer = tuple[int, dict[str, t.Any]]
+# What the SDK calls that is not simulated, by the part of the path that tells it.
+_CALLS = {
+    "children": "remove_unprocessed_children",
+    "clean": "Queue.clean",
+    "metrics": "Queue.get_metrics",
+    "obliterate": "Queue.obliterate",
+    "triggers": "triggers",
+    "trim-events": "Queue.trim_events",
+    "worker": "get_worker_registration_statuses",
+}
 
 
 class NotSimulatedError(NextMQError, NotImplementedError):
@@ -118,8 +127,9 @@ class Router:
             if all(part in ("*", given) for part, given in zip(pattern, path, strict=True)):
                 names = tuple(given for part, given in zip(pattern, path, strict=True) if part == "*")
                 return route, names, status
+        call = next((_CALLS[part] for part in reversed(path) if part in _CALLS), "this call")
         raise NotSimulatedError(
-            f"LocalNextMQ does not simulate {method} /v1/{'/'.join(path)}: use the real server, nextmq dev"
+            f"LocalNextMQ does not simulate {call} ({method} /v1/{'/'.join(path)}): test it with the real server"
         )
 
 

@@ -24,6 +24,8 @@ class Store:
         self._workers = {worker.name: worker for worker in workers}
         self.queues: dict[str, QueueState] = {}
         self.deduplicators: dict[str, Deduplicator] = {}
+        self.added: list[Job] = []
+        """Every job there ever was, in the order of adding."""
         for name in self._workers:
             self.queue(name)
 
@@ -108,9 +110,7 @@ class Store:
     def remove(self, job: Job) -> None:
         """Remove a job; its parent goes on without it."""
         self.part(job)
-        queue = self.queue(job.key.queue)
-        queue.detach(job)
-        del queue.jobs[job.id]
+        self.queue(job.key.queue).remove(job)
 
     def family(self, job: Job) -> list[Job]:
         """The job and all that is below it."""
