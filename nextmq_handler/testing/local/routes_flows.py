@@ -74,7 +74,7 @@ def _plan(
         opts["parent"] = {"id": above.job_id, "queue": above.queue}
     if "deduplication" in opts and (node["children"] or parent is not None):
         raise invalid(f"{path}.opts.deduplication", "a parent could wait for ever: use jobId")
-    new = new_job(request, node["queueName"], {**node, "opts": opts}, f"{path}.data", f"{path}.opts")
+    new = new_job(request, node["queueName"], {**node, "opts": opts}, f"{path}.")
     new = dataclasses.replace(new, job_id=new.job_id or uuid.uuid4().hex, is_parent=bool(node["children"]))
     if any(job.key == new.key for job in plan.jobs):
         raise invalid(f"{path}.opts.jobId", "the request has a job with this id and queue already")

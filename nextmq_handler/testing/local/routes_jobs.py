@@ -6,7 +6,8 @@ import typing as t
 
 from .adding import Added, NewJob, ParentError, add_all
 from .job import Job, Key
-from .refusals import Refusal, check_data, check_options, no_such_job, wrong_state
+from .limits import check_data, check_name, check_options
+from .refusals import Refusal, no_such_job, wrong_state
 from .routing import Request, Router
 from .snapshots import result_of
 from .views import STATES, by_name, dependencies_view, job_view
@@ -17,7 +18,7 @@ _JOB = "queues/*/jobs/*"
 
 @router.route("POST", "queues/*/jobs", status=201)
 def add_job(request: Request) -> dict[str, t.Any]:
-    new = new_job(request, request.names[0], request.body, "data", "opts")
+    new = new_job(request, request.names[0], request.body)
     [added] = add(request, [new])
     return added_view(request, new, added)
 
@@ -25,9 +26,7 @@ def add_job(request: Request) -> dict[str, t.Any]:
 @router.route("POST", "queues/*/jobs/bulk", status=201)
 def add_jobs(request: Request) -> dict[str, t.Any]:
     pairs = enumerate(request.body["jobs"])
-    new = [
-        new_job(request, request.names[0], job, f"jobs.{index}.data", f"jobs.{index}.opts") for index, job in pairs
-    ]
+    new = [new_job(request, request.names[0], job, f"jobs.{index}.") for index, job in pairs]
     added = add(request, new)
     return {"jobs": [_bulk_view(request, job, one) for job, one in zip(new, added, strict=True)]}
 
@@ -188,11 +187,12 @@ def remove_child_dependency(request: Request) -> dict[str, t.Any]:
     return {"removed": removed}
 
 
-def new_job(request: Request, queue: str, given: dict[str, t.Any], data_path: str, opts_path: str) -> NewJob:
-    """A job to add, checked. Raises Refusal."""
+def new_job(request: Request, queue: str, given: dict[str, t.Any], path: str = "") -> NewJob:
+    """A job to add, checked; it is at `path` of the request, which ends with a dot. Raises Refusal."""
     opts: dict[str, t.Any] = given.get("opts") or {}
-    check_options(opts, opts_path)
-    check_data(given.get("data"), opts, data_path)
+    check_name(given["name"], f"{path}name")
+    check_options(opts, f"{path}opts")
+    check_data(given.get("data"), opts, f"{path}data")
     timestamp = opts.get("timestamp") or request.now
     return NewJob(queue, given["name"], given.get("data"), opts, timestamp, opts.get("jobId"))
 

@@ -6,8 +6,9 @@ import typing as t
 
 from .adding import NewJob, put
 from .job import POLICIES
+from .limits import check_data, check_scheduler
 from .rates import Rate
-from .refusals import Refusal, check_data, check_options, invalid
+from .refusals import Refusal
 from .routes_jobs import run_again
 from .routing import Request, Router
 from .schedulers import InvalidTimes, NoSlotLeft, Scheduler
@@ -195,10 +196,8 @@ def get_scheduler(request: Request) -> dict[str, t.Any]:
 def upsert_scheduler(request: Request) -> dict[str, t.Any]:
     queue, id = request.names
     repeat, template = request.body["repeat"], request.body["template"]
-    if (repeat.get("every") is None) == (repeat.get("pattern") is None):
-        raise invalid("repeat", "give every or pattern: one of the two")
     opts: dict[str, t.Any] = template.get("opts", {})
-    check_options(opts, "template.opts")
+    check_scheduler(id, repeat, opts)
     check_data(template.get("data"), opts, "template.data")
     new = Scheduler(queue, id, template.get("name") or id, template.get("data"), opts, {**repeat})
     try:
