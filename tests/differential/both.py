@@ -37,14 +37,23 @@ def play_locally(history: History) -> dict[str, t.Any]:
         return player.report()
 
 
-def play_for_real(histories: t.Sequence[History], folder: Path) -> list[dict[str, t.Any]]:
+class Played(t.NamedTuple):
+    """What became of a history on a real server, and what that said meanwhile."""
+
+    report: dict[str, t.Any]
+    log: list[str]
+
+
+def play_for_real(histories: t.Sequence[History], folder: Path) -> list[Played]:
     """What a real server makes of each of the histories, which have queues of their own and run side by side."""
     server, url = start_dev_server(folder)
     try:
         casts = [Cast(f"h{number}", url) for number in range(len(histories))]
         workers = [worker for each in zip(histories, casts, strict=True) for worker in _workers(*each)]
         with _Served(workers, url):
-            return _play(histories, casts, url)
+            reports = _play(histories, casts, url)
+        logs = [[line for line in server.lines if f"{cast.prefix}-" in line] for cast in casts]
+        return [Played(*each) for each in zip(reports, logs, strict=True)]
     finally:
         server.stop()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from .both import play_for_real, play_locally
+from .both import Played, play_for_real, play_locally
 from .histories import HISTORIES, History
 
 BATCH = 100
@@ -79,12 +79,12 @@ def _drawn_with(number: int) -> list[History]:
 def _check(histories: t.Sequence[History], folder: Path) -> None:
     local = [play_locally(history) for history in histories]
     real = play_for_real(histories, folder)
-    differing = [each for each in zip(histories, real, local, strict=True) if each[1] != each[2]]
+    differing = [each for each in zip(histories, real, local, strict=True) if each[1].report != each[2]]
     shown = "\n".join(_shown(*each) for each in differing[:_SHOWN])
     assert not differing, f"{len(differing)} of {len(histories)} histories differ\n{shown}"
 
 
-def _shown(history: History, real: t.Any, local: t.Any) -> str:
-    theirs, ours = (pprint.pformat(side, width=110).splitlines() for side in (real, local))
+def _shown(history: History, real: Played, local: t.Any) -> str:
+    theirs, ours = (pprint.pformat(side, width=110).splitlines() for side in (real.report, local))
     diff = difflib.unified_diff(theirs, ours, "real BullMQ", "LocalNextMQ", lineterm="")
-    return "\n".join([pprint.pformat(history, width=110), *diff])
+    return "\n".join([pprint.pformat(history, width=110), *diff, *real.log])
