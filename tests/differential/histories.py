@@ -220,8 +220,8 @@ def flows(draw: st.DrawFn) -> History:
 
 @st.composite
 def policies(draw: st.DrawFn, queues: tuple[str, ...] = ("a",)) -> dict[str, t.Any]:
-    # In two queues, which run side by side, a parent that does not wait for all of its children may go on before or
-    # after any of them.
+    # In two queues, which run side by side, a parent that does not wait for all of its children may go on before
+    # or after any of them.
     policy = draw(sometimes(st.sampled_from(POLICIES if queues == ("a",) else POLICIES[2:])))
     return {policy: True} if policy else {}
 

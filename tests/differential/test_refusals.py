@@ -19,7 +19,8 @@ def adding(**opts: t.Any) -> t.Callable[[str], object]:
 
 def scheduling(id: str = "s", opts: t.Any = None, **repeat: t.Any) -> t.Callable[[str], object]:
     repeats: t.Any = repeat
-    return lambda url: Queue("emails", url=url).upsert_job_scheduler(id, repeats, {"opts": opts or {}})
+    template: t.Any = {"opts": opts or {}}
+    return lambda url: Queue("emails", url=url).upsert_job_scheduler(id, repeats, template)
 
 
 def flowing(*children: dict[str, t.Any], **opts: t.Any) -> t.Callable[[str], object]:

@@ -40,9 +40,9 @@ def test_drain_runs_what_may_run_now_and_time_stands_still() -> None:
 
 def test_advance_runs_what_falls_due_each_at_its_time() -> None:
     seen: list[tuple[str, datetime]] = []
-    with LocalNextMQ(
-        workers=[Worker("emails", lambda job: seen.append((job.name, mq.now)))], clock=VirtualClock(NOON)
-    ) as mq:
+    clock = VirtualClock(NOON)
+    worker = Worker("emails", lambda job: seen.append((job.name, clock.now)))
+    with LocalNextMQ(workers=[worker], clock=clock) as mq:
         Queue("emails").add("second", delay=timedelta(minutes=2))
         Queue("emails").add("first", delay=timedelta(minutes=1))
         Queue("emails").add("third", delay=timedelta(minutes=3, milliseconds=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import typing as t
 from datetime import UTC, datetime, timedelta
 
 from ...errors import ConfigurationError, duration_ms, timestamp_ms
@@ -37,7 +38,7 @@ class VirtualClock:
 
 def span_ms(value: float | timedelta) -> int:
     """A span of time, s or a timedelta, in ms. Raises ConfigurationError for one that is negative or no time."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, timedelta)):
+    if isinstance(value, bool) or not isinstance(t.cast("object", value), (int, float, timedelta)):
         raise ConfigurationError(f"advance takes s or a timedelta, not {type(value).__name__}")
     span = value if isinstance(value, timedelta) else timedelta(seconds=value)
     return duration_ms("advance", span, low=0, high=_MAX_MS)

@@ -139,7 +139,9 @@ class Finisher:
 
     def _remove_old(self, finished: dict[str, None], queue: QueueState, keep: t.Any, now: int) -> None:
         """`keep` is a removeOnComplete or removeOnFail: True, how many stay, or count and age (s)."""
-        bounds: dict[str, int] = keep if isinstance(keep, dict) else {"count": 0 if keep is True else keep}
+        bounds = t.cast(
+            "dict[str, int]", keep if isinstance(keep, dict) else {"count": 0 if keep is True else keep}
+        )
         count, age = bounds.get("count"), bounds.get("age")
         if count == 0:
             gone = [next(reversed(finished))]

@@ -46,18 +46,18 @@ class Job:
     attempts_started: int = 0
     return_value: t.Any = None
     failed_reason: str | None = None
-    stacktrace: list[str] = field(default_factory=list)
+    stacktrace: list[str] = field(default_factory=list[str])
     processed_on: int | None = None
     finished_on: int | None = None
     deferred_failure: str | None = None
-    logs: list[str] = field(default_factory=list)
-    open_children: dict[Key, None] = field(default_factory=dict)
-    processed_children: dict[Key, t.Any] = field(default_factory=dict)
-    ignored_children: dict[Key, str] = field(default_factory=dict)
-    failed_children: dict[Key, None] = field(default_factory=dict)
+    logs: list[str] = field(default_factory=list[str])
+    open_children: dict[Key, None] = field(default_factory=dict[Key, None])
+    processed_children: dict[Key, t.Any] = field(default_factory=dict[Key, t.Any])
+    ignored_children: dict[Key, str] = field(default_factory=dict[Key, str])
+    failed_children: dict[Key, None] = field(default_factory=dict[Key, None])
     delivery_id: str | None = None
-    waits: list[int] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
+    waits: list[int] = field(default_factory=list[int])
+    starts: list[int] = field(default_factory=list[int])
     is_removed: bool = False
 
     @property

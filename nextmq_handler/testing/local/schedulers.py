@@ -178,7 +178,7 @@ class Schedulers:
             "timestamp": self._now,
         }
         self._store.queue(scheduler.queue).new_id()
-        data = {} if scheduler.data is None else scheduler.data
+        data: t.Any = {} if scheduler.data is None else scheduler.data
         new = NewJob(scheduler.queue, scheduler.name, data, opts, self._now)
         put(self._store, new, scheduler.newest_job, scheduler_id=scheduler.id)
 
