@@ -48,6 +48,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.dispatch
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.hostile
+	$(BIN)/python -m benchmarks.testing
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) scripts/preflight.py

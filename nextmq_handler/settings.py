@@ -10,6 +10,9 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from .errors import ConfigurationError
 from .signing import Secret, parse_secret
 
+if t.TYPE_CHECKING:
+    from .client._local import LocalServer
+
 _SHAPE = "nextmq://API_KEY:WEBHOOK_SECRET@host[:port]/project"
 _SCHEMES = {"nextmq": "https", "nextmq+http": "http"}
 _API_KEY = re.compile(r"[!-~]+")
@@ -48,6 +51,8 @@ class Settings:
     def connection(self) -> Connection:
         """The queue server. Raises ConfigurationError where none is set."""
         if self._connection is None:
+            if (local := _local_server()) is not None:
+                return local.connection
             raise ConfigurationError(
                 f"NEXTMQ_URL is not set: copy the connection string that the server printed ({_SHAPE}), "
                 "or pass url=…"
@@ -58,6 +63,8 @@ class Settings:
     def app_url(self) -> str:
         """Where the server reaches this app. Raises ConfigurationError where it is not set."""
         if self._app_url is None:
+            if (local := _local_server()) is not None:
+                return local.connection.base_url
             raise ConfigurationError(
                 "NEXTMQ_APP_URL is not set: it is the public URL of this handler, mount path included, "
                 "such as https://example.com/api/nextmq; or pass app_url=…"
@@ -130,6 +137,12 @@ def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> Connect
 def is_loopback(host: str) -> bool:
     """Whether `host`, a name or an address without brackets, is this machine."""
     return host == "localhost" or host == "::1" or (host.startswith("127.") and _is_ipv4(host))
+
+
+def _local_server() -> LocalServer | None:
+    from .client import _local  # needed in tests, and where something is wrong
+
+    return _local.active
 
 
 def _is_ipv4(host: str) -> bool:

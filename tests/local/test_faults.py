@@ -6,7 +6,7 @@ import typing as t
 
 import pytest
 
-from nextmq_handler import JobFailedError, Queue, RateLimitError, UnrecoverableJobError, Worker
+from nextmq_handler import ConfigurationError, JobFailedError, Queue, RateLimitError, UnrecoverableJobError, Worker
 from nextmq_handler.testing import LocalNextMQ
 
 
@@ -79,7 +79,8 @@ def test_a_lost_answer_fails_the_last_attempt_though_the_work_is_done() -> None:
         mq.timeout_next("emails")
         Queue("emails").add("welcome")
         mq.drain()
-        assert (mq.job().failed_reason or "").startswith("DeliveryTimeout: ")
+        text = "DeliveryTimeout: no whole answer within 30 s; the processor may still be running"
+        assert mq.job().failed_reason == text
     assert mailer.sent == ["1"]
 
 
@@ -103,6 +104,12 @@ def test_a_job_that_is_delivered_again_tells_a_processor_that_works_twice(is_car
         assert mq.redeliver(before) == "sent"
         assert mq.job() == before
     assert len(mailer.sent) == mails
+
+
+@pytest.mark.parametrize("fault", ["fail_next", "timeout_next"])
+def test_a_fault_of_a_queue_without_a_worker_is_refused(fault: str) -> None:
+    with LocalNextMQ() as mq, pytest.raises(ConfigurationError, match="no worker of queue 'emials'"):
+        getattr(mq, fault)("emials")
 
 
 def test_a_job_that_fails_when_it_is_delivered_again_says_why() -> None:

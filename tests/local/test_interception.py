@@ -19,6 +19,8 @@ from nextmq_handler import (
     NextMQError,
     Queue,
     Worker,
+    create_nextmq_handler,
+    ensure_workers_registered,
 )
 from nextmq_handler.client import _ambient, _local
 from nextmq_handler.testing import AsyncLocalNextMQ, LocalNextMQ, NotSimulatedError
@@ -78,6 +80,18 @@ def test_an_app_under_test_enqueues_from_its_own_loop() -> None:
         assert client.post("/signup", params={"email": "ada@example.com"}).json() == "1"
         mq.drain()
         assert mq.job("emails", "welcome").return_value == {"to": "ada@example.com"}
+
+
+def test_an_app_that_registers_when_it_starts_needs_no_settings() -> None:
+    emails = Worker("emails", aecho)
+    nextmq = create_nextmq_handler(workers=[emails])
+    app = FastAPI(lifespan=nextmq.lifespan)
+    app.mount("/api/nextmq", nextmq)
+    with LocalNextMQ(workers=[emails]), TestClient(app) as client:
+        assert client.get("/api/nextmq/health").json() == {"status": "ok"}
+        ensure_workers_registered([emails])
+    with pytest.raises(ConfigurationError, match="NEXTMQ_URL is not set"):
+        ensure_workers_registered([emails])
 
 
 def test_nothing_of_it_is_left_afterwards() -> None:

@@ -46,8 +46,8 @@ class AsyncTransport:
 
 async def _attempt(call: Call) -> Answer:
     timeout = call.begin_attempt()
-    if _local.active is not None:
-        status, content = await _local.active.async_answer(call.method, call.url, call.headers, call.body)
+    if (local := _local.active) is not None:
+        status, content = await local.async_answer(call.method, call.url, call.headers, call.body)
         return call.answer(status, {}, content)
     chunks: list[bytes] = []
     async with async_http_client().stream(

@@ -47,8 +47,8 @@ class Transport:
 
 def _attempt(call: Call) -> Answer:
     timeout = call.begin_attempt()
-    if _local.active is not None:
-        status, content = _local.active.answer(call.method, call.url, call.headers, call.body)
+    if (local := _local.active) is not None:
+        status, content = local.answer(call.method, call.url, call.headers, call.body)
         return call.answer(status, {}, content)
     chunks: list[bytes] = []
     with http_client().stream(

@@ -6,7 +6,7 @@ import random
 import typing as t
 from datetime import datetime, timedelta
 
-from ...errors import JobFailedError, NextMQError
+from ...errors import ConfigurationError, JobFailedError, NextMQError
 from ...wire import Completed, Failed, Outcome
 from .asserting import Assertions
 from .clock import VirtualClock, span_ms
@@ -64,17 +64,18 @@ class LocalBase(Assertions):
         """Let the next `times` deliveries of `queue`, of jobs called `name` where it is given, fail.
 
         As if the processor raised `error`, whatever that means to the worker; without it as if the app crashed
-        (EndpointUnavailable). The processor does not run.
+        (EndpointUnavailable). The processor does not run. Raises ConfigurationError for a queue without a worker.
         """
+        self._timeout_of(queue)
         verdict = CRASH if error is None else None
         self._simulation.faults.add(Fault(queue, name, times, error, verdict, status=None if error else 500))
 
     def timeout_next(self, queue: str, *, name: str | None = None, times: int = 1, runs: bool = True) -> None:
         """Let the answers of the next `times` deliveries of `queue` be lost: DeliveryTimeout, after the work.
 
-        With `runs=False` the processor does not run either. No virtual time passes.
+        With `runs=False` the processor does not run either. No virtual time passes. Raises as `fail_next`.
         """
-        text = "no whole answer by the deadline; the processor may still be running"
+        text = f"no whole answer within {self._timeout_of(queue):g} s; the processor may still be running"
         self._simulation.faults.add(Fault(queue, name, times, verdict=Failed("DeliveryTimeout", text), runs=runs))
 
     def answer(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
@@ -126,11 +127,19 @@ class LocalBase(Assertions):
         except StopIteration as end:
             return t.cast(T, end.value)
 
+    def _timeout_of(self, queue: str) -> float:
+        worker = self._simulation.store.queue(queue).worker
+        if worker is None:
+            raise ConfigurationError(
+                f"no worker of queue {queue!r} is among workers=[…]: nothing is delivered there"
+            )
+        return t.cast("int", worker.options["timeout"]) / 1000
+
     def _check_that_it_may_end(self, job: Job) -> None:
         if job.finished_on is None and self._simulation.engine.next_due() is None:
             raise NeverFinishedError(
                 f"job {job.id} of queue {job.key.queue} is {job.state}, and nothing is due that would end it: is "
-                "its worker among workers=[…], is the queue paused, does it wait for children?"
+                "its worker among workers=[…], is the queue paused, is it the one whose processor waits?"
             )
 
     def _moment(self, span: float | timedelta) -> int:
