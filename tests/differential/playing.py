@@ -148,7 +148,7 @@ def _view(job: QueueJob[t.Any, t.Any]) -> dict[str, t.Any]:
         "data": job.data,
         "opts": {name: value for name, value in job.opts.items() if job.repeat_job_key is None or name != "delay"},
         "progress": job.progress,
-        "attempts": [job.attempts_made, job.attempts_started],
+        "attempts": [job.attempts_made, job.attempts_started, job.stalled_counter],
         "delay": job.delay if job.repeat_job_key is None else None,
         "priority": job.priority,
         "return_value": job.return_value,

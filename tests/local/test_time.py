@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 from datetime import UTC, datetime, timedelta
 
@@ -105,6 +106,13 @@ def test_a_cron_schedule_keeps_to_its_time_zone_where_the_clocks_change() -> Non
         mq.advance(timedelta(days=2))
         starts = [datetime.fromtimestamp(job.starts[0] / 1000, UTC) for job in mq.jobs(state="completed")]
     assert [start.isoformat() for start in starts] == ["2026-03-29T06:00:00+00:00", "2026-03-30T06:00:00+00:00"]
+
+
+def test_a_cron_schedule_without_croniter_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "croniter", None)
+    monkeypatch.delitem(sys.modules, "nextmq_handler.cron", raising=False)
+    with LocalNextMQ(), pytest.raises(ConfigurationError, match=r"pip install 'nextmq-handler\[server\]'"):
+        Queue("reports").upsert_job_scheduler("daily", {"pattern": "0 8 * * *"})
 
 
 def test_a_schedule_every_so_often_keeps_to_its_multiples_since_the_epoch() -> None:
