@@ -95,13 +95,13 @@ def test_an_app_that_registers_when_it_starts_needs_no_settings() -> None:
 
 
 def test_nothing_of_it_is_left_afterwards() -> None:
-    monotonic = _ambient.monotonic
+    before = _ambient.monotonic, _ambient.connection
     with LocalNextMQ():
         MADE_BEFORE.add("inside")
     with pytest.raises(ConfigurationError, match="NEXTMQ_URL is not set"):
         MADE_BEFORE.add("outside")
     assert _local.active is None
-    assert _ambient.monotonic is monotonic
+    assert (_ambient.monotonic, _ambient.connection) == before
 
 
 def test_nothing_of_it_is_left_after_a_failure() -> None:

@@ -23,7 +23,7 @@ class Interception:
     def __init__(self, server: _local.LocalServer, clock: VirtualClock) -> None:
         self._server = server
         self._clock = clock
-        self._monotonic = _ambient.monotonic
+        self._before = _ambient.monotonic, _ambient.connection
 
     def start(self) -> None:
         """Raises NextMQError where another one is on."""
@@ -32,15 +32,15 @@ class Interception:
                 raise NextMQError(
                     "a LocalNextMQ is in force already: leave it first, or hand that one to whoever needs it"
                 )
-            self._monotonic = _ambient.monotonic
-            _ambient.monotonic = self._clock.seconds
+            self._before = _ambient.monotonic, _ambient.connection
+            _ambient.monotonic, _ambient.connection = self._clock.seconds, self._server.connection
             _local.active = self._server
 
     def stop(self) -> None:
         """Nothing is left of it."""
         with _lock:
             if _local.active is self._server:
-                _ambient.monotonic = self._monotonic
+                _ambient.monotonic, _ambient.connection = self._before
                 _local.active = None
 
     @staticmethod
