@@ -21,6 +21,9 @@ from .playing import Player
 PATIENCE = 60.0
 """How long, in s, a phase of all histories together may take."""
 
+BETWEEN = 0.005
+"""How much later, in s, the next phase begins at least: on the real side it cannot begin in the same ms."""
+
 _PENDING = ("waiting", "active", "prioritized", "delayed", "paused")
 _THREADS = 8
 
@@ -34,6 +37,7 @@ def play_locally(history: History) -> dict[str, t.Any]:
         for phase in history.phases:
             player.play(phase)
             mq.run_until_idle()
+            mq.advance(BETWEEN)
         return player.report()
 
 

@@ -277,18 +277,29 @@ def schedulers(draw: st.DrawFn) -> History:
         scripts(),
         options(attempts=st.integers(1, 2), priority=st.integers(0, 2), lifo=st.booleans()),
     )
-    upserts = st.builds(
-        lambda id, repeat, template: op("upsert_scheduler", id=id, repeat=repeat, **template),
-        st.sampled_from(["s1", "s2"]),
-        repeat,
-        template,
-    )
-    first = draw(st.lists(upserts, min_size=1, max_size=2, unique_by=lambda step: step.arguments["id"]))
+
+    def upserts(*ids: str) -> st.SearchStrategy[Op]:
+        return st.builds(
+            lambda id, repeat, template: op("upsert_scheduler", id=id, repeat=repeat, **template),
+            st.sampled_from(ids),
+            repeat,
+            template,
+        )
+
+    def several(least: int) -> st.SearchStrategy[list[Op]]:
+        return st.lists(
+            upserts("s1", "s2"), min_size=least, max_size=2, unique_by=lambda step: step.arguments["id"]
+        )
+
+    phases = [draw(several(1)), draw(several(0))]
+    # One is changed at once only where it is `every`, whose first job waits already: another might become due.
+    if "every" in phases[0][0].arguments["repeat"] and draw(st.booleans()):
+        phases[0].append(draw(upserts(phases[0][0].arguments["id"])))
     if draw(st.booleans()):
         new_year = {"pattern": "0 0 1 1 *", "tz": draw(st.sampled_from(["UTC", "Asia/Tokyo"]))}
-        first.append(op("upsert_scheduler", id="s3", repeat=new_year, script=[[("return", 1)]], opts={}))
-        first.append(op("remove_scheduler", id="s3"))
-    return History("scheduler", [first], {}, is_ordered=False)
+        phases[0].append(op("upsert_scheduler", id="s3", repeat=new_year, script=[[("return", 1)]], opts={}))
+        phases[0].append(op("remove_scheduler", id="s3"))
+    return History("scheduler", [phase for phase in phases if phase], {}, is_ordered=False)
 
 
 HISTORIES: st.SearchStrategy[History] = st.one_of(

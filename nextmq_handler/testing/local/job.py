@@ -100,7 +100,7 @@ class RecordedJob:
     waits: list[int]
     """How long it waited after each failed attempt that was followed by another: its retry schedule."""
     starts: list[int]
-    """When its processor was started, each time."""
+    """When it was delivered, each time."""
     delay: int
     priority: int
     progress: t.Any

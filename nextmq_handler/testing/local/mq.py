@@ -136,7 +136,8 @@ class LocalBase(Assertions):
         return t.cast("int", worker.options["timeout"]) / 1000
 
     def _check_that_it_may_end(self, job: Job) -> None:
-        if job.finished_on is None and self._simulation.engine.next_due() is None:
+        is_open = job.finished_on is None and not job.is_removed
+        if is_open and self._simulation.engine.next_due() is None:
             raise NeverFinishedError(
                 f"job {job.id} of queue {job.key.queue} is {job.state}, and nothing is due that would end it: is "
                 "its worker among workers=[…], is the queue paused, is it the one whose processor waits?"

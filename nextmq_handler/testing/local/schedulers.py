@@ -161,7 +161,9 @@ class Schedulers:
 
     def _drop_pending(self, scheduler: Scheduler) -> bool:
         job = self.pending(scheduler)
-        if job is None or job.state == "active":
+        # Of a paused queue BullMQ looks for it where no job waits any more.
+        is_hidden = self._store.queue(scheduler.queue).is_paused and job is not None and job.state == "waiting"
+        if job is None or job.state == "active" or is_hidden:
             return False
         self._store.remove(job)
         return True
