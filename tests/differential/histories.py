@@ -159,7 +159,7 @@ def orders(draw: st.DrawFn) -> History:
 def times(draw: st.DrawFn) -> History:
     """What waits: delays, backoffs, rate limits, processors that put a job off."""
     backoffs = st.one_of(
-        st.sampled_from([20, 40]),
+        st.sampled_from([20, 40, {"type": "slow"}, {"type": "unknown"}]),
         st.builds(
             lambda kind, delay: {"type": kind, "delay": delay},
             st.sampled_from(["fixed", "exponential"]),
@@ -179,6 +179,7 @@ def times(draw: st.DrawFn) -> History:
     )
     planned = draw(jobs(opts, ends, "j", 5))
     worker = draw(options(limiter=st.just({"max": 2, "duration": 40}), dead_letter=st.just(True)))
+    worker["backoff_strategies"] = {"slow": [10, 30]}
     acts = {act for job in planned for start in job.script for act, _ in start}
     given = {name for job in planned for name, value in job.opts.items() if value}
     nothing_waits = "delay" not in given and "put_off" not in acts and not ("backoff" in given and "throw" in acts)

@@ -11,10 +11,17 @@ from nextmq_handler import testing
 
 PUBLIC = [
     "Answer",
+    "AsyncLocalNextMQ",
     "JobError",
     "JobOutcome",
+    "LocalJob",
+    "LocalNextMQ",
+    "NeverFinishedError",
+    "NotIdleError",
+    "NotSimulatedError",
     "RecordedAsyncJob",
     "RecordedJob",
+    "VirtualClock",
     "adeliver",
     "arun",
     "conformance_worker",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .job import RecordedJob, recorded
+from .job import LocalJob, recorded
 from .views import STATES
 
 if t.TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Assertions:
 
     def jobs(
         self, queue: str | None = None, name: str | None = None, *, state: str | None = None
-    ) -> list[RecordedJob]:
+    ) -> list[LocalJob]:
         """The jobs, in the order of their adding: of one queue, called `name`, in `state`, where these are given.
 
         Those that were removed since are among them, as they were then. Raises ValueError for a state that no job
@@ -36,7 +36,7 @@ class Assertions:
                 if queue in (None, job.key.queue) and name in (None, job.name) and state in (None, job.state)
             ]
 
-    def job(self, queue: str | None = None, name: str | None = None, *, state: str | None = None) -> RecordedJob:
+    def job(self, queue: str | None = None, name: str | None = None, *, state: str | None = None) -> LocalJob:
         """The only such job. Raises AssertionError, which lists the jobs, where there is none or are several."""
         found = self.jobs(queue, name, state=state)
         if len(found) == 1:
@@ -97,7 +97,7 @@ def _wanted(data: t.Any, opts: dict[str, t.Any]) -> dict[str, t.Any]:
     return wanted
 
 
-def _members(job: RecordedJob, wanted: dict[str, t.Any]) -> dict[str, t.Any]:
+def _members(job: LocalJob, wanted: dict[str, t.Any]) -> dict[str, t.Any]:
     """What the job has of what is wanted."""
     found: dict[str, t.Any] = {"data": job.data} if "data" in wanted else {}
     if "opts" in wanted:
@@ -105,7 +105,7 @@ def _members(job: RecordedJob, wanted: dict[str, t.Any]) -> dict[str, t.Any]:
     return found
 
 
-def _nearest_diff(wanted: dict[str, t.Any], jobs: t.Sequence[RecordedJob]) -> str:
+def _nearest_diff(wanted: dict[str, t.Any], jobs: t.Sequence[LocalJob]) -> str:
     import difflib
 
     expected = _json(wanted, indent=2).splitlines()

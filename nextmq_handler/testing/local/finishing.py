@@ -65,9 +65,12 @@ class Finisher:
         stacktrace = [*job.stacktrace, failure.stack or reason]
         job.stacktrace = stacktrace if limit is None else stacktrace[-limit:] if limit else []
         job.failed_reason = reason
+        worker = self._queue(job).worker
         if not failure.unrecoverable and job.attempts_made + 1 < job.attempts:
             try:
-                delay = backoff_delay(job.opts.get("backoff"), job.attempts_made + 1, rand=self._rand)
+                strategies = worker.options.get("backoffStrategies", {}) if worker else {}
+                backoff = job.opts.get("backoff")
+                delay = backoff_delay(backoff, job.attempts_made + 1, strategies, rand=self._rand)
             except UnknownBackoff as exc:
                 job.failed_reason = f"{reason} ({exc})"
             else:

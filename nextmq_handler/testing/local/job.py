@@ -83,7 +83,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedJob:
+class LocalJob:
     """A job as it was when it was looked at.
 
     Times are ms since the epoch, None until they happened; durations are ms; `opts` are as BullMQ spells them.
@@ -117,9 +117,9 @@ class RecordedJob:
     """Whether its queue has it no more, by `remove_on_complete` or otherwise."""
 
 
-def recorded(job: Job) -> RecordedJob:
+def recorded(job: Job) -> LocalJob:
     """The job as it is now: what becomes of it later does not change it."""
-    return RecordedJob(
+    return LocalJob(
         queue_name=job.key.queue,
         id=job.id,
         name=job.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ...backoff import BUILT_IN
 from ...errors import MAX_TIMESTAMP_MS
 from ...names import is_queue_name
 from .job import POLICIES
@@ -64,6 +65,7 @@ def _job_id(value: t.Any) -> bool:
 
 _DELAY, _COUNT = _whole(0, _MAX_DELAY), _whole(0, _MAX_NUMBER)
 _BACKOFF = {"type": ("fixed", "exponential").__contains__, "delay": _DELAY, "jitter": _share}
+_STRATEGY = {"type": lambda value: is_queue_name(value) and value not in BUILT_IN, "jitter": _share}
 _KEEP = _any_of(_flag, _COUNT, _members({"age": _COUNT, "count": _COUNT}))
 _DEDUPLICATION = {
     "id": _text(256),
@@ -74,7 +76,7 @@ _DEDUPLICATION = {
 }
 _OPTIONS: dict[str, Check] = {
     "attempts": _whole(1, 10_000),
-    "backoff": _any_of(_DELAY, _members(_BACKOFF, "type", "delay")),
+    "backoff": _any_of(_DELAY, _members(_BACKOFF, "type", "delay"), _members(_STRATEGY, "type")),
     "deduplication": _members(_DEDUPLICATION, "id"),
     "delay": _DELAY,
     "jobId": _job_id,

@@ -14,7 +14,7 @@ from .delivering import run_awaited, run_here
 from .engine import NeverFinishedError
 from .faults import CRASH, Fault
 from .intercept import Interception
-from .job import Job, Key, RecordedJob
+from .job import Job, Key, LocalJob
 from .routes import ROUTER
 from .simulation import Simulation
 
@@ -146,7 +146,7 @@ class LocalBase(Assertions):
     def _moment(self, span: float | timedelta) -> int:
         return self.clock.ms + span_ms(span)
 
-    def _held(self, job: RecordedJob) -> Job:
+    def _held(self, job: LocalJob) -> Job:
         key = Key(job.queue_name, job.id)
         for held in reversed(self._simulation.store.added):
             if held.key == key:
@@ -190,7 +190,7 @@ class LocalNextMQ(LocalBase):
         """
         return self._drive(self._simulation.engine.run_until_idle(limit))
 
-    def redeliver(self, job: RecordedJob) -> t.Any:
+    def redeliver(self, job: LocalJob) -> t.Any:
         """Deliver a job once more, as at-least-once delivery may, and leave it as it is; what comes back.
 
         Raises JobFailedError where it does not return.
@@ -223,7 +223,7 @@ class AsyncLocalNextMQ(LocalBase):
         """As `LocalNextMQ.run_until_idle`."""
         return await self._drive_awaited(self._simulation.engine.run_until_idle(limit))
 
-    async def redeliver(self, job: RecordedJob) -> t.Any:
+    async def redeliver(self, job: LocalJob) -> t.Any:
         """As `LocalNextMQ.redeliver`."""
         return _returned(job, await self._drive_awaited(self._simulation.engine.redeliver(self._held(job))))
 
@@ -232,7 +232,7 @@ def _same_numbers() -> t.Callable[[], float]:
     return random.Random(0).random  # noqa: S311 - jitter, the same in each run
 
 
-def _returned(job: RecordedJob, outcome: Outcome) -> t.Any:
+def _returned(job: LocalJob, outcome: Outcome) -> t.Any:
     if isinstance(outcome, Completed):
         return outcome.return_value
     reason, stack = type(outcome).__name__, ""
