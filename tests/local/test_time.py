@@ -76,6 +76,14 @@ def test_jitter_spreads_a_backoff_by_the_numbers_that_it_is_given() -> None:
         assert mq.job("emails").waits == [900]
 
 
+def test_a_backoff_strategy_of_the_worker_is_waited_by() -> None:
+    worker = Worker("emails", broken, backoff_strategies={"slow": [1000, timedelta(minutes=1)]})
+    with LocalNextMQ(workers=[worker]) as mq:
+        Queue("emails").add("welcome", attempts=4, backoff={"type": "slow"})
+        mq.run_until_idle()
+        assert mq.job("emails").waits == [1000, 60_000, 60_000]
+
+
 def test_a_limiter_lets_so_many_jobs_start_in_each_window() -> None:
     worker = Worker("emails", done, limiter={"max": 2, "duration": 1000})
     with LocalNextMQ(workers=[worker], clock=VirtualClock(NOON)) as mq:

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import typing as t
 
-from ...backoff import UnknownBackoff, backoff_delay
+from ...backoff import Strategies, UnknownBackoff, backoff_delay
 from ...wire import Completed, Delayed, Failed, Outcome, RateLimited
 from .adding import NewJob, add_all, put
 from .snapshots import may_vanish
@@ -68,7 +68,7 @@ class Finisher:
         worker = self._queue(job).worker
         if not failure.unrecoverable and job.attempts_made + 1 < job.attempts:
             try:
-                strategies = worker.options.get("backoffStrategies", {}) if worker else {}
+                strategies: Strategies = worker.options.get("backoffStrategies", {}) if worker else {}
                 backoff = job.opts.get("backoff")
                 delay = backoff_delay(backoff, job.attempts_made + 1, strategies, rand=self._rand)
             except UnknownBackoff as exc:

@@ -63,9 +63,13 @@ def _job_id(value: t.Any) -> bool:
     return _text(256)(value) and ":" not in value and not value.isdecimal() and value not in _RESERVED
 
 
+def _strategy_name(value: t.Any) -> bool:
+    return is_queue_name(value) and value not in BUILT_IN
+
+
 _DELAY, _COUNT = _whole(0, _MAX_DELAY), _whole(0, _MAX_NUMBER)
 _BACKOFF = {"type": ("fixed", "exponential").__contains__, "delay": _DELAY, "jitter": _share}
-_STRATEGY = {"type": lambda value: is_queue_name(value) and value not in BUILT_IN, "jitter": _share}
+_STRATEGY = {"type": _strategy_name, "jitter": _share}
 _KEEP = _any_of(_flag, _COUNT, _members({"age": _COUNT, "count": _COUNT}))
 _DEDUPLICATION = {
     "id": _text(256),
