@@ -52,16 +52,18 @@ class Next(t.NamedTuple):
     job_id: str = ""
     limited_for: int = 0
     delayed_until: int = 0
+    is_dry: bool = False
+    """Whether a fetch found nothing that may run now: a marker changes that, or a delayed job's time."""
 
     @classmethod
-    def of(cls, answer: list[t.Any] | int | None) -> Next:
-        """From a script's answer."""
+    def of(cls, answer: list[t.Any] | int | None, *, fetched: bool = True) -> Next:
+        """From the answer of a script, which has `fetched`, or done something else only."""
         if not isinstance(answer, list) or len(answer) < 4:
-            return cls()
+            return cls(is_dry=fetched)
         flat, job_id, limited_for, delayed_until = answer[:4]
         if flat:
             return cls(dict(zip(flat[::2], flat[1::2], strict=True)), str(job_id))
-        return cls(None, "", int(limited_for or 0), int(delayed_until or 0))
+        return cls(None, "", int(limited_for or 0), int(delayed_until or 0), fetched and not limited_for)
 
 
 class Finalizer:
@@ -118,7 +120,7 @@ class Finalizer:
         if answer == _CHILD_FAILED:  # as it would on every attempt
             reason = "the job cannot complete: it has a child that failed"
             raise Refused(Fail("ChildFailed", reason, unrecoverable=True))
-        return Next.of(_checked(answer))
+        return Next.of(_checked(answer), fetched=fetch_next)
 
     async def _fail(self, job: ActiveJob, verdict: Fail, fetch_next: bool) -> Next:
         stacktrace = _stacktrace(job, verdict)
@@ -135,7 +137,7 @@ class Finalizer:
                 keys, args = self._scripts.pack.retryJobArgs(
                     job.id, bool(job.opts.get("lifo")), job.token, {"fieldsToUpdate": fields}
                 )
-                return Next.of(_checked(await self._scripts.run("retryJob", keys, args)))
+                return Next.of(_checked(await self._scripts.run("retryJob", keys, args)), fetched=False)
         reason, keep = fields["failedReason"], job.opts.get("removeOnFail", False)
         keys, args = self._scripts.pack.moveToFailedArgs(job, reason, keep, job.token, fetch_next, fields)
         failed_at = args[1]
@@ -146,7 +148,7 @@ class Finalizer:
             failure = Failure(reason, stacktrace, verdict.status, failed_at)
             letter = letter_of(job, self._scripts, queue, failure)
         answer = await finish(self._scripts, job.id, keys, args, snapshot=snapshot, letter=letter)
-        return Next.of(_checked(answer))
+        return Next.of(_checked(answer), fetched=fetch_next)
 
     async def _delay(
         self, job: ActiveJob, delay: int, fetch_next: bool, *, fields: dict[str, str] | None = None
@@ -159,7 +161,8 @@ class Finalizer:
             "fieldsToUpdate": job.changes if fields is None else fields,
         }
         keys, args = self._scripts.pack.moveToDelayedArgs(job.id, _now(), job.token, delay, options)
-        return Next.of(_checked(await self._scripts.run("moveToDelayed", keys, args)))
+        answer = _checked(await self._scripts.run("moveToDelayed", keys, args))
+        return Next.of(answer, fetched=False)  # it does not say whether a rate limit kept it from fetching
 
     async def _wait_for_children(self, job: ActiveJob) -> Next:
         if job.changes:

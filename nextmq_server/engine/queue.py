@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 import typing as t
@@ -36,8 +37,8 @@ METRICS_POINTS = 14 * 24 * 60
 
 ERROR_PAUSE = 0.5
 
-MAX_BURST = 16
-"""How many jobs are fetched in one round trip at most, once smaller bursts were all filled."""
+_BURSTS = (1, 1, 2, 4, 8, 16)
+"""How many jobs are fetched in one round trip, each time that as many were there: often there is just one."""
 
 FINISH_TIME = 5.0
 """How long, in s, a stopping queue may take to hand its jobs back."""
@@ -234,12 +235,17 @@ class QueueRunner:
         if self._fetch_again and self.has_room:
             self._fetch_again = False
             self.poke()
-        elif self.has_room and not self.gate.rest_left:  # a timer ends a rest, not a marker
+        else:
+            self._turn_cold()
+
+    def _turn_cold(self) -> None:
+        if self.has_room and not self.gate.rest_left:  # a timer ends a rest, not a marker
             self.is_cold = True
             self._on_cold(self)
 
     async def _fetch_while_there_is_room(self) -> None:
-        burst = 1
+        bursts = itertools.chain(_BURSTS, itertools.repeat(_BURSTS[-1]))
+        burst = next(bursts)
         while self.has_room:
             if rest := self.gate.rest_left:
                 self.poke_in(rest)
@@ -258,7 +264,7 @@ class QueueRunner:
             finally:
                 room.leave(size - len(found))
             if len(found) == size:
-                burst = min(2 * size, MAX_BURST)
+                burst = next(bursts)
             elif not (self._fetch_again or self.gate.is_unsure):
                 return
 
@@ -317,7 +323,10 @@ class QueueRunner:
             run.room.leave()
         self.gate.note(found)
         self._look_again(found)
-        self.poke()
+        if not found.is_dry:
+            self.poke()
+        elif not self._fetching:
+            self._turn_cold()
 
     async def _run_once(self, run: Run) -> Next:
         job = run.job
