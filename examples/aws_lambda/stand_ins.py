@@ -20,6 +20,8 @@ class MailingService:
     def __init__(self) -> None:
         self.subscribers: Counter[str] = Counter()
         self.messages: Counter[str] = Counter()
+        self.keys: set[str] = set()
+        """The idempotency keys of the messages: one that comes again is sent no second time."""
 
 
 class _API(BaseHTTPRequestHandler):
@@ -37,7 +39,9 @@ class _API(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """POST /messages."""
         message = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self._service.messages[message["to"]] += 1
+        if (key := self.headers["idempotency-key"]) not in self._service.keys:
+            self._service.keys.add(key)
+            self._service.messages[message["to"]] += 1
         self._accept()
 
     def log_message(self, format: str, *args: object) -> None:
@@ -55,7 +59,7 @@ def mailing_service() -> t.Generator[tuple[MailingService, str]]:
     """The service, and its URL."""
     service = MailingService()
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_API, service)) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield service, f"http://127.0.0.1:{server.server_address[1]}"

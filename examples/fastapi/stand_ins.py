@@ -72,7 +72,7 @@ class FlakyCRM(BaseHTTPRequestHandler):
 def crm_server() -> t.Generator[int]:
     """The CRM on a free port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), FlakyCRM) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield server.server_address[1]

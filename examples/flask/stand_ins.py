@@ -35,7 +35,7 @@ class Bank(BaseHTTPRequestHandler):
 def bank_server() -> t.Generator[int]:
     """The bank on a free port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Bank) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield server.server_address[1]

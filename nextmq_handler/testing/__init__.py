@@ -12,6 +12,7 @@ if _t.TYPE_CHECKING:
     from .jobs import RecordedAsyncJob, RecordedJob, make_async_job, make_job
     from .local.clock import VirtualClock
     from .local.engine import NeverFinishedError, NotIdleError
+    from .local.forgotten import UndrainedJobsWarning
     from .local.job import LocalJob
     from .local.mq import AsyncLocalNextMQ, LocalNextMQ
     from .local.routing import NotSimulatedError
@@ -24,6 +25,7 @@ _MODULES = {
     ".jobs": ("RecordedAsyncJob", "RecordedJob", "make_async_job", "make_job"),
     ".local.clock": ("VirtualClock",),
     ".local.engine": ("NeverFinishedError", "NotIdleError"),
+    ".local.forgotten": ("UndrainedJobsWarning",),
     ".local.job": ("LocalJob",),
     ".local.mq": ("AsyncLocalNextMQ", "LocalNextMQ"),
     ".local.routing": ("NotSimulatedError",),
@@ -44,6 +46,7 @@ __all__ = [
     "NotSimulatedError",
     "RecordedAsyncJob",
     "RecordedJob",
+    "UndrainedJobsWarning",
     "VirtualClock",
     "adeliver",
     "arun",

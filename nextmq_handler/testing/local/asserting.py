@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .job import LocalJob, recorded
+from .job import Key, LocalJob, recorded
 from .views import STATES
 
 if t.TYPE_CHECKING:
@@ -17,7 +17,9 @@ _UNSAID: t.Any = object()
 class Assertions:
     """The jobs that were added, and assertions about them."""
 
-    _simulation: Simulation
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._seen: set[Key] = set()
 
     def jobs(
         self, queue: str | None = None, name: str | None = None, *, state: str | None = None
@@ -30,11 +32,13 @@ class Assertions:
         if state is not None and state not in STATES:
             raise ValueError(f"{state!r} is no state of a job: there are {', '.join(STATES)}")
         with self._simulation.lock:
-            return [
-                recorded(job)
+            found = [
+                job
                 for job in self._simulation.store.added
                 if queue in (None, job.key.queue) and name in (None, job.name) and state in (None, job.state)
             ]
+            self._seen.update(job.key for job in found)
+            return [recorded(job) for job in found]
 
     def job(self, queue: str | None = None, name: str | None = None, *, state: str | None = None) -> LocalJob:
         """The only such job. Raises AssertionError, which lists the jobs, where there is none or are several."""
@@ -74,6 +78,17 @@ class Assertions:
             raise AssertionError(
                 f"expected no job {_described(queue, name, None)}, found {len(found)}\n{self._listed(queue)}"
             )
+
+    def _forgotten(self) -> list[LocalJob]:
+        """The jobs that might run, never did, and were not looked at."""
+        with self._simulation.lock:
+            return [
+                recorded(job)
+                for job in self._simulation.store.added
+                if job.state in ("waiting", "prioritized")
+                and not (job.attempts_started or job.is_removed or job.key in self._seen)
+                and self._simulation.store.queue(job.key.queue).worker is not None
+            ]
 
     def _listed(self, queue: str | None) -> str:
         jobs = self.jobs(queue) or self.jobs()

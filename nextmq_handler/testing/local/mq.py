@@ -13,6 +13,7 @@ from .clock import VirtualClock, span_ms
 from .delivering import run_awaited, run_here
 from .engine import NeverFinishedError
 from .faults import CRASH, Fault
+from .forgotten import tell_of
 from .intercept import Interception
 from .job import Job, Key, LocalJob
 from .routes import ROUTER
@@ -41,7 +42,7 @@ class LocalBase(Assertions):
         rand: t.Callable[[], float] | None = None,
     ) -> None:
         self.clock: VirtualClock = clock or VirtualClock()
-        self._simulation = Simulation(tuple(workers), self.clock, rand or _same_numbers())
+        super().__init__(Simulation(tuple(workers), self.clock, rand or _same_numbers()))
         self.connection: Connection = self._simulation.app.connection
         self._interception = Interception(self, self.clock)
 
@@ -55,8 +56,9 @@ class LocalBase(Assertions):
         self._interception.start()
 
     def stop(self) -> None:
-        """Take no more calls."""
+        """Take no more calls. Warns (UndrainedJobsWarning) of jobs that might run and were not looked at."""
         self._interception.stop()
+        tell_of(self._forgotten())
 
     def fail_next(
         self, queue: str, error: BaseException | None = None, *, name: str | None = None, times: int = 1
