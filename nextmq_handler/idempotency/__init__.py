@@ -35,11 +35,12 @@ def idempotent(
 ) -> t.Callable[[P], P]:
     """Let a processor's work happen once for each key.
 
-    `key` makes the key of a job; by default it is the queue's name and the job's id, which is the same in every
-    attempt. A result is kept for `keep` s. While a run is under way its key is taken for `lease` s (by default the
-    delivery's time, and a margin), so a crash in the middle frees it then; a run that raises frees it at once. A
-    second run that meets the first one is moved to delayed until the lease may be over, no attempt burnt. What the
-    store raises fails the attempt. Raises ConfigurationError for what does not take exactly one job.
+    `key` makes the key of a job; by default it is the queue's name, the job's id and when it was added, the
+    same in every attempt, and another one where an id is used again. A result is kept for `keep` s. While a run
+    is under way its key is taken for `lease` s (by default the delivery's time, and a margin), so a crash in
+    the middle frees it then; a run that raises frees it at once. A second run that meets the first one is moved
+    to delayed until the lease may be over, no attempt burnt. What the store raises fails the attempt. Raises
+    ConfigurationError for what does not take exactly one job.
     """
 
     def decorate(function: P) -> P:
@@ -129,7 +130,7 @@ def _async_wrapper(function: t.Callable[..., t.Any], once: _Once) -> t.Callable[
 
 
 def _default_key(job: JobBase[t.Any]) -> str:
-    return f"{job.queue_name}:{job.id}"
+    return f"{job.queue_name}:{job.id}:{job.timestamp}"
 
 
 if not t.TYPE_CHECKING:

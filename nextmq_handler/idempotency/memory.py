@@ -46,6 +46,11 @@ class MemoryStore:
             if self._is_owner(key, owner):
                 del self._entries[key]
 
+    def clear(self) -> None:
+        """Forget everything: for tests, where jobs of one may look like those of another."""
+        with self._lock:
+            self._entries.clear()
+
     def _is_owner(self, key: str, owner: str) -> bool:
         entry = self._entries.get(key)
         return entry is not None and entry.owner == owner and entry.result is None

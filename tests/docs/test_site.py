@@ -54,7 +54,7 @@ def test_its_pages_load_nothing_from_elsewhere(site: Site) -> None:
 
 
 def test_its_pages_show_no_comment_of_their_source(site: Site) -> None:
-    comment = re.compile("not run:|invisible-code|generated:")
+    comment = re.compile("!-+ *(?:not run:|invisible-code|generated:)")
     assert [page.name for page in site.folder.rglob("*.html") if comment.search(page.read_text())] == []
 
 

@@ -274,3 +274,11 @@ def test_a_key_of_redis_that_somebody_made_last_for_ever_is_busy(valkey: Path) -
         store.begin("k", "a", LEASE)
         client.persist("nextmq:idempotency:k")
         assert store.begin("k", "b", LEASE) == Busy(0)
+
+
+def test_a_memory_that_was_cleared_knows_nothing() -> None:
+    store = MemoryStore()
+    store.begin("k", "a", LEASE)
+    store.finish("k", "a", "1", KEEP)
+    store.clear()
+    assert store.begin("k", "b", LEASE) is None

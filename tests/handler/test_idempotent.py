@@ -173,7 +173,7 @@ async def test_a_run_that_was_met_by_another_goes_on(colour: str) -> None:
 
 def crashed(store: Store) -> Store:
     """A run of job 42 began, and its process died."""
-    store.begin("emails:42", "dead", LEASE)
+    store.begin("emails:42:1789999000000", "dead", LEASE)
     return store
 
 
@@ -197,8 +197,8 @@ async def test_a_run_that_was_overtaken_keeps_the_result_of_the_other(colour: Co
 
     def body(job: AnyJob) -> str:
         store.now += LEASE
-        MemoryStore.begin(store, "emails:42", "other", LEASE)
-        MemoryStore.finish(store, "emails:42", "other", '"theirs"', LEASE)
+        MemoryStore.begin(store, "emails:42:1789999000000", "other", LEASE)
+        MemoryStore.finish(store, "emails:42:1789999000000", "other", '"theirs"', LEASE)
         return "mine"
 
     outcomes = await outcomes_of(idempotent(store, lease=LEASE)(colour(body)), {}, {})
@@ -216,7 +216,7 @@ async def test_a_lease_outlasts_its_delivery(colour: Colour) -> None:
 async def test_a_lease_is_as_long_as_was_said(colour: Colour) -> None:
     store = Store()
     await outcomes_of(idempotent(store, lease=7.5)(colour(lambda job: None)), {})
-    assert store.begun == [("emails:42", 7.5)]
+    assert store.begun == [("emails:42:1789999000000", 7.5)]
 
 
 @both_colours
@@ -226,7 +226,7 @@ async def test_a_result_is_kept_as_long_as_was_said(
 ) -> None:
     store = Store()
     await outcomes_of(idempotent(store, **options)(colour(lambda job: None)), {})  # type: ignore[arg-type]
-    assert store.finished == [("emails:42", "null", keep)]
+    assert store.finished == [("emails:42:1789999000000", "null", keep)]
 
 
 @both_colours

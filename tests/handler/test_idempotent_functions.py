@@ -55,6 +55,13 @@ class Store(MemoryStore):
 
 
 @both_colours
+async def test_an_id_that_is_used_again_later_is_another_job(colour: Colour) -> None:
+    function = idempotent(MemoryStore())(colour(lambda job: job.timestamp))
+    outcomes = await outcomes_of(function, {"id": "1", "timestamp": 1}, {"id": "1", "timestamp": 2})
+    assert outcomes == [completed(1), completed(2)]
+
+
+@both_colours
 async def test_a_key_of_ones_own_makes_two_jobs_one(colour: Colour) -> None:
     function = idempotent(MemoryStore(), key=lambda job: f"to:{job.data['to']}")(colour(lambda job: job.id))
     outcomes = await outcomes_of(
@@ -106,7 +113,7 @@ async def test_a_result_is_stored_as_the_json_that_its_annotation_makes(
 ) -> None:
     store = Store()
     await outcomes_of(idempotent(store)(annotated(colour, lambda job: value, returns=returns)), {})
-    assert store.finished == [("emails:42", text)]
+    assert store.finished == [("emails:42:1789999000000", text)]
 
 
 @both_colours

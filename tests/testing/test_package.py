@@ -21,6 +21,7 @@ PUBLIC = [
     "NotSimulatedError",
     "RecordedAsyncJob",
     "RecordedJob",
+    "UndrainedJobsWarning",
     "VirtualClock",
     "adeliver",
     "arun",
