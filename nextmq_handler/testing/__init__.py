@@ -8,14 +8,14 @@ from __future__ import annotations
 import typing as _t
 
 if _t.TYPE_CHECKING:
+    from ._local.clock import VirtualClock
+    from ._local.engine import NeverFinishedError, NotIdleError
+    from ._local.forgotten import UndrainedJobsWarning
+    from ._local.job import LocalJob
+    from ._local.mq import AsyncLocalNextMQ, LocalNextMQ
+    from ._local.routing import NotSimulatedError
     from .delivering import Answer, adeliver, deliver
     from .jobs import RecordedAsyncJob, RecordedJob, make_async_job, make_job
-    from .local.clock import VirtualClock
-    from .local.engine import NeverFinishedError, NotIdleError
-    from .local.forgotten import UndrainedJobsWarning
-    from .local.job import LocalJob
-    from .local.mq import AsyncLocalNextMQ, LocalNextMQ
-    from .local.routing import NotSimulatedError
     from .outcomes import JobError, JobOutcome
     from .probe import conformance_worker
     from .running import arun, run
@@ -23,12 +23,12 @@ if _t.TYPE_CHECKING:
 _MODULES = {
     ".delivering": ("Answer", "adeliver", "deliver"),
     ".jobs": ("RecordedAsyncJob", "RecordedJob", "make_async_job", "make_job"),
-    ".local.clock": ("VirtualClock",),
-    ".local.engine": ("NeverFinishedError", "NotIdleError"),
-    ".local.forgotten": ("UndrainedJobsWarning",),
-    ".local.job": ("LocalJob",),
-    ".local.mq": ("AsyncLocalNextMQ", "LocalNextMQ"),
-    ".local.routing": ("NotSimulatedError",),
+    "._local.clock": ("VirtualClock",),
+    "._local.engine": ("NeverFinishedError", "NotIdleError"),
+    "._local.forgotten": ("UndrainedJobsWarning",),
+    "._local.job": ("LocalJob",),
+    "._local.mq": ("AsyncLocalNextMQ", "LocalNextMQ"),
+    "._local.routing": ("NotSimulatedError",),
     ".outcomes": ("JobError", "JobOutcome"),
     ".probe": ("conformance_worker",),
     ".running": ("arun", "run"),

@@ -42,7 +42,8 @@ class LocalBase(Assertions):
         rand: t.Callable[[], float] | None = None,
     ) -> None:
         self.clock: VirtualClock = clock or VirtualClock()
-        super().__init__(Simulation(tuple(workers), self.clock, rand or _same_numbers()))
+        self._simulation = Simulation(tuple(workers), self.clock, rand or _same_numbers())
+        self._seen = set()
         self.connection: Connection = self._simulation.app.connection
         self._interception = Interception(self, self.clock)
 

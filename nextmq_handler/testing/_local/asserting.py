@@ -17,9 +17,8 @@ _UNSAID: t.Any = object()
 class Assertions:
     """The jobs that were added, and assertions about them."""
 
-    def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
-        self._seen: set[Key] = set()
+    _simulation: Simulation
+    _seen: set[Key]
 
     def jobs(
         self, queue: str | None = None, name: str | None = None, *, state: str | None = None
