@@ -79,13 +79,13 @@ class Assertions:
             )
 
     def _forgotten(self) -> list[LocalJob]:
-        """The jobs that might run, never did, and were not looked at."""
+        """The jobs that the app added, that might run, never did, and were not looked at."""
         with self._simulation.lock:
             return [
                 recorded(job)
                 for job in self._simulation.store.added
                 if job.state in ("waiting", "prioritized")
-                and not (job.attempts_started or job.is_removed or job.key in self._seen)
+                and not (job.scheduler_id or job.attempts_started or job.is_removed or job.key in self._seen)
                 and self._simulation.store.queue(job.key.queue).worker is not None
             ]
 
