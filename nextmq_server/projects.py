@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hmac
 import json
 import os
 import re
@@ -27,14 +29,16 @@ class Project:
     """One project. `prefix` is BullMQ's: `bull` is what its clients use by default.
 
     Several API keys are valid at once, and several webhook secrets, so that each can be rotated (protocol section
-    6); the connection string has the first. Raises ConfigurationError for a prefix that could hold another
-    project's, as `bull` would hold `bull:shop`.
+    6); the connection string has the first. `retired_secrets` are the ids of webhook secrets that may go although
+    they are in use. Raises ConfigurationError for a prefix that could hold another project's, as `bull` would hold
+    `bull:shop`.
     """
 
     name: str
     api_keys: tuple[str, ...] = field(repr=False)
     webhook_secrets: tuple[str, ...] = field(repr=False)
     prefix: str = "bull"
+    retired_secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.prefix):
@@ -53,11 +57,18 @@ class Project:
         source = f"a webhook secret of project {self.name}"
         return tuple(parse_secret(text, source=source) for text in self.webhook_secrets)
 
-    def has_key(self, api_key: str) -> bool:
-        """Whether `api_key` is one of this project's, compared in constant time."""
+    @functools.cached_property
+    def key_ids(self) -> tuple[str, ...]:
+        """What the API keys are called where they are shown: eight hex digits each."""
+        tags = (hmac.digest(key.encode(), b"nextmq api key id", "sha256") for key in self.api_keys)
+        return tuple(tag.hex()[:8] for tag in tags)
+
+    def find_key(self, api_key: str) -> str | None:
+        """The id of `api_key`, compared in constant time; None where it is none of this project's."""
         sent = api_key.encode("utf-8", "replace")
         # All are compared, so that the time tells nothing about which it is.
-        return sum(secrets.compare_digest(sent, key.encode()) for key in self.api_keys) > 0
+        same = [secrets.compare_digest(sent, key.encode()) for key in self.api_keys]
+        return self.key_ids[same.index(True)] if any(same) else None
 
     def connection_string(self, base_url: str) -> str:
         """NEXTMQ_URL for apps that reach this server at `base_url` (protocol section 1)."""
@@ -79,22 +90,32 @@ class StoredProject(BaseModel):
     api_keys: list[t.Annotated[str, Field(pattern="^[!-~]+$")]] = Field(min_length=1)
     webhook_secrets: list[str] = Field(min_length=1)
     prefix: str
+    retired_secrets: list[t.Annotated[str, Field(pattern="^[0-9a-f]{8}$")]] = []
 
     def project(self) -> Project:
         """The project itself. Raises ConfigurationError for a prefix or a secret that cannot be used."""
-        project = Project(self.name, tuple(self.api_keys), tuple(self.webhook_secrets), self.prefix)
+        project = Project(
+            self.name,
+            tuple(self.api_keys),
+            tuple(self.webhook_secrets),
+            self.prefix,
+            tuple(self.retired_secrets),
+        )
         _ = project.secrets
         return project
 
 
 def to_stored(project: Project) -> dict[str, t.Any]:
     """What a file keeps of the project."""
-    return {
+    stored: dict[str, t.Any] = {
         "name": project.name,
         "apiKeys": project.api_keys,
         "webhookSecrets": project.webhook_secrets,
         "prefix": project.prefix,
     }
+    if project.retired_secrets:
+        stored["retiredSecrets"] = project.retired_secrets
+    return stored
 
 
 def new_project(name: str, *, prefix: str = "bull", random: t.Callable[[int], bytes] = os.urandom) -> Project:

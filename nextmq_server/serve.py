@@ -103,9 +103,10 @@ class Server:
                 )
             if wanted[name].prefix != service.project.prefix:
                 raise ConfigurationError(f"project {name} has another prefix: start the server again with it")
+            await service.credentials.check(wanted[name])
         for service in self._services:
             project = wanted.pop(service.project.name)
-            service.rotate(project)
+            service.credentials.rotate(project)
             _tell(project)
         for project in wanted.values():
             await self._start(project)

@@ -7,6 +7,7 @@ import logging
 import secrets
 import typing as t
 
+from .credentials import Credentials
 from .deliveries import delivery_id
 from .directory import QueueDirectory
 from .dispatch.client import DeliveryClient
@@ -84,9 +85,7 @@ class Service:
         instance_id: str | None = None,
         rooms: Rooms | None = None,
     ) -> None:
-        self.project = project
         self.egress = egress
-        self._secrets = project.secrets
         self._follower: asyncio.Task[None] | None = None
         self._unready: str | None = "starting"
         self._replace_workers = replace_workers
@@ -108,6 +107,7 @@ class Service:
         self.storage = StorageWatch(connection)
         self.schedulers = Schedulers(self._hub.scripts, project.prefix)
         self.registry = Registry(connection, project.name)
+        self.credentials = Credentials(project, connection, self.registry)
         self._declared = DeclaredSchedules(connection, project.name, self.registry, self.schedulers)
         self.triggers = Triggers(self._hub, self.jobs, project.name, report=self._report)
         self._max_hold = max_hold
@@ -116,6 +116,11 @@ class Service:
         self._dispatcher: Dispatcher | None = None
         self._unattended = UnattendedQueues(self.queues, self.registry)
 
+    @property
+    def project(self) -> Project:
+        """The project with the keys and secrets that it has now."""
+        return self.credentials.project
+
     async def start(self) -> None:
         """Connect and run the queues that are registered. Raises ConfigurationError."""
         await self._hub.start()
@@ -123,11 +128,13 @@ class Service:
         self._dispatcher = Dispatcher(
             self._client,
             health=self._health,
-            secrets=lambda: self._secrets,
             identify=delivery_id,
+            secrets=lambda: self.credentials.secrets,
+            note_signed=self.credentials.note_signed,
             report=self._report,
         )
         await self.storage.start()
+        await self.credentials.warn_of_missing()
         for queue, registration in (await self.registry.load()).items():
             await self._run(queue, registration)
         await self.triggers.start(self._client)
@@ -161,19 +168,6 @@ class Service:
         except (ConnectionLost, RedisError, TimeoutError):
             return "Redis does not answer"
         return None
-
-    def rotate(self, project: Project) -> None:
-        """Take over the API keys and webhook secrets of `project`, the same project with others (section 6)."""
-        self.project, self._secrets = project, project.secrets
-        active = {secret.id for secret in self._secrets}
-        for queue, registration in self.registry.all().items():
-            if not active & set(registration.secret_ids):
-                logger.warning(
-                    "queue %s: its app registered with none of the secrets that project %s has now: deploy it "
-                    "with a new one, or add the old one again",
-                    queue,
-                    project.name,
-                )
 
     async def register(self, queue: str, registration: Registration, *, replace: str | None) -> Registration:
         """Register a worker, run its queue and its schedules.

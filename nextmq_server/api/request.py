@@ -101,7 +101,7 @@ async def get_service(
     """The service of the project whose API key the request has."""
     services: t.Sequence[Service] = request.app.state.services
     # All are compared, so that the time tells nothing about whose key it is.
-    matching = [one for one in services if credentials and one.project.has_key(credentials.credentials)]
+    matching = [one for one in services if credentials and one.credentials.admit(credentials.credentials)]
     if not matching:
         raise APIError(401, "unauthorized", "send the API key of the connection string: authorization: Bearer …")
     return matching[0]

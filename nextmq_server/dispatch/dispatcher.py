@@ -17,6 +17,7 @@ from ..engine.job import ActiveJob
 from ..engine.verdicts import Fail, Hold, Verdict
 from .answers import Answer, NoAnswer
 from .client import DeliveryClient
+from .findings import Reached
 from .health import Health
 from .judge import judge
 
@@ -53,7 +54,8 @@ class Dispatcher:
     """Delivers jobs to endpoints.
 
     `health` gives that of a queue's endpoint, `secrets` the project's active webhook secrets at the moment;
-    `identify` gives the id of the delivery that a start of a job makes; `report` hears of each delivery.
+    `identify` gives the id of the delivery that a start of a job makes; `note_signed` hears which of them
+    signed an outcome; `report` hears of each delivery.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Dispatcher:
         health: t.Callable[[str], Health],
         secrets: t.Callable[[], t.Sequence[Secret]],
         identify: t.Callable[[str, ActiveJob], str],
+        note_signed: t.Callable[[str], None],
         report: t.Callable[[Report], None],
         clock: t.Callable[[], float] = time.time,
     ) -> None:
@@ -70,6 +73,7 @@ class Dispatcher:
         self._health = health
         self._secrets = secrets
         self._identify = identify
+        self._note_signed = note_signed
         self._report = report
         self._clock = clock
 
@@ -88,6 +92,8 @@ class Dispatcher:
         duration = (time.monotonic() - started_at) * 1000
         job.is_answered = True
         finding = judge(answer, self._secrets(), delivery_id, now=self._clock())
+        if isinstance(finding, Reached) and finding.secret_id is not None:
+            self._note_signed(finding.secret_id)
         verdict = await self._health(endpoint.queue).verdict(finding)
         status = answer.status if isinstance(answer, Answer) else None
         if isinstance(verdict, Fail):

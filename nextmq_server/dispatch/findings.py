@@ -9,9 +9,13 @@ from ..engine.verdicts import Fail, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The app decided, by an outcome or by refusing this delivery: the endpoint is well."""
+    """The app decided, by an outcome or by refusing this delivery: the endpoint is well.
+
+    `secret_id` is that of the secret that signed the outcome.
+    """
 
     verdict: Verdict
+    secret_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,8 @@ def _outcome(answer: Answer, secrets: t.Sequence[Secret], delivery_id: str, now:
     if answer.headers.all(b"content-encoding"):
         return Broken(_invalid("it has a content-encoding"))
     try:
-        verify_outcome(answer.headers, answer.body, secrets, delivery_id=delivery_id, now=now)
-        return Reached(_verdict(parse_outcome(answer.body)))
+        secret = verify_outcome(answer.headers, answer.body, secrets, delivery_id=delivery_id, now=now)
+        return Reached(_verdict(parse_outcome(answer.body)), secret.id)
     except (SignatureError, WireError) as exc:
         return Broken(_invalid(str(exc)))
 

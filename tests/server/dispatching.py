@@ -77,12 +77,14 @@ class Rig:
         self.app = app
         self.endpoint = Endpoint("emails", url, timeout=30_000, fingerprint="f-1")
         self.reports: list[Report] = []
+        self.signed_by: list[str] = []
         self.health = Health("emails", gate, clock=lambda: NOW, rand=lambda: 1.0)
         self.dispatcher = Dispatcher(
             client,
             health=lambda queue: self.health,
             secrets=lambda: SECRETS,
             identify=lambda queue, job: "dlv_1",
+            note_signed=self.signed_by.append,
             report=self.reports.append,
             clock=lambda: NOW,
         )

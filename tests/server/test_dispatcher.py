@@ -199,6 +199,20 @@ async def test_before_100_free_starts_a_job_is_sent(rig: Rig, atm: str, ats: str
 
 
 @pytest.mark.anyio
+async def test_the_secret_that_signed_an_outcome_is_noted(rig: Rig) -> None:
+    rig.app.secret = SECRETS[1]
+    await rig.deliver()
+    assert rig.signed_by == [SECRETS[1].id]
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_is_no_outcome_notes_no_secret(rig: Rig) -> None:
+    rig.app.status = 400
+    await rig.deliver()
+    assert rig.signed_by == []
+
+
+@pytest.mark.anyio
 async def test_a_report_tells_of_the_delivery(rig: Rig) -> None:
     await rig.deliver(**WELCOME)
     [report] = rig.reports

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler.messages import Headers
-from nextmq_handler.signing import ID, SIGNATURE, TIMESTAMP
+from nextmq_handler.signing import ID, SIGNATURE, TIMESTAMP, Secret
 from nextmq_server.dispatch.answers import Answer, NoAnswer
 from nextmq_server.dispatch.findings import Broken, Finding, Gone, NotRun, Reached, Throttled
 from nextmq_server.dispatch.judge import EXCERPT_SIZE
 from nextmq_server.engine.verdicts import Complete, Delay, Fail, RateLimit, Verdict, WaitForChildren
 from tests.server.judging import (
     DONE,
+    NEW,
     NOW,
     OLD,
     OTHER,
@@ -144,7 +145,14 @@ GARBAGE = [b"", b"soon", b"-1", b"1.5", b"1e3", b"\xb2", b"\xff\xfe", b"Mon, 99 
 
 @pytest.mark.parametrize(("given_answer", "verdict"), OUTCOMES.values(), ids=OUTCOMES)
 def test_an_outcome_becomes_its_verdict(given_answer: Answer, verdict: Verdict) -> None:
-    assert judge(given_answer) == Reached(verdict)
+    finding = judge(given_answer)
+    assert isinstance(finding, Reached)
+    assert finding.verdict == verdict
+
+
+@pytest.mark.parametrize("secret", [NEW, OLD], ids=["the new secret", "the old secret"])
+def test_an_outcome_names_the_secret_that_signed_it(secret: Secret) -> None:
+    assert judge(sealed(secret=secret)) == Reached(Complete(1), secret.id)
 
 
 @pytest.mark.parametrize(("member", "limit"), [("message", 4096), ("stack", 20_480)])

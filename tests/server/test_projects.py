@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 import typing as t
@@ -154,17 +155,22 @@ def test_the_repr_of_the_secrets_shows_their_ids_only() -> None:
 
 def test_a_project_has_its_key() -> None:
     project = new_project("dev")
-    assert project.has_key(project.api_key)
+    assert [project.find_key(project.api_key)] == [*project.key_ids]
 
 
 def test_each_of_several_keys_is_the_projects() -> None:
     project = Project("dev", ("nmq_2", "nmq_1"), (SECRET,))
-    assert [key for key in ("nmq_1", "nmq_2", "nmq_3") if project.has_key(key)] == ["nmq_1", "nmq_2"]
+    assert [project.find_key(key) for key in ("nmq_2", "nmq_1", "nmq_3")] == [*project.key_ids, None]
 
 
 @pytest.mark.parametrize("other", ["", "nmq_", "nmq_2", "nmq_11", "NMQ_1", "nmq_1 ", "nmq_ä", "\udcff"])
 def test_a_project_has_no_other_key(other: str) -> None:
-    assert not Project("dev", ("nmq_1",), (SECRET,)).has_key(other)
+    assert Project("dev", ("nmq_1",), (SECRET,)).find_key(other) is None
+
+
+def test_the_id_of_a_key_is_the_start_of_a_tag_under_it() -> None:
+    tag = hmac.new(b"nmq_1", b"nextmq api key id", "sha256").hexdigest()
+    assert Project("dev", ("nmq_1",), (SECRET,)).key_ids == (tag[:8],)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,10 @@ REFUSED: dict[str, tuple[t.Any, str]] = {
     "a key that can be guessed": ([entry(apiKeys=["test"])], "shop has fewer than 16 characters"),
     "no secret": ([entry(webhookSecrets=[])], "0.webhookSecrets: List should have at least 1 item"),
     "a short secret": ([entry(webhookSecrets=["hunter2"])], "a webhook secret of project shop is too short"),
+    "a retired secret that is no id": (
+        [entry(retiredSecrets=[SECRET])],
+        "0.retiredSecrets.0: String should match",
+    ),
     "a name for no URL": ([entry(name="a/b", prefix="a")], "project 'a/b': choose a name"),
     "a prefix that BullMQ splits": ([entry(prefix="a:b")], "the prefix 'a:b': choose one"),
     "the prefix of the server's own keys": ([entry(prefix="nextmq")], "which the server's own keys have"),
@@ -105,7 +109,7 @@ def test_an_added_project_is_read_back(path: Path) -> None:
 
 
 def test_adding_leaves_the_other_projects_as_they_are(path: Path) -> None:
-    write(path, [entry(), entry("blog")])
+    write(path, [entry(retiredSecrets=["0a1b2c3d"]), entry("blog")])
     before = load_projects(path)
     add_project(path, "wiki", prefix="wiki")
     assert load_projects(path)[:2] == before

@@ -104,12 +104,12 @@ async def statuses(service: Service, *keys: str) -> list[int]:
 
 
 async def test_old_and_new_key_are_valid_while_both_are_the_projects(service: Service, project: Project) -> None:
-    service.rotate(dataclasses.replace(project, api_keys=("nmq_new", project.api_key)))
+    service.credentials.rotate(dataclasses.replace(project, api_keys=("nmq_new", project.api_key)))
     assert await statuses(service, project.api_key, "nmq_new") == [200, 200]
 
 
 async def test_a_key_that_was_taken_out_opens_nothing(service: Service, project: Project) -> None:
-    service.rotate(dataclasses.replace(project, api_keys=("nmq_new",)))
+    service.credentials.rotate(dataclasses.replace(project, api_keys=("nmq_new",)))
     assert await statuses(service, project.api_key, "nmq_new") == [401, 200]
 
 
@@ -118,7 +118,7 @@ async def test_with_a_new_secret_beside_the_old_the_old_apps_jobs_complete(
 ) -> None:
     await service.register("emails", Registration.model_validate(app.registration()), replace=None)
     secrets = (*new_project("other").webhook_secrets, *project.webhook_secrets)
-    service.rotate(dataclasses.replace(project, webhook_secrets=secrets))
+    service.credentials.rotate(dataclasses.replace(project, webhook_secrets=secrets))
     [added] = await service.add([service.jobs.new("emails", "welcome", None, {}, now=0)])
 
     async def is_completed() -> bool:
@@ -131,6 +131,6 @@ async def test_an_app_that_has_none_of_the_new_secrets_is_warned_of(
     service: Service, project: Project, app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     await service.register("emails", Registration.model_validate(app.registration()), replace=None)
-    service.rotate(dataclasses.replace(project, webhook_secrets=new_project("other").webhook_secrets))
+    service.credentials.rotate(dataclasses.replace(project, webhook_secrets=new_project("other").webhook_secrets))
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert [line.partition(":")[0] for line in warned] == ["queue emails"]
