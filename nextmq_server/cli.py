@@ -18,6 +18,7 @@ from .conformance_command import conformance
 from .dev import DevOptions, DevServer
 from .engine.rooms import MAX_IN_FLIGHT
 from .projects_file import add_project, check_base_url
+from .projects_show import show_project
 from .serve import ServeOptions, Server
 
 _HELP = """The NextMQ queue server.
@@ -37,6 +38,10 @@ app.command()(conformance)
 
 ProjectsFile = t.Annotated[
     Path, typer.Option(envvar="NEXTMQ_PROJECTS_FILE", dir_okay=False, help="The JSON file with the projects.")
+]
+
+RedisURL = t.Annotated[
+    str, typer.Option(envvar="NEXTMQ_REDIS_URL", help="The Redis 6.2 or newer, or Valkey, that keeps the jobs.")
 ]
 
 
@@ -84,10 +89,7 @@ def dev(
 @app.command()
 def serve(
     projects: ProjectsFile,
-    redis_url: t.Annotated[
-        str,
-        typer.Option(envvar="NEXTMQ_REDIS_URL", help="The Redis 6.2 or newer, or Valkey, that keeps the jobs."),
-    ],
+    redis_url: RedisURL,
     host: t.Annotated[
         str, typer.Option(help="It speaks plain HTTP: end TLS in a proxy before another address.")
     ] = "127.0.0.1",
@@ -125,6 +127,18 @@ def add(
         base_url = check_base_url(url)
         typer.echo(add_project(projects, name, prefix=prefix or name).connection_string(base_url))
         typer.echo(f"Key and secret are in {projects} too. Running servers take them on SIGHUP.", err=True)
+
+
+@projects_app.command()
+def show(
+    name: t.Annotated[str, typer.Argument(help="A project of the file.")],
+    projects: ProjectsFile,
+    redis_url: RedisURL,
+) -> None:
+    """Tell by their ids when each API key was last used, and each webhook secret last signed an outcome."""
+    with _errors_told("nextmq projects show"):
+        for line in asyncio.run(show_project(projects, name, redis_url)):
+            typer.echo(line)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from . import (
     jobs,
     limits,
     logs,
+    project,
     queues,
     redrive,
     results,
@@ -27,6 +28,7 @@ from . import (
 from .middleware import RawPath, RequestId
 
 _ROUTERS = (
+    project.router,
     workers.router,
     workers.all_workers,
     jobs.router,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import redis
 from aiohttp import web
 
 from nextmq_handler.settings import parse_connection_string
+from nextmq_handler.signing import generate_secret
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project
 from nextmq_server.projects_file import add_project, load_projects
@@ -145,6 +147,39 @@ def test_a_file_that_cannot_be_taken_over_is_told_and_changes_nothing(
     served.process.wait_for_line(problem)
     served.file.write_text(before)
     assert [served.call(project, "GET", COUNTS).status_code for project in projects] == [200] * len(projects)
+
+
+def test_a_secret_that_an_app_needs_is_dropped_only_by_name(served: Served) -> None:
+    project = served.projects[0]
+    worker = registration(project, url="https://a.example/queues/emails")
+    assert served.call(project, "PUT", WORKER, json=worker).is_success
+    [old] = project.secrets
+    entries = json.loads(served.file.read_text())
+    entries[0]["webhookSecrets"] = [generate_secret()]
+    served.file.write_text(json.dumps(entries))
+    served.process.send_signal(signal.SIGHUP)
+    served.process.wait_for_line(f"project {project.name} still uses webhook secret {old.id}")
+    entries[0]["retiredSecrets"] = [old.id]
+    served.file.write_text(json.dumps(entries))
+    served.process.send_signal(signal.SIGHUP)
+    served.process.wait_for_line("queue emails: its app registered with none of the secrets")
+    shown = served.call(project, "GET", "/v1/project").json()["webhookSecrets"]
+    assert [secret["id"] for secret in shown] == [served.projects[0].secrets[0].id] != [old.id]
+
+
+def test_showing_a_project_tells_of_each_key_and_secret(served: Served, valkey: EmbeddedValkey) -> None:
+    project = served.projects[1]
+    served.call(project, "GET", COUNTS)
+    options = ("--projects", str(served.file), "--redis-url", valkey.url)
+    key, secret = run("projects", "show", project.name, *options).stdout.splitlines()
+    assert re.fullmatch(rf"API key {project.key_ids[0]} last used [0-9: -]+ UTC", key)
+    assert secret == f"webhook secret {project.secrets[0].id} never signed an outcome"
+
+
+def test_a_project_that_is_not_in_the_file_cannot_be_shown(served: Served, valkey: EmbeddedValkey) -> None:
+    options = ("--projects", str(served.file), "--redis-url", valkey.url)
+    refused = run("projects", "show", "nobody", *options)
+    assert (refused.returncode, "has no project nobody, but " in refused.stderr) == (1, True)
 
 
 def test_neither_key_nor_secret_is_printed(served: Served) -> None:
