@@ -16,6 +16,7 @@ from nextmq_handler.errors import ConfigurationError
 
 from .conformance_command import conformance
 from .dev import DevOptions, DevServer
+from .dispatch.dispatcher import MAX_FREE_STARTS
 from .engine.rooms import MAX_IN_FLIGHT
 from .projects_file import add_project, check_base_url
 from .projects_show import show_project
@@ -42,6 +43,10 @@ ProjectsFile = t.Annotated[
 
 RedisURL = t.Annotated[
     str, typer.Option(envvar="NEXTMQ_REDIS_URL", help="The Redis 6.2 or newer, or Valkey, that keeps the jobs.")
+]
+
+MaxFreeStarts = t.Annotated[
+    int, typer.Option(min=1, help="Starts that burn no attempt, after which a job fails: TooManyStarts.")
 ]
 
 
@@ -78,10 +83,11 @@ def dev(
         list[str] | None,
         typer.Option(metavar="CIDR", help="Deliver to this network too, like 10.0.0.0/8. May be repeated."),
     ] = None,
+    max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
 ) -> None:
     """Embedded Valkey, REST API and dispatcher in one process. Ctrl-C drains."""
     allowed = tuple(allow_egress or ())
-    options = DevOptions(host, port, data_dir, fsync.value, redis_url, app_url, grace, allowed)
+    options = DevOptions(host, port, data_dir, fsync.value, redis_url, app_url, grace, allowed, max_free_starts)
     with _errors_told("nextmq dev"), asyncio.Runner(loop_factory=_new_event_loop()) as runner:
         runner.run(DevServer(options).run())
 
@@ -105,10 +111,13 @@ def serve(
     max_per_origin: t.Annotated[
         int | None, typer.Option(min=1, help="Of these, to one scheme, host and port; unbounded unless given.")
     ] = None,
+    max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
 ) -> None:
     """REST API and dispatcher on a Redis or Valkey of yours; several may share it. SIGTERM drains."""
     allowed = tuple(allow_egress or ())
-    options = ServeOptions(host, port, redis_url, projects, grace, allowed, max_in_flight, max_per_origin)
+    options = ServeOptions(
+        host, port, redis_url, projects, grace, allowed, max_in_flight, max_per_origin, max_free_starts
+    )
     with _errors_told("nextmq serve"), asyncio.Runner(loop_factory=_new_event_loop()) as runner:
         runner.run(Server(options).run())
 

@@ -39,7 +39,7 @@ _POLL_UNTIL_UP, _POLL_WHEN_UP = 1.0, 30.0
 
 @dataclass(frozen=True)
 class DevOptions:
-    """The options of the command. `grace` is s; `allow_egress` are CIDRs."""
+    """The options of the command. `grace` is s; `allow_egress` are CIDRs; `max_free_starts` are of one job."""
 
     host: str
     port: int
@@ -49,6 +49,7 @@ class DevOptions:
     app_url: str | None
     grace: float
     allow_egress: tuple[str, ...]
+    max_free_starts: int
 
 
 class DevServer:
@@ -75,6 +76,7 @@ class DevServer:
                 alone=self._valkey is not None,
                 replace_workers=True,
                 max_hold=MAX_HOLD,
+                max_free_starts=self._options.max_free_starts,
                 egress=egress,
                 report=console.print_delivery,
             )

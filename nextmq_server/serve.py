@@ -31,7 +31,9 @@ logger = logging.getLogger("nextmq_server")
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """The options of the command. `grace` is s; `allow_egress` are CIDRs; the last two are deliveries at once."""
+    """The options of the command. `grace` is s; `allow_egress` are CIDRs; `max_in_flight` and `max_per_origin` are
+    deliveries at once, `max_free_starts` are of one job.
+    """
 
     host: str
     port: int
@@ -41,6 +43,7 @@ class ServeOptions:
     allow_egress: tuple[str, ...]
     max_in_flight: int
     max_per_origin: int | None
+    max_free_starts: int
 
 
 class Server:
@@ -112,7 +115,13 @@ class Server:
             await self._start(project)
 
     async def _start(self, project: Project) -> None:
-        service = Service(project, self._options.redis_url, egress=self._egress, rooms=self._rooms)
+        service = Service(
+            project,
+            self._options.redis_url,
+            max_free_starts=self._options.max_free_starts,
+            egress=self._egress,
+            rooms=self._rooms,
+        )
         try:
             await service.start()
         except (RedisError, ConnectionLost) as exc:

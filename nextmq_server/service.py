@@ -11,7 +11,7 @@ from .credentials import Credentials
 from .deliveries import delivery_id
 from .directory import QueueDirectory
 from .dispatch.client import DeliveryClient
-from .dispatch.dispatcher import Dispatcher, Report
+from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher, Report
 from .dispatch.egress import EgressRules
 from .dispatch.health import MAX_BACKOFF, Health
 from .engine.adding import Added, Idempotency, NewJob
@@ -67,7 +67,8 @@ class Service:
 
     `alone` says that no other server process can be at work there, so jobs that a killed one held are freed at
     once. `replace_workers` lets a registration that differs take over, as `nextmq dev` wants it. `max_hold` is
-    the longest pause, in s, between two tries of an endpoint that is not there. `egress` bounds where deliveries
+    the longest pause, in s, between two tries of an endpoint that is not there. After `max_free_starts` that burnt
+    no attempt a job fails. `egress` bounds where deliveries
     and triggers may go: public addresses over https, unless given. `rooms` bounds what is in flight, of services
     that share it together.
     """
@@ -80,6 +81,7 @@ class Service:
         alone: bool = False,
         replace_workers: bool = False,
         max_hold: float = MAX_BACKOFF,
+        max_free_starts: int = MAX_FREE_STARTS,
         egress: EgressRules = _PUBLIC_ONLY,
         report: t.Callable[[Report], None] | None = None,
         instance_id: str | None = None,
@@ -111,6 +113,7 @@ class Service:
         self._declared = DeclaredSchedules(connection, project.name, self.registry, self.schedulers)
         self.triggers = Triggers(self._hub, self.jobs, project.name, report=self._report)
         self._max_hold = max_hold
+        self._max_free_starts = max_free_starts
         self._healths: dict[str, Health] = {}
         self._client: DeliveryClient | None = None
         self._dispatcher: Dispatcher | None = None
@@ -132,6 +135,7 @@ class Service:
             secrets=lambda: self.credentials.secrets,
             note_signed=self.credentials.note_signed,
             report=self._report,
+            max_free_starts=self._max_free_starts,
         )
         await self.storage.start()
         await self.credentials.warn_of_missing()

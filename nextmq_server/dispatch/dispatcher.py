@@ -22,7 +22,7 @@ from .health import Health
 from .judge import judge
 
 MAX_FREE_STARTS = 100
-"""After so many starts that burnt no attempt a job fails with TooManyStarts (protocol section 3)."""
+"""After so many starts that burnt no attempt a job fails with TooManyStarts, unless told otherwise (section 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Dispatcher:
     """Delivers jobs to endpoints.
 
     `health` gives that of a queue's endpoint, `secrets` the project's active webhook secrets at the moment;
-    `identify` gives the id of the delivery that a start of a job makes; `note_signed` hears which of them
-    signed an outcome; `report` hears of each delivery.
+    `note_signed` hears the id of the one that signed an outcome. `identify` gives the id of the delivery that a
+    start of a job makes, `report` hears of each. After `max_free_starts` that burnt no attempt a job fails.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Dispatcher:
         identify: t.Callable[[str, ActiveJob], str],
         note_signed: t.Callable[[str], None],
         report: t.Callable[[Report], None],
+        max_free_starts: int = MAX_FREE_STARTS,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
         self._client = client
@@ -75,12 +76,13 @@ class Dispatcher:
         self._identify = identify
         self._note_signed = note_signed
         self._report = report
+        self._max_free_starts = max_free_starts
         self._clock = clock
 
     async def deliver(self, endpoint: Endpoint, job: ActiveJob) -> Verdict:
         """One delivery of `job`, and what becomes of it."""
         free_starts = job.attempts_started - job.attemptsMade - 1
-        if free_starts >= MAX_FREE_STARTS:
+        if free_starts >= self._max_free_starts:
             return Fail(
                 "TooManyStarts",
                 f"the job was started {free_starts} times without burning an attempt",

@@ -14,7 +14,7 @@ from nextmq_handler._version import __version__
 from nextmq_handler.signing import Secret, read_seal, signature_headers
 from nextmq_handler.wire import MAX_OUTCOME_SIZE, parse_delivery
 from nextmq_server.dispatch.client import DeliveryClient
-from nextmq_server.dispatch.dispatcher import Report, delivery_body
+from nextmq_server.dispatch.dispatcher import Dispatcher, Report, delivery_body
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.job import ActiveJob
@@ -196,6 +196,24 @@ async def test_after_100_free_starts_nothing_is_sent(rig: Rig) -> None:
 @pytest.mark.parametrize(("atm", "ats"), [("0", "100"), ("99", "199"), ("100", "101")])
 async def test_before_100_free_starts_a_job_is_sent(rig: Rig, atm: str, ats: str) -> None:
     assert isinstance(await rig.deliver(atm=atm, ats=ats), Complete)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("ats", "verdict"), [("3", Complete), ("4", Fail)])
+async def test_how_many_starts_are_free_can_be_chosen(
+    rig: Rig, client: DeliveryClient, ats: str, verdict: type[Verdict]
+) -> None:
+    dispatcher = Dispatcher(
+        client,
+        health=lambda queue: rig.health,
+        secrets=lambda: SECRETS,
+        identify=lambda queue, job: "dlv_1",
+        report=rig.reports.append,
+        note_signed=rig.signed_by.append,
+        max_free_starts=3,
+        clock=lambda: NOW,
+    )
+    assert isinstance(await dispatcher.deliver(rig.endpoint, make_job(ats=ats)), verdict)
 
 
 @pytest.mark.anyio

@@ -234,6 +234,27 @@ async def test_no_more_deliveries_are_in_flight_than_the_option_says(
     assert set(most) == {1}
 
 
+@pytest.mark.anyio
+async def test_a_job_starts_no_more_often_without_an_attempt_than_the_option_says(
+    tmp_path: Path, valkey: EmbeddedValkey, serve: Serve, until: Until
+) -> None:
+    file = tmp_path / "projects.json"
+    project = add_fresh(file)
+    app = App(project)
+    app.outcome = {"outcome": "delayed", "timestamp": 0}
+    url = await serve(app.handle)
+    with running(file, valkey.url, "--max-free-starts", "2", "--allow-egress", "127.0.0.0/8") as served:
+        served.call(project, "PUT", WORKER, json=registration(project, url=f"{url}/queues/emails"))
+        job_id = served.call(project, "POST", JOBS, json={"name": "welcome"}).json()["id"]
+
+        def job() -> dict[str, t.Any]:
+            return t.cast("dict[str, t.Any]", served.call(project, "GET", f"{JOBS}/{job_id}").json())
+
+        await until(lambda: job()["state"] == "failed")
+        assert job()["failedReason"].startswith("TooManyStarts")
+    assert len(app.deliveries) == 2
+
+
 def test_adding_a_project_prints_its_connection_string_alone(
     added: tuple[subprocess.CompletedProcess[str], Path],
 ) -> None:
