@@ -119,6 +119,7 @@ class QueueRunner:
         self._paused = False
         self._stopped = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reconnecting: asyncio.Task[None] | None = None
 
     @property
     def marker(self) -> str:
@@ -190,6 +191,8 @@ class QueueRunner:
         self._room.give_up()
         if self._timer is not None:
             self._timer.cancel()
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
         await self._settle(grace)
         self.abort_all()
         await self._settle(FINISH_TIME)
@@ -225,7 +228,7 @@ class QueueRunner:
         try:
             await self._fetch_while_there_is_room()
         except ConnectionLost:
-            await self.scripts.connection.ready()
+            await self._wait_for_connection()
             self._fetch_again = True
         except RedisError as exc:
             logger.error("queue %s: cannot fetch: %s", self.name, exc)
@@ -242,6 +245,12 @@ class QueueRunner:
         if self.has_room and not self.gate.rest_left:  # a timer ends a rest, not a marker
             self.is_cold = True
             self._on_cold(self)
+
+    async def _wait_for_connection(self) -> None:
+        """Wait until the connection stands again, or the queue is stopped: then nobody needs it to fetch."""
+        if not self._stopped:
+            self._reconnecting = asyncio.create_task(self.scripts.connection.ready())
+            await asyncio.wait({self._reconnecting})
 
     async def _fetch_while_there_is_room(self) -> None:
         bursts = itertools.chain(_BURSTS, itertools.repeat(_BURSTS[-1]))

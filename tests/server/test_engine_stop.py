@@ -7,6 +7,7 @@ import typing as t
 
 import pytest
 
+from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine import upkeep
 
 if t.TYPE_CHECKING:
@@ -142,6 +143,31 @@ async def test_hurry_is_heeded_as_soon_as_the_stop_has_begun(
     hub.hurry()
     await asyncio.wait_for(stopping, 30)
     assert len(process.started) == 1
+
+
+async def test_a_queue_that_cannot_fetch_without_redis_keeps_nobody_waiting(
+    own_engine: Engine, own_valkey: EmbeddedValkey, processor: type[Processor], until: Until
+) -> None:
+    hub = await own_engine.run(processor())
+    queue = hub.queues["emails"]
+    await until(lambda: queue.is_cold)
+    own_valkey.stop()
+    fetched_at = queue.fetched_at
+    queue.poke()
+    await until(lambda: queue.fetched_at > fetched_at)
+    await asyncio.wait_for(own_engine.stop_hub(hub, grace=600), 60)
+    assert not queue.active
+
+
+async def test_a_fetch_that_fails_after_the_stop_began_keeps_nobody_waiting(
+    own_engine: Engine, own_valkey: EmbeddedValkey, processor: type[Processor], until: Until
+) -> None:
+    hub = await own_engine.run(processor())
+    await until(lambda: hub.queues["emails"].is_cold)
+    own_valkey.stop()
+    hub.queues["emails"].poke()
+    await asyncio.wait_for(hub.queues["emails"].stop(600), 60)
+    assert not hub.queues["emails"].active
 
 
 async def test_a_stopped_server_has_no_heartbeat(engine: Engine, processor: type[Processor]) -> None:

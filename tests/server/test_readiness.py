@@ -14,10 +14,11 @@ import pytest
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
+from nextmq_server.engine import upkeep
 from nextmq_server.projects import Project, new_project
 from nextmq_server.registry import Registration
 from nextmq_server.service import Service
-from tests.server.api_support import COUNTS
+from tests.server.api_support import COUNTS, registration
 
 if t.TYPE_CHECKING:
     from .conftest import App, Until
@@ -95,6 +96,24 @@ async def test_a_draining_server_is_not_ready_while_it_still_answers(
     await until(drains)
     app.gate.set()
     await stopping
+
+
+async def test_a_service_with_nothing_in_flight_stops_at_once_without_redis(
+    own_valkey: EmbeddedValkey, project: Project, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "SWEEP_INTERVAL", 0.0)  # it tries to fetch again and again
+    monkeypatch.setattr(upkeep, "TICK", 0.01)
+    service = Service(project, own_valkey.url, egress=EgressRules.for_development())
+    await service.start()
+    await service.register("emails", Registration.model_validate(registration(project)), replace=None)
+    own_valkey.stop()
+
+    async def is_lost() -> bool:
+        return await service.readiness() == "Redis does not answer"
+
+    await until(is_lost)
+    await asyncio.wait_for(service.stop(grace=600), 60)
+    assert await service.readiness() == "draining"
 
 
 async def statuses(service: Service, *keys: str) -> list[int]:
