@@ -14,12 +14,12 @@ from pydantic.alias_generators import to_camel
 
 from nextmq_handler.backoff import BUILT_IN
 
-from .api.models import BackoffType, Delay, Queue
-from .api.schedule_models import Schedule
 from .dispatch.dispatcher import Endpoint
 from .dispatch.egress import parse_url
 from .engine.connection import Connection, ConnectionLost, RedisError
 from .engine.queue import WorkerOptions
+from .models.options import BackoffType, Delay, Queue
+from .models.schedules import Schedule
 
 logger = logging.getLogger("nextmq_server")
 

@@ -13,7 +13,7 @@ from .engine.schedulers import NoSuchScheduler, Schedulers
 from .registry import Registry
 
 if t.TYPE_CHECKING:
-    from .api.schedule_models import Schedule
+    from .models.schedules import Schedule
 
 logger = logging.getLogger("nextmq_server")
 

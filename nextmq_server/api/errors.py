@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from ..engine.connection import ConnectionLost, RedisError
 from ..engine.events import MAX_LISTENERS, TooManyListeners
+from ..models.options import TAG
 
 logger = logging.getLogger("nextmq_server.api")
 
@@ -42,9 +43,6 @@ DOCUMENTED: dict[int | str, dict[str, t.Any]] = {
     status: {"model": ErrorBody, "description": text} for status, text in _DESCRIPTIONS.items()
 }
 """The error answers of a route, for the OpenAPI document."""
-
-TAG = "|"
-"""What the forms that a value may have begin with, which are no part of its path."""
 
 _CODES = {404: "no_such_route", 405: "method_not_allowed"}
 _HEADERS = {

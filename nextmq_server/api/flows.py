@@ -12,10 +12,11 @@ from ..engine.adding import Idempotency
 from ..engine.flows import FlowNode
 from ..engine.job import FAILURE_POLICIES
 from ..engine.jobs import NoSuchJob
+from ..models.options import MAX_DATA_SIZE, JobOptions, Queue, check_data_size
 from ..service import Service
 from .errors import DOCUMENTED, ASCIIResponse, invalid_member, no_such_job
 from .jobs import add_all
-from .models import MAX_DATA_SIZE, AddedJob, JobOptions, NewJob, Queue, check_data_size
+from .models import AddedJob, NewJob
 from .request import (
     Authorized,
     BulkRoute,

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 
 from ..engine.jobs import JobLocked, NoSuchJob, WrongState
+from ..models.options import BoundedData, Delay, Priority
 from .errors import DOCUMENTED, APIError, no_such_job
-from .models import BoundedData, Delay, Priority
 from .request import Authorized, Closed, DeliveryId, Done, PathId, QueueName, Removed, StrictRoute, check_delivery
 
 router = APIRouter(

@@ -11,10 +11,11 @@ from pydantic import Field
 from ..engine.adding import Added, Idempotency, IdempotencyKeyReused, ParentError
 from ..engine.adding import NewJob as EngineJob
 from ..engine.jobs import STATES, NoSuchJob
+from ..models.options import MAX_DATA_SIZE, over_limit
 from ..service import Service
 from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member, no_such_job
 from .job_changes import Job
-from .models import MAX_DATA_SIZE, AddedJob, JobView, NewJob, over_limit
+from .models import AddedJob, JobView, NewJob
 from .request import (
     Authorized,
     BulkRoute,

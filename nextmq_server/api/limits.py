@@ -7,8 +7,8 @@ import typing as t
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from ..models.options import MAX_DELAY
 from .errors import DOCUMENTED
-from .models import MAX_DELAY
 from .queues import RateLimit
 from .request import Authorized, Closed, Done, QueueName, Removed, StrictRoute
 

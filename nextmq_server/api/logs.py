@@ -7,9 +7,9 @@ import typing as t
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
+from ..models.options import Count
 from .errors import DOCUMENTED, ASCIIResponse
 from .job_changes import Job
-from .models import Count
 from .request import Closed, Done, StrictRoute
 
 MAX_ROWS = 1000

@@ -12,9 +12,9 @@ from nextmq_handler.errors import MAX_TIMESTAMP_MS
 
 from ..engine.job import MAX_PRIORITY
 from ..engine.jobs import WrongState
+from ..models.options import MAX_DELAY, Count
 from ..registry import Registration
 from .errors import DOCUMENTED, APIError, ASCIIResponse
-from .models import MAX_DELAY, Count
 from .request import Authorized, Closed, Done, PathId, QueueName, Removed, StrictRoute
 
 MAX_PRIORITIES = 100

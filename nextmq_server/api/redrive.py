@@ -9,8 +9,8 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from ..engine.redrive import Wanted
+from ..models.options import Name
 from .errors import DOCUMENTED, ASCIIResponse
-from .models import Name
 from .request import Authorized, Closed, CreatesJobs, QueueName, StrictRoute
 
 MAX_REDRIVE = 1000

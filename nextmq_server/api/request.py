@@ -20,8 +20,8 @@ from nextmq_handler.telemetry import trace_headers
 
 from ..deliveries import owns
 from ..engine.adding import Idempotency
+from ..models.closed import Closed as Closed  # the routes' models are made of it
 from ..service import Service
-from .closed import Closed as Closed  # the routes' models are made of it
 from .errors import APIError
 
 MAX_BODY_SIZE = 2 * 1024 * 1024

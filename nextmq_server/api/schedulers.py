@@ -13,8 +13,9 @@ from nextmq_handler.errors import MAX_TIMESTAMP_MS
 from ..engine.jobs import WrongState
 from ..engine.schedulers import NoSuchScheduler
 from ..engine.scheduling import Template
+from ..models.options import BoundedData, Name
+from ..models.schedules import SchedulerId, TemplateOptions, Times
 from .errors import DOCUMENTED, APIError, ASCIIResponse, problem_of
-from .models import BoundedData, Name
 from .request import (
     Authorized,
     Closed,
@@ -27,7 +28,6 @@ from .request import (
     StrictRoute,
     check_page,
 )
-from .schedule_models import SchedulerId, TemplateOptions, Times
 
 router = APIRouter(
     prefix="/v1/queues/{queue}/schedulers", tags=["schedulers"], route_class=StrictRoute, responses=DOCUMENTED

@@ -11,13 +11,13 @@ from pydantic import AfterValidator, Field, field_validator
 from nextmq_handler import strict_json
 
 from ..dispatch.egress import EgressRefused
+from ..models.options import MAX_DELAY, Backoff, BackoffOption, Delay, Name, check_data_size
+from ..models.schedules import When
 from ..registry import endpoint_url
 from ..triggers.records import MAX_TRIGGERS, Run, TooManyTriggers, TriggerOptions
 from ..triggers.triggers import NoSuchTrigger, Shown
 from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member
-from .models import MAX_DELAY, Backoff, BackoffOption, Delay, Name, check_data_size
 from .request import Authorized, Closed, CreatesJobs, Done, PathId, StrictRoute
-from .schedule_models import When
 
 MAX_PAYLOAD_SIZE = 256 * 1024
 """The largest payload, in bytes of JSON."""

@@ -18,7 +18,7 @@ from nextmq_handler.cron import next_run
 from ..engine.job import FAILURE_POLICIES
 from ..engine.scheduling import Template
 from .closed import Closed
-from .models import MAX_DELAY, MAX_NUMBER, BoundedData, JobOptions, Name
+from .options import MAX_DELAY, MAX_NUMBER, BoundedData, JobOptions, Name
 
 MAX_PATTERN = 200
 """The longest cron pattern, in characters."""

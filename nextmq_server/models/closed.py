@@ -1,4 +1,4 @@
-"""The base of what requests say: apart from the routes, so that what they call can describe itself with it too."""
+"""The base of what requests say, and of what is kept of it: whatever is not described is refused."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The REST API: routes, what they take and what they answer."""

@@ -1,0 +1,1 @@
+"""The engine: BullMQ's queues in Redis, run by BullMQ's own scripts."""
