@@ -22,8 +22,8 @@ from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.engine.address import Address
 from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.job import ActiveJob
-from nextmq_server.engine.queue import WorkerOptions
 from nextmq_server.engine.verdicts import Complete, Verdict
+from nextmq_server.engine.worker_options import WorkerOptions
 from nextmq_server.process import collect_less_garbage
 from nextmq_server.projects import Project
 from nextmq_server.registry import Options, Registration

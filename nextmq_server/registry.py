@@ -17,7 +17,7 @@ from nextmq_handler.backoff import BUILT_IN
 from .dispatch.dispatcher import Endpoint
 from .dispatch.egress import parse_url
 from .engine.connection import Connection, ConnectionLost, RedisError
-from .engine.queue import WorkerOptions
+from .engine.worker_options import WorkerOptions
 from .models.options import BackoffType, Delay, Queue
 from .models.schedules import Schedule
 

@@ -7,20 +7,18 @@ import itertools
 import logging
 import time
 import typing as t
-from dataclasses import dataclass, field
-
-from nextmq_handler.backoff import Strategies
 
 from .connection import ConnectionLost, RedisError
 from .finalize import Finalizer, LostJob, Next, Refused
 from .gate import Gate
-from .holds import UNLIMITED
 from .job import ActiveJob
 from .rooms import Room
+from .run import Run
 from .scheduling import NotAdvanced, advance
 from .scripts import QueueScripts
 from .text import one_line
 from .verdicts import Fail, Hold, Verdict
+from .worker_options import WorkerOptions
 
 logger = logging.getLogger("nextmq_server.engine")
 failures = logging.getLogger("nextmq_server.failures")
@@ -29,12 +27,6 @@ failures = logging.getLogger("nextmq_server.failures")
 Process = t.Callable[[ActiveJob], t.Awaitable[Verdict]]
 """Deliver a job and say what becomes of it. Cancelled when the job's lock is lost."""
 
-LOCK_DURATION = 30_000
-"""BullMQ's default, in ms: how long a lock lives without renewal."""
-
-METRICS_POINTS = 14 * 24 * 60
-"""For how many minutes a queue keeps the number of jobs that completed, and that failed: two weeks."""
-
 ERROR_PAUSE = 0.5
 
 _BURSTS = (1, 1, 2, 4, 8, 16)
@@ -42,44 +34,6 @@ _BURSTS = (1, 1, 2, 4, 8, 16)
 
 FINISH_TIME = 5.0
 """How long, in s, a stopping queue may take to hand its jobs back."""
-
-
-@dataclass
-class WorkerOptions:
-    """A queue's worker options: how many jobs at once, how many starts in a time, how long a lock lives (ms).
-
-    `backoff_strategies` are beside BullMQ's own types, `dead_letter` is the queue that gets a letter for each job
-    that failed for good, `origin` is where all its jobs are delivered.
-    """
-
-    backoff_strategies: Strategies = field(default_factory=dict[str, t.Sequence[int]])
-    concurrency: int = 1
-    dead_letter: str | None = None
-    limiter: dict[str, int] | None = None
-    lock_duration: int = LOCK_DURATION
-    max_stalled_count: int = 3
-    origin: str | None = None
-    stalled_interval: int = 30_000
-
-
-@dataclass
-class Run:
-    """A job in flight: since when its lock stands (monotonic s), whether it was lost, whether it is finishing.
-
-    It has a place of `room`.
-    """
-
-    job: ActiveJob
-    renewed_at: float
-    room: Room
-    task: asyncio.Task[None] | None = None
-    is_lost: bool = False
-    is_finishing: bool = False
-
-    def abort(self) -> None:
-        """Abort the delivery; what was answered, or is being finished, is not interrupted."""
-        if self.task is not None and not (self.job.is_answered or self.is_finishing):
-            self.task.cancel()
 
 
 class QueueRunner:
@@ -133,15 +87,8 @@ class QueueRunner:
 
     @property
     def opts(self) -> dict[str, t.Any]:
-        """The worker options as bullmq's packers want them.
-
-        Without a limiter of its own the queue gets one that never limits: only then do the scripts look at the
-        rate limit that a processor asked for, so every server process sees it. Of a global rate limit the scripts
-        read the count themselves, and take the duration from here.
-        """
-        limiter = self.global_rate_limit or self.options.limiter or {"max": UNLIMITED, "duration": 1000}
-        metrics = {"maxDataPoints": METRICS_POINTS}
-        return {"lockDuration": self.options.lock_duration, "limiter": limiter, "metrics": metrics}
+        """The worker options as bullmq's packers want them."""
+        return self.options.for_scripts(self.global_rate_limit)
 
     def poke(self) -> None:
         """Something may be there to fetch: fetch while there is room."""

@@ -14,8 +14,8 @@ from ..engine.connection import ConnectionLost, RedisError
 from ..engine.hub import Hub
 from ..engine.job import ActiveJob
 from ..engine.jobs import decoded
-from ..engine.queue import WorkerOptions
 from ..engine.verdicts import Complete, Fail, Verdict
+from ..engine.worker_options import WorkerOptions
 from .posting import post
 from .records import Run, Trigger, TriggerRecords
 from .schedules import QUEUE, TriggerSchedules, trigger_of

@@ -12,8 +12,8 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.address import Address
 from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.job import ActiveJob
-from nextmq_server.engine.queue import WorkerOptions
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
+from nextmq_server.engine.worker_options import WorkerOptions
 from tests.server.api_support import JOBS, problem_paths, refusal
 
 if t.TYPE_CHECKING:

@@ -12,8 +12,8 @@ from nextmq_server.engine import connection, upkeep
 from nextmq_server.engine.address import Address
 from nextmq_server.engine.connection import ConnectionLost
 from nextmq_server.engine.hub import Hub
-from nextmq_server.engine.queue import WorkerOptions
 from nextmq_server.engine.verdicts import Complete, Verdict
+from nextmq_server.engine.worker_options import WorkerOptions
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Listen, Processor, Until

@@ -9,9 +9,9 @@ import typing as t
 import pytest
 
 from nextmq_server.engine import upkeep
-from nextmq_server.engine.queue import WorkerOptions
 from nextmq_server.engine.scripts import pack
 from nextmq_server.engine.verdicts import Complete, Verdict
+from nextmq_server.engine.worker_options import WorkerOptions
 
 if t.TYPE_CHECKING:
     from nextmq_server.engine.job import ActiveJob

@@ -11,8 +11,8 @@ import pytest
 from nextmq_server.engine import upkeep
 from nextmq_server.engine.holds import UNLIMITED
 from nextmq_server.engine.markers import QUEUES_PER_WATCHER
-from nextmq_server.engine.queue import WorkerOptions
 from nextmq_server.engine.verdicts import Complete, Hold, RateLimit
+from nextmq_server.engine.worker_options import WorkerOptions
 
 if t.TYPE_CHECKING:
     from nextmq_server.engine.hub import Hub

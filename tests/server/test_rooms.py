@@ -11,9 +11,9 @@ import pytest
 
 from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.job import ActiveJob
-from nextmq_server.engine.queue import WorkerOptions
 from nextmq_server.engine.rooms import Rooms
 from nextmq_server.engine.verdicts import Complete, Verdict
+from nextmq_server.engine.worker_options import WorkerOptions
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Processor, Until
