@@ -46,6 +46,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.handler
 	$(BIN)/python -m benchmarks.enqueue
 	$(BIN)/python -m benchmarks.dispatch
+	$(BIN)/python -m benchmarks.commands
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.hostile
 	$(BIN)/python -m benchmarks.testing
