@@ -33,6 +33,8 @@ def nextmq_workers(request: pytest.FixtureRequest) -> t.Sequence[Worker]:
 
     marker: pytest.Mark | None = request.node.get_closest_marker("nextmq")
     if marker is not None:
+        if marker.args or [*marker.kwargs] != ["workers"]:
+            raise pytest.UsageError("the marker nextmq takes workers by name: @pytest.mark.nextmq(workers=[…])")
         return t.cast("t.Sequence[Worker]", marker.kwargs["workers"])
     targets: list[str] = request.config.getini(_WORKERS)
     return [worker for target in targets for worker in workers_of(target)]

@@ -20,8 +20,8 @@ import uvicorn
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from nextmq_handler import Worker, create_nextmq_handler, ensure_workers_registered
-from nextmq_handler.client import _ambient
-from nextmq_handler.errors import timeout_seconds
+from nextmq_handler.client import _ambient, _local
+from nextmq_handler.errors import NextMQError, timeout_seconds
 from nextmq_handler.settings import parse_connection_string
 
 from ..api.app import create_app
@@ -35,6 +35,7 @@ _HOST = "127.0.0.1"
 _COUNTED = ("waiting", "active", "delayed", "prioritized", "waiting-children")
 _POLL = 0.005
 _GRACE = 1.0
+_GRACEFUL = 1
 
 
 class LiveServer:
@@ -71,8 +72,13 @@ class LiveServer:
     def project(self, workers: t.Collection[Worker] = ()) -> t.Generator[LiveNextMQ]:
         """A new project, its workers served and registered; every Queue of this process belongs to it meanwhile.
 
-        Raises ConfigurationError and WorkerRegistrationError for workers that cannot be served.
+        Raises ConfigurationError and WorkerRegistrationError for workers that cannot be served, NextMQError inside
+        a LocalNextMQ.
         """
+        if _local.active is not None:
+            raise NextMQError(
+                "a LocalNextMQ is in force already: a test has its queues in process or on a real server"
+            )
         name = f"test-{next(self._numbers)}"
         project = new_project(name, prefix=name)
         service = Service(project, self._valkey.url, alone=True, egress=EgressRules.for_development([]))
@@ -138,7 +144,8 @@ def _working(workers: t.Collection[Worker], url: str) -> t.Generator[str]:
 
 @contextlib.contextmanager
 def _served(portal: BlockingPortal, app: t.Any, listener: socket.socket) -> t.Generator[None]:
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=_GRACEFUL)
+    server = uvicorn.Server(config)
     serving = portal.start_task_soon(server.serve, [listener])
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import typing as t
 
 import pytest
@@ -54,6 +55,21 @@ def test_a_project_has_no_job_of_another(server: LiveServer) -> None:
         queue.add("render", "Ada")
     with server.project():
         assert queue.get_jobs() == []
+
+
+def test_a_project_ends_while_a_processor_hangs(server: LiveServer) -> None:
+    begun, let_go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def hang(job: Job[None]) -> None:
+        begun.set()
+        let_go.wait(60)
+        ended.set()
+
+    with server.project([Worker("letters", hang)]):
+        queue.add("render")
+        assert begun.wait(30)
+    assert not ended.is_set()
+    let_go.set()
 
 
 def test_draining_in_vain_names_the_queues_with_jobs(server: LiveServer) -> None:

@@ -167,6 +167,30 @@ def test_a_name_that_cannot_be_loaded_is_said(suite: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*app:nothing cannot be loaded: module 'app' has no attribute 'nothing'"])
 
 
+@pytest.mark.parametrize("arguments", ["[emails]", "worker=[emails]", ""])
+def test_a_marker_that_names_no_workers_is_said(suite: pytest.Pytester, arguments: str) -> None:
+    suite.makepyfile(
+        test_app=f"""
+        import pytest
+        from app import emails
+
+        @pytest.mark.nextmq({arguments})
+        def test_it(nextmq): pass
+    """
+    )
+    result = suite.runpytest_subprocess()
+    assert result.parseoutcomes() == {"errors": 1}
+    result.stdout.fnmatch_lines(["*the marker nextmq takes workers by name: @pytest.mark.nextmq(workers=[[]…])"])
+
+
+@pytest.mark.parametrize("fixtures", ["nextmq, live_nextmq", "live_nextmq, nextmq"])
+def test_queues_in_process_and_a_real_server_exclude_each_other(suite: pytest.Pytester, fixtures: str) -> None:
+    suite.makepyfile(test_app=f"def test_it({fixtures}): pass")
+    result = suite.runpytest_subprocess()
+    assert result.parseoutcomes() == {"errors": 1}
+    result.stdout.fnmatch_lines(["*a test has its queues in process or on a real server"])
+
+
 def test_pytest_starts_without_anything_of_the_library(suite: pytest.Pytester) -> None:
     test = """
         import sys

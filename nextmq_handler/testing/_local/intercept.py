@@ -32,6 +32,10 @@ class Interception:
                 raise NextMQError(
                     "a LocalNextMQ is in force already: leave it first, or hand that one to whoever needs it"
                 )
+            if _ambient.connection is not None:
+                raise NextMQError(
+                    "a live_nextmq is in force already: a test has its queues in process or on a real server"
+                )
             self._before = _ambient.monotonic, _ambient.connection
             _ambient.monotonic, _ambient.connection = self._clock.seconds, self._server.connection
             _local.active = self._server
