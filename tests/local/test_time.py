@@ -180,3 +180,9 @@ def test_waiting_for_a_job_that_nothing_will_run_ends_at_once() -> None:
         job = Queue("emails").add("welcome")
         with pytest.raises(NeverFinishedError, match=r"job 1 of queue emails is waiting, and nothing is due"):
             job.wait_until_finished()
+
+
+def test_a_clock_that_is_a_datetime_is_refused() -> None:
+    start: t.Any = datetime(2026, 1, 1, tzinfo=UTC)
+    with pytest.raises(ConfigurationError, match="clock takes a VirtualClock"):
+        LocalNextMQ(clock=start)

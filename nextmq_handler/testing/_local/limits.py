@@ -18,6 +18,7 @@ MAX_DATA_SIZE = 1024 * 1024
 
 _MAX_DELAY = 10 * 365 * 86_400_000
 _MAX_NUMBER = 10**12
+_MAX_STARTS = 10**9
 _OF_ONE_JOB = ("deduplication", "delay", "jobId", "parent", "timestamp", *POLICIES)
 
 # The names of a queue's own keys in Redis, which a job's id must not be.
@@ -105,6 +106,11 @@ _REPEAT: dict[str, Check] = {
     "endDate": _OPTIONS["timestamp"],
     "immediately": _flag,
 }
+_LIMITS: dict[str, Check] = {
+    "concurrency": _whole(1, _MAX_STARTS),
+    "duration": _whole(1, _MAX_DELAY),
+    "max": _whole(1, _MAX_STARTS),
+}
 
 
 def check_name(name: t.Any, path: str) -> None:
@@ -119,6 +125,11 @@ def check_options(opts: t.Mapping[str, t.Any], path: str) -> None:
     chosen = [policy for policy in POLICIES if opts.get(policy)]
     if len(chosen) > 1:
         raise invalid(path, f"{' and '.join(chosen)} exclude each other")
+
+
+def check_limits(**given: int) -> None:
+    """Raises Refusal for a concurrency, or a rate limit's `max` or `duration`, that cannot be."""
+    _check(_LIMITS, given, "body")
 
 
 def check_data(data: t.Any, opts: t.Mapping[str, t.Any], path: str) -> None:

@@ -41,6 +41,8 @@ class LocalBase(Assertions):
         clock: VirtualClock | None = None,
         rand: t.Callable[[], float] | None = None,
     ) -> None:
+        if not isinstance(t.cast("object", clock), VirtualClock | None):
+            raise ConfigurationError(f"clock takes a VirtualClock, such as VirtualClock(start), not {clock!r}")
         self.clock: VirtualClock = clock or VirtualClock()
         self._simulation = Simulation(tuple(workers), self.clock, rand or _same_numbers())
         self._seen = set()
@@ -67,9 +69,11 @@ class LocalBase(Assertions):
         """Let the next `times` deliveries of `queue`, of jobs called `name` where it is given, fail.
 
         As if the processor raised `error`, whatever that means to the worker; without it as if the app crashed
-        (EndpointUnavailable). The processor does not run. Raises ConfigurationError for a queue without a worker.
+        (EndpointUnavailable). The processor does not run. Raises ConfigurationError for a queue without a worker
+        and for `times` below 1.
         """
         self._timeout_of(queue)
+        _check_times(times)
         verdict = CRASH if error is None else None
         self._simulation.faults.add(Fault(queue, name, times, error, verdict, status=None if error else 500))
 
@@ -78,6 +82,7 @@ class LocalBase(Assertions):
 
         With `runs=False` the processor does not run either. No virtual time passes. Raises as `fail_next`.
         """
+        _check_times(times)
         text = f"no whole answer within {self._timeout_of(queue):g} s; the processor may still be running"
         self._simulation.faults.add(Fault(queue, name, times, verdict=Failed("DeliveryTimeout", text), runs=runs))
 
@@ -118,6 +123,7 @@ class LocalBase(Assertions):
     async def _drive_awaited(self, steps: Steps[T]) -> T:
         import anyio
 
+        _check_loop()
         limiter = anyio.CapacityLimiter(1)
         outcome: Outcome | None = None
         try:
@@ -229,6 +235,23 @@ class AsyncLocalNextMQ(LocalBase):
     async def redeliver(self, job: LocalJob) -> t.Any:
         """As `LocalNextMQ.redeliver`."""
         return _returned(job, await self._drive_awaited(self._simulation.engine.redeliver(self._held(job))))
+
+
+def _check_loop() -> None:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise NextMQError(
+            "AsyncLocalNextMQ runs on asyncio, as processors do, and this is another event loop: under anyio's "
+            'plugin let the fixture anyio_backend return "asyncio"'
+        ) from None
+
+
+def _check_times(times: int) -> None:
+    if times < 1:
+        raise ConfigurationError(f"times takes 1 or more deliveries, not {times}")
 
 
 def _same_numbers() -> t.Callable[[], float]:

@@ -6,7 +6,7 @@ import typing as t
 
 from .adding import NewJob, put
 from .job import POLICIES
-from .limits import check_data, check_scheduler
+from .limits import check_data, check_limits, check_scheduler
 from .rates import Rate
 from .refusals import Refusal
 from .routes_jobs import run_again
@@ -93,10 +93,10 @@ def retry_jobs(request: Request) -> None:
 @router.route("POST", f"{_QUEUE}/promote-jobs")
 def promote_jobs(request: Request) -> None:
     queue = request.queue
-    for job_id in queue.ids("delayed"):
-        job = queue.jobs[job_id]
-        queue.detach(job)
-        queue.push_plain(job)
+    delayed = queue.ids("delayed")
+    queue.delayed.clear()
+    for job_id in delayed:
+        queue.push_plain(queue.jobs[job_id])
 
 
 @router.route("POST", f"{_QUEUE}/redrive")
@@ -119,6 +119,7 @@ def get_global_concurrency(request: Request) -> dict[str, t.Any]:
 
 @router.route("PUT", f"{_QUEUE}/concurrency")
 def set_global_concurrency(request: Request) -> None:
+    check_limits(**request.body)
     request.queue.global_concurrency = request.body["concurrency"]
 
 
@@ -135,6 +136,7 @@ def get_global_rate_limit(request: Request) -> dict[str, t.Any]:
 
 @router.route("PUT", f"{_QUEUE}/rate-limit")
 def set_global_rate_limit(request: Request) -> None:
+    check_limits(**request.body)
     request.queue.global_rate = Rate(request.body["max"], request.body["duration"])
 
 
@@ -152,6 +154,7 @@ def get_rate_limit_ttl(request: Request) -> dict[str, t.Any]:
 
 @router.route("PUT", f"{_QUEUE}/rate-limited")
 def rate_limit(request: Request) -> None:
+    check_limits(**request.body)
     request.queue.starts.rest(request.body["duration"], request.now)
 
 
