@@ -126,6 +126,7 @@ def orders(draw: st.DrawFn) -> History:
                   st.integers(0, 3), st.booleans()),
         st.builds(lambda name: op("remove", job=name), names),
         st.builds(lambda name: op("promote", job=name), names),
+        st.builds(lambda state: op("clean", state=state), st.sampled_from(["waiting", "prioritized"])),
     )  # fmt: skip
     steps += draw(st.lists(changes, max_size=2))
     if late:
@@ -137,6 +138,7 @@ def orders(draw: st.DrawFn) -> History:
                         op("promote_jobs"),
                         op("change_delay", job="late", delay=0),
                         op("drain", delayed=True),
+                        op("clean", state="delayed"),
                     ]
                 )
             )
@@ -147,10 +149,13 @@ def orders(draw: st.DrawFn) -> History:
             lambda name, state, made, started: op("retry", job=name, state=state, made=made, started=started),
             names, st.sampled_from(["failed", "completed"]), st.booleans(), st.booleans(),
         ),
+        st.builds(lambda state: op("clean", state=state), st.sampled_from(["failed", "completed"])),
         st.just(op("redrive")),
+        st.just(op("obliterate")),
         st.builds(lambda new: op("add_bulk", jobs=new), jobs(ORDER_OPTIONS, scripts(), "k", 3)),
     )  # fmt: skip
     second = draw(st.lists(again, max_size=2, unique_by=lambda step: step.name))
+    second.sort(key=lambda step: step.name == "obliterate")  # the last: the queue is not paused any more after it
     worker = draw(options(dead_letter=st.just(True)))
     return History("order", [steps, second] if second else [steps], worker, is_ordered=True)
 
@@ -208,6 +213,8 @@ def flows(draw: st.DrawFn) -> History:
     left = [draw(st.integers(1, 5))]
     root = draw_node(draw, queues, left, depth=3, is_root=True)
     steps = [op("add_flow", job=root)]
+    changes = [op("clean", state="waiting"), op("remove_unprocessed_children", job=root.name)]
+    steps += draw(st.lists(st.sampled_from(changes), max_size=1))
     if draw(st.booleans()):
         # In the same queue: one elsewhere might be done before the job waits for it, or after.
         child = PlannedJob("late_child", draw(policies()), [[draw(ENDS)]])

@@ -11,6 +11,8 @@ from nextmq_handler import FlowProducer, JobRemovedError, NextMQHTTPError, Queue
 from .acting import Cast, data_of
 from .histories import History, Op, PlannedJob
 
+_Cleaned = t.Literal["waiting", "prioritized", "delayed", "failed", "completed"]
+
 STATES: t.Final = ("waiting", "active", "prioritized", "delayed", "waiting-children", "completed", "failed")
 
 _MADE_UP = re.compile(r"[0-9a-f]{32}|\d{13}")
@@ -82,6 +84,16 @@ class Player:
 
     def drain(self, delayed: bool) -> None:
         self.queues["a"].drain(delayed=delayed)
+
+    def clean(self, state: _Cleaned) -> list[t.Any]:
+        removed: list[str] = self._seen(self.queues["a"].clean(0, 0, state))
+        return removed if state == "waiting" else sorted(removed)
+
+    def obliterate(self) -> None:
+        self.queues["a"].obliterate()
+
+    def remove_unprocessed_children(self, job: str) -> None:
+        self._jobs[job].remove_unprocessed_children()
 
     def retry(self, job: str, state: t.Literal["failed", "completed"], made: bool, started: bool) -> None:
         self._jobs[job].retry(state, reset_attempts_made=made, reset_attempts_started=started)

@@ -125,3 +125,23 @@ def test_a_job_that_fails_when_it_is_delivered_again_says_why() -> None:
         mq.drain()
         with pytest.raises(JobFailedError, match="KeyError: 'done before'"):
             mq.redeliver(mq.job())
+
+
+@pytest.mark.parametrize("times", [0, -1])
+def test_a_fault_happens_once_at_least(times: int) -> None:
+    with LocalNextMQ(workers=[Mailer(is_careful=False).worker]) as mq:
+        with pytest.raises(ConfigurationError, match="times takes 1 or more"):
+            mq.fail_next("emails", times=times)
+        with pytest.raises(ConfigurationError, match="times takes 1 or more"):
+            mq.timeout_next("emails", times=times)
+
+
+def test_a_job_has_its_last_20_deliveries_with_what_came_of_them() -> None:
+    with LocalNextMQ(workers=[Mailer(is_careful=False).worker]) as mq:
+        mq.fail_next("emails", times=24)
+        job = Queue("emails").add("welcome", attempts=25)
+        mq.drain()
+        job.refresh()
+        crash = "EndpointUnavailable: the app answered 500; the job may have run"
+        seen = [(each["outcome"], each["status"], each["detail"]) for each in job.deliveries]
+        assert seen == [*[("failed", 500, crash)] * 19, ("completed", 200, None)]

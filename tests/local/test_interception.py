@@ -175,14 +175,17 @@ def test_a_call_with_an_idempotency_key_is_done_once() -> None:
 @pytest.mark.parametrize(
     ("name", "call"),
     [
-        ("Queue.clean", lambda: Queue("emails").clean(0, 0)),
-        ("Queue.obliterate", lambda: Queue("emails").obliterate()),
         ("Queue.get_metrics", lambda: Queue("emails").get_metrics("completed")),
         ("Queue.trim_events", lambda: Queue("emails").trim_events(1)),
         ("triggers", lambda: NextMQ().triggers.all()),
-        ("remove_unprocessed_children", lambda: Queue("emails").add("x").remove_unprocessed_children()),
     ],
 )
 def test_what_is_not_simulated_fails_by_name(name: str, call: t.Callable[[], object]) -> None:
     with LocalNextMQ(), pytest.raises(NotSimulatedError, match=f"does not simulate {name} "):
         call()
+
+
+def test_an_event_loop_that_is_not_asyncios_is_said() -> None:
+    mq = AsyncLocalNextMQ()
+    with pytest.raises(NextMQError, match='let the fixture anyio_backend return "asyncio"'):
+        mq.drain().send(None)

@@ -8,6 +8,7 @@ import typing as t
 from ...errors import NextMQError
 from ...wire import Failed, Outcome
 from .delivering import Delivery
+from .delivery_log import note
 
 if t.TYPE_CHECKING:
     from .delivering import LocalApp
@@ -110,9 +111,11 @@ class Engine:
             self._finisher.finish(job, failure, None)
             return 0
         delivery = self._begin(job, self._faults.next_for(job))
-        job.starts.append(self._store.clock.ms)
+        sent_at = self._store.clock.ms
+        job.starts.append(sent_at)
         outcome = yield delivery
         seen, status = self._judge(delivery, outcome)
+        note(job, delivery.id, sent_at, seen, status)
         if job.state == "active" and job.delivery_id == delivery.id:
             job.delivery_id = None
             self._finisher.finish(job, seen, status)

@@ -9,6 +9,7 @@ import typing as t
 from ...backoff import Strategies, UnknownBackoff, backoff_delay
 from ...wire import Completed, Delayed, Failed, Outcome, RateLimited
 from .adding import NewJob, add_all, put
+from .delivery_log import reason_of
 from .snapshots import may_vanish
 
 if t.TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Finisher:
             self._end(job, "completed")
 
     def _fail(self, job: Job, failure: Failed, status: int | None) -> None:
-        reason = f"{failure.name}: {failure.message}" if failure.message else failure.name
+        reason = reason_of(failure)
         limit = job.opts.get("stackTraceLimit")
         stacktrace = [*job.stacktrace, failure.stack or reason]
         job.stacktrace = stacktrace if limit is None else stacktrace[-limit:] if limit else []

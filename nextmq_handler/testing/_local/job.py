@@ -56,6 +56,7 @@ class Job:
     ignored_children: dict[Key, str] = field(default_factory=dict[Key, str])
     failed_children: dict[Key, None] = field(default_factory=dict[Key, None])
     delivery_id: str | None = None
+    deliveries: list[dict[str, t.Any]] = field(default_factory=list[dict[str, t.Any]])
     waits: list[int] = field(default_factory=list[int])
     starts: list[int] = field(default_factory=list[int])
     is_removed: bool = False

@@ -149,6 +149,12 @@ class QueueState:
         del self.jobs[job.id]
         job.is_removed = True
 
+    def forget_settings(self) -> None:
+        """Be as new: its limits, its pause, its ids."""
+        self.is_paused = False
+        self.global_concurrency = self.global_rate = None
+        self._last_id = self._priority_counter = 0
+
     def ids(self, state: str) -> list[str]:
         """The jobs in `state`: the next one first where they wait, the oldest first elsewhere."""
         match state:

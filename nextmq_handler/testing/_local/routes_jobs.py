@@ -187,6 +187,11 @@ def remove_child_dependency(request: Request) -> dict[str, t.Any]:
     return {"removed": removed}
 
 
+@router.route("DELETE", f"{_JOB}/children")
+def remove_unprocessed_children(request: Request) -> None:
+    request.simulation.store.remove_unprocessed(request.job())
+
+
 def new_job(request: Request, queue: str, given: dict[str, t.Any], path: str = "") -> NewJob:
     """A job to add, checked; it is at `path` of the request, which ends with a dot. Raises Refusal."""
     opts: dict[str, t.Any] = given.get("opts") or {}

@@ -17,10 +17,7 @@ if t.TYPE_CHECKING:
 
 # What the SDK calls that is not simulated, by the part of the path that tells it.
 _CALLS = {
-    "children": "remove_unprocessed_children",
-    "clean": "Queue.clean",
     "metrics": "Queue.get_metrics",
-    "obliterate": "Queue.obliterate",
     "triggers": "triggers",
     "trim-events": "Queue.trim_events",
     "worker": "get_worker_registration_statuses",

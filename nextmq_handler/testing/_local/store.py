@@ -112,6 +112,24 @@ class Store:
         self.part(job)
         self.queue(job.key.queue).remove(job)
 
+    def clear(self, job: Job) -> None:
+        """Remove a job, and a parent in its queue that waited for it alone; others may have its deduplication id.
+
+        BullMQ: removeJob, hard.
+        """
+        self.deduplicators[job.key.queue].removed(job, self.clock.ms)
+        self._clear(job)
+
+    def remove_unprocessed(self, job: Job) -> None:
+        """Remove the children that neither finished nor run, with theirs. BullMQ: removeUnprocessedChildren."""
+        for key in [*job.open_children]:
+            child = self.find(key)
+            if child is not None and child.state not in ("active", "failed"):
+                self.part(child)
+                self.remove_unprocessed(child)
+                self.deduplicators[key.queue].removed(child, self.clock.ms)
+                self.remove(child)
+
     def family(self, job: Job) -> list[Job]:
         """The job and all that is below it."""
         found, left = list[Job](), [job]
@@ -122,6 +140,16 @@ class Store:
             keys = dict.fromkeys(key for kind in kinds for key in kind)
             left += [child for key in keys if (child := self.find(key)) and child.parent == one.key]
         return found
+
+    def _clear(self, job: Job) -> None:
+        parent = self.find(job.parent)
+        if parent is not None and parent.key.queue == job.key.queue and self._waits_for_nothing_but(job, parent):
+            del parent.open_children[job.key]
+            self._clear(parent)
+        self.remove(job)
+
+    def _waits_for_nothing_but(self, child: Job, parent: Job) -> bool:
+        return parent.state == "waiting-children" and parent.open_children.keys() == {child.key}
 
     def _go_on_if_none_is_open(self, parent: Job) -> None:
         if not parent.open_children and parent.state == "waiting-children":

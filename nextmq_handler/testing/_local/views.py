@@ -29,6 +29,7 @@ def job_view(job: Job) -> dict[str, t.Any]:
         "returnValue": job.return_value,
         "failedReason": job.failed_reason,
         "stacktrace": job.stacktrace,
+        "deliveries": job.deliveries,
         "parent": job.parent and {"id": job.parent.id, "queue": job.parent.queue},
         "repeatJobKey": job.scheduler_id,
         "deduplicationId": job.deduplication_id,
