@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_server.deliveries import delivery_id, owns
-from nextmq_server.engine.verdicts import Complete, Fail
+from nextmq_server.engine.job import ActiveJob
+from nextmq_server.engine.verdicts import Complete, Fail, Verdict
+from nextmq_server.engine.worker_options import WorkerOptions
 from tests.server.dispatching import make_job
 
 if t.TYPE_CHECKING:
@@ -61,3 +63,25 @@ async def test_the_delivery_of_an_earlier_attempt_owns_nothing(
     first, second = (delivery_id("emails", job) for job in process.started)
     assert first != second
     assert not await owns(engine.jobs.scripts("emails"), job_id, first)
+
+
+@pytest.mark.anyio
+async def test_a_job_that_is_added_again_under_its_id_gets_another_delivery_id(
+    engine: Engine, until: Until
+) -> None:
+    started: list[ActiveJob] = []
+
+    async def process(job: ActiveJob) -> Verdict:
+        started.append(job)
+        if len(started) == 2:
+            await engine.add(jobId="again", removeOnComplete=True)
+        return Complete(None)
+
+    await engine.add(jobId="again", removeOnComplete=True)
+    await engine.add()
+    hub = await engine.start_hub()
+    await hub.add("emails", WorkerOptions(), process)
+    await until(lambda: len(started) == 3)
+    first, _, second = started
+    assert (first.id, first.token) == (second.id, second.token)
+    assert delivery_id("emails", first) != delivery_id("emails", second)
