@@ -86,7 +86,7 @@ class Gate:
         found = Next.of(answer)
         self._set_held(is_held)
         # A probe's verdict says how it goes on.
-        self.rest(LOOK_INTERVAL if is_held and found.fields else found.limited_for / 1000)
+        self.rest(LOOK_INTERVAL if is_held and found.fields else min(LOOK_INTERVAL, found.limited_for / 1000))
         return found
 
     async def fail(self, trouble: Trouble, now: int) -> Held | bool:

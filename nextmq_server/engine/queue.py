@@ -180,6 +180,9 @@ class QueueRunner:
         except RedisError as exc:
             logger.error("queue %s: cannot fetch: %s", self.name, exc)
             self.poke_in(ERROR_PAUSE)
+        except Exception:  # as of a job that cannot be read: the next ones must not wait for the sweep
+            logger.exception("queue %s: cannot start a job; it will stall", self.name)
+            self.poke_in(ERROR_PAUSE)
         finally:
             self._fetching = False
         if self._fetch_again and self.has_room:

@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 
+from nextmq_server.engine import gate as gate_module
 from nextmq_server.engine import upkeep
 from nextmq_server.engine.holds import UNLIMITED
 from nextmq_server.engine.markers import QUEUES_PER_WATCHER
@@ -145,6 +146,17 @@ async def test_a_rate_limited_queue_goes_on_when_the_limit_ends(
     assert states == ["completed"] * 3
 
 
+async def test_a_rate_limit_that_another_client_lifts_is_over(
+    engine: Engine, processor: type[Processor], until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate_module, "LOOK_INTERVAL", 0.05)
+    hub = await engine.run(processor(RateLimit(3_600_000), Complete(None)))
+    job_id = await engine.add()
+    await until(lambda: hub.queues["emails"].gate.rest_left)
+    await engine.redis.execute("DEL", engine.key("limiter"))
+    assert await engine.until_state(job_id, "completed")
+
+
 async def has_marker(engine: Engine) -> bool:
     return bool(await engine.redis.execute("EXISTS", engine.key("marker")))
 
@@ -247,3 +259,15 @@ async def test_a_queue_told_twice_to_look_again_at_once_picks_its_jobs_up(
     for _ in range(2):
         hub.queues["emails"].poke_in(0)
     assert await engine.until_state(await engine.add(), "completed")
+
+
+async def test_a_job_that_cannot_be_read_does_not_keep_the_next_one_waiting(
+    engine: Engine, processor: type[Processor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "SWEEP_INTERVAL", 3600)
+    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 3600)
+    await engine.redis.execute("HSET", engine.key("bad"), "name", "welcome", "data", "1", "opts", "{")
+    await engine.redis.execute("LPUSH", engine.key("wait"), "bad")
+    next_one = await engine.add()
+    await engine.run(processor(), concurrency=2)
+    assert await engine.until_state(next_one, "completed")
