@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import typing as t
@@ -257,6 +258,7 @@ class Service:
     async def obliterate(self, queue: str, *, force: bool) -> None:
         """Remove the queue with all its jobs. Raises WrongState where jobs run, unless `force`."""
         await self.queues.obliterate(queue, force=force)
+        await self.end_rest(queue)  # BullMQ leaves the limiter's key, which may stand for a hold
         if queue not in {worker.options.dead_letter for worker in self.registry.all().values()}:
             await self._directory.forget(queue)
         worker = self.registry.get(queue)
@@ -322,7 +324,13 @@ class Service:
             current = self.registry.get(queue)
             if current is None:
                 return Hold(1.0, "the worker was unregistered")
-            return await dispatcher.deliver(current.endpoint(queue), job)
+            verdict = await dispatcher.deliver(current.endpoint(queue), job)
+            if (
+                self.registry.get(queue) is None
+            ):  # unregistered meanwhile: nobody would end what this may have begun
+                with contextlib.suppress(RedisError, ConnectionLost):
+                    await self._end_hold(queue)
+            return verdict
 
         if registration.options.dead_letter is not None:
             await self._directory.note({registration.options.dead_letter})

@@ -17,7 +17,7 @@ UNLIMITED = 2**53 - 1
 Kind = t.Literal["unreachable", "throttled", "breaker", "disabled"]
 
 LOOK_INTERVAL = 5.0
-"""How often, in s, a process looks at least whether a hold is over: another one may have ended it."""
+"""How often, in s, a process looks at least whether a hold or a rate limit is over: others may have ended it."""
 
 DISABLED = "endpoint-disabled"
 """The event, in BullMQ's stream of the queue, of an endpoint that gets nothing until its app registers again."""
@@ -64,7 +64,7 @@ local now, kind, detail = new.now, new.kind, new.detail
 local oldKind, since, till, count, oldDetail = unpack(
   redis.call('HMGET', hold, 'kind', 'since', 'until', 'count', 'detail'))
 if oldKind == 'disabled' then
-  redis.call('SET', limiter, UNLIMITED, 'PX', {_FOR_GOOD})  -- obliterating the queue takes it away
+  redis.call('SET', limiter, UNLIMITED, 'PX', {_FOR_GOOD})  -- any client of Redis may have taken it away
   return {{oldKind, since, till, count, oldDetail, 0}}
 end
 

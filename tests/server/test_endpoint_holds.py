@@ -212,6 +212,30 @@ async def test_unregistering_ends_the_hold_of_the_endpoint(service: Service, fla
     assert await kind(service) is None
 
 
+async def test_a_delivery_that_outlives_its_registration_leaves_no_hold(
+    service: Service, flaky: Flaky, until: Until
+) -> None:
+    flaky.status = 410
+    flaky.gate.clear()
+    await service.register("emails", flaky.registration(), replace=None)
+    await service.add([new(service)])
+    await until(lambda: flaky.deliveries)
+    await service.unregister("emails")
+    flaky.gate.set()
+    await until(lambda: not service._hub.queues["emails"].active)
+    assert await kind(service) is None
+
+
+async def test_obliterating_a_queue_leaves_no_hold(service: Service, flaky: Flaky, until: Until) -> None:
+    flaky.status = 410
+    await service.register("emails", flaky.registration(), replace=None)
+    await service.add([new(service)])
+    await until(lambda: kind(service))
+    await until(lambda: not service._hub.queues["emails"].active)
+    await service.obliterate("emails", force=False)
+    assert (await kind(service), await service.limits.rest_left("emails", 0)) == (None, 0)
+
+
 async def test_the_api_shows_a_hold(api: httpx.AsyncClient, service: Service, flaky: Flaky, until: Until) -> None:
     flaky.status = 404
     await service.register("emails", flaky.registration(), replace=None)
