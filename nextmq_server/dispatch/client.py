@@ -49,8 +49,8 @@ class DeliveryClient:
         deadline = asyncio.get_running_loop().time() + timeout
         try:
             target = self._target(url)
-            connection = await self._pool.take(target.origin, deadline=deadline)
             head = _head(target, headers, len(body))
+            connection = await self._pool.take(target.origin, deadline=deadline)
             answer = await connection.post(head, body, max_size=max_size, deadline=deadline)
         except TimeoutError:
             return NoAnswer("timeout", f"no whole answer within {timeout:g} s")

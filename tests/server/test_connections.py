@@ -246,6 +246,12 @@ async def test_a_header_with_a_line_break_is_not_sent(client: DeliveryClient, li
     assert recorder.requests == []
 
 
+async def test_a_header_that_cannot_be_sent_opens_no_connection(client: DeliveryClient) -> None:
+    nobody_listens = "http://127.0.0.1:1/"
+    with pytest.raises(ValueError, match="a header of a delivery"):
+        await client.send(nobody_listens, {"x-one": "a\nb"}, b"{}", timeout=60, max_size=1000)
+
+
 REQUEST_LINES = {
     "": b"POST / HTTP/1.1",
     "/a/b?c=d#e": b"POST /a/b?c=d HTTP/1.1",
