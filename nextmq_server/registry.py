@@ -214,6 +214,8 @@ class Registry:
                 await self._connection.ready()
             except RedisError as exc:
                 logger.error("cannot follow what other servers registered, trying again: %s", exc)
+            except Exception:  # whatever it was, the next registrations must be heard of
+                logger.exception("cannot follow what other servers registered, trying again")
 
     def get(self, queue: str) -> Registration | None:
         """The registration of `queue`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import typing as t
 
 import httpx
 import pytest
 
+from nextmq_server import registry as registry_module
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.address import Address
@@ -124,6 +126,25 @@ async def test_last_seen_is_when_it_was_registered_last(
     held = registry.get("emails")
     assert held is not None
     assert held.last_seen == 1_790_000_060_000
+
+
+async def test_a_registration_that_cannot_be_applied_is_tried_again(
+    connection: Connection, registry: Registry, project: Project, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_module, "POLL_INTERVAL", 0.01)
+    applied: list[str] = []
+
+    async def apply(queue: str, before: Registration | None) -> None:
+        applied.append(queue)
+        if len(applied) == 1:
+            raise ValueError("not this time")
+
+    follower = asyncio.create_task(registry.follow(apply))
+    await Registry(connection, project.name).put("emails", worker(project), replace=False)
+    await until(lambda: applied == ["emails"] * 2)
+    follower.cancel()
+    await asyncio.wait({follower})
+    assert registry.get("emails") is not None
 
 
 async def test_a_different_registration_is_a_conflict(registry: Registry, project: Project) -> None:
