@@ -15,6 +15,9 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USE
 # Errors that say nothing of the command: this Redis is no primary any more, or is none yet.
 _UNUSABLE = ("READONLY", "LOADING", "MASTERDOWN", "UNBLOCKED")
 
+# What it quotes of a command that it does not know may be the password of an AUTH.
+_QUOTED = ", with args beginning with"
+
 Argument = str | bytes | int | float
 
 _pack: t.Callable[[tuple[Argument, ...]], bytes] = t.cast("t.Any", hiredis).pack_command
@@ -84,7 +87,7 @@ class Protocol(asyncio.Protocol):
     def _error(self, text: str) -> RedisError | ConnectionLost:
         # Redis 6 puts what a script ran into behind words of its own.
         if not text.startswith(_UNUSABLE) and "-READONLY " not in text:
-            return RedisError(text)
+            return RedisError(text.partition(_QUOTED)[0])
         if self.transport is not None:
             self.transport.abort()
         return ConnectionLost(text)

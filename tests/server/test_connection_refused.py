@@ -106,3 +106,13 @@ async def test_a_refused_connection_is_closed(listen: Listen) -> None:
 
     await refusal(f"redis://:hunter2@127.0.0.1:{await listen(refuse)}")
     assert await asyncio.wait_for(closed.wait(), 10)
+
+
+async def test_a_password_that_the_other_side_quotes_is_not_told(listen: Listen) -> None:
+    async def quote(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"hunter2")
+        writer.write(b"-ERR unknown command 'AUTH', with args beginning with: 'hunter2' \r\n")
+        await reader.read()
+
+    told = await refusal(f"redis://:hunter2@127.0.0.1:{await listen(quote)}")
+    assert ("unknown command 'AUTH'" in told, "hunter2" in told) == (True, False)
