@@ -78,7 +78,7 @@ class Health:
                 held = await self._fail("throttled", detail, FIRST_THROTTLE, rest=retry_after)
                 return self._hold(held, detail, FIRST_THROTTLE)
             case Gone(detail):
-                return self._hold(await self._fail("disabled", detail), detail, MAX_HOLD_TIME)
+                return self._hold(await self._fail("disabled", detail), detail, FIRST_HOLD)
 
     async def _fail(
         self, kind: Kind | None, detail: str, first: float = 0.0, *, rest: float | None = None
