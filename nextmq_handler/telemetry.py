@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import sys
 import typing as t
 
+from . import strict_json
 from ._version import __version__
 from .wire import Failed
 
@@ -81,6 +83,28 @@ def trace_headers(carrier: t.Mapping[str, object]) -> dict[str, str]:
             headers[name] = value
             left -= len(value)
     return headers
+
+
+def trace_options(headers: t.Mapping[str, object]) -> dict[str, t.Any]:
+    """The job options that carry the trace of a request on to the processor, as bullmq-otel writes them."""
+    found = trace_headers(headers)
+    return {"telemetry": {"metadata": json.dumps(found)}} if "traceparent" in found else {}
+
+
+def delivery_headers(opts: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """The headers of a delivery that carry on the trace in the job options `opts` (protocol section 2)."""
+    telemetry = opts.get("telemetry")
+    if not isinstance(telemetry, dict):
+        return {}
+    members = t.cast("dict[str, t.Any]", telemetry)
+    metadata = members.get("metadata")
+    if members.get("omitContext") or not isinstance(metadata, str):
+        return {}
+    try:
+        carrier = strict_json.loads(metadata.encode())
+    except ValueError:
+        return {}
+    return trace_headers(t.cast("dict[str, object]", carrier)) if isinstance(carrier, dict) else {}
 
 
 class Trace:

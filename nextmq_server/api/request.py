@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import typing as t
 from urllib.parse import unquote
 
@@ -16,7 +15,7 @@ from starlette.responses import Response
 from nextmq_handler import strict_json
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.names import check_queue_name
-from nextmq_handler.telemetry import trace_headers
+from nextmq_handler.telemetry import trace_options
 
 from ..deliveries import owns
 from ..engine.adding import Idempotency
@@ -163,9 +162,8 @@ async def check_room(service: t.Annotated[Service, Depends(get_service)]) -> Non
 
 
 async def get_trace(request: Request) -> dict[str, t.Any]:
-    """The job options that carry the trace of the request on to the processor, as bullmq-otel writes them."""
-    headers = trace_headers(request.headers)
-    return {"telemetry": {"metadata": json.dumps(headers)}} if "traceparent" in headers else {}
+    """The job options that carry the trace of the request on to the processor."""
+    return trace_options(request.headers)
 
 
 def check_page(start: int, end: int) -> None:

@@ -7,10 +7,9 @@ import time
 import typing as t
 from dataclasses import dataclass, replace
 
-from nextmq_handler import strict_json
 from nextmq_handler._version import __version__
 from nextmq_handler.signing import Secret, signature_headers
-from nextmq_handler.telemetry import trace_headers
+from nextmq_handler.telemetry import delivery_headers
 from nextmq_handler.wire import MAX_OUTCOME_SIZE
 
 from ..engine.job import ActiveJob
@@ -132,29 +131,13 @@ class Dispatcher:
             "content-type": "application/json",
             "accept-encoding": "identity",
             "user-agent": f"nextmq-server/{__version__}",
-            **trace_headers_of(job),
+            **delivery_headers(job.opts),
         }
         for name, value in signature_headers(self._secrets(), delivery_id, int(now), body):
             headers[name.decode()] = value.decode()
         return await self._client.send(
             endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE
         )
-
-
-def trace_headers_of(job: ActiveJob) -> dict[str, str]:
-    """The headers that carry on the trace that the job was added in (protocol section 2)."""
-    telemetry = job.opts.get("telemetry")
-    if not isinstance(telemetry, dict):
-        return {}
-    members = t.cast("dict[str, t.Any]", telemetry)
-    metadata = members.get("metadata")
-    if members.get("omitContext") or not isinstance(metadata, str):
-        return {}
-    try:
-        carrier = strict_json.loads(metadata.encode())
-    except ValueError:
-        return {}
-    return trace_headers(t.cast("dict[str, object]", carrier)) if isinstance(carrier, dict) else {}
 
 
 def delivery_body(endpoint: Endpoint, job: ActiveJob, delivery_id: str, *, now: float) -> bytes:

@@ -15,7 +15,7 @@ _Cleaned = t.Literal["waiting", "prioritized", "delayed", "failed", "completed"]
 
 STATES: t.Final = ("waiting", "active", "prioritized", "delayed", "waiting-children", "completed", "failed")
 
-_MADE_UP = re.compile(r"[0-9a-f]{32}|\d{13}")
+_MADE_UP = re.compile(r"[0-9a-f]{32}|[0-9a-f]{16}|\d{13}")
 
 
 class Player:

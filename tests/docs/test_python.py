@@ -11,6 +11,8 @@ import types
 import typing as t
 
 import pytest
+from django.conf import settings as django_settings
+from django.utils.functional import empty
 from sybil import Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser
@@ -46,6 +48,19 @@ def stage(server: tuple[ChildProcess, str], monkeypatch: pytest.MonkeyPatch) -> 
     made.clear()
 
 
+@pytest.fixture
+def _django_not_configured() -> t.Iterator[None]:
+    """For a page that does it, whichever other test of this process has done it before."""
+    held = vars(django_settings)
+    before = dict(held)
+    held.clear()
+    held["_wrapped"] = empty
+    yield
+    held.clear()
+    held.update(before)
+
+
+@pytest.mark.usefixtures("_django_not_configured")
 @pytest.mark.parametrize("page", WITH_PYTHON)
 def test_the_python_of_a_page_does_what_the_page_says(
     page: str, stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

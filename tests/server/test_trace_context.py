@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_handler.telemetry import MAX_TRACE_SIZE
+from nextmq_handler.telemetry import MAX_TRACE_SIZE, delivery_headers
 from nextmq_server.dispatch.client import DeliveryClient
-from nextmq_server.dispatch.dispatcher import trace_headers_of
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.verdicts import Complete
@@ -87,7 +86,7 @@ def test_whatever_the_metadata_is_its_headers_can_be_sent(
 ) -> None:
     members = st.dictionaries(st.sampled_from([*CARRIER]), json_values | st.just(TRACEPARENT)).map(json.dumps)
     opts = {"tm": data.draw(json_values | members), "omc": data.draw(json_values)}
-    headers = trace_headers_of(make_job(opts=json.dumps(opts)))
+    headers = delivery_headers(make_job(opts=json.dumps(opts)).opts)
     assert sum(map(len, headers.values())) <= MAX_TRACE_SIZE
     assert all(value.isascii() and value.isprintable() for value in headers.values())
 
@@ -110,7 +109,7 @@ async def test_a_job_from_redis_brings_its_context_to_the_dispatcher(
     process = processor()
     await engine.run(process)
     await engine.until_state(await engine.add(telemetry={"metadata": METADATA}), "completed")
-    assert trace_headers_of(process.started[0]) == CARRIER
+    assert delivery_headers(process.started[0].opts) == CARRIER
 
 
 async def test_the_trace_of_a_request_goes_on_in_the_jobs_that_it_adds(api: httpx.AsyncClient) -> None:

@@ -10,6 +10,7 @@ from ...handler import Handler, HandlerOptions
 from ...messages import Headers, Request, Response
 from ...settings import Connection, parse_connection_string
 from ...signing import generate_secret, parse_secret, signature_headers, verify_outcome
+from ...telemetry import delivery_headers
 from ...wire import MAX_OUTCOME_SIZE, Failed, Outcome, clip, parse_outcome
 
 if t.TYPE_CHECKING:
@@ -59,7 +60,9 @@ class LocalApp:
         queue = delivery.job.key.queue
         body = strict_json.dumps(self._body(delivery))
         seal = signature_headers(self._secrets, delivery.id, int(self._clock.seconds()), body)
-        request = Request("POST", f"/queues/{queue}", Headers([(b"content-type", b"application/json"), *seal]))
+        trace = [(name.encode(), value.encode()) for name, value in delivery_headers(delivery.job.opts).items()]
+        headers = Headers([(b"content-type", b"application/json"), *seal, *trace])
+        request = Request("POST", f"/queues/{queue}", headers)
         plan = handler.begin(request)
         if isinstance(plan, Response):
             delivery.refusal = plan

@@ -194,7 +194,7 @@ def remove_unprocessed_children(request: Request) -> None:
 
 def new_job(request: Request, queue: str, given: dict[str, t.Any], path: str = "") -> NewJob:
     """A job to add, checked; it is at `path` of the request, which ends with a dot. Raises Refusal."""
-    opts: dict[str, t.Any] = given.get("opts") or {}
+    opts: dict[str, t.Any] = {**request.trace, **(given.get("opts") or {})}
     check_name(given["name"], f"{path}name")
     check_options(opts, f"{path}opts")
     check_data(given.get("data"), opts, f"{path}data")

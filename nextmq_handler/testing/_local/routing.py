@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ...errors import NextMQError
+from ...telemetry import trace_options
 from .job import Job, Key
 from .refusals import Refusal, no_such_job
 
@@ -37,6 +38,8 @@ class Request:
     query: dict[str, str]
     body: t.Any
     delivery_id: str | None
+    trace: dict[str, t.Any]
+    """The job options that carry the trace of this call on."""
 
     @property
     def now(self) -> int:
@@ -109,6 +112,7 @@ class Router:
             dict(parse_qsl(parts.query)),
             json.loads(body) if body else None,
             headers.get("x-nextmq-delivery"),
+            trace_options(headers),
         )
         try:
             content = route(request)
