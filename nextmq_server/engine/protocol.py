@@ -1,4 +1,4 @@
-"""One socket to Redis or Valkey: commands of a loop tick leave in one write, answers come back in order."""
+"""One socket to Redis or Valkey: commands of a loop's turn leave in few writes, answers come back in order."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ _QUOTED = ", with args beginning with"
 Argument = str | bytes | int | float
 
 _pack: t.Callable[[tuple[Argument, ...]], bytes] = t.cast("t.Any", hiredis).pack_command
+
+
+MAX_BATCH = 8
+"""After so many commands of a loop's turn they leave: Redis works on them while we make the next ones."""
 
 
 class RedisError(Exception):
@@ -46,6 +50,8 @@ class Protocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = t.cast("asyncio.Transport", transport)
+        # uvloop sends what is beyond this mark at once, the rest when the loop's turn is over.
+        self.transport.set_write_buffer_limits(high=0)
         _keep_alive(transport.get_extra_info("socket"))
 
     def send(self, command: t.Sequence[Argument]) -> asyncio.Future[t.Any]:
@@ -58,11 +64,13 @@ class Protocol(asyncio.Protocol):
             loop.call_soon(self._flush)
         self._outgoing.append(_pack(tuple(command)))
         self._waiting.append(answer)
+        if len(self._outgoing) == MAX_BATCH:
+            self._flush()
         return answer
 
     def _flush(self) -> None:
         data, self._outgoing = b"".join(self._outgoing), []
-        if self.transport is not None and not self.transport.is_closing():
+        if data and self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
