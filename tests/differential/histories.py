@@ -221,9 +221,17 @@ def flows(draw: st.DrawFn) -> History:
         script: Script = [[("child", child), ("wait_for_children", None)], [("children", None)]]
         steps.append(op("add", jobs=[PlannedJob("grows", {}, script)]))
     is_ordered = queues == ("a",)
-    again = is_ordered and draw(st.booleans())  # a parent and its child elsewhere would run at once
-    phases = [steps, [op("retry_jobs", state="failed")]] if again else [steps]
+    phases = [steps]
+    if is_ordered and draw(st.booleans()):  # a parent and its child elsewhere would run at once
+        again = draw(st.permutations([*names_of(root)]))
+        phases.append([op("retry", job=name, state="failed", made=True, started=False) for name in again])
     return History("flow", phases, {}, is_ordered, queues)
+
+
+def names_of(job: PlannedJob) -> t.Iterator[str]:
+    yield job.name
+    for child in job.children:
+        yield from names_of(child)
 
 
 @st.composite

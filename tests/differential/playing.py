@@ -6,7 +6,7 @@ import json
 import re
 import typing as t
 
-from nextmq_handler import FlowProducer, JobRemovedError, NextMQHTTPError, Queue, QueueJob
+from nextmq_handler import FlowProducer, JobNode, JobRemovedError, NextMQHTTPError, Queue, QueueJob
 
 from .acting import Cast, data_of
 from .histories import History, Op, PlannedJob
@@ -65,7 +65,9 @@ class Player:
         return [self._added(job.name, one) for job, one in zip(jobs, added, strict=True)]
 
     def add_flow(self, job: PlannedJob) -> t.Any:
-        return self._added(job.name, self._flows.add(self._node(job)).job)
+        node = self._flows.add(self._node(job))
+        self._remember(job, node)
+        return self._added(job.name, node.job)
 
     def change_priority(self, job: str, priority: int, lifo: bool) -> None:
         self._jobs[job].change_priority(priority, lifo=lifo)
@@ -129,12 +131,20 @@ class Player:
         self._jobs.setdefault(name, job)
         return job.name, job.deduplicated, _MADE_UP.sub("…", job.id), job.priority
 
+    def _remember(self, job: PlannedJob, node: JobNode) -> None:
+        self._jobs[job.name] = node.job
+        for child, below in zip(job.children, node.children, strict=True):
+            self._remember(child, below)
+
     def _look(self, queue: Queue[t.Any, t.Any]) -> list[t.Any]:
         found = [self._seen(_view(job)) for job in queue.get_jobs(STATES, asc=True)]
-        if not self.history.is_ordered:
-            return sorted(found, key=lambda view: json.dumps(view, sort_keys=True))
-        # By nothing but their ids, which are made up, where they were added in the same ms.
-        return sorted(found, key=lambda view: view["name"] if view["state"] == "waiting-children" else "")
+        return sorted(found, key=self._place)
+
+    def _place(self, view: dict[str, t.Any]) -> str:
+        """What a job is sorted by: by nothing where its own place in the list is determined."""
+        if self.history.is_ordered and view["state"] not in _BY_TIME:
+            return ""
+        return json.dumps(view, sort_keys=True)
 
     def _seen(self, value: t.Any) -> t.Any:
         """`value` without what is each side's own: the name of the history, ids and times that were made up."""
@@ -147,6 +157,9 @@ class Player:
             return [self._seen(member) for member in value]
         return value
 
+
+# Redis sorts those of the same ms by their ids, which may be made up; a parent fails in the ms of its child.
+_BY_TIME = frozenset(("waiting-children", "completed", "failed"))
 
 # Times, and what is a stack.
 _OWN = frozenset(("timestamp", "failedAt", "stacktrace", "prevMillis", "offset"))
