@@ -26,6 +26,8 @@ from redis.asyncio import Redis
 from nextmq_server.embedded import EmbeddedValkey
 from tests.interop.node import install_packages
 
+from .receivers import receiver
+
 ROUNDS = 3
 WARM_UP, SECONDS = 0.4, 1.2
 
@@ -158,11 +160,11 @@ class Stage:
 
 async def main() -> None:
     install_packages()
-    with tempfile.TemporaryDirectory() as folder, receiver() as url:
+    with tempfile.TemporaryDirectory() as folder, receiver("benchmarks.dispatch_receiver") as url:
         valkey = EmbeddedValkey(Path(folder))
         valkey.start()
         redis = Redis(unix_socket_path=str(valkey.socket_path), decode_responses=True)
-        stage = Stage(valkey.socket_path, redis, url)
+        stage = Stage(valkey.socket_path, redis, f"{url}/queues/bench")
         try:
             for in_flight in (50, 200):
                 await compare(stage, f"webhooks, {in_flight} in flight", DELIVERING, in_flight)
@@ -183,18 +185,6 @@ async def compare(stage: Stage, title: str, contenders: t.Sequence[Contender], i
         cpu = statistics.median(scores[number].cpu for scores in rounds) * 1e6
         print(f"{contender.name:<32}{jobs:>8.0f}{ratio:>8.2f}{cpu:>12.0f}")
     print(flush=True)
-
-
-@contextlib.contextmanager
-def receiver() -> t.Generator[str]:
-    """The app; its URL."""
-    command = [sys.executable, "-m", "benchmarks.dispatch_receiver"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{process.stdout.readline().split()[1]}/queues/bench"
-        finally:
-            process.kill()
 
 
 def cpu_of(pids: t.Sequence[int]) -> float:

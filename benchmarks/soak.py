@@ -13,7 +13,6 @@ import gc
 import itertools
 import logging
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from nextmq_server.registry import Limiter, Options, Registration
 from nextmq_server.service import Service
 
 from .deliveries import SECRET
+from .receivers import receiver
 
 DELIVERIES = 300_000
 MOST_OPEN, BULK = 2000, 200
@@ -170,24 +170,12 @@ async def soaking(folder: Path) -> t.AsyncGenerator[Soak]:
     """A server with a Valkey of its own and an app."""
     valkey = EmbeddedValkey(folder)
     valkey.start()
-    with receiver() as url:
+    with receiver("benchmarks.soak_receiver") as url:
         soak = Soak(valkey, url)
         await soak.start()
         yield soak
         await soak.service.stop(grace=5)
     valkey.stop()
-
-
-@contextlib.contextmanager
-def receiver() -> t.Generator[str]:
-    """The app; its URL."""
-    command = [sys.executable, "-m", "benchmarks.soak_receiver"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{process.stdout.readline().split()[1]}"
-        finally:
-            process.kill()
 
 
 async def main(deliveries: int) -> None:

@@ -45,6 +45,11 @@ RedisURL = t.Annotated[
     str, typer.Option(envvar="NEXTMQ_REDIS_URL", help="The Redis 6.2 or newer, or Valkey, that keeps the jobs.")
 ]
 
+AllowEgress = t.Annotated[
+    list[str] | None,
+    typer.Option(metavar="CIDR", help="Deliver to this network too, like 10.0.0.0/8. May be repeated."),
+]
+
 MaxFreeStarts = t.Annotated[
     int, typer.Option(min=1, help="Starts that burn no attempt, after which a job fails: TooManyStarts.")
 ]
@@ -79,10 +84,7 @@ def dev(
         typer.Option("--app", help="An app's NEXTMQ_APP_URL: polls its /health, so it registers."),
     ] = None,
     grace: t.Annotated[float, typer.Option(min=0, help="Seconds for deliveries in flight on Ctrl-C.")] = 30.0,
-    allow_egress: t.Annotated[
-        list[str] | None,
-        typer.Option(metavar="CIDR", help="Deliver to this network too, like 10.0.0.0/8. May be repeated."),
-    ] = None,
+    allow_egress: AllowEgress = None,
     max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
 ) -> None:
     """Embedded Valkey, REST API and dispatcher in one process. Ctrl-C drains."""
@@ -101,10 +103,7 @@ def serve(
     ] = "127.0.0.1",
     port: t.Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7410,
     grace: t.Annotated[float, typer.Option(min=0, help="Seconds for deliveries in flight on SIGTERM.")] = 30.0,
-    allow_egress: t.Annotated[
-        list[str] | None,
-        typer.Option(metavar="CIDR", help="Deliver to this network too, like 10.0.0.0/8. May be repeated."),
-    ] = None,
+    allow_egress: AllowEgress = None,
     max_in_flight: t.Annotated[
         int, typer.Option(min=1, help="Deliveries that this process has in flight at once.")
     ] = MAX_IN_FLIGHT,

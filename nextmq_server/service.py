@@ -69,9 +69,8 @@ class Service:
     `alone` says that no other server process can be at work there, so jobs that a killed one held are freed at
     once. `replace_workers` lets a registration that differs take over, as `nextmq dev` wants it. `max_hold` is
     the longest pause, in s, between two tries of an endpoint that is not there. After `max_free_starts` that burnt
-    no attempt a job fails. `egress` bounds where deliveries
-    and triggers may go: public addresses over https, unless given. `rooms` bounds what is in flight, of services
-    that share it together.
+    no attempt a job fails. `egress` bounds where deliveries and triggers may go: public addresses over https,
+    unless given. `rooms` bounds what is in flight, of services that share it together.
     """
 
     def __init__(
@@ -325,9 +324,8 @@ class Service:
             if current is None:
                 return Hold(1.0, "the worker was unregistered")
             verdict = await dispatcher.deliver(current.endpoint(queue), job)
-            if (
-                self.registry.get(queue) is None
-            ):  # unregistered meanwhile: nobody would end what this may have begun
+            if self.registry.get(queue) is None:
+                # Unregistered meanwhile: nobody would end the hold that this may have begun.
                 with contextlib.suppress(RedisError, ConnectionLost):
                     await self._end_hold(queue)
             return verdict

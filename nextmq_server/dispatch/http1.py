@@ -30,6 +30,7 @@ class HTTPConnection(asyncio.Protocol):
         self._exchange: _Exchange | None = None
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self._unsent = memoryview(b"")
         self._is_paused = False
 
@@ -102,10 +103,11 @@ class HTTPConnection(asyncio.Protocol):
         # Setting a timer costs as much as reading an answer: one stays for the next requests, which come so much
         # sooner than their deadlines.
         self._deadline = deadline
-        if self._timer is None or deadline < self._timer.when():
+        if self._timer is None or deadline < self._timer_due:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_at(deadline, self._on_timer)
+            # Noted here: uvloop's handle has no `when()` where the time has as good as come.
+            self._timer, self._timer_due = asyncio.get_running_loop().call_at(deadline, self._on_timer), deadline
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -147,7 +149,7 @@ class _Exchange:
         if self._elapsed is None and self._reader.has_head:
             self._elapsed = time.monotonic() - self._sent_at
         if self._reader.is_done:
-            self._succeed(self._elapsed or 0.0)
+            self._succeed()
 
     def end(self, exc: Exception | None) -> None:
         try:
@@ -157,9 +159,9 @@ class _Exchange:
         except BadAnswer as bad:
             self.answer.set_exception(bad)
         else:
-            self._succeed(self._elapsed or 0.0)
+            self._succeed()
 
-    def _succeed(self, elapsed: float) -> None:
+    def _succeed(self) -> None:
         reader = self._reader
         self.answer.set_result(
             Answer(
@@ -167,7 +169,7 @@ class _Exchange:
                 headers=Headers(reader.headers),
                 body=bytes(reader.body[: self._max_size]),
                 is_truncated=0 < self._max_size < len(reader.body),
-                elapsed=elapsed,
+                elapsed=self._elapsed or 0.0,
             )
         )
 

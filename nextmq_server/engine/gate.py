@@ -38,6 +38,7 @@ class Gate:
         self.times_held = 0
         self._scripts = scripts
         self._holds = Holds(scripts)
+        self._keys = scripts.all_keys(*_FETCH_KEYS)
         self._state = State.OPEN
         self._shut_until = 0.0
 
@@ -76,13 +77,12 @@ class Gate:
 
     async def fetch(self, token: str, opts: dict[str, t.Any]) -> Next:
         """The next job, locked with `token`, if there is one that may run now."""
-        keys = self._scripts.all_keys(*_FETCH_KEYS)
         args = [self._scripts.keys[""], round(time.time() * 1000), pack({"token": token, **opts})]
         if self._state is State.OPEN:
-            found = Next.of(await self._scripts.run("moveToActive", keys, args))
+            found = Next.of(await self._scripts.run("moveToActive", self._keys, args))
             self.note(found)
             return found
-        is_held, answer = await self._holds.fetch(keys, args)
+        is_held, answer = await self._holds.fetch(self._keys, args)
         found = Next.of(answer)
         self._set_held(is_held)
         # A probe's verdict says how it goes on.

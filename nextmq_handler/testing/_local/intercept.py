@@ -23,7 +23,7 @@ class Interception:
     def __init__(self, server: _local.LocalServer, clock: VirtualClock) -> None:
         self._server = server
         self._clock = clock
-        self._before = _ambient.monotonic, _ambient.connection
+        self._monotonic = _ambient.monotonic
 
     def start(self) -> None:
         """Raises NextMQError where another one is on."""
@@ -36,7 +36,7 @@ class Interception:
                 raise NextMQError(
                     "a live_nextmq is in force already: a test has its queues in process or on a real server"
                 )
-            self._before = _ambient.monotonic, _ambient.connection
+            self._monotonic = _ambient.monotonic
             _ambient.monotonic, _ambient.connection = self._clock.seconds, self._server.connection
             _local.active = self._server
 
@@ -44,7 +44,7 @@ class Interception:
         """Nothing is left of it."""
         with _lock:
             if _local.active is self._server:
-                _ambient.monotonic, _ambient.connection = self._before
+                _ambient.monotonic, _ambient.connection = self._monotonic, None
                 _local.active = None
 
     @staticmethod
