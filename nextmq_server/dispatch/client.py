@@ -28,13 +28,14 @@ class Target(t.NamedTuple):
 
 
 class DeliveryClient:
-    """HTTP for deliveries, to where `egress` lets them go. One per process; `close` it.
+    """HTTP for deliveries, to where `egress` lets them go. One per event loop; `close` it.
 
     `resolver` asks for the addresses of names: the system, unless given.
     """
 
     def __init__(self, egress: EgressRules, *, resolver: Resolve = ask_system) -> None:
         self._egress = egress
+        self._loop = asyncio.get_running_loop()  # asked for once: each time it is a system call
         self._pool = ConnectionPool(CheckedResolver(egress, resolver))
         self._target = functools.lru_cache(_TARGETS)(self._read_url)
 
@@ -46,7 +47,7 @@ class DeliveryClient:
         With a `max_size` of 0 the head is the whole answer: what follows it is not waited for. Raises ValueError
         where a header has a line break or a NUL.
         """
-        deadline = asyncio.get_running_loop().time() + timeout
+        deadline = self._loop.time() + timeout
         try:
             target = self._target(url)
             head = _head(target, headers, len(body))

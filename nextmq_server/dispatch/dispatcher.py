@@ -34,8 +34,7 @@ class Endpoint:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(t.NamedTuple):
     """One delivery, for people: `status` is None where no HTTP answer came, `duration` is ms."""
 
     queue: str

@@ -26,6 +26,7 @@ class HTTPConnection(asyncio.Protocol):
     def __init__(self, on_lost: t.Callable[[HTTPConnection], None]) -> None:
         self.lost = asyncio.Event()
         self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()  # asked for once: each time it is a system call
         self._reader = AnswerReader()
         self._exchange: _Exchange | None = None
         self._deadline = 0.0
@@ -49,7 +50,7 @@ class HTTPConnection(asyncio.Protocol):
         Raises BadAnswer where what comes is no whole answer, and TimeoutError where it is not there by `deadline`,
         in s on the event loop's clock. After either, or cancelled, the connection is closed.
         """
-        exchange = self._exchange = _Exchange(self._reader, max_size)
+        exchange = self._exchange = _Exchange(self._loop.create_future(), self._reader, max_size)
         self._watch(deadline)
         self._transport.write(head + body[:_PART])
         self._unsent = memoryview(body)[_PART:]
@@ -107,13 +108,13 @@ class HTTPConnection(asyncio.Protocol):
             if self._timer is not None:
                 self._timer.cancel()
             # Noted here: uvloop's handle has no `when()` where the time has as good as come.
-            self._timer, self._timer_due = asyncio.get_running_loop().call_at(deadline, self._on_timer), deadline
+            self._timer, self._timer_due = self._loop.call_at(deadline, self._on_timer), deadline
 
     def _on_timer(self) -> None:
         self._timer = None
         if self._exchange is None or self._exchange.answer.done():
             return
-        if asyncio.get_running_loop().time() < self._deadline:
+        if self._loop.time() < self._deadline:
             self._watch(self._deadline)
         else:
             self._exchange.answer.set_exception(TimeoutError())
@@ -127,8 +128,8 @@ class HTTPConnection(asyncio.Protocol):
 class _Exchange:
     """One request and the answer to it, in the future."""
 
-    def __init__(self, reader: AnswerReader, max_size: int) -> None:
-        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    def __init__(self, answer: asyncio.Future[Answer], reader: AnswerReader, max_size: int) -> None:
+        self.answer = answer
         self._reader = reader
         self._max_size = max_size
         self._sent_at = time.monotonic()

@@ -36,10 +36,11 @@ class NotConnected(Exception):
 
 
 class ConnectionPool:
-    """Connections to any origin, as many as are asked for: concurrency is the queue's."""
+    """Connections of this event loop to any origin, as many as are asked for: concurrency is the queue's."""
 
     def __init__(self, resolver: CheckedResolver) -> None:
         self._resolver = resolver
+        self._loop = asyncio.get_running_loop()  # asked for once: each time it is a system call
         self._open: set[HTTPConnection] = set()
         self._kept: dict[Origin, list[tuple[float, HTTPConnection]]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
@@ -51,7 +52,7 @@ class ConnectionPool:
         loop's clock.
         """
         kept = self._kept.get(origin)
-        oldest = asyncio.get_running_loop().time() - _KEEPALIVE
+        oldest = self._loop.time() - _KEEPALIVE
         while kept:
             since, connection = kept.pop()
             if since > oldest and connection.is_usable():
@@ -64,10 +65,9 @@ class ConnectionPool:
         """Keep the connection for the next delivery, unless its last one has closed it."""
         if not connection.is_open:
             return
-        loop = asyncio.get_running_loop()
-        self._kept.setdefault(origin, []).append((loop.time(), connection))
+        self._kept.setdefault(origin, []).append((self._loop.time(), connection))
         if self._sweeper is None:
-            self._sweeper = loop.call_later(_KEEPALIVE, self._sweep)
+            self._sweep_later()
 
     async def close(self) -> None:
         """Close all connections, those in use too."""
@@ -86,14 +86,18 @@ class ConnectionPool:
 
     def _sweep(self) -> None:
         """Close what nobody has asked for in time."""
-        loop = asyncio.get_running_loop()
-        oldest = loop.time() - _KEEPALIVE
+        self._sweeper = None
+        oldest = self._loop.time() - _KEEPALIVE
         for origin, kept in tuple(self._kept.items()):
             while kept and kept[0][0] <= oldest:
                 kept.pop(0)[1].close()
             if not kept:
                 del self._kept[origin]
-        self._sweeper = loop.call_later(_KEEPALIVE, self._sweep) if self._kept else None
+        if self._kept:
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        self._sweeper = self._loop.call_later(_KEEPALIVE, self._sweep)
 
     async def _connect(self, origin: Origin) -> HTTPConnection:
         is_plain = origin.scheme == "http"
@@ -101,7 +105,7 @@ class ConnectionPool:
         try:
             addresses = await self._resolver.resolve(origin.host, origin.port, is_plain=is_plain)
             connected = await _connect_to_one(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
-            _, connection = await asyncio.get_running_loop().create_connection(
+            _, connection = await self._loop.create_connection(
                 lambda: HTTPConnection(self._open.discard),
                 sock=connected,
                 ssl=None if is_plain else self._tls,

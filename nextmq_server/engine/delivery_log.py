@@ -15,6 +15,8 @@ MAX_DELIVERIES = 20
 MAX_DETAIL = 300
 """How much of the reason is kept with a delivery, in characters."""
 
+_json = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class Delivery(t.TypedDict):
     """A delivery that ended: when it was sent (ms since the epoch), how long it took, and what came of it.
@@ -33,14 +35,16 @@ class Delivery(t.TypedDict):
 def appended(text: str | None, delivery: Delivery) -> str:
     """The field with one more delivery, from what it held."""
     detail = delivery["detail"]
-    short: Delivery = {**delivery, "detail": None if detail is None else one_line(detail, MAX_DETAIL)}
-    return json.dumps([*deliveries(text), short][-MAX_DELIVERIES:], separators=(",", ":"))
+    short: Delivery = {**delivery, "detail": one_line(detail, MAX_DETAIL)} if detail else delivery
+    return _json([*deliveries(text), short][-MAX_DELIVERIES:])
 
 
 def deliveries(text: str | None) -> list[Delivery]:
     """The deliveries that the field holds, the newest last."""
+    if not text:
+        return []
     try:
-        held: object = json.loads(text or "[]")
+        held: object = json.loads(text)
     except ValueError:
         return []  # any client of Redis may have written there
     if not isinstance(held, list):

@@ -9,7 +9,7 @@ import typing as t
 from nextmq_handler.backoff import Strategies, UnknownBackoff, backoff_delay
 
 from .dead_letters import Failure, letter_of
-from .finishing import finish
+from .finishing import Ending, Finishing
 from .holds import Holds
 from .job import ActiveJob
 from .scripts import QueueScripts, as_function
@@ -29,6 +29,8 @@ if ARGV[5] then redis.call('HSET', ARGV[3], unpack(ARGV, 5)) end
 return limiterLife
 """
 )
+
+_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 _CHANGE = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('HSET', KEYS[1], unpack(ARGV)) end"
 
@@ -62,7 +64,8 @@ class Next(t.NamedTuple):
             return cls(is_dry=fetched)
         flat, job_id, limited_for, delayed_until = answer[:4]
         if flat:
-            return cls(dict(zip(flat[::2], flat[1::2], strict=True)), str(job_id))
+            texts = iter(flat)
+            return cls(dict(zip(texts, texts, strict=True)), str(job_id))
         return cls(None, "", int(limited_for or 0), int(delayed_until or 0), fetched and not limited_for)
 
 
@@ -81,6 +84,7 @@ class Finalizer:
     ) -> None:
         self._scripts = scripts
         self._holds = Holds(scripts)
+        self._finishing = Finishing(scripts)
         self._dead_letter_queue = dead_letter_queue
         self._backoff_strategies = backoff_strategies
 
@@ -108,13 +112,11 @@ class Finalizer:
 
     async def _complete(self, job: ActiveJob, verdict: Complete, fetch_next: bool) -> Next:
         keep = job.opts.get("removeOnComplete", False)
-        keys, args = self._scripts.pack.moveToFinishedArgs(
-            job, verdict.return_value, "returnvalue", keep, "completed", job.token, fetch_next, job.changes
-        )
+        ending = Ending("completed", _json(verdict.return_value), keep, _now())
         snapshot = None
         if may_vanish(keep):
-            snapshot = snapshot_of(job, "completed", return_value=verdict.return_value, finished_on=args[1])
-        answer = await finish(self._scripts, job.id, keys, args, snapshot=snapshot)
+            snapshot = snapshot_of(job, "completed", return_value=verdict.return_value, finished_on=ending.at)
+        answer = await self._finishing.finish(job, ending, job.changes, fetch_next=fetch_next, snapshot=snapshot)
         if answer == _CHILDREN_OPEN:
             raise Refused(Fail("PendingDependencies", "the job cannot complete: it has open children"))
         if answer == _CHILD_FAILED:  # as it would on every attempt
@@ -139,15 +141,16 @@ class Finalizer:
                 )
                 return Next.of(_checked(await self._scripts.run("retryJob", keys, args)), fetched=False)
         reason, keep = fields["failedReason"], job.opts.get("removeOnFail", False)
-        keys, args = self._scripts.pack.moveToFailedArgs(job, reason, keep, job.token, fetch_next, fields)
-        failed_at = args[1]
+        ending = Ending("failed", reason, keep, _now())
         snapshot = letter = None
         if may_vanish(keep):
-            snapshot = snapshot_of(job, "failed", reason=reason, stacktrace=stacktrace, finished_on=failed_at)
+            snapshot = snapshot_of(job, "failed", reason=reason, stacktrace=stacktrace, finished_on=ending.at)
         if queue := self._dead_letter_queue():
-            failure = Failure(reason, stacktrace, verdict.status, failed_at)
+            failure = Failure(reason, stacktrace, verdict.status, ending.at)
             letter = letter_of(job, self._scripts, queue, failure)
-        answer = await finish(self._scripts, job.id, keys, args, snapshot=snapshot, letter=letter)
+        answer = await self._finishing.finish(
+            job, ending, fields, fetch_next=fetch_next, snapshot=snapshot, letter=letter
+        )
         return Next.of(_checked(answer), fetched=fetch_next)
 
     async def _delay(

@@ -119,5 +119,9 @@ def whole(text: str | None) -> int | None:
         return None
 
 
+_MANY_DIGITS = 16
+
+
 def _integer(fields: dict[str, str], name: str) -> int:
-    return whole(fields.get(name)) or 0
+    text = fields.get(name, "0")
+    return int(text) if text.isdecimal() and len(text) < _MANY_DIGITS else whole(text) or 0

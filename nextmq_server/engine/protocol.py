@@ -44,6 +44,7 @@ class Protocol(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.lost = asyncio.Event()
+        self._loop = asyncio.get_running_loop()  # asked for once: each time it is a system call
         self._reader = hiredis.Reader(encoding="utf-8", errors="surrogateescape")
         self._waiting: collections.deque[asyncio.Future[t.Any]] = collections.deque()
         self._outgoing: list[bytes] = []
@@ -55,13 +56,12 @@ class Protocol(asyncio.Protocol):
         _keep_alive(transport.get_extra_info("socket"))
 
     def send(self, command: t.Sequence[Argument]) -> asyncio.Future[t.Any]:
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[t.Any] = loop.create_future()
+        answer: asyncio.Future[t.Any] = self._loop.create_future()
         if self.lost.is_set():
             answer.set_exception(ConnectionLost("not connected"))
             return answer
         if not self._outgoing:
-            loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         self._outgoing.append(_pack(tuple(command)))
         self._waiting.append(answer)
         if len(self._outgoing) == MAX_BATCH:

@@ -107,15 +107,15 @@ class QueueScripts:
         """The queue's keys of these names."""
         return [self.keys[name] for name in names]
 
-    async def run(self, script: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
+    def run(self, script: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Awaitable[t.Any]:
         """The raw answer of a script. Raises RedisError or ConnectionLost."""
-        return await self._runner.commands[script](keys=keys, args=args)
+        return self._runner.commands[script](keys=keys, args=args)
 
-    async def run_composed(
+    def run_composed(
         self, script: str, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]
-    ) -> t.Any:
+    ) -> t.Awaitable[t.Any]:
         """The same of a script of ours."""
-        return await self._runner.run_composed(script, source, keys, args)
+        return self._runner.run_composed(script, source, keys, args)
 
     async def move_stalled(self, max_stalled_count: int, interval: int) -> list[str]:
         """Move the jobs back that had no lock at this check and the last, `interval` ms ago; their ids."""

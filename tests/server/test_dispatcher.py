@@ -234,7 +234,7 @@ async def test_an_answer_that_is_no_outcome_notes_no_secret(rig: Rig) -> None:
 async def test_a_report_tells_of_the_delivery(rig: Rig) -> None:
     await rig.deliver(**WELCOME)
     [report] = rig.reports
-    assert replace(report, duration=0.0) == Report(
+    assert report._replace(duration=0.0) == Report(
         queue="emails",
         job_id="42",
         job_name="welcome é€😀",
