@@ -14,6 +14,7 @@ from .settings import Settings, load_settings
 from .signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
 from .wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, parse_delivery
 from .worker import Worker
+from .workers import by_queue
 
 if t.TYPE_CHECKING:
     import logging
@@ -120,8 +121,8 @@ class Handler:
         replay_guard: ReplayGuard | None = None,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
-        self.workers: tuple[Worker, ...] = tuple(workers)
-        self._by_queue = _by_queue(self.workers)
+        self._by_queue = by_queue(workers)
+        self.workers: tuple[Worker, ...] = tuple(self._by_queue.values())
         self._arguments: dict[str, t.Any] = {
             "url": url,
             "app_url": app_url,
@@ -312,22 +313,6 @@ class Handler:
 
 def _refusal(status: int, code: str, *headers: tuple[bytes, bytes]) -> Response:
     return Response(status, [_JSON, *headers], strict_json.dumps({"error": code}))
-
-
-def _by_queue(workers: t.Sequence[Worker]) -> dict[str, Worker]:
-    by_queue: dict[str, Worker] = {}
-    for worker in workers:
-        if not isinstance(worker, Worker):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"workers takes Worker objects, not {type(worker).__name__}")
-        if worker.name in by_queue:
-            raise ConfigurationError(
-                f"workers has two for queue {worker.name!r}: make one, with a processor for each job name"
-            )
-        worker.freeze()
-        by_queue[worker.name] = worker
-    if not by_queue:
-        raise ConfigurationError("workers is empty: pass the Worker objects that this app runs, workers=[…]")
-    return by_queue
 
 
 def _is_plain_json(request: Request) -> bool:

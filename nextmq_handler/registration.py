@@ -10,6 +10,7 @@ import typing as t
 from ._version import __version__
 from .settings import Connection, Settings, load_settings
 from .worker import Worker
+from .workers import listed
 
 
 def fingerprint(worker: Worker, settings: Settings) -> str:
@@ -61,7 +62,7 @@ def ensure_workers_registered(
     from .client._sync.workers import register_worker
 
     settings = load_settings(url=url, app_url=app_url)
-    for worker in _frozen(workers):
+    for worker in listed(workers):
         register_worker(settings.connection, worker.name, registration_of(worker, settings), replace=replace)
 
 
@@ -72,7 +73,7 @@ async def aensure_workers_registered(
     from .client._async.workers import register_worker
 
     settings = load_settings(url=url, app_url=app_url)
-    for worker in _frozen(workers):
+    for worker in listed(workers):
         await register_worker(settings.connection, worker.name, registration_of(worker, settings), replace=replace)
 
 
@@ -86,7 +87,7 @@ def get_worker_registration_statuses(
     from .client._sync.workers import get_worker
 
     settings = load_settings(url=url, app_url=app_url)
-    return [_status(worker, settings, get_worker(settings.connection, worker.name)) for worker in workers]
+    return [_status(worker, settings, get_worker(settings.connection, worker.name)) for worker in listed(workers)]
 
 
 async def aget_worker_registration_statuses(
@@ -96,7 +97,9 @@ async def aget_worker_registration_statuses(
     from .client._async.workers import get_worker
 
     settings = load_settings(url=url, app_url=app_url)
-    return [_status(worker, settings, await get_worker(settings.connection, worker.name)) for worker in workers]
+    return [
+        _status(worker, settings, await get_worker(settings.connection, worker.name)) for worker in listed(workers)
+    ]
 
 
 def unregister_workers(workers: t.Iterable[Worker], *, url: str | None = None) -> None:
@@ -107,7 +110,7 @@ def unregister_workers(workers: t.Iterable[Worker], *, url: str | None = None) -
     from .client._sync.workers import unregister_worker
 
     connection = _connection(url)
-    for worker in workers:
+    for worker in listed(workers):
         unregister_worker(connection, worker.name)
 
 
@@ -116,18 +119,12 @@ async def aunregister_workers(workers: t.Iterable[Worker], *, url: str | None = 
     from .client._async.workers import unregister_worker
 
     connection = _connection(url)
-    for worker in workers:
+    for worker in listed(workers):
         await unregister_worker(connection, worker.name)
 
 
 def _connection(url: str | None) -> Connection:
     return load_settings(url=url).connection
-
-
-def _frozen(workers: t.Iterable[Worker]) -> t.Iterator[Worker]:
-    for worker in workers:
-        worker.freeze()
-        yield worker
 
 
 def _status(worker: Worker, settings: Settings, held: dict[str, t.Any] | None) -> WorkerStatus:

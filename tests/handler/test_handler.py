@@ -44,10 +44,13 @@ def worker(name: str = "emails") -> Worker:
         ([], "workers is empty"),
         ([failing], "workers takes Worker objects, not function"),
         (["emails"], "workers takes Worker objects, not str"),
+        ("emails", "workers takes Worker objects in a list, .*, not str"),
+        (worker(), r"workers takes Worker objects in a list, .*, not one Worker\('emails'\)"),
+        (None, "workers takes Worker objects in a list, .*, not NoneType"),
         ([worker(), worker()], "workers has two for queue 'emails'"),
         ([Worker("emails")], r"Worker\('emails'\) has no processor"),
     ],
-    ids=["none", "a function", "a name", "two for one queue", "without a processor"],
+    ids=["none", "a function", "a name", "a text", "one", "nothing", "two for one queue", "without a processor"],
 )
 def test_workers_that_cannot_be_mounted_are_refused(workers: t.Any, reason: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"\A{reason}"):

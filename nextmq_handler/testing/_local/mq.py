@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from ...errors import ConfigurationError, JobFailedError, NextMQError
 from ...wire import Completed, Failed, Outcome
+from ...workers import listed
 from .asserting import Assertions
 from .clock import VirtualClock, span_ms
 from .delivering import run_awaited, run_here
@@ -44,7 +45,7 @@ class LocalBase(Assertions):
         if not isinstance(t.cast("object", clock), VirtualClock | None):
             raise ConfigurationError(f"clock takes a VirtualClock, such as VirtualClock(start), not {clock!r}")
         self.clock: VirtualClock = clock or VirtualClock()
-        self._simulation = Simulation(tuple(workers), self.clock, rand or _same_numbers())
+        self._simulation = Simulation(listed(workers), self.clock, rand or _same_numbers())
         self._seen = set()
         self.connection: Connection = self._simulation.app.connection
         self._interception = Interception(self, self.clock)
