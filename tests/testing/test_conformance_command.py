@@ -163,6 +163,17 @@ def test_without_a_queue_no_outcome_is_scored(flawed: ServerHome) -> None:
     assert f"{len(PROBED)}  no --queue with the probe was named" in result.output
 
 
+HINT = "is the handler mounted at this URL, with a worker for the queue?"
+
+
+def test_a_wrong_mount_is_hinted_at(flawed: ServerHome) -> None:
+    assert HINT in run(f"http://127.0.0.1:{flawed.port}/nothing/here").output
+
+
+def test_a_handler_with_holes_is_not_hinted_to_be_elsewhere(flawed: ServerHome) -> None:
+    assert HINT not in try_flawed(flawed, "open").output
+
+
 def test_a_wordy_refusal_is_a_hole(flawed: ServerHome) -> None:
     found = holes(run(f"http://127.0.0.1:{flawed.port}/wordy"))
     assert NAMES["headers"] | NAMES["timestamps"] | NAMES["signatures"] <= found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import typing as t
 
-from .judge import Answer
+from .judge import Answer, Silence
 from .requests import Wire
 from .scoring import GroupScore, Hole, total
 
 _LONG = 120
+_MANY = 10
 
 
 def line_of(score: GroupScore) -> str:
@@ -22,7 +23,8 @@ def line_of(score: GroupScore) -> str:
 def summary(scores: t.Sequence[GroupScore]) -> list[str]:
     """The holes, what was not sent and why, and the share of the cases that passed."""
     passed, sent = total(scores)
-    lines = [line for score in scores for hole in score.holes for line in _lines_of(hole)]
+    holes = [hole for score in scores for hole in score.holes]
+    lines = [line for hole in holes for line in _lines_of(hole)]
     reasons: dict[str, int] = {}
     for score in scores:
         for reason, count in score.unsent.items():
@@ -30,6 +32,9 @@ def summary(scores: t.Sequence[GroupScore]) -> list[str]:
     if reasons:
         lines += ["", f"{sum(reasons.values())} cases do not apply and were not sent:"]
         lines += [f"  {count:>3}  {reason}" for reason, count in reasons.items()]
+    if len(holes) >= _MANY and all(_is_not_found(hole.came) for hole in holes):
+        hint = "hint: each hole is a 404: is the handler mounted at this URL, with a worker for the queue?"
+        lines += ["", hint]
     # Never rounded up to 100 %.
     return [*lines, "", f"{passed} of {sent} cases passed: {100 * passed // sent if sent else 0} %"]
 
@@ -44,6 +49,10 @@ def _lines_of(hole: Hole) -> list[str]:
         f"  expected  {hole.expected} ({hole.section})",
         f"  came      {came}{fault}",
     ]
+
+
+def _is_not_found(came: Answer | Silence) -> bool:
+    return isinstance(came, Answer) and came.status == 404
 
 
 def _shown_wire(wire: Wire) -> str:
