@@ -14,6 +14,7 @@ import typing as t
 from .address import Address
 from .connection import Connection, ConnectionLost
 from .queue import QueueRunner
+from .scripts import ScriptRunner
 
 logger = logging.getLogger("nextmq_server.engine")
 
@@ -21,7 +22,20 @@ QUEUES_PER_WATCHER = 128
 BLOCK_TIME = 5
 """How long, in s, one wait for markers lasts at most."""
 
-_GATHER_TIME = 0.001  # lets more queues turn cold before the wait is armed again
+_GATHER_TIME = 0.001  # lets more queues turn cold, and more markers come, before the wait is armed again
+
+# KEYS: markers. Each one that was there, followed by its score.
+_POP = """
+local popped = {}
+for _, marker in ipairs(KEYS) do
+  local score = redis.call('ZPOPMIN', marker)[2]
+  if score then
+    popped[#popped + 1] = marker
+    popped[#popped + 1] = score
+  end
+end
+return popped
+"""
 
 
 class Watcher:
@@ -31,10 +45,10 @@ class Watcher:
         self.queues: dict[str, QueueRunner] = {}
         self._commands = commands
         self._connection = Connection(address, name=name)
+        self._scripts = ScriptRunner(self._connection)
         self._wake_key = f"nextmq:wake:{name}"
         self._armed: frozenset[str] | None = None
         self._woken = False
-        self._rotation = 0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -68,12 +82,9 @@ class Watcher:
                 self._armed = None
 
     async def _wait_once(self) -> None:
-        cold = {queue.marker: queue for queue in self.queues.values() if queue.is_cold and queue.has_room}
+        """Wait for a marker, then wake the queues of all that are there by then."""
+        cold = self._cold()
         markers = list(cold)
-        if markers:
-            # Redis serves the first key that has something: rotated, none starves.
-            self._rotation = (self._rotation + 1) % len(markers)
-            markers = markers[self._rotation :] + markers[: self._rotation]
         self._armed, self._woken = frozenset(markers), False
         popped: list[t.Any] | None = await self._connection.execute(
             "BZPOPMIN", self._wake_key, *markers, BLOCK_TIME
@@ -81,15 +92,29 @@ class Watcher:
         self._armed = None
         if not popped:
             return
-        queue = cold.get(popped[0])
-        if queue is None:
-            await asyncio.sleep(_GATHER_TIME)
+        if popped[0] in cold:
+            _wake(cold[popped[0]], float(popped[2]))
+        await asyncio.sleep(_GATHER_TIME)
+        await self._wake_all()
+
+    async def _wake_all(self) -> None:
+        cold = self._cold()
+        if not cold or not await self._connection.execute("EXISTS", *cold):
             return
-        due = float(popped[2])  # a marker's score is the time of the next delayed job, or 0 for now
-        if due > time.time() * 1000:
-            queue.poke_at(due)
-        else:
-            queue.poke()
+        popped: list[str] = await self._scripts.run_composed("nextmqPopMarkers", _POP, list(cold), ())
+        for marker, score in zip(popped[::2], popped[1::2], strict=True):
+            _wake(cold[marker], float(score))
+
+    def _cold(self) -> dict[str, QueueRunner]:
+        return {queue.marker: queue for queue in self.queues.values() if queue.is_cold and queue.has_room}
+
+
+def _wake(queue: QueueRunner, due: float) -> None:
+    """`due` is a marker's score: the time of the next delayed job in ms, or 0 for now."""
+    if due > time.time() * 1000:
+        queue.poke_at(due)
+    else:
+        queue.poke()
 
 
 def _ignore_loss(answer: asyncio.Future[t.Any]) -> None:
