@@ -40,4 +40,4 @@ def backoff_delay(
     elif kind != "fixed":
         *known, last = (*BUILT_IN, *strategies)
         raise UnknownBackoff(f"backoff type {kind!r} is not known: use {', '.join(known)} or {last}")
-    return int(rand() * delay * jitter + delay * (1 - jitter))
+    return max(0, int(rand() * delay * jitter + delay * (1 - jitter)))

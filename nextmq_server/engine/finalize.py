@@ -211,8 +211,7 @@ def _flat(fields: dict[str, str]) -> list[str]:
 
 def _stacktrace(job: ActiveJob, verdict: Fail) -> list[str]:
     limit = job.opts.get("stackTraceLimit")
-    earlier: list[str] = json.loads(job.fields.get("stacktrace") or "[]")
-    stacktrace = [*earlier, verdict.stack or verdict.reason]
+    stacktrace = [*job.stacktrace, verdict.stack or verdict.reason]
     return stacktrace if limit is None else stacktrace[-limit:] if limit > 0 else []
 
 

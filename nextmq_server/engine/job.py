@@ -8,14 +8,17 @@ import typing as t
 from bullmq import job as bullmq_job
 
 from .delivery_log import FIELD, Delivery, appended
+from .faulty_options import faults, in_words
 from .verdicts import Fail
 
 _decode: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = t.cast("t.Any", bullmq_job).optsFromJSON
 
 
-def long_names(stored: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Job options as clients spell them, from how Redis holds them."""
-    opts = _decode(stored)
+def long_names(stored: object) -> dict[str, t.Any]:
+    """Job options as clients spell them, from how Redis holds them: none where that is no object."""
+    if not isinstance(stored, dict):
+        return {}
+    opts = _decode(t.cast("dict[str, t.Any]", stored))
     telemetry = {"metadata": opts.pop("tm", None), "omitContext": opts.pop("omc", None)}
     telemetry = {name: value for name, value in telemetry.items() if value is not None}
     return {**opts, "telemetry": telemetry} if telemetry else opts
@@ -56,7 +59,7 @@ class ActiveJob:
     """The job of one start. `data` stays JSON text, passed through to the delivery as it is.
 
     `is_answered`: its delivery has an answer, which must not get lost. `changes` are fields that go into its hash
-    with its next move.
+    with its next move. `fault` says why the job cannot be run as its options say, where it cannot.
 
     The camelCase attributes are the ones that bullmq's argument packers read of a job.
     """
@@ -70,7 +73,7 @@ class ActiveJob:
         self.changes: dict[str, str] = {}
         self.name = fields.get("name", "")
         self.data = fields.get("data") or "null"
-        self.opts: dict[str, t.Any] = long_names(json.loads(fields.get("opts") or "{}"))
+        self.opts, self.fault = _options(fields.get("opts") or "{}")
         self.attemptsMade = _integer(fields, "atm") or _integer(fields, "attemptsMade")
         self.attempts_started = _integer(fields, "ats")
         self.stalled_counter = _integer(fields, "stc")
@@ -97,17 +100,30 @@ class ActiveJob:
     @property
     def progress(self) -> t.Any:
         """The progress that was stored last."""
-        stored = self.fields.get("progress")
-        return json.loads(stored) if stored else 0
+        return _read(self.fields.get("progress") or "0")
+
+    @property
+    def stacktrace(self) -> list[str]:
+        """How earlier attempts failed."""
+        return lines_of(_read(self.fields.get("stacktrace") or "[]"))
 
     @property
     def parent(self) -> dict[str, str] | None:
         """The parent in a flow: its id and the name of its queue."""
-        raw = self.fields.get("parent")
-        if not raw:
-            return None
-        parent = json.loads(raw)
-        return {"id": str(parent["id"]), "queue": str(parent["queueKey"]).rpartition(":")[2]}
+        return parent_of(_read(self.fields.get("parent") or "null"), "queueKey")
+
+
+def parent_of(stored: object, queue: t.Literal["queueKey", "queue"]) -> dict[str, str] | None:
+    """A parent's id and the name of its queue, whose full name is the member `queue`."""
+    parent = t.cast("dict[str, object]", stored) if isinstance(stored, dict) else {}
+    if "id" not in parent or queue not in parent:
+        return None
+    return {"id": str(parent["id"]), "queue": str(parent[queue]).rpartition(":")[2]}
+
+
+def lines_of(stored: object) -> list[str]:
+    """A stack trace as Redis holds it; empty where it holds something else."""
+    return [str(line) for line in t.cast("list[object]", stored)] if isinstance(stored, list) else []
 
 
 def whole(text: str | None) -> int | None:
@@ -117,6 +133,26 @@ def whole(text: str | None) -> int | None:
         return None if text is None else int(float(text))
     except (ValueError, OverflowError):
         return None
+
+
+def _read(text: str) -> object:
+    """JSON of Redis; None for what is none, which any client may have written there."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _options(text: str) -> tuple[dict[str, t.Any], str]:
+    """Those of a job's options that can be carried out, and why the others cannot."""
+    stored = _read(text)
+    if not isinstance(stored, dict):
+        return {}, "its options are no JSON object"
+    opts = long_names(t.cast("object", stored))
+    found = faults(opts)
+    if not found:
+        return opts, ""
+    return {name: value for name, value in opts.items() if name not in found}, in_words(opts, found)
 
 
 _MANY_DIGITS = 16

@@ -12,7 +12,7 @@ from nextmq_handler import strict_json
 from .adding import Added, Adder, NewJob
 from .connection import RedisError
 from .delivery_log import FIELD, deliveries
-from .job import long_names, whole
+from .job import lines_of, long_names, parent_of, whole
 from .scripts import QueueScripts, ScriptRunner
 from .snapshots import forget_snapshot
 
@@ -181,13 +181,12 @@ class Jobs:
 def view(job_id: str, state: str, flat: t.Sequence[str]) -> dict[str, t.Any]:
     """The API's look at a job in `state`, from what HGETALL gave."""
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    opts = long_names(decoded(fields.get("opts")) or {})
-    parent = decoded(fields.get("parent"))
-    if isinstance(opts.get("parent"), dict):
-        opts["parent"] = {"id": opts["parent"]["id"], "queue": _queue_of(opts["parent"]["queue"])}
+    opts = long_names(decoded(fields.get("opts")))
+    if "parent" in opts:
+        opts["parent"] = parent_of(opts["parent"], "queue")
     return {
         "id": job_id,
-        "name": fields["name"],
+        "name": fields.get("name", ""),
         "state": state,
         "data": decoded(fields.get("data")),
         "opts": opts,
@@ -199,9 +198,9 @@ def view(job_id: str, state: str, flat: t.Sequence[str]) -> dict[str, t.Any]:
         "priority": whole(fields.get("priority")) or 0,
         "returnValue": decoded(fields.get("returnvalue")),
         "failedReason": fields.get("failedReason"),
-        "stacktrace": decoded(fields.get("stacktrace")) or [],
+        "stacktrace": lines_of(decoded(fields.get("stacktrace"))),
         "deliveries": deliveries(fields.get(FIELD)),
-        "parent": {"id": str(parent["id"]), "queue": _queue_of(parent["queueKey"])} if parent else None,
+        "parent": parent_of(decoded(fields.get("parent")), "queueKey"),
         "repeatJobKey": fields.get("rjk"),
         "deduplicationId": fields.get("deid"),
         "timestamp": whole(fields.get("timestamp")) or 0,
@@ -229,7 +228,7 @@ def _fresh_view(new: NewJob, job_id: str) -> dict[str, t.Any]:
     opts = long_names({name: value for name, value in new.job.opts.items() if value is not None})
     parent = new.opts.get("parent")
     if parent:
-        parent = opts["parent"] = {"id": parent["id"], "queue": _queue_of(parent["queue"])}
+        parent = opts["parent"] = parent_of(parent, "queue")
     return {
         **_UNTOUCHED,
         "id": job_id,
@@ -264,7 +263,3 @@ def _check(answer: t.Any, job_id: str, otherwise: str) -> None:
         raise NoSuchJob(job_id)
     if isinstance(answer, int) and answer < 0:
         raise WrongState(otherwise)
-
-
-def _queue_of(qualified_name: str) -> str:
-    return str(qualified_name).rpartition(":")[2]

@@ -297,6 +297,8 @@ class QueueRunner:
             )
         except (RedisError, ConnectionLost) as exc:
             logger.error("queue %s job %s: cannot finish it: %s; it will stall", self.name, one_line(job.id), exc)
+        except Exception:  # a bug of ours must not keep the next jobs waiting
+            logger.exception("queue %s job %s: cannot finish it; it will stall", self.name, one_line(job.id))
         finally:
             self.active.pop(job.id, None)
         return Next()
@@ -323,6 +325,8 @@ class QueueRunner:
         try:
             if job.scheduler_id is not None:
                 await advance(self.scripts, job)
+            if job.fault:
+                return Fail("InvalidOptions", job.fault, unrecoverable=True)
             if job.deferred_failure:
                 return Fail("UnrecoverableError", job.deferred_failure, unrecoverable=True)
             return await self._process(job)

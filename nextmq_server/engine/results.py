@@ -9,6 +9,7 @@ import typing as t
 
 from .connection import ConnectionLost
 from .events import EventHub
+from .job import lines_of
 from .jobs import Jobs, NoSuchJob, decoded
 from .scripts import QueueScripts, as_function
 from .snapshots import read_snapshot
@@ -150,6 +151,6 @@ async def _look(scripts: QueueScripts, job_id: str) -> dict[str, t.Any]:
         "state": state,
         "returnValue": decoded(return_value),
         "failedReason": failed_reason,
-        "stacktrace": decoded(stacktrace) or [],
+        "stacktrace": lines_of(decoded(stacktrace)),
         "finishedOn": decoded(finished_on),
     }

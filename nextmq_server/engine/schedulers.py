@@ -106,7 +106,7 @@ async def _read(scripts: QueueScripts, id: str) -> Scheduler | None:
 
 
 def _view(id: str, fields: dict[str, str], next_millis: int | None) -> dict[str, t.Any]:
-    opts = long_names(decoded(fields.get("opts")) or {})
+    opts = long_names(decoded(fields.get("opts")))
     return {
         "id": id,
         "name": fields.get("name", id),

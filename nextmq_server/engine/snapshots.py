@@ -39,7 +39,7 @@ def snapshot_of(
             "state": state,
             "returnValue": return_value,
             "failedReason": earlier("failedReason") if reason is None else reason,
-            "stacktrace": json.loads(earlier("stacktrace") or "[]") if stacktrace is None else stacktrace,
+            "stacktrace": job.stacktrace if stacktrace is None else stacktrace,
             "finishedOn": finished_on,
         },
         separators=(",", ":"),
