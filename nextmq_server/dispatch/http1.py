@@ -42,7 +42,7 @@ class HTTPConnection(asyncio.Protocol):
 
     def is_usable(self) -> bool:
         """The same, asked of the system too: the app may have closed it, or sent what nobody asked for."""
-        return self.is_open and not _has_input(self._transport.get_extra_info("socket").fileno())
+        return self.is_open and not self._has_input()
 
     async def post(self, head: bytes, body: bytes, *, max_size: int, deadline: float) -> Answer:
         """The answer to this request, with at most `max_size` bytes of its body. `head` ends with an empty line.
@@ -53,8 +53,9 @@ class HTTPConnection(asyncio.Protocol):
         exchange = self._exchange = _Exchange(self._loop.create_future(), self._reader, max_size)
         self._watch(deadline)
         self._transport.write(head + body[:_PART])
-        self._unsent = memoryview(body)[_PART:]
-        self._write_on()
+        if len(body) > _PART:
+            self._unsent = memoryview(body)[_PART:]
+            self._write_on()
         try:
             return await exchange.answer
         except BaseException:
@@ -75,6 +76,7 @@ class HTTPConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = t.cast("asyncio.Transport", transport)
+        self._has_input = _input_check(transport.get_extra_info("socket").fileno())
 
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
@@ -175,10 +177,10 @@ class _Exchange:
         )
 
 
-def _has_input(descriptor: int) -> bool:
-    """Whether there is something to read, or the end, that the event loop has not come to yet."""
+def _input_check(descriptor: int) -> t.Callable[[], bool]:
+    """Tells whether there is something to read, or the end, that the event loop has not come to yet."""
     if sys.platform == "win32":
-        return bool(select.select([descriptor], [], [], 0)[0])
+        return lambda: bool(select.select([descriptor], [], [], 0)[0])
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+    return lambda: bool(poll.poll(0))

@@ -5,27 +5,29 @@ from __future__ import annotations
 import typing as t
 
 from .adding import NewJob
+from .hot_scripts import HotScript, hear_of_limits, limiter_of
 from .job import ActiveJob
-from .scripts import QueueScripts, as_function, pack
+from .scripts import QueueScripts, pack
 from .snapshots import SNAPSHOT_LIFE, snapshot_key
-
-SCRIPT = "nextmqFinishJob"
 
 _KEYS = ("wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc")
 _RESULT = {"completed": "returnvalue", "failed": "failedReason"}
 
 # KEYS: the 14 of moveToFinished, the snapshot's, then those of addStandardJob where there is a letter.
-# ARGV: the 9 of moveToFinished, the snapshot or "", its life in ms, then those of addStandardJob.
-_LUA = (
-    as_function("moveToFinished")
-    + as_function("addStandardJob")
+# ARGV: the 9 of moveToFinished, "1" where the worker has no limiter. Where there is a snapshot or a letter: the
+# snapshot or "", its life in ms, those of addStandardJob.
+FINISH = HotScript(
+    "nextmqFinish",
+    ["moveToFinished", "addStandardJob"],
+    hear_of_limits(opts=8, flag=10)
     + """
 local finished = moveToFinished(KEYS, ARGV)
-if type(finished) == 'number' and finished < 0 then return finished end
-if ARGV[10] ~= '' then redis.call('SET', KEYS[15], ARGV[10], 'PX', ARGV[11]) end
-if KEYS[16] then addStandardJob({unpack(KEYS, 16)}, {unpack(ARGV, 12)}) end
+if not KEYS[15] or type(finished) == 'number' and finished < 0 then return finished end
+if ARGV[11] ~= '' then redis.call('SET', KEYS[15], ARGV[11], 'PX', ARGV[12]) end
+if KEYS[16] then addStandardJob({unpack(KEYS, 16)}, {unpack(ARGV, 13)}) end
 return finished
-"""
+""",
+    needs_memory=False,
 )
 
 
@@ -50,20 +52,22 @@ class Finishing:
     def __init__(self, scripts: QueueScripts) -> None:
         self._scripts = scripts
         self._keys = scripts.all_keys(*_KEYS)
+        self._metrics = {state: scripts.key("metrics", state) for state in _RESULT}
 
     def call(
         self, job: ActiveJob, ending: Ending, changes: dict[str, str], *, fetch_next: bool
     ) -> tuple[list[str], list[t.Any]]:
         """Keys and arguments of the script; `changes` are fields of the job's hash that change with it."""
         scripts = self._scripts
-        metrics = scripts.key("metrics", ending.state)
-        keys = [*self._keys, scripts.keys[ending.state], scripts.key(job.id), metrics, scripts.keys["marker"]]
+        own = scripts.keys[ending.state], scripts.key(job.id), self._metrics[ending.state], scripts.keys["marker"]
+        keys = [*self._keys, *own]
         worker, opts = job.queue.opts, job.opts
+        limiter, is_free = limiter_of(worker)
         packed = pack(
             {
                 "token": job.token,
                 "keepJobs": _kept(ending.keep),
-                "limiter": worker["limiter"],
+                "limiter": limiter,
                 "lockDuration": worker["lockDuration"],
                 "attempts": job.attempts,
                 "attemptsMade": job.attemptsMade,
@@ -85,6 +89,7 @@ class Finishing:
             scripts.keys[""],
             packed,
             pack(flat) if flat else "",
+            is_free,
         ]
 
     async def finish(
@@ -102,15 +107,13 @@ class Finishing:
         Raises RedisError or ConnectionLost.
         """
         keys, args = self.call(job, ending, changes, fetch_next=fetch_next)
-        if snapshot is None and letter is None:
-            return await self._scripts.run("moveToFinished", keys, args)
-        added = letter.call if letter else None
-        return await self._scripts.run_composed(
-            SCRIPT,
-            _LUA,
-            [*keys, snapshot_key(self._scripts, job.id), *(added.keys if added else ())],
-            [*args, snapshot or "", SNAPSHOT_LIFE, *(added.args if added else ())],
-        )
+        if snapshot is not None or letter is not None:
+            keys.append(snapshot_key(self._scripts, job.id))
+            args += snapshot or "", SNAPSHOT_LIFE
+        if letter is not None:
+            keys += letter.call.keys
+            args += letter.call.args
+        return await self._scripts.run(FINISH.name, keys, args)
 
 
 def _kept(keep: t.Any) -> dict[str, t.Any]:

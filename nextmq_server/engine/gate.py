@@ -8,6 +8,7 @@ import typing as t
 
 from .finalize import Next
 from .holds import LOOK_INTERVAL, Held, Holds, Trouble
+from .hot_scripts import HotScript, hear_of_limits, limiter_of
 from .scripts import QueueScripts, pack
 
 # fmt: off
@@ -15,6 +16,14 @@ _FETCH_KEYS = (
     "wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc", "marker",
 )
 # fmt: on
+
+# ARGV: the 3 of moveToActive, "1" where the worker has no limiter.
+FETCH = HotScript(
+    "nextmqFetch",
+    ["moveToActive"],
+    hear_of_limits(opts=3, flag=4) + "return moveToActive(KEYS, ARGV)",
+    needs_memory=True,
+)
 
 
 class State(enum.Enum):
@@ -77,11 +86,14 @@ class Gate:
 
     async def fetch(self, token: str, opts: dict[str, t.Any]) -> Next:
         """The next job, locked with `token`, if there is one that may run now."""
-        args = [self._scripts.keys[""], round(time.time() * 1000), pack({"token": token, **opts})]
+        args: list[t.Any] = [self._scripts.keys[""], round(time.time() * 1000)]
         if self._state is State.OPEN:
-            found = Next.of(await self._scripts.run("moveToActive", self._keys, args))
+            limiter, is_free = limiter_of(opts)
+            packed = pack({"token": token, **opts, "limiter": limiter})
+            found = Next.of(await self._scripts.run(FETCH.name, self._keys, [*args, packed, is_free]))
             self.note(found)
             return found
+        args.append(pack({"token": token, **opts}))
         is_held, answer = await self._holds.fetch(self._keys, args)
         found = Next.of(answer)
         self._set_held(is_held)

@@ -14,6 +14,9 @@ from .scripts import QueueScripts, as_function, pack
 UNLIMITED = 2**53 - 1
 """The limiter counter that means "over the limit", as BullMQ writes it for a rate limit by hand."""
 
+NEVER_LIMITS: t.Final = {"max": UNLIMITED, "duration": 1000}
+"""The limiter of a worker that has none: BullMQ looks at the limiter's key for those only that have one."""
+
 Kind = t.Literal["unreachable", "throttled", "breaker", "disabled"]
 
 LOOK_INTERVAL = 5.0
@@ -230,5 +233,5 @@ class Holds:
 
     async def fetch(self, keys: list[str], args: list[t.Any]) -> tuple[bool, list[t.Any]]:
         """moveToActive, with its `keys` and `args`, as far as a hold lets; whether the queue is held."""
-        is_held, answer = await self._scripts.run_composed("nextmqFetch", _FETCH, [*keys, self._hold], args)
+        is_held, answer = await self._scripts.run_composed("nextmqProbe", _FETCH, [*keys, self._hold], args)
         return bool(is_held), answer

@@ -7,6 +7,8 @@ import contextlib
 
 from .address import Address
 from .connection import Connection, ConnectionLost
+from .finishing import FINISH
+from .gate import FETCH
 from .markers import QUEUES_PER_WATCHER, Watcher
 from .queue import Process, QueueRunner
 from .queues import apply_worker_concurrency, meta_rate_limit
@@ -40,6 +42,8 @@ class Hub:
         """Connect, load the scripts, begin the upkeep. Raises ConfigurationError."""
         await self.connection.connect()
         await self.scripts.load()
+        for script in (FETCH, FINISH):
+            await script.load(self.scripts)
         await self._instance.beat()
         self._upkeep.start()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nextmq_handler.backoff import Strategies
 
-from .holds import UNLIMITED
+from .holds import NEVER_LIMITS
 
 LOCK_DURATION = 30_000
 """BullMQ's default, in ms: how long a lock lives without renewal."""
@@ -40,6 +40,6 @@ class WorkerOptions:
         rate limit that a processor asked for, so every server process sees it. Of a global rate limit the scripts
         read the count themselves, and take the duration from here.
         """
-        limiter = global_rate_limit or self.limiter or {"max": UNLIMITED, "duration": 1000}
+        limiter = global_rate_limit or self.limiter or NEVER_LIMITS
         metrics = {"maxDataPoints": METRICS_POINTS}
         return {"lockDuration": self.lock_duration, "limiter": limiter, "metrics": metrics}

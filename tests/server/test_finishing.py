@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_server.engine.finishing import Ending, Finishing
+from nextmq_server.engine.holds import NEVER_LIMITS
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.scripts import QueueScripts, ScriptRunner
 from nextmq_server.engine.worker_options import WorkerOptions
@@ -70,11 +71,26 @@ def test_the_arguments_are_those_of_bullmqs_packer(
     else:
         given_call = scripts.pack.moveToFailedArgs(job, "Error: no", keep, "token", fetch_next, changes)
     result = json.dumps([1, "ä"], separators=(",", ":")) if state == "completed" else "Error: no"
-    made_call = Finishing(scripts).call(job, Ending(state, result, keep, AT), changes, fetch_next=fetch_next)
-    assert _seen(*made_call) == _seen(*given_call)
+    keys, args = Finishing(scripts).call(job, Ending(state, result, keep, AT), changes, fetch_next=fetch_next)
+    assert _seen(keys, args[:-1]) == _seen(*given_call)
+
+
+@pytest.mark.parametrize(
+    ("limiter", "packed", "flag"), [(None, None, "1"), ({"max": 5, "duration": 9}, {"max": 5, "duration": 9}, "")]
+)
+def test_the_limiter_that_never_limits_is_a_flag(
+    limiter: dict[str, int] | None, packed: dict[str, int] | None, flag: str
+) -> None:
+    scripts = QueueScripts(ScriptRunner(t.cast("t.Any", None)), "emails", "bull")
+    job = ActiveJob(Queue(WorkerOptions(limiter=limiter)), "42", {}, "token")
+    _, args = Finishing(scripts).call(job, Ending("completed", "1", None, AT), {}, fetch_next=True)
+    assert (unpack(args[7])["limiter"], args[9]) == (packed, flag)
 
 
 def _seen(keys: list[str], args: list[t.Any]) -> object:
-    """The call with what is packed in it; the time is each one's own."""
+    """The call with what is packed in it; the time is each one's own, and a limiter that never limits a flag."""
     job_id, _, *texts, packed, changes = args if len(args) == 9 else [*args, ""]
-    return keys, job_id, texts, unpack(packed), unpack(changes) if changes else None
+    opts = unpack(packed)
+    if opts["limiter"] == NEVER_LIMITS:
+        opts["limiter"] = None
+    return keys, job_id, texts, opts, unpack(changes) if changes else None

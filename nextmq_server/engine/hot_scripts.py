@@ -1,0 +1,100 @@
+"""The scripts that every job runs, as functions of Redis.
+
+A script of BullMQ's defines some forty Lua functions anew at each call. A function of Redis (7.0 and newer) does
+so once, when it is loaded. Where Redis has no functions, or lets us load none, the same is a script.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import typing as t
+
+from .connection import RedisError
+from .holds import NEVER_LIMITS
+from .scripts import ScriptRunner, as_function, source_of
+
+_DEFINITION = re.compile(r"local function |local \w+ = function")
+
+
+class HotScript:
+    """Lua that does `work` with the functions that some of BullMQ's scripts are.
+
+    With `needs_memory` a Redis that is full refuses it.
+    """
+
+    def __init__(self, name: str, scripts: t.Sequence[str], work: str, *, needs_memory: bool) -> None:
+        self.name = name
+        self._source = "".join(map(as_function, scripts)) + work
+        # Another version of it is another function: both may be at work.
+        self._id = f"{name}_{hashlib.sha256(self._source.encode()).hexdigest()[:16]}"
+        self._library = f"""#!lua name={self._id}
+local rcall
+{"".join(map(_as_lasting_function, scripts))}
+local function run(KEYS, ARGV)
+rcall = redis.call
+{work}
+end
+redis.register_function{{
+  function_name = '{self._id}', callback = run, flags = {{{"" if needs_memory else "'allow-oom'"}}}
+}}
+"""
+
+    async def load(self, runner: ScriptRunner) -> None:
+        """Let `runner` call it by its name. Raises RedisError or ConnectionLost."""
+        try:
+            await runner.connection.execute("FUNCTION", "LOAD", self._library)
+        except RedisError as exc:
+            if "already exists" not in str(exc):
+                await runner.add(self.name, self._source)
+                return
+        runner.commands[self.name] = functools.partial(self._call, runner)
+
+    async def _call(self, runner: ScriptRunner, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
+        try:
+            texts = ["" if arg is None else arg for arg in args]
+            return await runner.connection.execute("FCALL", self._id, len(keys), *keys, *texts)
+        except RedisError as exc:
+            if str(exc).startswith("NOPERM"):
+                await runner.add(self.name, self._source)
+            elif "Function not found" in str(exc):  # Redis was restarted or its functions flushed
+                await self.load(runner)
+            else:
+                raise
+        return await runner.commands[self.name](keys=keys, args=args)
+
+
+def hear_of_limits(*, opts: int, flag: int) -> str:
+    """Lua that goes before one of BullMQ's scripts whose argument number `opts` are the packed worker options.
+
+    BullMQ looks at the limiter's key only for a worker that has a limiter, and counts its starts there. One
+    without (argument number `flag` is "1", as `limiter_of` has it) gets one that never limits, but only while the
+    key is there: so it hears of rate limits and holds, and Redis counts nothing for it.
+    """
+    return f"""
+if ARGV[{flag}] == '1' and redis.call('EXISTS', KEYS[6]) == 1 then
+  local opts = cmsgpack.unpack(ARGV[{opts}])
+  opts['limiter'] = {{max = {NEVER_LIMITS["max"]}, duration = {NEVER_LIMITS["duration"]}}}
+  ARGV[{opts}] = cmsgpack.pack(opts)
+end
+"""
+
+
+def limiter_of(worker: t.Mapping[str, t.Any]) -> tuple[dict[str, int] | None, str]:
+    """The limiter to pack of these worker options, and the flag for `hear_of_limits`."""
+    limiter = worker["limiter"]
+    return (None, "1") if limiter is NEVER_LIMITS else (limiter, "")
+
+
+def _as_lasting_function(script: str) -> str:
+    """The same as `as_function`, but that the functions it defines are there from one call to the next."""
+    functions: list[str] = []
+    body: list[str] = []
+    is_inside = False
+    for line in source_of(script).splitlines():
+        is_inside = is_inside or _DEFINITION.match(line) is not None
+        (functions if is_inside else body).append(line)
+        is_inside = is_inside and line.rstrip() != "end"
+    lines = [f"local {script}", "do", *functions, f"{script} = function(KEYS, ARGV)", *body, "end", "end", ""]
+    return "\n".join(lines)
