@@ -11,7 +11,9 @@ _SHOWN = 100  # characters
 
 def faults(opts: t.Mapping[str, t.Any]) -> dict[str, str]:
     """Why, in words, for each option that cannot be carried out. `opts` have BullMQ's long names."""
-    return {name: _CHECKS[name][1] for name in _CHECKS.keys() & opts.keys() if not _CHECKS[name][0](opts[name])}
+    return {
+        name: _CHECKS[name][1] for name, value in opts.items() if name in _CHECKS and not _CHECKS[name][0](value)
+    }
 
 
 def in_words(opts: t.Mapping[str, t.Any], found: t.Mapping[str, str]) -> str:

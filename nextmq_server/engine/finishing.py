@@ -5,8 +5,9 @@ from __future__ import annotations
 import typing as t
 
 from .adding import NewJob
-from .hot_scripts import HotScript, hear_of_limits, limiter_of
+from .hot_scripts import HotScript
 from .job import ActiveJob
+from .limiter import hear_of_limits, limiter_of
 from .scripts import QueueScripts, pack
 from .snapshots import SNAPSHOT_LIFE, snapshot_key
 

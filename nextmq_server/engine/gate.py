@@ -8,7 +8,8 @@ import typing as t
 
 from .finalize import Next
 from .holds import LOOK_INTERVAL, Held, Holds, Trouble
-from .hot_scripts import HotScript, hear_of_limits, limiter_of
+from .hot_scripts import HotScript
+from .limiter import hear_of_limits, limiter_of
 from .scripts import QueueScripts, pack
 
 # fmt: off
@@ -86,14 +87,13 @@ class Gate:
 
     async def fetch(self, token: str, opts: dict[str, t.Any]) -> Next:
         """The next job, locked with `token`, if there is one that may run now."""
-        args: list[t.Any] = [self._scripts.keys[""], round(time.time() * 1000)]
+        limiter, is_free = limiter_of(opts)
+        packed = pack({"token": token, **opts, "limiter": limiter})
+        args = [self._scripts.keys[""], round(time.time() * 1000), packed, is_free]
         if self._state is State.OPEN:
-            limiter, is_free = limiter_of(opts)
-            packed = pack({"token": token, **opts, "limiter": limiter})
-            found = Next.of(await self._scripts.run(FETCH.name, self._keys, [*args, packed, is_free]))
+            found = Next.of(await self._scripts.run(FETCH.name, self._keys, args))
             self.note(found)
             return found
-        args.append(pack({"token": token, **opts}))
         is_held, answer = await self._holds.fetch(self._keys, args)
         found = Next.of(answer)
         self._set_held(is_held)

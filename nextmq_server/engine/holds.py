@@ -9,13 +9,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .limiter import UNLIMITED, hear_of_limits
 from .scripts import QueueScripts, as_function, pack
-
-UNLIMITED = 2**53 - 1
-"""The limiter counter that means "over the limit", as BullMQ writes it for a rate limit by hand."""
-
-NEVER_LIMITS: t.Final = {"max": UNLIMITED, "duration": 1000}
-"""The limiter of a worker that has none: BullMQ looks at the limiter's key for those only that have one."""
 
 Kind = t.Literal["unreachable", "throttled", "breaker", "disabled"]
 
@@ -131,15 +126,17 @@ else
 end
 """
 
-# KEYS: the 11 of moveToActive, hold. ARGV: the 3 of moveToActive. The answer: whether the queue is held, and that
-# of moveToActive. A job that is fetched from a held queue is a probe, and the only one as long as its lock lives.
+# KEYS: the 11 of moveToActive, hold. ARGV: its 3, "1" where the worker has no limiter. The answer: whether the
+# queue is held, and that of moveToActive. A job that is fetched from a held queue is a probe, and the only one as
+# long as its lock lives.
 _FETCH = (
     as_function("moveToActive")
     + _LIMITER
+    + f"local function fetch() {hear_of_limits(opts=3, flag=4)} return moveToActive(KEYS, ARGV) end"
     + f"""
 local hold, limiter, now = KEYS[12], KEYS[6], tonumber(ARGV[2])
 local kind, till, probe = unpack(redis.call('HMGET', hold, 'kind', 'until', 'probe'))
-if not kind then return {{0, moveToActive(KEYS, ARGV)}} end
+if not kind then return {{0, fetch()}} end
 local rest = kind == 'disabled' and {LOOK_INTERVAL * 1000:.0f} or tonumber(till) - now
 if rest <= 0 and probe and redis.call('EXISTS', ARGV[1] .. probe .. ':lock') == 1 then
   rest = {LOOK_INTERVAL * 1000:.0f}
@@ -147,7 +144,7 @@ end
 if rest > 0 then return {{1, {{0, 0, math.min(rest, {LOOK_INTERVAL * 1000:.0f}), 0}}}} end
 local life = redis.call('PTTL', hold)
 reopen(hold, limiter, now)
-local found = moveToActive(KEYS, ARGV)
+local found = fetch()
 shut(hold, limiter, now, life)
 if found[1] ~= 0 then redis.call('HSET', hold, 'probe', found[2]) end
 return {{1, found}}
@@ -232,6 +229,9 @@ class Holds:
         await self._scripts.run_composed("nextmqLimit", _LIMIT, self._keys[:2], [now, duration])
 
     async def fetch(self, keys: list[str], args: list[t.Any]) -> tuple[bool, list[t.Any]]:
-        """moveToActive, with its `keys` and `args`, as far as a hold lets; whether the queue is held."""
+        """moveToActive, with its `keys`, as far as a hold lets; whether the queue is held.
+
+        `args` are its own, and the flag of `limiter_of`.
+        """
         is_held, answer = await self._scripts.run_composed("nextmqProbe", _FETCH, [*keys, self._hold], args)
         return bool(is_held), answer

@@ -100,17 +100,20 @@ class ActiveJob:
     @property
     def progress(self) -> t.Any:
         """The progress that was stored last."""
-        return _read(self.fields.get("progress") or "0")
+        stored = self.fields.get("progress")
+        return _read(stored) if stored else 0
 
     @property
     def stacktrace(self) -> list[str]:
         """How earlier attempts failed."""
-        return lines_of(_read(self.fields.get("stacktrace") or "[]"))
+        stored = self.fields.get("stacktrace")
+        return lines_of(_read(stored)) if stored else []
 
     @property
     def parent(self) -> dict[str, str] | None:
         """The parent in a flow: its id and the name of its queue."""
-        return parent_of(_read(self.fields.get("parent") or "null"), "queueKey")
+        stored = self.fields.get("parent")
+        return parent_of(_read(stored), "queueKey") if stored else None
 
 
 def parent_of(stored: object, queue: t.Literal["queueKey", "queue"]) -> dict[str, str] | None:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_server.engine.finishing import Ending, Finishing
-from nextmq_server.engine.holds import NEVER_LIMITS
 from nextmq_server.engine.job import ActiveJob
+from nextmq_server.engine.limiter import NEVER_LIMITS
 from nextmq_server.engine.scripts import QueueScripts, ScriptRunner
 from nextmq_server.engine.worker_options import WorkerOptions
 
