@@ -5,30 +5,19 @@ from __future__ import annotations
 import re
 import typing as t
 
-import httpx
-
 from ..errors import ConfigurationError, NextMQConnectionError, NextMQTimeoutError
 from ..settings import Connection
 from . import _ambient
 from ._answer import Answer, R, UnreadableAnswer
 from ._http import Query, url_of
 from ._json import encode
-from ._retry import NEVER_SENT, RETRIED_STATUSES, Budget, is_transient, parse_retry_after, pause_of
+from ._retry import RETRIED_STATUSES, Budget, is_transient, may_have_been_sent, parse_retry_after, pause_of
 
 DEFAULT_TIMEOUT = 30.0
 """How long, in s, a call may take with all its attempts by default."""
 
 ATTEMPT_TIMEOUT = 10.0
 """How long, in s, one attempt may take: to connect, to send, to be answered."""
-
-FAILURES: tuple[type[Exception], ...] = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    httpx.StreamError,
-    OSError,
-    UnicodeError,
-)
-"""What httpx raises, and what it lets through from below."""
 
 _KEY = re.compile(r"[!-~]{1,128}")
 
@@ -95,6 +84,8 @@ class Call:
     def check_time(self) -> None:
         """Raises httpx.ReadTimeout where an answer that comes in drops takes too long."""
         if _ambient.monotonic() > self._attempt_deadline:
+            import httpx
+
             raise httpx.ReadTimeout("the answer was not whole in time")
 
     def answer(self, status: int, headers: t.Mapping[str, str], content: bytes) -> Answer:
@@ -106,7 +97,9 @@ class Call:
 
         Raises NextMQTimeoutError or NextMQConnectionError where there is to be none.
         """
-        self._may_have_run |= not isinstance(exc, NEVER_SENT)
+        import httpx
+
+        self._may_have_run |= may_have_been_sent(exc)
         pause = self._pause(None) if is_transient(exc) else None
         if pause is not None:
             return pause

@@ -1,4 +1,7 @@
-"""The pools of httpx clients, and the URLs of calls."""
+"""The pools of httpx clients, and the URLs of calls.
+
+httpx takes longer to import than all else here: it is, here and beside, at the first call that is sent.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ import typing as t
 import weakref
 from urllib.parse import quote, urlencode
 
-import httpx
-
 from ..errors import ConfigurationError, shown
+
+if t.TYPE_CHECKING:
+    import httpx
 
 _async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
     weakref.WeakKeyDictionary()
@@ -21,17 +25,15 @@ _sync_clients: dict[int, httpx.Client] = {}
 _lock = threading.Lock()
 _DOTS = {".": "%2E", "..": "%2E%2E"}
 
-# A call of wait_until_finished keeps a connection, so there are many. An idle one goes before uvicorn closes it,
-# which does after 5 s: a request that meets the closing is lost.
-_LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=4.0)
-
 Query = t.Mapping[str, str | int | bool | None]
 
-C = t.TypeVar("C", httpx.Client, httpx.AsyncClient)
+C = t.TypeVar("C", bound="httpx.Client | httpx.AsyncClient")
 
 
 def async_http_client() -> httpx.AsyncClient:
     """The client of the running loop: an AsyncClient's connections cannot move to another one."""
+    import httpx
+
     loop = asyncio.get_running_loop()
     client = _async_clients.get(loop)
     if client is None or client.is_closed:
@@ -48,6 +50,8 @@ async def close_async_http_client() -> None:
 
 def http_client() -> httpx.Client:
     """The client of this process: a forked child must not share its parent's connections."""
+    import httpx
+
     with _lock:
         client = _sync_clients.get(os.getpid())
         if client is None or client.is_closed:
@@ -58,8 +62,13 @@ def http_client() -> httpx.Client:
 
 
 def _made(kind: type[C]) -> C:
+    import httpx
+
+    # A call of wait_until_finished keeps a connection, so there are many. An idle one goes before uvicorn closes
+    # it, which does after 5 s: a request that meets the closing is lost.
+    limits = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=4.0)
     try:
-        return kind(limits=_LIMITS)
+        return kind(limits=limits)
     except (ValueError, ImportError, OSError, httpx.InvalidURL) as exc:
         # What they say may quote a proxy's URL, which may hold a password.
         raise ConfigurationError(

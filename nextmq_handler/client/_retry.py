@@ -6,8 +6,6 @@ import math
 import typing as t
 from datetime import UTC, datetime
 
-import httpx
-
 from . import _ambient
 
 MAX_PAUSE = 5.0
@@ -17,15 +15,27 @@ _FIRST_PAUSE = 0.2
 
 RETRIED_STATUSES = frozenset((429, 502, 503, 504))
 
-NEVER_SENT: tuple[type[Exception], ...] = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-"""What ends an attempt before any of the request has left."""
 
-_HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+def failures() -> tuple[type[Exception], ...]:
+    """What ends an attempt: what httpx raises, and what it lets through from below."""
+    import httpx
+
+    return httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError
+
+
+def may_have_been_sent(exc: Exception) -> bool:
+    """Whether something of the request may have left before the attempt ended."""
+    import httpx
+
+    return not isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
 
 
 def is_transient(exc: Exception) -> bool:
     """Whether another attempt may end otherwise."""
-    return isinstance(exc, httpx.TransportError) and not isinstance(exc, _HOPELESS)
+    import httpx
+
+    is_hopeless = isinstance(exc, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
+    return isinstance(exc, httpx.TransportError) and not is_hopeless
 
 
 def pause_of(attempts: int, retry_after: float | None) -> float:

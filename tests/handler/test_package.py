@@ -145,5 +145,17 @@ def test_the_steps_of_a_delivery_load_nothing_heavy() -> None:
     assert loaded_by("import nextmq_handler.handler, nextmq_handler.execution") & HEAVY == set()
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from nextmq_handler import Queue, AsyncQueue, FlowProducer; Queue('emails')",
+        "from nextmq_handler import create_nextmq_handler",
+        "import nextmq_handler.testing",
+    ],
+)
+def test_httpx_is_not_loaded_before_a_call_is_sent(statement: str) -> None:
+    assert "httpx" not in loaded_by(statement)
+
+
 def test_the_measure_sees_what_is_loaded() -> None:
-    assert {"httpx", "anyio", "starlette"} <= loaded_by("from nextmq_handler import create_nextmq_handler")
+    assert {"anyio", "starlette"} <= loaded_by("from nextmq_handler import create_nextmq_handler")

@@ -39,6 +39,13 @@ job = make_job({"n": 1})
 assert run(Worker("emails", lambda job: job.update_progress(job.data["n"])), job).completed
 assert job.progress_updates == [1]
 """
+IN_PROCESS = """
+from nextmq_handler import Queue, Worker
+from nextmq_handler.testing import LocalNextMQ
+with LocalNextMQ(workers=[Worker("emails", lambda job: None)]) as mq:
+    Queue("emails").add("welcome", {"n": 1})
+    mq.drain()
+"""
 
 
 def loaded_by(code: str) -> set[str]:
@@ -74,5 +81,9 @@ def test_a_test_of_a_def_processor_loads_nothing_heavy() -> None:
     assert loaded_by(A_TEST) & HEAVY == set()
 
 
+def test_a_queue_in_process_needs_no_httpx() -> None:
+    assert "httpx" not in loaded_by(IN_PROCESS)
+
+
 def test_the_measure_sees_what_is_loaded() -> None:
-    assert {"httpx"} <= loaded_by("from nextmq_handler.testing import deliver\nimport nextmq_handler.registrar")
+    assert {"asyncio"} <= loaded_by(IN_PROCESS)

@@ -7,8 +7,9 @@ import typing as t
 from ...settings import Connection
 from .. import _ambient, _local
 from .._answer import Answer, R
-from .._call import DEFAULT_TIMEOUT, FAILURES, Call, Options
+from .._call import DEFAULT_TIMEOUT, Call, Options
 from .._http import async_http_client
+from .._retry import failures
 
 
 class AsyncTransport:
@@ -35,7 +36,7 @@ class AsyncTransport:
         while True:
             try:
                 answer = await _attempt(call)
-            except FAILURES as exc:
+            except failures() as exc:
                 await _ambient.async_sleep(call.pause_after_failure(exc))
                 continue
             pause = call.pause_after(answer)

@@ -8,8 +8,9 @@ import typing as t
 from ...settings import Connection
 from .. import _ambient, _local
 from .._answer import Answer, R
-from .._call import DEFAULT_TIMEOUT, FAILURES, Call, Options
+from .._call import DEFAULT_TIMEOUT, Call, Options
 from .._http import http_client
+from .._retry import failures
 
 
 class Transport:
@@ -36,7 +37,7 @@ class Transport:
         while True:
             try:
                 answer = _attempt(call)
-            except FAILURES as exc:
+            except failures() as exc:
                 _ambient.sleep(call.pause_after_failure(exc))
                 continue
             pause = call.pause_after(answer)
