@@ -12,7 +12,7 @@ from .dead_letters import Failure, letter_of
 from .finishing import Ending, Finishing
 from .holds import Holds
 from .job import ActiveJob
-from .scripts import QueueScripts, as_function
+from .scripts import QueueScripts, as_function, flat
 from .snapshots import may_vanish, snapshot_of
 from .verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict, WaitForChildren
 
@@ -62,9 +62,9 @@ class Next(t.NamedTuple):
         """From the answer of a script, which has `fetched`, or done something else only."""
         if not isinstance(answer, list) or len(answer) < 4:
             return cls(is_dry=fetched)
-        flat, job_id, limited_for, delayed_until = answer[:4]
-        if flat:
-            texts = iter(flat)
+        fields, job_id, limited_for, delayed_until = answer[:4]
+        if fields:
+            texts = iter(fields)
             return cls(dict(zip(texts, texts, strict=True)), str(job_id))
         return cls(None, "", int(limited_for or 0), int(delayed_until or 0), fetched and not limited_for)
 
@@ -170,7 +170,7 @@ class Finalizer:
     async def _wait_for_children(self, job: ActiveJob) -> Next:
         if job.changes:
             await self._scripts.connection.execute(
-                "EVAL", _CHANGE, 1, self._scripts.key(job.id), *_flat(job.changes)
+                "EVAL", _CHANGE, 1, self._scripts.key(job.id), *flat(job.changes)
             )
         keys, args = self._scripts.pack.moveToWaitingChildrenArgs(job.id, job.token)
         answer = await self._scripts.run("moveToWaitingChildren", keys, args)
@@ -188,7 +188,7 @@ class Finalizer:
         keys = self._scripts.all_keys(
             "active", "wait", "stalled", "paused", "meta", "limiter", "prioritized", "marker", "events"
         )
-        args = [job.id, job.token, self._scripts.key(job.id), int(is_uncounted), *_flat(job.changes)]
+        args = [job.id, job.token, self._scripts.key(job.id), int(is_uncounted), *flat(job.changes)]
         return int(_checked(await self._scripts.run_composed("nextmqRequeue", _REQUEUE, keys, args)))
 
 
@@ -203,10 +203,6 @@ def _checked(answer: t.Any) -> t.Any:
             }[answer]
         )
     return answer
-
-
-def _flat(fields: dict[str, str]) -> list[str]:
-    return [text for field in fields.items() for text in field]
 
 
 def _stacktrace(job: ActiveJob, verdict: Fail) -> list[str]:

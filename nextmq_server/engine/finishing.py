@@ -6,19 +6,14 @@ import typing as t
 
 from .adding import NewJob
 from .hot_scripts import HotScript
-from .job import ActiveJob
+from .job import FAILURE_POLICIES, ActiveJob
 from .limiter import hear_of_limits, limiter_of
-from .scripts import QueueScripts, pack
+from .scripts import QueueScripts, flat, pack
 from .snapshots import SNAPSHOT_LIFE, snapshot_key
 
 _KEYS = ("wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc")
 _RESULT = {"completed": "returnvalue", "failed": "failedReason"}
-_POLICIES = {
-    "failParentOnFailure": "fpof",
-    "continueParentOnFailure": "cpof",
-    "ignoreDependencyOnFailure": "idof",
-    "removeDependencyOnFailure": "rdof",
-}
+_POLICIES = dict(zip(FAILURE_POLICIES, ("fpof", "cpof", "idof", "rdof"), strict=True))
 
 # KEYS: the 14 of moveToFinished, the snapshot's, then those of addStandardJob where there is a letter.
 # ARGV: the 9 of moveToFinished, "1" where the worker has no limiter. Where there is a snapshot or a letter: the
@@ -83,7 +78,6 @@ class Finishing:
                 **{short: True for name, short in _POLICIES.items() if job.opts.get(name)},
             }
         )
-        flat = [text for field in changes.items() for text in field]
         return keys, [
             job.id,
             ending.at,
@@ -93,7 +87,7 @@ class Finishing:
             "1" if fetch_next else "",
             scripts.keys[""],
             packed,
-            pack(flat) if flat else "",
+            pack(flat(changes)) if changes else "",
             is_free,
         ]
 

@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from .connection import RedisError
-from .scripts import ScriptRunner, as_function, source_of
+from .scripts import ScriptRunner, arguments, as_function, source_of
 
 _DEFINITION = re.compile(r"local function |local \w+ = function")
 
@@ -52,8 +52,7 @@ redis.register_function{{
 
     async def _call(self, runner: ScriptRunner, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
         try:
-            texts = ["" if arg is None else arg for arg in args]
-            return await runner.connection.execute("FCALL", self._id, len(keys), *keys, *texts)
+            return await runner.connection.execute("FCALL", self._id, *arguments(keys, args))
         except RedisError as exc:
             if str(exc).startswith("NOPERM"):
                 await runner.add(self.name, self._source)

@@ -37,6 +37,16 @@ def source_of(script: str) -> str:
     return str(bullmq_scripts.loadScript(_FILES[script]))
 
 
+def arguments(keys: t.Sequence[str], args: t.Sequence[t.Any]) -> list[t.Any]:
+    """What follows the name in a call of a script or a function. BullMQ's take "" for what is None here."""
+    return [len(keys), *keys, *["" if arg is None else arg for arg in args]]
+
+
+def flat(fields: t.Mapping[str, str]) -> list[str]:
+    """The fields of a hash, each followed by its value."""
+    return [text for field in fields.items() for text in field]
+
+
 def as_function(script: str) -> str:
     """The same as a Lua function `script(KEYS, ARGV)`: a script of ours can do several in one step."""
     return f"local function {script}(KEYS, ARGV)\n{source_of(script)}\nend\n"
@@ -75,7 +85,7 @@ class ScriptRunner:
 
     def _command(self, sha: str, source: str) -> t.Callable[..., t.Awaitable[t.Any]]:
         async def run(keys: t.Sequence[str] = (), args: t.Sequence[t.Any] = (), client: object = None) -> t.Any:
-            call = ("EVALSHA", sha, len(keys), *keys, *["" if arg is None else arg for arg in args])
+            call = ("EVALSHA", sha, *arguments(keys, args))
             try:
                 return await self.connection.execute(*call)
             except RedisError as exc:
