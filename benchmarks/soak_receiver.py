@@ -13,7 +13,7 @@ import typing as t
 import httptools
 import uvloop
 
-from nextmq_handler.signing import OUTCOME, Secret, signature_headers
+from nextmq_handler.protocol.signing import OUTCOME, Secret, signature_headers
 
 from .deliveries import KEY
 

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from .async_execution import run_async
 from .client._http import close_async_http_client
 from .handler import Handler, HandlerOptions, ReadPlan
-from .messages import Headers, Request, Response
+from .protocol.messages import Headers, Request, Response
 from .registrar import Registrar
 from .settings import Settings
 from .worker import Worker

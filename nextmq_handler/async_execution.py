@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from .execution import Attempt, run
-from .wire import Outcome
+from .protocol.wire import Outcome
 
 CLEANUP_TIME = 0.25
 """How long, in s, a processor that was cancelled at its deadline may clean up before the answer goes out: at most,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from .errors import ConfigurationError, duration_ms, shown
-from .names import is_queue_name
+from .protocol.names import is_queue_name
 
 if t.TYPE_CHECKING:
     from datetime import timedelta

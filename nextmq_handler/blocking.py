@@ -6,8 +6,8 @@ import typing as t
 
 from .execution import Attempt, run
 from .handler import Handler, ReadPlan
-from .messages import Request, Response
-from .wire import Outcome
+from .protocol.messages import Request, Response
+from .protocol.wire import Outcome
 
 if t.TYPE_CHECKING:
     from .registrar import Registrar

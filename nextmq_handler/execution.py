@@ -17,7 +17,7 @@ from .errors import (
     WaitingChildrenError,
 )
 from .job import AsyncJob, Job
-from .wire import (
+from .protocol.wire import (
     MAX_STACK_SIZE,
     Completed,
     Delayed,
@@ -30,7 +30,7 @@ from .wire import (
 from .worker import Worker
 
 if t.TYPE_CHECKING:
-    from .messages import Headers
+    from .protocol.messages import Headers
     from .settings import Settings
     from .telemetry import Trace
 

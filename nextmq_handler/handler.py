@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 import typing as t
 
-from . import strict_json
 from .errors import ConfigurationError
 from .execution import Attempt, trace_of
-from .messages import Headers, Request, Response
-from .names import is_queue_name
+from .protocol import strict_json
+from .protocol.messages import Headers, Request, Response
+from .protocol.names import is_queue_name
+from .protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
+from .protocol.wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, parse_delivery
 from .settings import Settings, load_settings
-from .signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
-from .wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, parse_delivery
 from .worker import Worker
 from .workers import by_queue
 

@@ -13,8 +13,8 @@ from .errors import DelayedError, StaleDeliveryError, WaitingChildrenError
 if t.TYPE_CHECKING:
     from datetime import datetime
 
+    from .protocol.wire import Delivery
     from .settings import Settings
-    from .wire import Delivery
 
 if t.TYPE_CHECKING:
     from typing_extensions import TypeVar

@@ -185,7 +185,7 @@ def _whole(argument: str, value: object) -> int:
 
 
 def _json(argument: str, data: t.Any) -> t.Any:
-    from . import strict_json
+    from .protocol import strict_json
 
     try:
         return strict_json.loads(strict_json.dumps(data))  # what is changed later is not meant

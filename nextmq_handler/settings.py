@@ -8,7 +8,7 @@ import typing as t
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from .errors import ConfigurationError
-from .signing import Secret, parse_secret
+from .protocol.signing import Secret, parse_secret
 
 if t.TYPE_CHECKING:
     from .client._local import LocalServer

@@ -8,9 +8,9 @@ import re
 import sys
 import typing as t
 
-from . import strict_json
 from ._version import __version__
-from .wire import Failed
+from .protocol import strict_json
+from .protocol.wire import Failed
 
 if t.TYPE_CHECKING:
     from contextvars import Token
@@ -18,8 +18,8 @@ if t.TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Link, Span, SpanKind
 
-    from .messages import Headers
-    from .wire import Delivery, Outcome
+    from .protocol.messages import Headers
+    from .protocol.wire import Delivery, Outcome
 
 MAX_TRACE_SIZE = 8192
 """How many bytes the values of the three headers of a delivery have together, at most."""

@@ -6,7 +6,7 @@ import typing as t
 
 from .binding import BoundProcessor, bind
 from .errors import ConfigurationError, duration_ms, shown
-from .names import check_queue_name
+from .protocol.names import check_queue_name
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from .blocking import BlockingDriver
 from .handler import READ_HEADERS, Handler, HandlerOptions, ReadPlan
-from .messages import Headers, Request, Response
+from .protocol.messages import Headers, Request, Response
 from .worker import Worker
 
 if t.TYPE_CHECKING:

@@ -8,10 +8,10 @@ import anyio
 import typer
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_handler.names import check_queue_name
+from nextmq_handler.protocol.names import check_queue_name
+from nextmq_handler.protocol.signing import Secret, parse_secret
+from nextmq_handler.protocol.wire import MAX_BODY_SIZE
 from nextmq_handler.settings import load_settings
-from nextmq_handler.signing import Secret, parse_secret
-from nextmq_handler.wire import MAX_BODY_SIZE
 
 from .testing.conformance.limits import Home
 from .testing.conformance.report import line_of, summary

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from nextmq_handler.errors import ConfigurationError
+from nextmq_handler.protocol.signing import Secret, generate_secret, parse_secret
 from nextmq_handler.settings import is_loopback
-from nextmq_handler.signing import Secret, generate_secret, parse_secret
 
 _PREFIX = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 

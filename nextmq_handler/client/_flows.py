@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import ConfigurationError
-from ..names import check_queue_name
+from ..protocol.names import check_queue_name
 from ._options import FlowJob, QueueOptions, check_list, to_wire
 
 MAX_JOBS = 1000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .. import strict_json
 from ..errors import ConfigurationError
+from ..protocol import strict_json
 
 _FIX = "send JSON values (finite numbers, text without bytes), or a pydantic model or dataclass of such"
 

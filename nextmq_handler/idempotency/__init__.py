@@ -12,9 +12,9 @@ import time
 import typing as t
 import uuid
 
-from .. import strict_json
 from ..binding import bind
 from ..errors import ResultError
+from ..protocol import strict_json
 from ..typed import RETURNS_JSON
 from .memory import MemoryStore
 from .redis import RedisStore

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
-from ..messages import Headers, Response
+from ..protocol.messages import Headers, Response
+from ..protocol.signing import Secret, parse_secret, signature_headers, verify_outcome
 from ..settings import Settings, load_settings
-from ..signing import Secret, parse_secret, signature_headers, verify_outcome
 from .homes import HeaderList, Home, home_of, send_to_asgi, send_to_lambda, send_to_wsgi
 from .outcomes import JobOutcome, read_outcome
 

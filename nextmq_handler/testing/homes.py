@@ -6,7 +6,7 @@ import inspect
 import typing as t
 
 from ..errors import ConfigurationError
-from ..messages import Response
+from ..protocol.messages import Response
 
 if t.TYPE_CHECKING:
     import httpx

@@ -8,8 +8,8 @@ import typing as t
 
 from ..client._json import encode
 from ..job import AsyncJob, Job, JobBase
+from ..protocol.wire import Delivery, parse_delivery
 from ..settings import Connection, Settings
-from ..wire import Delivery, parse_delivery
 
 if t.TYPE_CHECKING:
     from ..client._answer import R

@@ -8,8 +8,8 @@ import typing as t
 from ..blocking import run_attempt
 from ..errors import ConfigurationError
 from ..execution import Attempt
+from ..protocol.wire import Outcome, encode_outcome, parse_delivery
 from ..settings import Settings
-from ..wire import Outcome, encode_outcome, parse_delivery
 from .outcomes import JobOutcome, read_outcome
 
 if t.TYPE_CHECKING:

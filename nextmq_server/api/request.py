@@ -12,9 +12,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from nextmq_handler import strict_json
 from nextmq_handler.errors import ConfigurationError
-from nextmq_handler.names import check_queue_name
+from nextmq_handler.protocol import strict_json
+from nextmq_handler.protocol.names import check_queue_name
 from nextmq_handler.telemetry import trace_options
 
 from ..deliveries import owns

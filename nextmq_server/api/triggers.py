@@ -8,7 +8,7 @@ import typing as t
 from fastapi import APIRouter, Response
 from pydantic import AfterValidator, Field, field_validator
 
-from nextmq_handler import strict_json
+from nextmq_handler.protocol import strict_json
 
 from ..dispatch.egress import EgressRefused
 from ..models.options import MAX_DELAY, Backoff, BackoffOption, Delay, Name, check_data_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from nextmq_handler.messages import Headers
+from nextmq_handler.protocol.messages import Headers
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from nextmq_handler._version import __version__
-from nextmq_handler.signing import Secret, signature_headers
+from nextmq_handler.protocol.signing import Secret, signature_headers
+from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE
 from nextmq_handler.telemetry import delivery_headers
-from nextmq_handler.wire import MAX_OUTCOME_SIZE
 
 from ..engine.job import ActiveJob
 from ..engine.verdicts import Fail, Hold, Verdict

@@ -8,7 +8,7 @@ import sys
 import time
 import typing as t
 
-from nextmq_handler.messages import Headers
+from nextmq_handler.protocol.messages import Headers
 
 from .answer_reader import AnswerReader, BadAnswer
 from .answers import Answer

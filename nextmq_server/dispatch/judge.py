@@ -6,8 +6,8 @@ import email.utils
 import typing as t
 from datetime import UTC
 
-from nextmq_handler.signing import Secret, SignatureError, verify_outcome
-from nextmq_handler.wire import (
+from nextmq_handler.protocol.signing import Secret, SignatureError, verify_outcome
+from nextmq_handler.protocol.wire import (
     Completed,
     Delayed,
     Failed,

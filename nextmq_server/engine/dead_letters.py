@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from nextmq_handler.names import is_queue_name
+from nextmq_handler.protocol.names import is_queue_name
 
 from .adding import NewJob
 from .job import ActiveJob

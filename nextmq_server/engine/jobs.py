@@ -7,7 +7,7 @@ import typing as t
 
 from bullmq import queue_keys
 
-from nextmq_handler import strict_json
+from nextmq_handler.protocol import strict_json
 
 from .adding import Added, Adder, NewJob
 from .connection import RedisError

@@ -6,7 +6,7 @@ import time
 import typing as t
 
 from nextmq_handler._version import __version__
-from nextmq_handler.signing import signature_headers
+from nextmq_handler.protocol.signing import signature_headers
 
 from ..dispatch.answers import Answer, NoAnswer
 from ..dispatch.client import DeliveryClient

@@ -9,7 +9,7 @@ import typing as t
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from nextmq_handler.signing import Secret, parse_secret
+from nextmq_handler.protocol.signing import Secret, parse_secret
 
 from ..engine.connection import Connection
 

@@ -7,7 +7,7 @@ import time
 import typing as t
 
 from nextmq_handler.cron import InvalidSchedule
-from nextmq_handler.signing import generate_secret
+from nextmq_handler.protocol.signing import generate_secret
 
 from ..dispatch.client import DeliveryClient
 from ..dispatch.dispatcher import Report

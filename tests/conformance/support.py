@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from nextmq_handler.messages import Headers
-from nextmq_handler.signing import parse_secret, signature_headers, verify_outcome
+from nextmq_handler.protocol.messages import Headers
+from nextmq_handler.protocol.signing import parse_secret, signature_headers, verify_outcome
 from nextmq_server.testing.conformance import cases, requests
 from nextmq_server.testing.conformance.cases import Trait
 

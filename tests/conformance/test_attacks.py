@@ -11,7 +11,7 @@ import pytest
 from nextmq_adapters.aws_lambda import lambda_handler
 from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import ConfigurationError, create_nextmq_handler
-from nextmq_handler.signing import parse_secret
+from nextmq_handler.protocol.signing import parse_secret
 
 from .home import HeaderList, Home
 from .limits import DRIVERS

@@ -11,8 +11,8 @@ from nextmq_adapters.aws_lambda import lambda_handler
 from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import AsyncJob, AsyncQueue, ConfigurationError, Job, Queue, create_nextmq_handler
 from nextmq_handler.handler import Handler
+from nextmq_handler.protocol.wire import parse_delivery
 from nextmq_handler.settings import load_settings
-from nextmq_handler.wire import parse_delivery
 from nextmq_handler.wsgi import create_nextmq_wsgi_handler
 
 from .canary import API_KEY, CANARIES, Ear, connection_string, leaks, text_of, text_of_error

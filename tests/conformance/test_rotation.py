@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from nextmq_handler.signing import parse_secret
+from nextmq_handler.protocol.signing import parse_secret
 from nextmq_server.testing.conformance.cases import Trait
 
 from .home import Home

@@ -11,9 +11,9 @@ import respx
 from nextmq_handler import AsyncJob, Job, Worker
 from nextmq_handler.blocking import BlockingDriver
 from nextmq_handler.handler import Handler, ReadPlan
-from nextmq_handler.messages import Headers, Request, Response
+from nextmq_handler.protocol.messages import Headers, Request, Response
+from nextmq_handler.protocol.signing import parse_secret, verify_outcome
 from nextmq_handler.registration import fingerprint
-from nextmq_handler.signing import parse_secret, verify_outcome
 from tests.handler.registering import (
     CONFLICT,
     EMAILS,

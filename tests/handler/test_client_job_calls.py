@@ -17,8 +17,8 @@ from nextmq_handler import (
     NextMQConnectionError,
     StaleDeliveryError,
 )
+from nextmq_handler.protocol.wire import Delivery
 from nextmq_handler.settings import load_settings
-from nextmq_handler.wire import Delivery
 from tests.handler.client_support import ClientTime, value_of
 from tests.handler.support import URL, delivery
 

@@ -10,9 +10,9 @@ import typing as t
 import pytest
 
 from nextmq_handler import Worker
+from nextmq_handler.protocol.signing import parse_secret, signature_headers
 from nextmq_handler.registration import fingerprint
 from nextmq_handler.settings import load_settings
-from nextmq_handler.signing import parse_secret, signature_headers
 from tests.handler.support import APP_URL, SECRET, URL, delivery, encode
 
 FORBIDDEN = {

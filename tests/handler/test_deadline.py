@@ -13,9 +13,9 @@ from nextmq_handler import AsyncJob, Job, StaleDeliveryError, Worker
 from nextmq_handler.async_execution import run_async
 from nextmq_handler.execution import Attempt
 from nextmq_handler.handler import Handler, ReadPlan
-from nextmq_handler.messages import Headers, Request
+from nextmq_handler.protocol.messages import Headers, Request
+from nextmq_handler.protocol.wire import Delivery
 from nextmq_handler.settings import load_settings
-from nextmq_handler.wire import Delivery
 from tests.handler.support import NOW, SECRET, deliver, delivery, encode, failed, make_handler, send, signed
 
 pytestmark = pytest.mark.anyio

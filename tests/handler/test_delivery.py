@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_handler.wire import MAX_OUTCOME_SIZE, Delivery, WireError, parse_delivery
+from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, Delivery, WireError, parse_delivery
 from tests.handler.support import delivery, encode, json_values
 
 

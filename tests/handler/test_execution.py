@@ -16,8 +16,8 @@ from nextmq_handler import (
     Worker,
 )
 from nextmq_handler.execution import Attempt, run
+from nextmq_handler.protocol.wire import Delivery
 from nextmq_handler.settings import load_settings
-from nextmq_handler.wire import Delivery
 from tests.handler.support import AnyJob, Body, Colour, as_def, both_colours, delivery, failed, outcome_of
 
 pytestmark = pytest.mark.anyio

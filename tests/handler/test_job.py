@@ -21,8 +21,8 @@ from nextmq_handler import (
     Worker,
     is_control_flow,
 )
+from nextmq_handler.protocol.wire import Delivery
 from nextmq_handler.settings import load_settings
-from nextmq_handler.wire import Delivery
 from tests.handler.support import API_KEY, URL, deliver, delivery, make_handler
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ import pytest
 from nextmq_handler import AsyncJob, Worker, _loop
 from nextmq_handler.blocking import BlockingDriver
 from nextmq_handler.handler import Handler
-from nextmq_handler.messages import Headers, Request
+from nextmq_handler.protocol.messages import Headers, Request
 from tests.handler.support import NOW, SECRET, delivery, encode, signed
 
 BODY = encode(delivery())

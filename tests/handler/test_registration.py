@@ -22,9 +22,9 @@ from nextmq_handler import (
     ensure_workers_registered,
     unregister_workers,
 )
+from nextmq_handler.protocol.signing import parse_secret
 from nextmq_handler.registration import fingerprint, registration_of
 from nextmq_handler.settings import Settings, load_settings
-from nextmq_handler.signing import parse_secret
 from tests.handler.support import API_KEY, APP_URL, OTHER_SECRET, SECRET, URL, as_async_def, as_def
 
 pytestmark = pytest.mark.anyio

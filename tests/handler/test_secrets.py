@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler import ConfigurationError
-from nextmq_handler.signing import Secret, generate_secret, parse_secret
+from nextmq_handler.protocol.signing import Secret, generate_secret, parse_secret
 from tests.handler.support import OTHER_SECRET, SECRET
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler import ConfigurationError
+from nextmq_handler.protocol.signing import parse_secret
 from nextmq_handler.settings import Connection, Settings, load_settings, parse_connection_string
-from nextmq_handler.signing import parse_secret
 from tests.handler.support import API_KEY, APP_URL, OTHER_SECRET, SECRET, URL
 
 PLAIN = "a-plain-secret-of-at-least-24-bytes"

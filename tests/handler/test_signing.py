@@ -8,8 +8,8 @@ import standardwebhooks
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_handler.messages import Headers
-from nextmq_handler.signing import (
+from nextmq_handler.protocol.messages import Headers
+from nextmq_handler.protocol.signing import (
     ID,
     OUTCOME,
     SIGNATURE,

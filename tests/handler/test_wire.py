@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_handler.wire import (
+from nextmq_handler.protocol.wire import (
     MAX_MESSAGE_SIZE,
     MAX_STACK_SIZE,
     Completed,

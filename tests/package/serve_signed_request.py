@@ -11,8 +11,8 @@ import httpx
 import uvicorn
 
 from nextmq_handler import Job, Worker, create_nextmq_handler
-from nextmq_handler.messages import Headers
-from nextmq_handler.signing import generate_secret, parse_secret, signature_headers, verify_outcome
+from nextmq_handler.protocol.messages import Headers
+from nextmq_handler.protocol.signing import generate_secret, parse_secret, signature_headers, verify_outcome
 
 SECRET = generate_secret()
 DELIVERY = {

@@ -17,7 +17,7 @@ from aiohttp import web
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from nextmq_handler.signing import OUTCOME, signature_headers
+from nextmq_handler.protocol.signing import OUTCOME, signature_headers
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.dispatcher import Report
 from nextmq_server.dispatch.egress import EgressRules

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from nextmq_handler.messages import Headers
-from nextmq_handler.signing import OUTCOME, Secret, signature_headers
-from nextmq_handler.wire import JobRecord, parse_delivery
+from nextmq_handler.protocol.messages import Headers
+from nextmq_handler.protocol.signing import OUTCOME, Secret, signature_headers
+from nextmq_handler.protocol.wire import JobRecord, parse_delivery
 from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.dispatcher import Dispatcher, Endpoint, Report, delivery_body
 from nextmq_server.dispatch.health import Health

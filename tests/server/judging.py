@@ -6,8 +6,8 @@ import json
 import typing as t
 from dataclasses import replace
 
-from nextmq_handler.messages import Headers
-from nextmq_handler.signing import OUTCOME, Secret, signature_headers
+from nextmq_handler.protocol.messages import Headers
+from nextmq_handler.protocol.signing import OUTCOME, Secret, signature_headers
 from nextmq_server.dispatch.answers import Answer, NoAnswer
 from nextmq_server.dispatch.findings import Finding
 from nextmq_server.dispatch.judge import judge as judge_answer

@@ -7,7 +7,7 @@ import socket
 import struct
 import typing as t
 
-from nextmq_handler.messages import Headers
+from nextmq_handler.protocol.messages import Headers
 
 RawHandler = t.Callable[[asyncio.StreamReader, asyncio.StreamWriter], t.Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\n"

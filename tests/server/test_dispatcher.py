@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler._version import __version__
-from nextmq_handler.signing import Secret, read_seal, signature_headers
-from nextmq_handler.wire import MAX_OUTCOME_SIZE, parse_delivery
+from nextmq_handler.protocol.signing import Secret, read_seal, signature_headers
+from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, parse_delivery
 from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.dispatcher import Dispatcher, Report, delivery_body
 from nextmq_server.dispatch.egress import EgressRules

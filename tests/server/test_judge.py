@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_handler.messages import Headers
-from nextmq_handler.signing import ID, SIGNATURE, TIMESTAMP, Secret
+from nextmq_handler.protocol.messages import Headers
+from nextmq_handler.protocol.signing import ID, SIGNATURE, TIMESTAMP, Secret
 from nextmq_server.dispatch.answers import Answer, NoAnswer
 from nextmq_server.dispatch.findings import Broken, Finding, Gone, NotRun, Reached, Throttled
 from nextmq_server.dispatch.judge import EXCERPT_SIZE

@@ -17,8 +17,8 @@ import pytest
 import redis
 from aiohttp import web
 
+from nextmq_handler.protocol.signing import generate_secret
 from nextmq_handler.settings import parse_connection_string
-from nextmq_handler.signing import generate_secret
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project
 from nextmq_server.projects_file import add_project, load_projects

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner, Result
 
-from nextmq_handler.signing import parse_secret
+from nextmq_handler.protocol.signing import parse_secret
 from nextmq_server.cli import app
 from nextmq_server.testing.conformance.judge import Answer, Silence
 from nextmq_server.testing.conformance.limits import Home, obstacle

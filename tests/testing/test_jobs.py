@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from nextmq_handler import ConfigurationError, StaleDeliveryError
+from nextmq_handler.protocol.wire import WireError
 from nextmq_handler.testing import RecordedAsyncJob, RecordedJob, make_async_job, make_job
-from nextmq_handler.wire import WireError
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 
-from nextmq_handler.signing import OUTCOME, parse_secret, signature_headers
+from nextmq_handler.protocol.signing import OUTCOME, parse_secret, signature_headers
 from nextmq_server.testing.conformance.cases import Broken, Case
 from nextmq_server.testing.conformance.judge import Answer, Silence, fault
 from nextmq_server.testing.conformance.outcomes import Row

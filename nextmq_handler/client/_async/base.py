@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 from datetime import timedelta
 
-from ...names import check_queue_name
+from ...protocol.names import check_queue_name
 from .._answer import R, ignored
 from .._call import DEFAULT_TIMEOUT, Options
 from .._generic import Data, Result, Typed, Types, types_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ... import strict_json
 from ...errors import ConfigurationError, NotFoundError
+from ...protocol import strict_json
 from ...telemetry import inject, producer_span
 from .._call import key_of
 from .._generic import Data, Result

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import typing as t
 
-from ... import strict_json
 from ...execution import Attempt, run
 from ...handler import Handler, HandlerOptions
-from ...messages import Headers, Request, Response
+from ...protocol import strict_json
+from ...protocol.messages import Headers, Request, Response
+from ...protocol.signing import generate_secret, parse_secret, signature_headers, verify_outcome
+from ...protocol.wire import MAX_OUTCOME_SIZE, Failed, Outcome, clip, parse_outcome
 from ...settings import Connection, parse_connection_string
-from ...signing import generate_secret, parse_secret, signature_headers, verify_outcome
 from ...telemetry import delivery_headers
-from ...wire import MAX_OUTCOME_SIZE, Failed, Outcome, clip, parse_outcome
 
 if t.TYPE_CHECKING:
     import anyio
 
-    from ...signing import Secret
+    from ...protocol.signing import Secret
     from ...worker import Worker
     from .clock import VirtualClock
     from .faults import Fault

@@ -6,7 +6,7 @@ import itertools
 import typing as t
 
 from ...errors import NextMQError
-from ...wire import Failed, Outcome
+from ...protocol.wire import Failed, Outcome
 from .delivering import Delivery
 from .delivery_log import note
 

@@ -6,7 +6,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ...binding import BoundProcessor
-from ...wire import Failed
+from ...protocol.wire import Failed
 
 if t.TYPE_CHECKING:
     from ...execution import Attempt

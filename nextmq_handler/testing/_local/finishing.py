@@ -7,7 +7,7 @@ import itertools
 import typing as t
 
 from ...backoff import Strategies, UnknownBackoff, backoff_delay
-from ...wire import Completed, Delayed, Failed, Outcome, RateLimited
+from ...protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited
 from .adding import NewJob, add_all, put
 from .delivery_log import reason_of
 from .snapshots import may_vanish

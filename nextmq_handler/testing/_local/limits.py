@@ -7,7 +7,7 @@ import typing as t
 
 from ...backoff import BUILT_IN
 from ...errors import MAX_TIMESTAMP_MS
-from ...names import is_queue_name
+from ...protocol.names import is_queue_name
 from .job import POLICIES
 from .refusals import invalid
 

@@ -7,7 +7,7 @@ import typing as t
 from datetime import datetime, timedelta
 
 from ...errors import ConfigurationError, JobFailedError, NextMQError
-from ...wire import Completed, Failed, Outcome
+from ...protocol.wire import Completed, Failed, Outcome
 from ...workers import listed
 from .asserting import Assertions
 from .clock import VirtualClock, span_ms

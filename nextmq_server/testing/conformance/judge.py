@@ -6,9 +6,9 @@ import json
 import typing as t
 from dataclasses import dataclass
 
-from nextmq_handler.messages import Headers
-from nextmq_handler.signing import SignatureError, verify_outcome
-from nextmq_handler.wire import MAX_MESSAGE_SIZE, MAX_STACK_SIZE
+from nextmq_handler.protocol.messages import Headers
+from nextmq_handler.protocol.signing import SignatureError, verify_outcome
+from nextmq_handler.protocol.wire import MAX_MESSAGE_SIZE, MAX_STACK_SIZE
 
 from .cases import Accepted, Broken, Case
 from .outcomes import Row

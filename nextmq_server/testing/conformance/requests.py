@@ -7,8 +7,8 @@ import typing as t
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from nextmq_handler.signing import TOLERANCE, Secret, parse_secret, signature_headers
-from nextmq_handler.wire import MAX_BODY_SIZE
+from nextmq_handler.protocol.signing import TOLERANCE, Secret, parse_secret, signature_headers
+from nextmq_handler.protocol.wire import MAX_BODY_SIZE
 
 HeaderList = list[tuple[bytes, bytes]]
 

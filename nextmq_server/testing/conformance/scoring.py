@@ -8,8 +8,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_handler.signing import Secret
-from nextmq_handler.wire import MAX_BODY_SIZE
+from nextmq_handler.protocol.signing import Secret
+from nextmq_handler.protocol.wire import MAX_BODY_SIZE
 
 from .cases import Broken, Trait
 from .judge import Answer, Silence, expected, fault

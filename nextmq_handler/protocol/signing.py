@@ -10,7 +10,7 @@ import typing as t
 
 from itsdangerous.signer import HMACAlgorithm
 
-from .errors import ConfigurationError, NextMQError
+from ..errors import ConfigurationError, NextMQError
 from .messages import Headers
 
 ID = b"x-nextmq-id"

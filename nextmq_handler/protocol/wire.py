@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..errors import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, NextMQError
 from . import strict_json
-from .errors import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, NextMQError
 
 MAX_BODY_SIZE = 10 * 1024 * 1024
 """The largest delivery, in bytes, that a receiver takes by default (section 2)."""
