@@ -16,20 +16,6 @@ if _t.TYPE_CHECKING:
     from .client._async.queue_job import AsyncQueueJob
     from .client._async.triggers import AsyncTriggers
     from .client._nextmq import NextMQ
-    from .client._options import (
-        Backoff,
-        CustomBackoff,
-        Deduplication,
-        FlowJob,
-        JobOptions,
-        JobTemplate,
-        KeepJobs,
-        NewJob,
-        ParentJob,
-        QueueOptions,
-        Repeat,
-        Telemetry,
-    )
     from .client._sync.flows import FlowProducer, JobNode
     from .client._sync.queue import Queue
     from .client._sync.queue_job import QueueJob
@@ -79,6 +65,20 @@ if _t.TYPE_CHECKING:
         unregister_workers,
     )
     from .replay import MemoryReplayGuard, RedisReplayGuard, ReplayGuard
+    from .rules.options import (
+        Backoff,
+        CustomBackoff,
+        Deduplication,
+        FlowJob,
+        JobOptions,
+        JobTemplate,
+        KeepJobs,
+        NewJob,
+        ParentJob,
+        QueueOptions,
+        Repeat,
+        Telemetry,
+    )
     from .schedules import Cron, Every
     from .worker import Limiter, Worker
     from .wsgi import NextMQWSGIHandler, create_nextmq_wsgi_handler

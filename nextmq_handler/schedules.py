@@ -9,7 +9,7 @@ from .errors import ConfigurationError, duration_ms, shown
 if t.TYPE_CHECKING:
     from datetime import timedelta
 
-    from .client._options import Backoff, CustomBackoff, KeepJobs
+    from .rules.options import Backoff, CustomBackoff, KeepJobs
     from .worker import Async, Sync, Worker
 
 _MAX_MS = 10 * 365 * 86_400_000
@@ -194,7 +194,7 @@ def _json(argument: str, data: t.Any) -> t.Any:
 
 
 def _options(owner: str, opts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    from .client._options import to_wire  # only for those who give some
+    from .rules.options import to_wire  # only for those who give some
 
     try:
         return to_wire(ScheduleOptions, dict(opts), kind="option of a schedule")

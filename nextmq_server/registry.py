@@ -12,7 +12,7 @@ import typing as t
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from nextmq_handler.backoff import BUILT_IN
+from nextmq_handler.rules.backoff import BUILT_IN
 
 from .dispatch.dispatcher import Endpoint
 from .dispatch.egress import parse_url

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import typing as t
 
-from nextmq_handler.cron import InvalidSchedule
+from nextmq_handler.rules.cron import InvalidSchedule
 
 from .engine.connection import Connection
 from .engine.jobs import WrongState

@@ -6,7 +6,7 @@ import typing as t
 
 from ..errors import ConfigurationError
 from ..protocol.names import check_queue_name
-from ._options import FlowJob, QueueOptions, check_list, to_wire
+from ..rules.options import FlowJob, QueueOptions, check_list, to_wire
 
 MAX_JOBS = 1000
 """How many jobs one call takes, in all of its flows."""

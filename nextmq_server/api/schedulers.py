@@ -7,8 +7,8 @@ import typing as t
 from fastapi import APIRouter, Response
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from nextmq_handler.cron import InvalidSchedule
 from nextmq_handler.errors import MAX_TIMESTAMP_MS
+from nextmq_handler.rules.cron import InvalidSchedule
 
 from ..engine.jobs import WrongState
 from ..engine.schedulers import NoSuchScheduler

@@ -6,7 +6,7 @@ import json
 import time
 import typing as t
 
-from nextmq_handler.backoff import Strategies, UnknownBackoff, backoff_delay
+from nextmq_handler.rules.backoff import Strategies, UnknownBackoff, backoff_delay
 
 from .dead_letters import Failure, letter_of
 from .finishing import Ending, Finishing

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bullmq import job_scheduler as bullmq_scheduler
 from bullmq import scripts as bullmq_packers
 
-from nextmq_handler.cron import InvalidSchedule, next_run
+from nextmq_handler.rules.cron import InvalidSchedule, next_run
 
 from .connection import ConnectionLost, RedisError
 from .job import ActiveJob, short_names

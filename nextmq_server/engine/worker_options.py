@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from nextmq_handler.backoff import Strategies
+from nextmq_handler.rules.backoff import Strategies
 
 from .limiter import NEVER_LIMITS
 

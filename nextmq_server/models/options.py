@@ -7,9 +7,9 @@ import typing as t
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from nextmq_handler.backoff import BUILT_IN
 from nextmq_handler.errors import MAX_TIMESTAMP_MS, ConfigurationError
 from nextmq_handler.protocol.names import check_queue_name
+from nextmq_handler.rules.backoff import BUILT_IN
 
 from ..engine.job import FAILURE_POLICIES, MAX_PRIORITY
 from ..engine.jobs import is_custom_id

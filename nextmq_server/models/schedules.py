@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from nextmq_handler.cron import next_run
+from nextmq_handler.rules.cron import next_run
 
 from ..engine.job import FAILURE_POLICIES
 from ..engine.scheduling import Template

@@ -7,7 +7,7 @@ import logging
 import time
 import typing as t
 
-from nextmq_handler.cron import InvalidSchedule
+from nextmq_handler.rules.cron import InvalidSchedule
 
 from ..engine.hub import Hub
 from ..engine.jobs import Jobs, NoSuchJob, WrongState

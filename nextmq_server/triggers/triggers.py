@@ -6,8 +6,8 @@ import secrets
 import time
 import typing as t
 
-from nextmq_handler.cron import InvalidSchedule
 from nextmq_handler.protocol.signing import generate_secret
+from nextmq_handler.rules.cron import InvalidSchedule
 
 from ..dispatch.client import DeliveryClient
 from ..dispatch.dispatcher import Report

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nextmq_handler.cron import InvalidSchedule, next_run
+from nextmq_handler.rules.cron import InvalidSchedule, next_run
 
 from .node import FOLDER, NODE
 

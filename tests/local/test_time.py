@@ -118,7 +118,7 @@ def test_a_cron_schedule_keeps_to_its_time_zone_where_the_clocks_change() -> Non
 
 def test_a_cron_schedule_without_croniter_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "croniter", None)
-    monkeypatch.delitem(sys.modules, "nextmq_handler.cron", raising=False)
+    monkeypatch.delitem(sys.modules, "nextmq_handler.rules.cron", raising=False)
     with LocalNextMQ(), pytest.raises(ConfigurationError, match=r"pip install 'nextmq-handler\[server\]'"):
         Queue("reports").upsert_job_scheduler("daily", {"pattern": "0 8 * * *"})
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_handler.backoff import UnknownBackoff, backoff_delay
+from nextmq_handler.rules.backoff import UnknownBackoff, backoff_delay
 
 
 @pytest.mark.parametrize("backoff", [None, 0, {}])

@@ -10,7 +10,7 @@ from croniter import croniter
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nextmq_handler.cron import InvalidSchedule, next_run
+from nextmq_handler.rules.cron import InvalidSchedule, next_run
 
 BERLIN = "Europe/Berlin"
 SPRING, AUTUMN = "2026-03-28T23:00+01:00", "2026-10-24T23:00+02:00"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_handler.backoff import UnknownBackoff, backoff_delay
+from nextmq_handler.rules.backoff import UnknownBackoff, backoff_delay
 from nextmq_server.dispatch.dispatcher import Endpoint, delivery_body
 from nextmq_server.engine.finalize import Finalizer
 from nextmq_server.engine.finishing import Ending, Finishing

@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 
-from nextmq_handler.cron import InvalidSchedule
+from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_server.engine import upkeep
 from nextmq_server.engine.connection import RedisError
 from nextmq_server.engine.job import ActiveJob

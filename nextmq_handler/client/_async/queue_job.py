@@ -7,12 +7,12 @@ from datetime import timedelta
 from functools import cached_property
 
 from ...errors import JobFailedError, JobRemovedError, NextMQTimeoutError, timeout_seconds
+from ...rules.options import Duration, milliseconds
 from .. import _ambient
 from .._answer import member
 from .._call import ATTEMPT_TIMEOUT
 from .._caller import Caller
 from .._generic import ANY, Data, Result, Typed, Types
-from .._options import Duration, milliseconds
 from .._remote import Remote
 from .._views import JobDelivery, JobLogs, JobState, job_logs
 from .job_calls import AsyncJobCalls

@@ -6,9 +6,9 @@ from __future__ import annotations
 import typing as t
 
 from ...errors import timestamp_ms
+from ...rules.options import Duration, Moment, check_list, milliseconds
 from .._answer import listed, member
 from .._generic import Data, Result
-from .._options import Duration, Moment, check_list, milliseconds
 from .._views import RateLimit, rate_limit
 from .base import QueueBase
 

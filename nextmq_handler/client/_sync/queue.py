@@ -7,11 +7,11 @@ import typing as t
 
 from ...errors import ConfigurationError, NotFoundError
 from ...protocol import strict_json
+from ...rules.options import JobOptions, NewJob, check_list, job_options, to_wire
 from ...telemetry import inject, producer_span
 from .._call import key_of
 from .._generic import Data, Result
 from .._json import encode
-from .._options import JobOptions, NewJob, check_list, job_options, to_wire
 from .._views import added_view
 from .control import QueueControl
 from .inspection import QueueInspection

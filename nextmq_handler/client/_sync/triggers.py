@@ -7,9 +7,9 @@ import typing as t
 from datetime import timedelta
 
 from ...errors import NotFoundError, timeout_seconds
+from ...rules.options import Backoff, Repeat, job_options, to_wire
 from .._answer import R, ignored, listed, member
 from .._call import Options
-from .._options import Backoff, Repeat, job_options, to_wire
 from .._remote import Remote
 from .._views import Trigger, TriggerRun
 from .transport import Transport

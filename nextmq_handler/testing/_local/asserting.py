@@ -101,7 +101,7 @@ class Assertions:
 
 
 def _wanted(data: t.Any, opts: dict[str, t.Any]) -> dict[str, t.Any]:
-    from ...client._options import job_options
+    from ...rules.options import job_options
 
     wanted: dict[str, t.Any] = {} if data is _UNSAID else {"data": json.loads(_json(data))}
     if opts:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ...backoff import BUILT_IN
 from ...errors import MAX_TIMESTAMP_MS
 from ...protocol.names import is_queue_name
+from ...rules.backoff import BUILT_IN
 from .job import POLICIES
 from .refusals import invalid
 

@@ -213,7 +213,7 @@ def _next_slot(every: int, offset: int, now: int) -> int:
 
 def _next_of_pattern(repeat: dict[str, t.Any], after: int) -> int | None:
     try:
-        from ...cron import InvalidSchedule, next_run
+        from ...rules.cron import InvalidSchedule, next_run
     except ImportError:
         raise ConfigurationError(
             "cron patterns need croniter, which comes with the server: pip install 'nextmq-handler[server]', or "

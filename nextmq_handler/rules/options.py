@@ -6,8 +6,8 @@ import math
 import typing as t
 from datetime import datetime, timedelta
 
+from ..client._generic import Data
 from ..errors import ConfigurationError, duration_ms, timestamp_ms
-from ._generic import Data
 
 MAX_DELAY_MS = 10 * 365 * 86_400_000
 
