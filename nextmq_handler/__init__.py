@@ -79,8 +79,8 @@ if _t.TYPE_CHECKING:
         Repeat,
         Telemetry,
     )
-    from .schedules import Cron, Every
-    from .worker import Limiter, Worker
+    from .workers.schedules import Cron, Every
+    from .workers.worker import Limiter, Worker
     from .wsgi import NextMQWSGIHandler, create_nextmq_wsgi_handler
 
 _MODULES = {

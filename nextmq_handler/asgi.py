@@ -17,7 +17,7 @@ from .handler import Handler, HandlerOptions, ReadPlan
 from .protocol.messages import Headers, Request, Response
 from .registrar import Registrar
 from .settings import Settings
-from .worker import Worker
+from .workers.worker import Worker
 
 MAX_THREADS = 40
 """How many `def` processors run at once by default; more wait for a thread, inside their deadline."""

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
 from .settings import is_loopback, load_settings
-from .worker import Worker
+from .workers.worker import Worker
 
 
 def check(arguments: t.Mapping[str, t.Any], symptoms: t.Iterable[str]) -> list[str]:

@@ -6,7 +6,6 @@ import sys
 import typing as t
 from collections.abc import Coroutine
 
-from .binding import BoundProcessor
 from .errors import (
     ControlFlow,
     DataError,
@@ -27,7 +26,8 @@ from .protocol.wire import (
     RateLimited,
     WaitingChildren,
 )
-from .worker import Worker
+from .workers.processor import BoundProcessor
+from .workers.worker import Worker
 
 if t.TYPE_CHECKING:
     from .protocol.messages import Headers

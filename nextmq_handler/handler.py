@@ -13,8 +13,8 @@ from .protocol.names import is_queue_name
 from .protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
 from .protocol.wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, parse_delivery
 from .settings import Settings, load_settings
-from .worker import Worker
-from .workers import by_queue
+from .workers.loading import by_queue
+from .workers.worker import Worker
 
 if t.TYPE_CHECKING:
     import logging

@@ -14,7 +14,7 @@ from .client._sync.workers import register_worker
 from .errors import ConfigurationError, NextMQError, NextMQHTTPError, WorkerRegistrationError
 from .registration import registration_of
 from .settings import Settings
-from .worker import Worker
+from .workers.worker import Worker
 
 logger: logging.Logger = logging.getLogger("nextmq_handler.registration")
 

@@ -9,8 +9,8 @@ import typing as t
 
 from ._version import __version__
 from .settings import Connection, Settings, load_settings
-from .worker import Worker
-from .workers import listed
+from .workers.loading import listed
+from .workers.worker import Worker
 
 
 def fingerprint(worker: Worker, settings: Settings) -> str:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from .blocking import BlockingDriver
 from .handler import READ_HEADERS, Handler, HandlerOptions, ReadPlan
 from .protocol.messages import Headers, Request, Response
-from .worker import Worker
+from .workers.worker import Worker
 
 if t.TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment

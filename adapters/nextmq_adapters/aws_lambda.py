@@ -12,7 +12,7 @@ from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.handler import READ_HEADERS, Handler, HandlerOptions, ReadPlan
 from nextmq_handler.protocol.messages import Headers, Request, Response
 from nextmq_handler.settings import Settings
-from nextmq_handler.worker import Worker
+from nextmq_handler.workers.worker import Worker
 
 Event = t.Mapping[str, t.Any]
 

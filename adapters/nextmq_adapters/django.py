@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from nextmq_handler.handler import Handler, HandlerOptions
-from nextmq_handler.worker import Worker
+from nextmq_handler.workers.worker import Worker
 from nextmq_handler.wsgi import NextMQWSGIHandler
 
 

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from nextmq_handler.asgi import MAX_THREADS, NextMQHandler
 from nextmq_handler.handler import Handler, HandlerOptions
-from nextmq_handler.worker import Worker
+from nextmq_handler.workers.worker import Worker
 
 
 class _BelowPrefix:

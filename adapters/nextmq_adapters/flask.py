@@ -7,7 +7,7 @@ import typing as t
 from flask import Blueprint, Response, request
 
 from nextmq_handler.handler import Handler, HandlerOptions
-from nextmq_handler.worker import Worker
+from nextmq_handler.workers.worker import Worker
 from nextmq_handler.wsgi import NextMQWSGIHandler
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")

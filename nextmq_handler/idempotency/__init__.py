@@ -12,10 +12,10 @@ import time
 import typing as t
 import uuid
 
-from ..binding import bind
 from ..errors import ResultError
 from ..protocol import strict_json
-from ..typed import RETURNS_JSON
+from ..workers.annotations import RETURNS_JSON
+from ..workers.processor import bind
 from .memory import MemoryStore
 from .redis import RedisStore
 from .store import Busy, Finished, IdempotencyStore

@@ -7,7 +7,7 @@ import typing as t
 import pytest
 
 if t.TYPE_CHECKING:
-    from ..worker import Worker
+    from ..workers.worker import Worker
     from ._local.mq import AsyncLocalNextMQ, LocalNextMQ
 
 _WORKERS = "nextmq_workers"
@@ -29,7 +29,7 @@ def nextmq_workers(request: pytest.FixtureRequest) -> t.Sequence[Worker]:
 
     Raises ConfigurationError for a name that cannot be loaded.
     """
-    from ..targets import workers_of
+    from ..workers.targets import workers_of
 
     marker: pytest.Mark | None = request.node.get_closest_marker("nextmq")
     if marker is not None:

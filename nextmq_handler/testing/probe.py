@@ -7,7 +7,7 @@ import typing as t
 
 from ..errors import RateLimitError, UnrecoverableJobError
 from ..job import AsyncJob
-from ..worker import Worker
+from ..workers.worker import Worker
 
 
 class ProbeError(Exception):

@@ -13,7 +13,7 @@ from ..settings import Settings
 from .outcomes import JobOutcome, read_outcome
 
 if t.TYPE_CHECKING:
-    from ..worker import Worker
+    from ..workers.worker import Worker
     from .jobs import RecordedAsyncJob, RecordedJob
 
     AnyJob = RecordedJob[t.Any] | RecordedAsyncJob[t.Any]

@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     import anyio
 
     from ...protocol.signing import Secret
-    from ...worker import Worker
+    from ...workers.worker import Worker
     from .clock import VirtualClock
     from .faults import Fault
     from .job import Job

@@ -5,8 +5,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ...binding import BoundProcessor
 from ...protocol.wire import Failed
+from ...workers.processor import BoundProcessor
 
 if t.TYPE_CHECKING:
     from ...execution import Attempt

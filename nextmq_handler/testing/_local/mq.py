@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from ...errors import ConfigurationError, JobFailedError, NextMQError
 from ...protocol.wire import Completed, Failed, Outcome
-from ...workers import listed
+from ...workers.loading import listed
 from .asserting import Assertions
 from .clock import VirtualClock, span_ms
 from .delivering import run_awaited, run_here
@@ -22,7 +22,7 @@ from .simulation import Simulation
 
 if t.TYPE_CHECKING:
     from ...settings import Connection
-    from ...worker import Worker
+    from ...workers.worker import Worker
     from .delivering import Delivery
 
 T = t.TypeVar("T")

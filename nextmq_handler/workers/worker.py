@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .binding import BoundProcessor, bind
-from .errors import ConfigurationError, duration_ms, shown
-from .protocol.names import check_queue_name
+from ..errors import ConfigurationError, duration_ms, shown
+from ..protocol.names import check_queue_name
+from .processor import BoundProcessor, bind
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
     from enum import Enum
     from uuid import UUID
 
-    from .job import AsyncJob, Job
+    from ..job import AsyncJob, Job
     from .schedules import Schedule, ScheduledProcessor, ScheduleOptions
 
     class _Model(t.Protocol):

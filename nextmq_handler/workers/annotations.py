@@ -14,9 +14,9 @@ import types
 import typing as t
 from collections import abc
 
-from .errors import ConfigurationError, DataError, ResultError
-from .job import AsyncJob, Job
-from .protocol import strict_json
+from ..errors import ConfigurationError, DataError, ResultError
+from ..job import AsyncJob, Job
+from ..protocol import strict_json
 
 if t.TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -7,7 +7,7 @@ import sys
 import typing as t
 from pathlib import Path
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 from .worker import Worker
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 
 if t.TYPE_CHECKING:
-    from .typed import Signature
+    from .annotations import Signature
 
 _CO_COROUTINE, _CO_GENERATOR, _CO_ASYNC_GENERATOR = 0x80, 0x20, 0x200
 
@@ -57,7 +57,7 @@ class BoundProcessor:
         is_plain = hasattr(function, "__code__") and not hasattr(function, "__wrapped__")
         if is_plain and not function.__annotations__:
             return _UNTYPED
-        from .typed import signature_of
+        from .annotations import signature_of
 
         signature = signature_of(function, is_async=self.is_async, owner=self.label)
         signature.check(self.label)

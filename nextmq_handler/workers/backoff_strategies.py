@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .errors import ConfigurationError, duration_ms, shown
-from .protocol.names import is_queue_name
+from ..errors import ConfigurationError, duration_ms, shown
+from ..protocol.names import is_queue_name
 
 if t.TYPE_CHECKING:
     from datetime import timedelta

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 from .worker import Worker
 
 

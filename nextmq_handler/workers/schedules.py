@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typing as t
 
-from .errors import ConfigurationError, duration_ms, shown
+from ..errors import ConfigurationError, duration_ms, shown
 
 if t.TYPE_CHECKING:
     from datetime import timedelta
 
-    from .rules.options import Backoff, CustomBackoff, KeepJobs
+    from ..rules.options import Backoff, CustomBackoff, KeepJobs
     from .worker import Async, Sync, Worker
 
 _MAX_MS = 10 * 365 * 86_400_000
@@ -185,7 +185,7 @@ def _whole(argument: str, value: object) -> int:
 
 
 def _json(argument: str, data: t.Any) -> t.Any:
-    from .protocol import strict_json
+    from ..protocol import strict_json
 
     try:
         return strict_json.loads(strict_json.dumps(data))  # what is changed later is not meant
@@ -194,7 +194,7 @@ def _json(argument: str, data: t.Any) -> t.Any:
 
 
 def _options(owner: str, opts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    from .rules.options import to_wire  # only for those who give some
+    from ..rules.options import to_wire  # only for those who give some
 
     try:
         return to_wire(ScheduleOptions, dict(opts), kind="option of a schedule")
