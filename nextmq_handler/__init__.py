@@ -52,9 +52,10 @@ if _t.TYPE_CHECKING:
         WorkerRegistrationError,
         is_control_flow,
     )
-    from .handler import HandlerOptions
     from .idempotency import idempotent
     from .job import AsyncJob, Job
+    from .receiver.receiver import HandlerOptions
+    from .receiver.replay import MemoryReplayGuard, RedisReplayGuard, ReplayGuard
     from .registration import (
         WorkerStatus,
         aensure_workers_registered,
@@ -64,7 +65,6 @@ if _t.TYPE_CHECKING:
         get_worker_registration_statuses,
         unregister_workers,
     )
-    from .replay import MemoryReplayGuard, RedisReplayGuard, ReplayGuard
     from .rules.options import (
         Backoff,
         CustomBackoff,

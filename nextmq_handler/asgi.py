@@ -11,10 +11,10 @@ import anyio.to_thread
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from .async_execution import run_async
 from .client._http import close_async_http_client
-from .handler import Handler, HandlerOptions, ReadPlan
 from .protocol.messages import Headers, Request, Response
+from .receiver.receiver import Handler, HandlerOptions, ReadPlan
+from .receiver.run_async import run_async
 from .registrar import Registrar
 from .settings import Settings
 from .workers.worker import Worker

@@ -6,9 +6,9 @@ import time
 import typing as t
 from http import HTTPStatus
 
-from .blocking import BlockingDriver
-from .handler import READ_HEADERS, Handler, HandlerOptions, ReadPlan
 from .protocol.messages import Headers, Request, Response
+from .receiver.receiver import READ_HEADERS, Handler, HandlerOptions, ReadPlan
+from .receiver.sync_driver import BlockingDriver
 from .workers.worker import Worker
 
 if t.TYPE_CHECKING:

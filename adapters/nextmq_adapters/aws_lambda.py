@@ -7,10 +7,10 @@ import re
 import typing as t
 from urllib.parse import unquote, urlsplit
 
-from nextmq_handler.blocking import BlockingDriver
 from nextmq_handler.errors import ConfigurationError
-from nextmq_handler.handler import READ_HEADERS, Handler, HandlerOptions, ReadPlan
 from nextmq_handler.protocol.messages import Headers, Request, Response
+from nextmq_handler.receiver.receiver import READ_HEADERS, Handler, HandlerOptions, ReadPlan
+from nextmq_handler.receiver.sync_driver import BlockingDriver
 from nextmq_handler.settings import Settings
 from nextmq_handler.workers.worker import Worker
 

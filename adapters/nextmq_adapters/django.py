@@ -8,7 +8,7 @@ from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from nextmq_handler.handler import Handler, HandlerOptions
+from nextmq_handler.receiver.receiver import Handler, HandlerOptions
 from nextmq_handler.workers.worker import Worker
 from nextmq_handler.wsgi import NextMQWSGIHandler
 

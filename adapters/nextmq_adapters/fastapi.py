@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.types import Receive, Scope, Send
 
 from nextmq_handler.asgi import MAX_THREADS, NextMQHandler
-from nextmq_handler.handler import Handler, HandlerOptions
+from nextmq_handler.receiver.receiver import Handler, HandlerOptions
 from nextmq_handler.workers.worker import Worker
 
 

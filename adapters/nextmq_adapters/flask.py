@@ -6,7 +6,7 @@ import typing as t
 
 from flask import Blueprint, Response, request
 
-from nextmq_handler.handler import Handler, HandlerOptions
+from nextmq_handler.receiver.receiver import Handler, HandlerOptions
 from nextmq_handler.workers.worker import Worker
 from nextmq_handler.wsgi import NextMQWSGIHandler
 

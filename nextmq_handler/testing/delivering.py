@@ -76,7 +76,7 @@ def deliver(target: t.Any, job: AnyJob, **how: t.Unpack[Tampering]) -> Answer:
     delivery = _Delivery(target, job, how)
     if delivery.home != "asgi":
         return delivery.read(delivery.send())
-    from .. import _loop
+    from ..receiver import kept_loop as _loop
 
     return delivery.read(_loop.run(delivery.asend))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ..blocking import run_attempt
 from ..errors import ConfigurationError
-from ..execution import Attempt
 from ..protocol.wire import Outcome, encode_outcome, parse_delivery
+from ..receiver.attempt import Attempt
+from ..receiver.sync_driver import run_attempt
 from ..settings import Settings
 from .outcomes import JobOutcome, read_outcome
 
@@ -33,7 +33,7 @@ async def arun(worker: Worker, job: AnyJob) -> JobOutcome:
     """`run` in a running loop, which awaits `async def` processors; a `def` one has a thread. Both end in time."""
     import anyio
 
-    from ..async_execution import run_async
+    from ..receiver.run_async import run_async
 
     attempt = _attempt(worker, job)
     return _read(attempt, await run_async(attempt, anyio.CapacityLimiter(1)))

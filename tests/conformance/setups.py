@@ -13,7 +13,7 @@ from opentelemetry import baggage, trace
 from pydantic import BaseModel
 
 from nextmq_handler import AsyncJob, Job, RateLimitError, UnrecoverableJobError, Worker
-from nextmq_handler.replay import MemoryReplayGuard
+from nextmq_handler.receiver.replay import MemoryReplayGuard
 from nextmq_handler.testing.vectors import REQUESTS, Vector
 
 NOW = 1_790_000_000

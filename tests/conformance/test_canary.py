@@ -10,8 +10,8 @@ import pytest
 from nextmq_adapters.aws_lambda import lambda_handler
 from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import AsyncJob, AsyncQueue, ConfigurationError, Job, Queue, create_nextmq_handler
-from nextmq_handler.handler import Handler
 from nextmq_handler.protocol.wire import parse_delivery
+from nextmq_handler.receiver.receiver import Handler
 from nextmq_handler.settings import load_settings
 from nextmq_handler.wsgi import create_nextmq_wsgi_handler
 

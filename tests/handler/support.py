@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Message, Scope
 
 from nextmq_handler import AsyncJob, AsyncQueue, Job, Queue, Worker
 from nextmq_handler.asgi import NextMQHandler
-from nextmq_handler.handler import Handler
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import parse_secret, signature_headers, verify_outcome
+from nextmq_handler.receiver.receiver import Handler
 
 NOW = 1_790_000_000
 SECRET = "whsec_" + base64.b64encode(b"the secret of these tests").decode()

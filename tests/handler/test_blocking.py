@@ -9,10 +9,10 @@ import pytest
 import respx
 
 from nextmq_handler import AsyncJob, Job, Worker
-from nextmq_handler.blocking import BlockingDriver
-from nextmq_handler.handler import Handler, ReadPlan
 from nextmq_handler.protocol.messages import Headers, Request, Response
 from nextmq_handler.protocol.signing import parse_secret, verify_outcome
+from nextmq_handler.receiver.receiver import Handler, ReadPlan
+from nextmq_handler.receiver.sync_driver import BlockingDriver
 from nextmq_handler.registration import fingerprint
 from tests.handler.registering import (
     CONFLICT,

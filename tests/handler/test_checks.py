@@ -8,8 +8,8 @@ import pytest
 from nextmq_adapters.aws_lambda import lambda_handler
 from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import Worker, create_nextmq_handler
-from nextmq_handler.handler import BODY_READ, CLOCK_SKEW, Handler, ReadPlan
 from nextmq_handler.protocol.messages import Headers, Request, Response
+from nextmq_handler.receiver.receiver import BODY_READ, CLOCK_SKEW, Handler, ReadPlan
 from nextmq_handler.wsgi import create_nextmq_wsgi_handler
 from tests.handler.support import (
     APP_URL,

@@ -10,11 +10,11 @@ import anyio.lowlevel
 import pytest
 
 from nextmq_handler import AsyncJob, Job, StaleDeliveryError, Worker
-from nextmq_handler.async_execution import run_async
-from nextmq_handler.execution import Attempt
-from nextmq_handler.handler import Handler, ReadPlan
 from nextmq_handler.protocol.messages import Headers, Request
 from nextmq_handler.protocol.wire import Delivery
+from nextmq_handler.receiver.attempt import Attempt
+from nextmq_handler.receiver.receiver import Handler, ReadPlan
+from nextmq_handler.receiver.run_async import run_async
 from nextmq_handler.settings import load_settings
 from tests.handler.support import NOW, SECRET, deliver, delivery, encode, failed, make_handler, send, signed
 

@@ -8,8 +8,8 @@ import pytest
 from starlette.types import Message
 
 from nextmq_handler import ConfigurationError, NextMQHandler, Worker, create_nextmq_handler
-from nextmq_handler.handler import Handler, ReadPlan
 from nextmq_handler.protocol.messages import Headers, Request, Response
+from nextmq_handler.receiver.receiver import Handler, ReadPlan
 from tests.handler.support import (
     JSON,
     NOW,

@@ -10,9 +10,9 @@ import pytest
 from pydantic import PlainSerializer
 
 from nextmq_handler import AsyncJob, ConfigurationError, Job, Worker, idempotent
-from nextmq_handler.execution import Attempt
 from nextmq_handler.idempotency import Busy, Finished, MemoryStore
 from nextmq_handler.protocol.wire import Delivery
+from nextmq_handler.receiver.attempt import Attempt
 from nextmq_handler.settings import load_settings
 from tests.handler.support import (
     AnyJob,

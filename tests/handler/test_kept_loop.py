@@ -10,10 +10,11 @@ from contextvars import ContextVar
 
 import pytest
 
-from nextmq_handler import AsyncJob, Worker, _loop
-from nextmq_handler.blocking import BlockingDriver
-from nextmq_handler.handler import Handler
+from nextmq_handler import AsyncJob, Worker
 from nextmq_handler.protocol.messages import Headers, Request
+from nextmq_handler.receiver import kept_loop as _loop
+from nextmq_handler.receiver.receiver import Handler
+from nextmq_handler.receiver.sync_driver import BlockingDriver
 from tests.handler.support import NOW, SECRET, delivery, encode, signed
 
 BODY = encode(delivery())

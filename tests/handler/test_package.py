@@ -142,7 +142,7 @@ def test_what_a_module_of_processors_imports_loads_nothing_heavy(statement: str)
 
 
 def test_the_steps_of_a_delivery_load_nothing_heavy() -> None:
-    assert loaded_by("import nextmq_handler.handler, nextmq_handler.execution") & HEAVY == set()
+    assert loaded_by("import nextmq_handler.receiver.receiver, nextmq_handler.receiver.attempt") & HEAVY == set()
 
 
 @pytest.mark.parametrize(

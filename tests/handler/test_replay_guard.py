@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from nextmq_handler.replay import MemoryReplayGuard, RedisReplayGuard, ReplayGuard
+from nextmq_handler.receiver.replay import MemoryReplayGuard, RedisReplayGuard, ReplayGuard
 from tests.handler.valkey_support import connected, let_pass, running_valkey
 
 LIFETIME = 600.0

@@ -7,8 +7,8 @@ import typing as t
 
 from nextmq_handler import create_nextmq_handler
 from nextmq_handler.asgi import NextMQHandler
-from nextmq_handler.handler import Handler, HandlerOptions, ReadPlan
 from nextmq_handler.protocol.signing import Secret
+from nextmq_handler.receiver.receiver import Handler, HandlerOptions, ReadPlan
 from nextmq_handler.testing import conformance_worker
 
 if t.TYPE_CHECKING:

@@ -9,7 +9,7 @@ from ...protocol.wire import Failed
 from ...workers.processor import BoundProcessor
 
 if t.TYPE_CHECKING:
-    from ...execution import Attempt
+    from ...receiver.attempt import Attempt
     from .job import Job
 
 CRASH = Failed("EndpointUnavailable", "the app answered 500; the job may have run")

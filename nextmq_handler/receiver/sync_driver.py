@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import typing as t
 
-from .execution import Attempt, run
-from .handler import Handler, ReadPlan
-from .protocol.messages import Request, Response
-from .protocol.wire import Outcome
+from ..protocol.messages import Request, Response
+from ..protocol.wire import Outcome
+from .attempt import Attempt, run
+from .receiver import Handler, ReadPlan
 
 if t.TYPE_CHECKING:
-    from .registrar import Registrar
+    from ..registrar import Registrar
 
 Read = t.Callable[[ReadPlan], bytes | Response]
 """Reads the body as planned; a refusal where that fails."""
@@ -32,7 +32,7 @@ class BlockingDriver:
     def registrar(self) -> Registrar:
         """What registers the workers, made when it is first needed: it brings the HTTP client along."""
         if self._registrar is None:
-            from .registrar import Registrar
+            from ..registrar import Registrar
 
             handler = self.handler
             self._registrar = Registrar(handler.workers, lambda: handler.settings, check=handler.check)
@@ -76,7 +76,7 @@ def run_attempt(attempt: Attempt) -> Outcome:
     """The outcome of the attempt: a `def` processor in this thread, an `async def` one on the kept loop."""
     if attempt.processor is None or not attempt.processor.is_async:
         return run(attempt)
-    from . import _loop
-    from .async_execution import run_coroutine
+    from . import kept_loop as _loop
+    from .run_async import run_coroutine
 
     return _loop.run(run_coroutine, attempt)

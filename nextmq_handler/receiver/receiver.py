@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .errors import ConfigurationError
-from .execution import Attempt, trace_of
-from .protocol import strict_json
-from .protocol.messages import Headers, Request, Response
-from .protocol.names import is_queue_name
-from .protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
-from .protocol.wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, parse_delivery
-from .settings import Settings, load_settings
-from .workers.loading import by_queue
-from .workers.worker import Worker
+from ..errors import ConfigurationError
+from ..protocol import strict_json
+from ..protocol.messages import Headers, Request, Response
+from ..protocol.names import is_queue_name
+from ..protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
+from ..protocol.wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, parse_delivery
+from ..settings import Settings, load_settings
+from ..workers.loading import by_queue
+from ..workers.worker import Worker
+from .attempt import Attempt, trace_of
 
 if t.TYPE_CHECKING:
     import logging
@@ -271,7 +271,7 @@ class Handler:
         """Whether the server holds another registration than this app would make (section 4)."""
         name = attempt.worker.name
         if name not in self._fingerprints:
-            from .registration import fingerprint
+            from ..registration import fingerprint
 
             try:
                 self._fingerprints[name] = fingerprint(attempt.worker, self.settings)

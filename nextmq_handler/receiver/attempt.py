@@ -6,7 +6,7 @@ import sys
 import typing as t
 from collections.abc import Coroutine
 
-from .errors import (
+from ..errors import (
     ControlFlow,
     DataError,
     DelayedError,
@@ -15,8 +15,8 @@ from .errors import (
     UnrecoverableJobError,
     WaitingChildrenError,
 )
-from .job import AsyncJob, Job
-from .protocol.wire import (
+from ..job import AsyncJob, Job
+from ..protocol.wire import (
     MAX_STACK_SIZE,
     Completed,
     Delayed,
@@ -26,13 +26,13 @@ from .protocol.wire import (
     RateLimited,
     WaitingChildren,
 )
-from .workers.processor import BoundProcessor
-from .workers.worker import Worker
+from ..workers.processor import BoundProcessor
+from ..workers.worker import Worker
 
 if t.TYPE_CHECKING:
-    from .protocol.messages import Headers
-    from .settings import Settings
-    from .telemetry import Trace
+    from ..protocol.messages import Headers
+    from ..settings import Settings
+    from ..telemetry import Trace
 
 
 class Untraced:
@@ -60,7 +60,7 @@ def trace_of(delivery: Delivery, headers: Headers) -> Trace | Untraced:
     """What traces a delivery's run: nothing, at no cost, for an app that has not loaded OpenTelemetry."""
     if "opentelemetry.context" not in sys.modules:
         return UNTRACED
-    from .telemetry import Trace
+    from ..telemetry import Trace
 
     return Trace(delivery, headers)
 

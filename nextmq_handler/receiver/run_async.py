@@ -10,8 +10,8 @@ import typing as t
 import anyio
 import anyio.to_thread
 
-from .execution import Attempt, run
-from .protocol.wire import Outcome
+from ..protocol.wire import Outcome
+from .attempt import Attempt, run
 
 CLEANUP_TIME = 0.25
 """How long, in s, a processor that was cancelled at its deadline may clean up before the answer goes out: at most,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import typing as t
 from urllib.parse import urlsplit
 
-from .errors import ConfigurationError
-from .settings import is_loopback, load_settings
-from .workers.worker import Worker
+from ..errors import ConfigurationError
+from ..settings import is_loopback, load_settings
+from ..workers.worker import Worker
 
 
 def check(arguments: t.Mapping[str, t.Any], symptoms: t.Iterable[str]) -> list[str]:
