@@ -56,7 +56,7 @@ if _t.TYPE_CHECKING:
     from .job import AsyncJob, Job
     from .receiver.receiver import HandlerOptions
     from .receiver.replay import MemoryReplayGuard, RedisReplayGuard, ReplayGuard
-    from .registration import (
+    from .registration.calls import (
         WorkerStatus,
         aensure_workers_registered,
         aget_worker_registration_statuses,

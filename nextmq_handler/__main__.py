@@ -11,7 +11,7 @@ import sys
 import typing as t
 
 from .errors import NextMQError
-from .registration import ensure_workers_registered
+from .registration.calls import ensure_workers_registered
 from .workers.targets import workers_of
 
 

@@ -15,7 +15,7 @@ from .client._http import close_async_http_client
 from .protocol.messages import Headers, Request, Response
 from .receiver.receiver import Handler, HandlerOptions, ReadPlan
 from .receiver.run_async import run_async
-from .registrar import Registrar
+from .registration.registrar import Registrar
 from .settings import Settings
 from .workers.worker import Worker
 

@@ -271,7 +271,7 @@ class Handler:
         """Whether the server holds another registration than this app would make (section 4)."""
         name = attempt.worker.name
         if name not in self._fingerprints:
-            from ..registration import fingerprint
+            from ..registration.calls import fingerprint
 
             try:
                 self._fingerprints[name] = fingerprint(attempt.worker, self.settings)

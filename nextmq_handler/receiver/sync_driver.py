@@ -10,7 +10,7 @@ from .attempt import Attempt, run
 from .receiver import Handler, ReadPlan
 
 if t.TYPE_CHECKING:
-    from ..registrar import Registrar
+    from ..registration.registrar import Registrar
 
 Read = t.Callable[[ReadPlan], bytes | Response]
 """Reads the body as planned; a refusal where that fails."""
@@ -32,7 +32,7 @@ class BlockingDriver:
     def registrar(self) -> Registrar:
         """What registers the workers, made when it is first needed: it brings the HTTP client along."""
         if self._registrar is None:
-            from ..registrar import Registrar
+            from ..registration.registrar import Registrar
 
             handler = self.handler
             self._registrar = Registrar(handler.workers, lambda: handler.settings, check=handler.check)

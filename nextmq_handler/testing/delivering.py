@@ -128,7 +128,7 @@ class _Delivery:
 
 @contextlib.contextmanager
 def _no_registration() -> t.Generator[None]:
-    from ..registrar import is_paused  # it brings the HTTP client along
+    from ..registration.registrar import is_paused  # it brings the HTTP client along
 
     token = is_paused.set(True)
     try:

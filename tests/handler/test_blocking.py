@@ -13,7 +13,7 @@ from nextmq_handler.protocol.messages import Headers, Request, Response
 from nextmq_handler.protocol.signing import parse_secret, verify_outcome
 from nextmq_handler.receiver.receiver import Handler, ReadPlan
 from nextmq_handler.receiver.sync_driver import BlockingDriver
-from nextmq_handler.registration import fingerprint
+from nextmq_handler.registration.calls import fingerprint
 from tests.handler.registering import (
     CONFLICT,
     EMAILS,

@@ -16,8 +16,8 @@ from starlette.types import Message
 
 from nextmq_handler import ConfigurationError, Worker
 from nextmq_handler.asgi import NextMQHandler
-from nextmq_handler.registrar import Registrar
-from nextmq_handler.registration import fingerprint
+from nextmq_handler.registration.calls import fingerprint
+from nextmq_handler.registration.registrar import Registrar
 from nextmq_handler.settings import load_settings
 from tests.handler.support import APP_URL, URL, deliver, delivery, make_handler, send
 

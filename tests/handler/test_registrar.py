@@ -12,7 +12,7 @@ import httpx
 import pytest
 import respx
 
-from nextmq_handler.registrar import Registrar
+from nextmq_handler.registration.registrar import Registrar
 from tests.handler.registering import (
     CONFLICT,
     EMAILS,

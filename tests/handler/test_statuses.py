@@ -18,7 +18,7 @@ from nextmq_handler import (
     aensure_workers_registered,
     ensure_workers_registered,
 )
-from nextmq_handler.registration import (
+from nextmq_handler.registration.calls import (
     WorkerStatus,
     aget_worker_registration_statuses,
     fingerprint,

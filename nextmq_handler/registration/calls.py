@@ -7,10 +7,10 @@ import hashlib
 import json
 import typing as t
 
-from ._version import __version__
-from .settings import Connection, Settings, load_settings
-from .workers.loading import listed
-from .workers.worker import Worker
+from .._version import __version__
+from ..settings import Connection, Settings, load_settings
+from ..workers.loading import listed
+from ..workers.worker import Worker
 
 
 def fingerprint(worker: Worker, settings: Settings) -> str:
@@ -59,7 +59,7 @@ def ensure_workers_registered(
     Idempotent. Raises WorkerRegistrationError where the server holds a registration that differs,
     ConfigurationError, NextMQHTTPError or NextMQConnectionError.
     """
-    from .client._sync.workers import register_worker
+    from ..client._sync.workers import register_worker
 
     settings = load_settings(url=url, app_url=app_url)
     for worker in listed(workers):
@@ -70,7 +70,7 @@ async def aensure_workers_registered(
     workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None, replace: bool = False
 ) -> None:
     """`ensure_workers_registered`, awaited."""
-    from .client._async.workers import register_worker
+    from ..client._async.workers import register_worker
 
     settings = load_settings(url=url, app_url=app_url)
     for worker in listed(workers):
@@ -84,7 +84,7 @@ def get_worker_registration_statuses(
 
     Raises ConfigurationError, NextMQHTTPError or NextMQConnectionError.
     """
-    from .client._sync.workers import get_worker
+    from ..client._sync.workers import get_worker
 
     settings = load_settings(url=url, app_url=app_url)
     return [_status(worker, settings, get_worker(settings.connection, worker.name)) for worker in listed(workers)]
@@ -94,7 +94,7 @@ async def aget_worker_registration_statuses(
     workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None
 ) -> list[WorkerStatus]:
     """`get_worker_registration_statuses`, awaited."""
-    from .client._async.workers import get_worker
+    from ..client._async.workers import get_worker
 
     settings = load_settings(url=url, app_url=app_url)
     return [
@@ -107,7 +107,7 @@ def unregister_workers(workers: t.Iterable[Worker], *, url: str | None = None) -
 
     Raises ConfigurationError, NextMQHTTPError or NextMQConnectionError.
     """
-    from .client._sync.workers import unregister_worker
+    from ..client._sync.workers import unregister_worker
 
     connection = _connection(url)
     for worker in listed(workers):
@@ -116,7 +116,7 @@ def unregister_workers(workers: t.Iterable[Worker], *, url: str | None = None) -
 
 async def aunregister_workers(workers: t.Iterable[Worker], *, url: str | None = None) -> None:
     """`unregister_workers`, awaited."""
-    from .client._async.workers import unregister_worker
+    from ..client._async.workers import unregister_worker
 
     connection = _connection(url)
     for worker in listed(workers):

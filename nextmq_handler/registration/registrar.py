@@ -10,11 +10,11 @@ import time
 import typing as t
 from contextvars import ContextVar
 
-from .client._sync.workers import register_worker
-from .errors import ConfigurationError, NextMQError, NextMQHTTPError, WorkerRegistrationError
-from .registration import registration_of
-from .settings import Settings
-from .workers.worker import Worker
+from ..client._sync.workers import register_worker
+from ..errors import ConfigurationError, NextMQError, NextMQHTTPError, WorkerRegistrationError
+from ..settings import Settings
+from ..workers.worker import Worker
+from .calls import registration_of
 
 logger: logging.Logger = logging.getLogger("nextmq_handler.registration")
 
