@@ -15,12 +15,12 @@ if _t.TYPE_CHECKING:
     from .client._async.queue import AsyncQueue
     from .client._async.queue_job import AsyncQueueJob
     from .client._async.triggers import AsyncTriggers
-    from .client._nextmq import NextMQ
     from .client._sync.flows import FlowProducer, JobNode
     from .client._sync.queue import Queue
     from .client._sync.queue_job import QueueJob
     from .client._sync.triggers import Triggers
-    from .client._views import (
+    from .client.nextmq import NextMQ
+    from .client.views import (
         Dependencies,
         DependenciesCount,
         JobLogs,

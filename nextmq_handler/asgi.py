@@ -11,7 +11,7 @@ import anyio.to_thread
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from .client._http import close_async_http_client
+from .client._http.pools import close_async_http_client
 from .protocol.messages import Headers, Request, Response
 from .receiver.receiver import Handler, HandlerOptions, ReadPlan
 from .receiver.run_async import run_async

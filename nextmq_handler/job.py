@@ -6,8 +6,8 @@ import time
 import typing as t
 
 from .client._async.job_calls import AsyncJobCalls
-from .client._caller import Caller
 from .client._sync.job_calls import JobCalls
+from .client.caller import Caller
 from .errors import DelayedError, StaleDeliveryError, WaitingChildrenError
 
 if t.TYPE_CHECKING:

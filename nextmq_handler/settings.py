@@ -11,7 +11,7 @@ from .errors import ConfigurationError
 from .protocol.signing import Secret, parse_secret
 
 if t.TYPE_CHECKING:
-    from .client._local import LocalServer
+    from .client.local_server import LocalServer
 
 _SHAPE = "nextmq://API_KEY:WEBHOOK_SECRET@host[:port]/project"
 _SCHEMES = {"nextmq": "https", "nextmq+http": "http"}
@@ -140,7 +140,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _local_server() -> LocalServer | None:
-    from .client import _local  # needed in tests, and where something is wrong
+    from .client import local_server as _local  # needed in tests, and where something is wrong
 
     return _local.active
 

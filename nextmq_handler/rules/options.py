@@ -6,7 +6,7 @@ import math
 import typing as t
 from datetime import datetime, timedelta
 
-from ..client._generic import Data
+from ..client.generics import Data
 from ..errors import ConfigurationError, duration_ms, timestamp_ms
 
 MAX_DELAY_MS = 10 * 365 * 86_400_000

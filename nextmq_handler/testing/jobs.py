@@ -6,14 +6,14 @@ import json
 import time
 import typing as t
 
-from ..client._json import encode
+from ..client._http.content import encode
 from ..job import AsyncJob, Job, JobBase
 from ..protocol.wire import Delivery, parse_delivery
 from ..settings import Connection, Settings
 
 if t.TYPE_CHECKING:
-    from ..client._answer import R
-    from ..client._call import Options
+    from ..client._http.answer import R
+    from ..client._http.call import Options
 
 T = t.TypeVar("T")
 

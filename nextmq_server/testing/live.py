@@ -20,7 +20,8 @@ import uvicorn
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from nextmq_handler import Worker, create_nextmq_handler, ensure_workers_registered
-from nextmq_handler.client import _ambient, _local
+from nextmq_handler.client import local_server as _local
+from nextmq_handler.client import overrides as _ambient
 from nextmq_handler.errors import NextMQError, timeout_seconds
 from nextmq_handler.settings import parse_connection_string
 

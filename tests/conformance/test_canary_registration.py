@@ -28,7 +28,7 @@ from nextmq_handler import (
     ensure_workers_registered,
     unregister_workers,
 )
-from nextmq_handler.client._http import close_async_http_client
+from nextmq_handler.client._http.pools import close_async_http_client
 from nextmq_handler.registration.calls import get_worker_registration_statuses
 
 from .canary import Ear, connection_string, leaks, text_of, text_of_error

@@ -6,7 +6,7 @@ import pytest
 import respx
 from hypothesis import settings
 
-from nextmq_handler.client import _ambient
+from nextmq_handler.client import overrides as _ambient
 from tests.handler.client_support import ClientTime
 
 settings.register_profile("handler", max_examples=100, deadline=None, derandomize=True, print_blob=True)

@@ -20,7 +20,7 @@ from nextmq_handler import (
     NextMQTimeoutError,
     Queue,
 )
-from nextmq_handler.client._retry import parse_retry_after
+from nextmq_handler.client._http.retry import parse_retry_after
 from tests.handler.client_failures import (
     REPEATABLE,
     answer,
@@ -60,7 +60,7 @@ async def test_a_pause_is_anything_up_to_its_bound(
         bounds.append((low, high))
         return high / 2
 
-    monkeypatch.setattr("nextmq_handler.client._ambient.uniform", uniform)
+    monkeypatch.setattr("nextmq_handler.client.overrides.uniform", uniform)
     scripted(server, answer(503), answer(503))
     await attempt(REPEATABLE["GET"], kind)
     assert (bounds, client_time.pauses) == ([(0, 0.2), (0, 0.4)], [0.1, 0.2])

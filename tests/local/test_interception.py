@@ -22,7 +22,8 @@ from nextmq_handler import (
     create_nextmq_handler,
     ensure_workers_registered,
 )
-from nextmq_handler.client import _ambient, _local
+from nextmq_handler.client import local_server as _local
+from nextmq_handler.client import overrides as _ambient
 from nextmq_handler.testing import AsyncLocalNextMQ, LocalNextMQ, NotSimulatedError
 
 from ..handler.support import URL

@@ -6,10 +6,10 @@ import typing as t
 from datetime import timedelta
 
 from ...protocol.names import check_queue_name
-from .._answer import R, ignored
-from .._call import DEFAULT_TIMEOUT, Options
-from .._generic import Data, Result, Typed, Types, types_of
-from .._remote import Remote
+from .._http.answer import R, ignored
+from .._http.call import DEFAULT_TIMEOUT, Options
+from ..generics import Data, Result, Typed, Types, types_of
+from ..remote import Remote
 from .queue_job import AsyncQueueJob
 from .transport import AsyncTransport
 

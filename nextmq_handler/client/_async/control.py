@@ -6,9 +6,9 @@ import typing as t
 
 from ...errors import timestamp_ms
 from ...rules.options import Duration, Moment, check_list, milliseconds
-from .._answer import listed, member
-from .._generic import Data, Result
-from .._views import RateLimit, rate_limit
+from .._http.answer import listed, member
+from ..generics import Data, Result
+from ..views import RateLimit, rate_limit
 from .base import AsyncQueueBase
 
 MAX_CLEAN = 1000

@@ -8,10 +8,10 @@ from datetime import timedelta
 from ...errors import NotFoundError
 from ...rules.options import FlowJob, QueueOptions
 from ...telemetry import inject, producer_span
-from .._answer import R, listed
-from .._call import DEFAULT_TIMEOUT, Options, key_of
-from .._flows import flow_content, queues_content
-from .._remote import Remote
+from .._http.answer import R, listed
+from .._http.call import DEFAULT_TIMEOUT, Options, key_of
+from ..flows import flow_content, queues_content
+from ..remote import Remote
 from .queue_job import AsyncQueueJob
 from .transport import AsyncTransport
 

@@ -6,9 +6,9 @@ import typing as t
 
 from ...errors import ConfigurationError, NotFoundError
 from ...rules.options import check_list
-from .._answer import listed, member, optional
-from .._generic import Data, Result
-from .._views import JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
+from .._http.answer import listed, member, optional
+from ..generics import Data, Result
+from ..views import JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
 from .base import AsyncQueueBase
 from .queue_job import AsyncQueueJob
 

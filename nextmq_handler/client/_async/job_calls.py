@@ -5,12 +5,12 @@ from __future__ import annotations
 import typing as t
 
 from ...errors import JobRemovedError, NotFoundError
-from .._caller import Caller
+from ..caller import Caller
 
 if t.TYPE_CHECKING:
-    from .._answer import R
-    from .._call import Options
-    from .._views import Dependencies, DependenciesCount
+    from .._http.answer import R
+    from .._http.call import Options
+    from ..views import Dependencies, DependenciesCount
 
 
 class AsyncJobCalls:
@@ -37,7 +37,7 @@ class AsyncJobCalls:
 
     async def log(self, row: str) -> int:
         """Add a row to the job's log, of which `keep_logs` rows stay. Returns how many there are now."""
-        from .._answer import member
+        from .._http.answer import member
 
         content = {"row": row, "keepLogs": self.opts.get("keepLogs")}
         return await self._ask("POST", "logs", reader=member("count", int), content=content)
@@ -48,13 +48,13 @@ class AsyncJobCalls:
 
     async def get_children_values(self) -> dict[str, t.Any]:
         """What the children that have completed returned, by "queue:id"."""
-        from .._answer import mapping
+        from .._http.answer import mapping
 
         return await self._ask("GET", "children-values", reader=mapping("values"))
 
     async def get_ignored_children_failures(self) -> dict[str, str]:
         """Why children failed that were added with `ignore_dependency_on_failure`, by "queue:id"."""
-        from .._answer import mapping
+        from .._http.answer import mapping
 
         return await self._ask("GET", "ignored-failures", reader=mapping("failures"))
 
@@ -64,13 +64,13 @@ class AsyncJobCalls:
 
     async def get_dependencies(self, *, limit: int = 1000) -> Dependencies:
         """The job's children, at most `limit` (1 to 1000) of each kind."""
-        from .._views import dependencies
+        from ..views import dependencies
 
         return await self._ask("GET", "dependencies", reader=dependencies, query={"limit": limit})
 
     async def get_dependencies_count(self) -> DependenciesCount:
         """How many children the job has of each kind."""
-        from .._views import dependencies_count
+        from ..views import dependencies_count
 
         return await self._ask("GET", "dependencies", reader=dependencies_count, query={"limit": 1})
 
@@ -81,7 +81,7 @@ class AsyncJobCalls:
         raise NotImplementedError
 
     async def _do(self, method: str, *path: str, **options: t.Unpack[Options]) -> None:
-        from .._answer import ignored
+        from .._http.answer import ignored
 
         await self._ask(method, *path, reader=ignored, **options)
 

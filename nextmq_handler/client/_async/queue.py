@@ -8,10 +8,10 @@ from ...errors import ConfigurationError, NotFoundError
 from ...protocol import strict_json
 from ...rules.options import JobOptions, NewJob, check_list, job_options, to_wire
 from ...telemetry import inject, producer_span
-from .._call import key_of
-from .._generic import Data, Result
-from .._json import encode
-from .._views import added_view
+from .._http.call import key_of
+from .._http.content import encode
+from ..generics import Data, Result
+from ..views import added_view
 from .control import AsyncQueueControl
 from .inspection import AsyncQueueInspection
 from .queue_job import AsyncQueueJob

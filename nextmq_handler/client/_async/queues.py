@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .._answer import listed
-from .._remote import Remote
-from .._views import QueueView, queue_view
+from .._http.answer import listed
+from ..remote import Remote
+from ..views import QueueView, queue_view
 from .transport import AsyncTransport
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ...errors import NotFoundError
 from ...rules.options import JobTemplate, Repeat, to_wire
-from .._answer import listed, member
-from .._generic import Data, Result
-from .._views import JobScheduler, job_scheduler
+from .._http.answer import listed, member
+from ..generics import Data, Result
+from ..views import JobScheduler, job_scheduler
 from .base import AsyncQueueBase
 
 

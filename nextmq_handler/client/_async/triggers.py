@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from ...errors import NotFoundError, timeout_seconds
 from ...rules.options import Backoff, Repeat, job_options, to_wire
-from .._answer import R, ignored, listed, member
-from .._call import Options
-from .._remote import Remote
-from .._views import Trigger, TriggerRun
+from .._http.answer import R, ignored, listed, member
+from .._http.call import Options
+from ..remote import Remote
+from ..views import Trigger, TriggerRun
 from .transport import AsyncTransport
 
 

@@ -9,13 +9,13 @@ from functools import cached_property
 
 from ...errors import JobFailedError, JobRemovedError, NextMQTimeoutError, timeout_seconds
 from ...rules.options import Duration, milliseconds
-from .. import _ambient
-from .._answer import member
-from .._call import ATTEMPT_TIMEOUT
-from .._caller import Caller
-from .._generic import ANY, Data, Result, Typed, Types
-from .._remote import Remote
-from .._views import JobDelivery, JobLogs, JobState, job_logs
+from .. import overrides as _ambient
+from .._http.answer import member
+from .._http.call import ATTEMPT_TIMEOUT
+from ..caller import Caller
+from ..generics import ANY, Data, Result, Typed, Types
+from ..remote import Remote
+from ..views import JobDelivery, JobLogs, JobState, job_logs
 from .job_calls import JobCalls
 
 MAX_WAIT = 30.0

@@ -6,11 +6,12 @@ from __future__ import annotations
 import typing as t
 
 from ...settings import Connection
-from .. import _ambient, _local
-from .._answer import Answer, R
-from .._call import DEFAULT_TIMEOUT, Call, Options
-from .._http import http_client
-from .._retry import failures
+from .. import local_server as _local
+from .. import overrides as _ambient
+from .._http.answer import Answer, R
+from .._http.call import DEFAULT_TIMEOUT, Call, Options
+from .._http.pools import http_client
+from .._http.retry import failures
 
 
 class Transport:

@@ -8,8 +8,8 @@ import typing as t
 
 from ...errors import NextMQHTTPError, NotFoundError, WorkerRegistrationError
 from ...settings import Connection
-from .._answer import R, ignored
-from .._call import ATTEMPT_TIMEOUT, Options
+from .._http.answer import R, ignored
+from .._http.call import ATTEMPT_TIMEOUT, Options
 from .transport import Transport
 
 

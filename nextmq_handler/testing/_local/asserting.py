@@ -136,6 +136,6 @@ def _described(queue: str | None, name: str | None, state: str | None) -> str:
 
 
 def _json(value: t.Any, *, indent: int | None = None) -> str:
-    from ...client._json import encode
+    from ...client._http.content import encode
 
     return json.dumps(json.loads(encode(value)), indent=indent, sort_keys=True, ensure_ascii=False)

@@ -6,7 +6,8 @@ import threading
 import typing as t
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ...client import _ambient, _local
+from ...client import local_server as _local
+from ...client import overrides as _ambient
 from ...errors import NextMQError
 from .job import Job, Key
 

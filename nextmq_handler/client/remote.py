@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from ..errors import ConfigurationError, timeout_seconds
 from ..settings import Connection, load_settings
-from . import _ambient
+from . import overrides as _ambient
 
 
 class Remote:

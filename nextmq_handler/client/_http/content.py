@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ..errors import ConfigurationError
-from ..protocol import strict_json
+from ...errors import ConfigurationError
+from ...protocol import strict_json
 
 _FIX = "send JSON values (finite numbers, text without bytes), or a pydantic model or dataclass of such"
 
@@ -23,7 +23,7 @@ def encode(content: object) -> bytes:
         raise _refused(content, exc) from None
     from pydantic import TypeAdapter
 
-    from ..workers.annotations import refuse_what_is_not_json
+    from ...workers.annotations import refuse_what_is_not_json
 
     adapter: TypeAdapter[object] = TypeAdapter(object)
     try:

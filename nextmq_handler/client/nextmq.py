@@ -9,13 +9,13 @@ from ._async.flows import AsyncFlowProducer
 from ._async.queue import AsyncQueue
 from ._async.queues import get_queues as aget_queues
 from ._async.triggers import AsyncTriggers
-from ._call import DEFAULT_TIMEOUT
-from ._remote import Remote
+from ._http.call import DEFAULT_TIMEOUT
 from ._sync.flows import FlowProducer
 from ._sync.queue import Queue
 from ._sync.queues import get_queues
 from ._sync.triggers import Triggers
-from ._views import QueueView
+from .remote import Remote
+from .views import QueueView
 
 
 class NextMQ:

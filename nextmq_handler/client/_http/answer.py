@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ..errors import AuthenticationError, NextMQHTTPError, NotFoundError, QueueFullError, StaleDeliveryError
+from ...errors import AuthenticationError, NextMQHTTPError, NotFoundError, QueueFullError, StaleDeliveryError
 
 R = t.TypeVar("R")
 

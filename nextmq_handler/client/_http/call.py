@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..errors import ConfigurationError, NextMQConnectionError, NextMQTimeoutError
-from ..settings import Connection
-from . import _ambient
-from ._answer import Answer, R, UnreadableAnswer
-from ._http import Query, url_of
-from ._json import encode
-from ._retry import RETRIED_STATUSES, Budget, is_transient, may_have_been_sent, parse_retry_after, pause_of
+from ...errors import ConfigurationError, NextMQConnectionError, NextMQTimeoutError
+from ...settings import Connection
+from .. import overrides as _ambient
+from .answer import Answer, R, UnreadableAnswer
+from .content import encode
+from .pools import Query, url_of
+from .retry import RETRIED_STATUSES, Budget, is_transient, may_have_been_sent, parse_retry_after, pause_of
 
 DEFAULT_TIMEOUT = 30.0
 """How long, in s, a call may take with all its attempts by default."""

@@ -13,7 +13,7 @@ import typing as t
 import weakref
 from urllib.parse import quote, urlencode
 
-from ..errors import ConfigurationError, shown
+from ...errors import ConfigurationError, shown
 
 if t.TYPE_CHECKING:
     import httpx

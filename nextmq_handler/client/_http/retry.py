@@ -6,7 +6,7 @@ import math
 import typing as t
 from datetime import UTC, datetime
 
-from . import _ambient
+from .. import overrides as _ambient
 
 MAX_PAUSE = 5.0
 """The longest pause of our own, in s, between two attempts; the server may ask for a longer one."""
