@@ -8,17 +8,17 @@ from __future__ import annotations
 import typing as _t
 
 if _t.TYPE_CHECKING:
-    from ._local.clock import VirtualClock
-    from ._local.engine import NeverFinishedError, NotIdleError
-    from ._local.forgotten import UndrainedJobsWarning
-    from ._local.job import LocalJob
-    from ._local.mq import AsyncLocalNextMQ, LocalNextMQ
-    from ._local.routing import NotSimulatedError
     from .delivering import Answer, adeliver, deliver
     from .jobs import RecordedAsyncJob, RecordedJob, make_async_job, make_job
     from .outcomes import JobError, JobOutcome
     from .probe import conformance_worker
     from .running import arun, run
+    from .simulator.api.routing import NotSimulatedError
+    from .simulator.engine.clock import VirtualClock
+    from .simulator.engine.engine import NeverFinishedError, NotIdleError
+    from .simulator.engine.forgotten import UndrainedJobsWarning
+    from .simulator.engine.job import LocalJob
+    from .simulator.local import AsyncLocalNextMQ, LocalNextMQ
 
 _MODULES = {
     ".delivering": ("Answer", "adeliver", "deliver"),

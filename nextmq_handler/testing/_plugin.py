@@ -8,7 +8,7 @@ import pytest
 
 if t.TYPE_CHECKING:
     from ..workers.worker import Worker
-    from ._local.mq import AsyncLocalNextMQ, LocalNextMQ
+    from .simulator.local import AsyncLocalNextMQ, LocalNextMQ
 
 _WORKERS = "nextmq_workers"
 
@@ -43,7 +43,7 @@ def nextmq_workers(request: pytest.FixtureRequest) -> t.Sequence[Worker]:
 @pytest.fixture
 def nextmq(nextmq_workers: t.Sequence[Worker]) -> t.Generator[LocalNextMQ]:
     """The app's queues in process, in virtual time: every Queue and AsyncQueue of the test is theirs."""
-    from ._local.mq import LocalNextMQ
+    from .simulator.local import LocalNextMQ
 
     with LocalNextMQ(workers=nextmq_workers) as mq:
         yield mq
@@ -52,7 +52,7 @@ def nextmq(nextmq_workers: t.Sequence[Worker]) -> t.Generator[LocalNextMQ]:
 @pytest.fixture
 def async_nextmq(nextmq_workers: t.Sequence[Worker]) -> t.Generator[AsyncLocalNextMQ]:
     """`nextmq` for tests with an event loop, whichever plugin runs it."""
-    from ._local.mq import AsyncLocalNextMQ
+    from .simulator.local import AsyncLocalNextMQ
 
     mq = AsyncLocalNextMQ(workers=nextmq_workers)
     mq.start()

@@ -14,8 +14,8 @@ from ..errors import ConfigurationError
 from ..protocol.messages import Headers, Response
 from ..protocol.signing import Secret, parse_secret, signature_headers, verify_outcome
 from ..settings import Settings, load_settings
-from .homes import HeaderList, Home, home_of, send_to_asgi, send_to_lambda, send_to_wsgi
 from .outcomes import JobOutcome, read_outcome
+from .sending import HeaderList, Home, home_of, send_to_asgi, send_to_lambda, send_to_wsgi
 
 if t.TYPE_CHECKING:
     from .running import AnyJob

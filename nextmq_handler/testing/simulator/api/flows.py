@@ -7,10 +7,10 @@ import itertools
 import typing as t
 import uuid
 
-from .adding import NewJob
-from .job import POLICIES, Job, Key
+from ..engine.adding import NewJob
+from ..engine.job import POLICIES, Job, Key
+from .jobs import add, added_view, new_job
 from .refusals import invalid, no_such_job
-from .routes_jobs import add, added_view, new_job
 from .routing import Request, Router
 from .views import job_view
 

@@ -6,8 +6,8 @@ import dataclasses
 import itertools
 import typing as t
 
-from ...protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited
-from ...rules.backoff import Strategies, UnknownBackoff, backoff_delay
+from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited
+from ....rules.backoff import Strategies, UnknownBackoff, backoff_delay
 from .adding import NewJob, add_all, put
 from .delivery_log import reason_of
 from .snapshots import may_vanish

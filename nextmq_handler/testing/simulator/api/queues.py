@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import typing as t
 
-from .adding import NewJob, put
-from .job import POLICIES
-from .limits import check_data, check_limits, check_scheduler
-from .rates import Rate
+from ..engine.adding import NewJob, put
+from ..engine.job import POLICIES
+from ..engine.limits import check_data, check_limits, check_scheduler
+from ..engine.rates import Rate
+from ..engine.schedulers import InvalidTimes, NoSlotLeft, Scheduler
+from .jobs import run_again
 from .refusals import Refusal
-from .routes_jobs import run_again
 from .routing import Request, Router
-from .schedulers import InvalidTimes, NoSlotLeft, Scheduler
 from .views import counts, queue_view, scheduler_view
 
 router = Router()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ...protocol.wire import Failed
-from ...workers.processor import BoundProcessor
+from ....protocol.wire import Failed
+from ....workers.processor import BoundProcessor
 
 if t.TYPE_CHECKING:
-    from ...receiver.attempt import Attempt
+    from ....receiver.attempt import Attempt
     from .job import Job
 
 CRASH = Failed("EndpointUnavailable", "the app answered 500; the job may have run")

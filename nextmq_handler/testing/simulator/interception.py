@@ -9,11 +9,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from ...client import local_server as _local
 from ...client import overrides as _ambient
 from ...errors import NextMQError
-from .job import Job, Key
+from .engine.job import Job, Key
 
 if t.TYPE_CHECKING:
-    from .clock import VirtualClock
-    from .simulation import Simulation
+    from .engine.clock import VirtualClock
+    from .engine.simulation import Simulation
 
 _lock = threading.Lock()
 

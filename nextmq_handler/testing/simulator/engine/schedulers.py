@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ...errors import ConfigurationError
+from ....errors import ConfigurationError
 from .adding import NewJob, put
 from .job import Job
 
@@ -213,7 +213,7 @@ def _next_slot(every: int, offset: int, now: int) -> int:
 
 def _next_of_pattern(repeat: dict[str, t.Any], after: int) -> int | None:
     try:
-        from ...rules.cron import InvalidSchedule, next_run
+        from ....rules.cron import InvalidSchedule, next_run
     except ImportError:
         raise ConfigurationError(
             "cron patterns need croniter, which comes with the server: pip install 'nextmq-handler[server]', or "

@@ -7,14 +7,14 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ...errors import NextMQError
-from ...telemetry import trace_options
-from .job import Job, Key
+from ....errors import NextMQError
+from ....telemetry import trace_options
+from ..engine.job import Job, Key
 from .refusals import Refusal, no_such_job
 
 if t.TYPE_CHECKING:
-    from .queue_state import QueueState
-    from .simulation import Simulation
+    from ..engine.queue_state import QueueState
+    from ..engine.simulation import Simulation
 
 # What the SDK calls that is not simulated, by the part of the path that tells it.
 _CALLS = {

@@ -10,7 +10,7 @@ from .job import Job, Key
 from .rates import NO_RATE, Rate, StartCounter
 
 if t.TYPE_CHECKING:
-    from ...workers.worker import Worker
+    from ....workers.worker import Worker
 
 # BullMQ's scores: a priority, then the order of coming; a time in ms, then the same.
 _PRIORITY_ROOM = 2**32

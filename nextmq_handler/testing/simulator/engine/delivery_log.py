@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited
+from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited
 
 if t.TYPE_CHECKING:
     from .job import Job

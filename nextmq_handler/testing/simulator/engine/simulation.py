@@ -14,7 +14,7 @@ from .snapshots import Snapshots
 from .store import Store
 
 if t.TYPE_CHECKING:
-    from ...workers.worker import Worker
+    from ....workers.worker import Worker
     from .clock import VirtualClock
 
 

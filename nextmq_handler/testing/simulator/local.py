@@ -9,21 +9,21 @@ from datetime import datetime, timedelta
 from ...errors import ConfigurationError, JobFailedError, NextMQError
 from ...protocol.wire import Completed, Failed, Outcome
 from ...workers.loading import listed
-from .asserting import Assertions
-from .clock import VirtualClock, span_ms
-from .delivering import run_awaited, run_here
-from .engine import NeverFinishedError
-from .faults import CRASH, Fault
-from .forgotten import tell_of
-from .intercept import Interception
-from .job import Job, Key, LocalJob
-from .routes import ROUTER
-from .simulation import Simulation
+from .api.routes import ROUTER
+from .assertions import Assertions
+from .engine.clock import VirtualClock, span_ms
+from .engine.delivering import run_awaited, run_here
+from .engine.engine import NeverFinishedError
+from .engine.faults import CRASH, Fault
+from .engine.forgotten import tell_of
+from .engine.job import Job, Key, LocalJob
+from .engine.simulation import Simulation
+from .interception import Interception
 
 if t.TYPE_CHECKING:
     from ...settings import Connection
     from ...workers.worker import Worker
-    from .delivering import Delivery
+    from .engine.delivering import Delivery
 
 T = t.TypeVar("T")
 Steps = t.Generator["Delivery", "Outcome | None", T]

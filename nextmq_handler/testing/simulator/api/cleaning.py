@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typing as t
 
-from .job import Job
+from ..engine.job import Job
 from .refusals import Refusal
 from .routing import Request, Router
 
 if t.TYPE_CHECKING:
-    from .queue_state import QueueState
+    from ..engine.queue_state import QueueState
 
 router = Router()
 _QUEUE = "queues/*"

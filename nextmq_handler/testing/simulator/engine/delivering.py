@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import typing as t
 
-from ...protocol import strict_json
-from ...protocol.messages import Headers, Request, Response
-from ...protocol.signing import generate_secret, parse_secret, signature_headers, verify_outcome
-from ...protocol.wire import MAX_OUTCOME_SIZE, Failed, Outcome, clip, parse_outcome
-from ...receiver.attempt import Attempt, run
-from ...receiver.receiver import Handler, HandlerOptions
-from ...settings import Connection, parse_connection_string
-from ...telemetry import delivery_headers
+from ....protocol import strict_json
+from ....protocol.messages import Headers, Request, Response
+from ....protocol.signing import generate_secret, parse_secret, signature_headers, verify_outcome
+from ....protocol.wire import MAX_OUTCOME_SIZE, Failed, Outcome, clip, parse_outcome
+from ....receiver.attempt import Attempt, run
+from ....receiver.receiver import Handler, HandlerOptions
+from ....settings import Connection, parse_connection_string
+from ....telemetry import delivery_headers
 
 if t.TYPE_CHECKING:
     import anyio
 
-    from ...protocol.signing import Secret
-    from ...workers.worker import Worker
+    from ....protocol.signing import Secret
+    from ....workers.worker import Worker
     from .clock import VirtualClock
     from .faults import Fault
     from .job import Job
@@ -129,7 +129,7 @@ def run_here(delivery: Delivery) -> Outcome | None:
 
 async def run_awaited(delivery: Delivery, limiter: anyio.CapacityLimiter) -> Outcome | None:
     """Run the processor: a `def` one in a thread of its own, an `async def` one on this loop."""
-    from ...receiver.run_async import run_async
+    from ....receiver.run_async import run_async
 
     attempt = delivery.attempt
     if attempt is None:
@@ -143,8 +143,8 @@ async def run_awaited(delivery: Delivery, limiter: anyio.CapacityLimiter) -> Out
 def _run(attempt: Attempt) -> Outcome:
     if attempt.processor is None or not attempt.processor.is_async:
         return run(attempt)
-    from ...receiver import kept_loop as _loop
-    from ...receiver.run_async import run_coroutine
+    from ....receiver import kept_loop as _loop
+    from ....receiver.run_async import run_coroutine
 
     return _loop.run(run_coroutine, attempt)
 

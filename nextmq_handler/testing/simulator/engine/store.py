@@ -9,7 +9,7 @@ from .job import Job, Key
 from .queue_state import QueueState
 
 if t.TYPE_CHECKING:
-    from ...workers.worker import Worker
+    from ....workers.worker import Worker
     from .clock import VirtualClock
 
 PREFIX = "bull"

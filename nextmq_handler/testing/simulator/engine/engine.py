@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import typing as t
 
-from ...errors import NextMQError
-from ...protocol.wire import Failed, Outcome
+from ....errors import NextMQError
+from ....protocol.wire import Failed, Outcome
 from .delivering import Delivery
 from .delivery_log import note
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from . import routes_cleaning, routes_flows, routes_jobs, routes_queues
+from . import cleaning as routes_cleaning
+from . import flows as routes_flows
+from . import jobs as routes_jobs
+from . import queues as routes_queues
 from .routing import Router
 
 ROUTER = Router()

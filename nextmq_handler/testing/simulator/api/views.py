@@ -5,9 +5,9 @@ from __future__ import annotations
 import typing as t
 
 if t.TYPE_CHECKING:
-    from .job import Job, Key
-    from .queue_state import QueueState
-    from .schedulers import Scheduler
+    from ..engine.job import Job, Key
+    from ..engine.queue_state import QueueState
+    from ..engine.schedulers import Scheduler
 
 STATES = ("waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed")
 

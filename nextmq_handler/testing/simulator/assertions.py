@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .job import Key, LocalJob, recorded
-from .views import STATES
+from .api.views import STATES
+from .engine.job import Key, LocalJob, recorded
 
 if t.TYPE_CHECKING:
-    from .simulation import Simulation
+    from .engine.simulation import Simulation
 
 _UNSAID: t.Any = object()
 
