@@ -21,8 +21,8 @@ import uvloop
 from redis.asyncio import Redis
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.address import Address
-from nextmq_server.engine.connection import Connection
+from nextmq_server.redis.address import Address
+from nextmq_server.redis.connection import Connection
 
 CALLERS, CALLS, ROUNDS = 100, 5000, 5
 

@@ -21,10 +21,10 @@ from pathlib import Path
 import uvloop
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.address import Address
-from nextmq_server.engine.connection import Connection
 from nextmq_server.engine.jobs import Jobs
 from nextmq_server.engine.scripts import ScriptRunner
+from nextmq_server.redis.address import Address
+from nextmq_server.redis.connection import Connection
 
 from .dispatch import DATA, SERVICE, cpu_of
 from .dispatch_receiver import Receiver

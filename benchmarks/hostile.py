@@ -24,11 +24,11 @@ import uvloop
 
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.address import Address
-from nextmq_server.engine.connection import Connection
 from nextmq_server.engine.jobs import Jobs
 from nextmq_server.engine.scripts import ScriptRunner
 from nextmq_server.projects import Project
+from nextmq_server.redis.address import Address
+from nextmq_server.redis.connection import Connection
 from nextmq_server.registry import Options, Registration
 from nextmq_server.service import Service
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from nextmq_handler.errors import ConfigurationError
 
-from .engine.connection import Connection, ConnectionLost, RedisError
 from .last_uses import LastUses
 from .projects import Project
+from .redis.connection import Connection, ConnectionLost, RedisError
 from .registry import Registry
 
 logger = logging.getLogger("nextmq_server")

@@ -18,10 +18,10 @@ from nextmq_handler.settings import is_loopback
 from . import console
 from .api.app import create_app
 from .dispatch.egress import EgressRules, parse_network
-from .engine.address import Address
-from .engine.checks import check_redis
 from .process import ServerProcess, base_url, listen
 from .projects import load_or_create_project
+from .redis.address import Address
+from .redis.checks import check_redis
 from .service import Service
 
 if t.TYPE_CHECKING:

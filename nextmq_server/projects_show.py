@@ -8,9 +8,9 @@ from pathlib import Path
 from nextmq_handler.errors import ConfigurationError
 
 from .credentials import Credentials, LastUse, moment
-from .engine.address import Address
-from .engine.connection import Connection, ConnectionLost, RedisError
 from .projects_file import load_projects
+from .redis.address import Address
+from .redis.connection import Connection, ConnectionLost, RedisError
 from .registry import Registry
 
 

@@ -16,10 +16,10 @@ from nextmq_handler.rules.backoff import BUILT_IN
 
 from .dispatch.dispatcher import Endpoint
 from .dispatch.egress import parse_url
-from .engine.connection import Connection, ConnectionLost, RedisError
 from .engine.worker_options import WorkerOptions
 from .models.options import BackoffType, Delay, Queue
 from .models.schedules import Schedule
+from .redis.connection import Connection, ConnectionLost, RedisError
 
 logger = logging.getLogger("nextmq_server")
 

@@ -7,9 +7,9 @@ import typing as t
 
 from nextmq_handler.rules.cron import InvalidSchedule
 
-from .engine.connection import Connection
 from .engine.jobs import WrongState
 from .engine.schedulers import NoSuchScheduler, Schedulers
+from .redis.connection import Connection
 from .registry import Registry
 
 if t.TYPE_CHECKING:

@@ -15,12 +15,12 @@ from nextmq_handler.settings import is_loopback
 from . import console
 from .api.app import create_app
 from .dispatch.egress import EgressRules, parse_network
-from .engine.address import Address
-from .engine.checks import check_redis
-from .engine.connection import ConnectionLost, RedisError
 from .engine.rooms import Rooms
 from .process import ServerProcess, base_url, listen, on_signal
 from .projects_file import load_projects
+from .redis.address import Address
+from .redis.checks import check_redis
+from .redis.connection import ConnectionLost, RedisError
 from .service import Service
 
 if t.TYPE_CHECKING:

@@ -16,9 +16,7 @@ from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher, Report
 from .dispatch.egress import EgressRules
 from .dispatch.health import MAX_BACKOFF, Health
 from .engine.adding import Added, Idempotency, NewJob
-from .engine.address import Address
 from .engine.children import Children
-from .engine.connection import ConnectionLost, RedisError
 from .engine.events import EventHub
 from .engine.flows import Flows
 from .engine.hub import Hub
@@ -31,9 +29,11 @@ from .engine.results import Results
 from .engine.rooms import Rooms
 from .engine.schedulers import Scheduler, Schedulers
 from .engine.scheduling import Template
-from .engine.storage import StorageWatch
 from .engine.verdicts import Hold, Verdict
 from .projects import Project
+from .redis.address import Address
+from .redis.connection import ConnectionLost, RedisError
+from .redis.storage import StorageWatch
 from .registry import Registration, Registry
 from .schedules import DeclaredSchedules
 from .triggers.triggers import Triggers

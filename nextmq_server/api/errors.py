@@ -12,9 +12,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from ..engine.connection import ConnectionLost, RedisError
 from ..engine.events import MAX_LISTENERS, TooManyListeners
 from ..models.options import TAG
+from ..redis.connection import ConnectionLost, RedisError
 
 logger = logging.getLogger("nextmq_server.api")
 

@@ -11,10 +11,10 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
-from ..engine.connection import ConnectionLost, RedisError
 from ..engine.jobs import decoded
 from ..engine.listener import Listener, TooSlow
 from ..engine.streams import Event
+from ..redis.connection import ConnectionLost, RedisError
 from .errors import DOCUMENTED, APIError
 from .request import Authorized, QueueName, StrictRoute
 

@@ -7,11 +7,11 @@ import random
 import time
 import typing as t
 
-from ..engine.connection import ConnectionLost, RedisError
 from ..engine.gate import Gate
 from ..engine.holds import Held, Kind, Trouble
 from ..engine.text import one_line
 from ..engine.verdicts import Fail, Hold, Verdict
+from ..redis.connection import ConnectionLost, RedisError
 from .breaker import Breaker
 from .findings import Broken, Finding, Gone, NotRun, Reached, Throttled
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bullmq import job as bullmq_job
 from bullmq import scripts as bullmq_packers
 
-from .connection import RedisError
+from ..redis.connection import RedisError
 from .job import short_names
 from .scripts import ScriptRunner, as_function, pack
 

@@ -8,8 +8,8 @@ import typing as t
 
 from nextmq_handler.errors import ConfigurationError
 
-from .address import Address
-from .connection import Argument, Connection, ConnectionLost, RedisError
+from ..redis.address import Address
+from ..redis.connection import Argument, Connection, ConnectionLost, RedisError
 from .listener import PAGE, Listener
 from .scripts import QueueScripts
 from .streams import START, Event, Sink, StreamId

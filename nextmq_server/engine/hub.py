@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from .address import Address
-from .connection import Connection, ConnectionLost
+from ..redis.address import Address
+from ..redis.connection import Connection, ConnectionLost
 from .finishing import FINISH
 from .gate import FETCH
 from .markers import QUEUES_PER_WATCHER, Watcher

@@ -9,8 +9,8 @@ from bullmq import queue_keys
 
 from nextmq_handler.protocol import strict_json
 
+from ..redis.connection import RedisError
 from .adding import Added, Adder, NewJob
-from .connection import RedisError
 from .delivery_log import FIELD, deliveries
 from .job import lines_of, long_names, parent_of, whole
 from .scripts import QueueScripts, ScriptRunner

@@ -11,8 +11,8 @@ import logging
 import time
 import typing as t
 
-from .address import Address
-from .connection import Connection, ConnectionLost
+from ..redis.address import Address
+from ..redis.connection import Connection, ConnectionLost
 from .queue import QueueRunner
 from .scripts import ScriptRunner
 

@@ -8,7 +8,7 @@ import logging
 import time
 import typing as t
 
-from .connection import ConnectionLost, RedisError
+from ..redis.connection import ConnectionLost, RedisError
 from .finalize import Finalizer, LostJob, Next, Refused
 from .gate import Gate
 from .job import ActiveJob

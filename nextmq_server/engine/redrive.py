@@ -7,8 +7,8 @@ import hashlib
 import typing as t
 from dataclasses import dataclass, replace
 
+from ..redis.connection import RedisError
 from .adding import NewJob
-from .connection import RedisError
 from .dead_letters import DeadLetter, read_letter
 from .job import FAILURE_POLICIES, MAX_PRIORITY
 from .jobs import Jobs, is_custom_id

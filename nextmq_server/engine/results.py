@@ -7,7 +7,7 @@ import collections
 import contextlib
 import typing as t
 
-from .connection import ConnectionLost
+from ..redis.connection import ConnectionLost
 from .events import EventHub
 from .job import lines_of
 from .jobs import Jobs, NoSuchJob, decoded

@@ -11,7 +11,7 @@ from bullmq import scripts as bullmq_packers
 
 from nextmq_handler.rules.cron import InvalidSchedule, next_run
 
-from .connection import ConnectionLost, RedisError
+from ..redis.connection import ConnectionLost, RedisError
 from .job import ActiveJob, short_names
 from .jobs import WrongState
 from .scripts import QueueScripts, ScriptRunner, as_function

@@ -7,7 +7,7 @@ import logging
 import time
 import typing as t
 
-from .connection import Connection, ConnectionLost, RedisError
+from ..redis.connection import Connection, ConnectionLost, RedisError
 from .freeing import free
 from .queue import QueueRunner
 from .queues import meta_rate_limit

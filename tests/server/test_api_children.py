@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.address import Address
 from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.redis.address import Address
 from tests.server.api_support import JOBS, problem_paths, refusal
 
 if t.TYPE_CHECKING:

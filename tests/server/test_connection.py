@@ -10,9 +10,9 @@ import pytest
 
 from nextmq_handler.errors import ConfigurationError
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine import connection as connection_module
-from nextmq_server.engine.address import Address, Place
-from nextmq_server.engine.connection import Connection, ConnectionLost, RedisError
+from nextmq_server.redis import connection as connection_module
+from nextmq_server.redis.address import Address, Place
+from nextmq_server.redis.connection import Connection, ConnectionLost, RedisError
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Until

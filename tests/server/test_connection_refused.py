@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_server.engine import primary
-from nextmq_server.engine.address import Address
-from nextmq_server.engine.connection import Connection
+from nextmq_server.redis import primary
+from nextmq_server.redis.address import Address
+from nextmq_server.redis.connection import Connection
 
 if t.TYPE_CHECKING:
     from .conftest import Listen, RawHandler

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_server.engine import connection as connection_module
-from nextmq_server.engine.address import Address
-from nextmq_server.engine.checks import check_redis
-from nextmq_server.engine.connection import Connection, ConnectionLost
-from nextmq_server.engine.protocol import Protocol
+from nextmq_server.redis import connection as connection_module
+from nextmq_server.redis.address import Address
+from nextmq_server.redis.checks import check_redis
+from nextmq_server.redis.connection import Connection, ConnectionLost
+from nextmq_server.redis.resp import Protocol
 from nextmq_server.testing.processes import free_port
 from tests.server.failover import Pair, ask
 

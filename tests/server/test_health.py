@@ -9,10 +9,10 @@ import pytest
 
 from nextmq_server.dispatch.findings import Broken, Finding, Gone, NotRun, Reached, Throttled
 from nextmq_server.dispatch.health import Health
-from nextmq_server.engine.connection import ConnectionLost
 from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.holds import Held, Holds
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
+from nextmq_server.redis.connection import ConnectionLost
 
 if t.TYPE_CHECKING:
     from .conftest import Engine

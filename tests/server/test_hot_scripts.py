@@ -6,9 +6,9 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.address import Address
 from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.redis.address import Address
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Processor, Until

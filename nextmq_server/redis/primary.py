@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from .address import Address, Place
-from .protocol import ConnectionLost, Protocol, RedisError
+from .resp import ConnectionLost, Protocol, RedisError
 
 CONNECT_TIMEOUT = 10.0
 """How long, in s, Redis may take to take a connection and answer its greeting."""

@@ -14,7 +14,7 @@ from nextmq_handler.errors import ConfigurationError
 
 from .address import Address
 from .primary import CannotConnect, open_primary
-from .protocol import Argument, ConnectionLost, Protocol, RedisError
+from .resp import Argument, ConnectionLost, Protocol, RedisError
 
 __all__ = ["Argument", "Connection", "ConnectionLost", "RedisError"]
 
