@@ -11,7 +11,7 @@ import base64
 import hashlib
 
 from .engine.job import ActiveJob, whole
-from .engine.scripts import QueueScripts
+from .engine.scripts.scripts import QueueScripts
 
 
 def delivery_id(queue: str, job: ActiveJob) -> str:

@@ -8,7 +8,7 @@ import time
 import typing as t
 
 from ..engine.gate import Gate
-from ..engine.holds import Held, Kind, Trouble
+from ..engine.scripts.holds import Held, Kind, Trouble
 from ..engine.text import one_line
 from ..engine.verdicts import Fail, Hold, Verdict
 from ..redis.connection import ConnectionLost, RedisError

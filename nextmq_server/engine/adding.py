@@ -11,7 +11,7 @@ from bullmq import scripts as bullmq_packers
 
 from ..redis.connection import RedisError
 from .job import short_names
-from .scripts import ScriptRunner, as_function, pack
+from .scripts.scripts import ScriptRunner, as_function, pack
 
 IDEMPOTENCY_LIFE = 86_400_000
 """How long, in ms, an idempotency key is kept with its result."""

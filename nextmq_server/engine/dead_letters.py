@@ -9,7 +9,7 @@ from nextmq_handler.protocol.names import is_queue_name
 from .adding import NewJob
 from .job import ActiveJob
 from .jobs import decoded
-from .scripts import QueueScripts
+from .scripts.scripts import QueueScripts
 
 
 class DeadLetter(t.TypedDict):

@@ -11,7 +11,7 @@ from nextmq_handler.errors import ConfigurationError
 from ..redis.address import Address
 from ..redis.connection import Argument, Connection, ConnectionLost, RedisError
 from .listener import PAGE, Listener
-from .scripts import QueueScripts
+from .scripts.scripts import QueueScripts
 from .streams import START, Event, Sink, StreamId
 
 logger = logging.getLogger("nextmq_server.engine")

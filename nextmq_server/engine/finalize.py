@@ -10,9 +10,9 @@ from nextmq_handler.rules.backoff import Strategies, UnknownBackoff, backoff_del
 
 from .dead_letters import Failure, letter_of
 from .finishing import Ending, Finishing
-from .holds import Holds
 from .job import ActiveJob
-from .scripts import QueueScripts, as_function, flat
+from .scripts.holds import Holds
+from .scripts.scripts import QueueScripts, as_function, flat
 from .snapshots import may_vanish, snapshot_of
 from .verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict, WaitForChildren
 

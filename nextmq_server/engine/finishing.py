@@ -5,10 +5,10 @@ from __future__ import annotations
 import typing as t
 
 from .adding import NewJob
-from .hot_scripts import HotScript
 from .job import FAILURE_POLICIES, ActiveJob
-from .limiter import hear_of_limits, limiter_of
-from .scripts import QueueScripts, flat, pack
+from .scripts.functions import HotScript
+from .scripts.limiter import hear_of_limits, limiter_of
+from .scripts.scripts import QueueScripts, flat, pack
 from .snapshots import SNAPSHOT_LIFE, snapshot_key
 
 _KEYS = ("wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc")

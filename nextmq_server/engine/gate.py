@@ -7,10 +7,10 @@ import time
 import typing as t
 
 from .finalize import Next
-from .holds import LOOK_INTERVAL, Held, Holds, Trouble
-from .hot_scripts import HotScript
-from .limiter import hear_of_limits, limiter_of
-from .scripts import QueueScripts, pack
+from .scripts.functions import HotScript
+from .scripts.holds import LOOK_INTERVAL, Held, Holds, Trouble
+from .scripts.limiter import hear_of_limits, limiter_of
+from .scripts.scripts import QueueScripts, pack
 
 # fmt: off
 _FETCH_KEYS = (

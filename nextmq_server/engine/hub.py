@@ -13,7 +13,7 @@ from .markers import QUEUES_PER_WATCHER, Watcher
 from .queue import Process, QueueRunner
 from .queues import apply_worker_concurrency, meta_rate_limit
 from .rooms import Rooms
-from .scripts import QueueScripts, ScriptRunner
+from .scripts.scripts import QueueScripts, ScriptRunner
 from .upkeep import Instance, Upkeep
 from .worker_options import WorkerOptions
 

@@ -13,7 +13,7 @@ from ..redis.connection import RedisError
 from .adding import Added, Adder, NewJob
 from .delivery_log import FIELD, deliveries
 from .job import lines_of, long_names, parent_of, whole
-from .scripts import QueueScripts, ScriptRunner
+from .scripts.scripts import QueueScripts, ScriptRunner
 from .snapshots import forget_snapshot
 
 STATES = ("waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed", "paused")

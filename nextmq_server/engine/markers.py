@@ -14,7 +14,7 @@ import typing as t
 from ..redis.address import Address
 from ..redis.connection import Connection, ConnectionLost
 from .queue import QueueRunner
-from .scripts import ScriptRunner
+from .scripts.scripts import ScriptRunner
 
 logger = logging.getLogger("nextmq_server.engine")
 

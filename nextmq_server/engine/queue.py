@@ -15,7 +15,7 @@ from .job import ActiveJob
 from .rooms import Room
 from .run import Run
 from .scheduling import NotAdvanced, advance
-from .scripts import QueueScripts
+from .scripts.scripts import QueueScripts
 from .text import one_line
 from .verdicts import Fail, Hold, Verdict
 from .worker_options import WorkerOptions

@@ -12,7 +12,7 @@ from .adding import NewJob
 from .dead_letters import DeadLetter, read_letter
 from .job import FAILURE_POLICIES, MAX_PRIORITY
 from .jobs import Jobs, is_custom_id
-from .scripts import QueueScripts, as_function
+from .scripts.scripts import QueueScripts, as_function
 
 SCRIPT = "nextmqRedriveLetter"
 

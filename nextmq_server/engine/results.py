@@ -11,7 +11,7 @@ from ..redis.connection import ConnectionLost
 from .events import EventHub
 from .job import lines_of
 from .jobs import Jobs, NoSuchJob, decoded
-from .scripts import QueueScripts, as_function
+from .scripts.scripts import QueueScripts, as_function
 from .snapshots import read_snapshot
 from .streams import Event
 

@@ -10,7 +10,7 @@ import typing as t
 from .job import long_names, whole
 from .jobs import decoded
 from .scheduling import Template, add
-from .scripts import QueueScripts, ScriptRunner
+from .scripts.scripts import QueueScripts, ScriptRunner
 
 
 class NoSuchScheduler(Exception):

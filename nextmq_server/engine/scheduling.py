@@ -14,7 +14,7 @@ from nextmq_handler.rules.cron import InvalidSchedule, next_run
 from ..redis.connection import ConnectionLost, RedisError
 from .job import ActiveJob, short_names
 from .jobs import WrongState
-from .scripts import QueueScripts, ScriptRunner, as_function
+from .scripts.scripts import QueueScripts, ScriptRunner, as_function
 
 logger = logging.getLogger("nextmq_server.engine")
 

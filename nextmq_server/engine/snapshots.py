@@ -6,7 +6,7 @@ import json
 import typing as t
 
 from .job import ActiveJob
-from .scripts import QueueScripts
+from .scripts.scripts import QueueScripts
 
 SNAPSHOT_LIFE = 60_000
 """How long, in ms, a terminal snapshot is kept."""

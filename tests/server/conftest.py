@@ -28,7 +28,7 @@ from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.jobs import Jobs, NoSuchJob
 from nextmq_server.engine.queues import Queues
 from nextmq_server.engine.schedulers import Schedulers
-from nextmq_server.engine.scripts import ScriptRunner
+from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker_options import WorkerOptions
 from nextmq_server.projects import Project, new_project

@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from nextmq_server.engine import upkeep
-from nextmq_server.engine.scripts import pack
+from nextmq_server.engine.scripts.scripts import pack
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker_options import WorkerOptions
 

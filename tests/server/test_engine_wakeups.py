@@ -10,8 +10,8 @@ import pytest
 
 from nextmq_server.engine import gate as gate_module
 from nextmq_server.engine import upkeep
-from nextmq_server.engine.limiter import UNLIMITED
 from nextmq_server.engine.markers import QUEUES_PER_WATCHER
+from nextmq_server.engine.scripts.limiter import UNLIMITED
 from nextmq_server.engine.verdicts import Complete, Hold, RateLimit
 from nextmq_server.engine.worker_options import WorkerOptions
 

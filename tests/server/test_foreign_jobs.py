@@ -16,7 +16,7 @@ from nextmq_server.engine.finalize import Finalizer
 from nextmq_server.engine.finishing import Ending, Finishing
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.jobs import view
-from nextmq_server.engine.scripts import QueueScripts, ScriptRunner
+from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
 from nextmq_server.engine.verdicts import Fail
 from nextmq_server.engine.worker_options import WorkerOptions
 

@@ -11,7 +11,7 @@ from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_server.engine import upkeep
 from nextmq_server.engine.job import ActiveJob
 from nextmq_server.engine.scheduling import NotAdvanced, Template, advance
-from nextmq_server.engine.scripts import pack
+from nextmq_server.engine.scripts.scripts import pack
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, RateLimit, Verdict
 from nextmq_server.redis.connection import RedisError
 

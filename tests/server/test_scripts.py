@@ -6,7 +6,7 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.scripts import QueueScripts, ScriptRunner
+from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
 from nextmq_server.redis.connection import RedisError
 
 if t.TYPE_CHECKING:

@@ -8,7 +8,7 @@ import msgpack
 from bullmq import redis_connection as bullmq_scripts
 from bullmq import scripts as bullmq_packers
 
-from ..redis.connection import Connection, RedisError
+from ...redis.connection import Connection, RedisError
 
 pack: t.Callable[[object], bytes] = t.cast("t.Any", msgpack).packb
 """msgpack, which the scripts take their options in."""

@@ -11,7 +11,7 @@ import hashlib
 import re
 import typing as t
 
-from ..redis.connection import RedisError
+from ...redis.connection import RedisError
 from .scripts import ScriptRunner, arguments, as_function, source_of
 
 _DEFINITION = re.compile(r"local function |local \w+ = function")
