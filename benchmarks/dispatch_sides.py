@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.engine.hub import Hub
-from nextmq_server.engine.job import ActiveJob
+from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker_options import WorkerOptions
 from nextmq_server.process import collect_less_garbage

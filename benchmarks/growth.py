@@ -21,7 +21,7 @@ from pathlib import Path
 import uvloop
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.jobs import Jobs
+from nextmq_server.engine.queues.jobs import Jobs
 from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import Connection

@@ -24,7 +24,7 @@ import uvloop
 
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.jobs import Jobs
+from nextmq_server.engine.queues.jobs import Jobs
 from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.projects import Project
 from nextmq_server.redis.address import Address

@@ -10,7 +10,7 @@ import asyncio
 import base64
 import hashlib
 
-from .engine.job import ActiveJob, whole
+from .engine.queues.job import ActiveJob, whole
 from .engine.scripts.scripts import QueueScripts
 
 

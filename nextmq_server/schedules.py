@@ -7,8 +7,8 @@ import typing as t
 
 from nextmq_handler.rules.cron import InvalidSchedule
 
-from .engine.jobs import WrongState
-from .engine.schedulers import NoSuchScheduler, Schedulers
+from .engine.queues.jobs import WrongState
+from .engine.queues.schedulers import NoSuchScheduler, Schedulers
 from .redis.connection import Connection
 from .registry import Registry
 

@@ -15,20 +15,20 @@ from .dispatch.client import DeliveryClient
 from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher, Report
 from .dispatch.egress import EgressRules
 from .dispatch.health import MAX_BACKOFF, Health
-from .engine.adding import Added, Idempotency, NewJob
-from .engine.children import Children
 from .engine.events import EventHub
-from .engine.flows import Flows
 from .engine.hub import Hub
-from .engine.job import ActiveJob
-from .engine.jobs import Jobs
-from .engine.logs import JobLogs
-from .engine.queues import Limits, Queues, apply_worker_concurrency
-from .engine.redrive import Redriver, Wanted
-from .engine.results import Results
+from .engine.queues.adding import Added, Idempotency, NewJob
+from .engine.queues.children import Children
+from .engine.queues.flows import Flows
+from .engine.queues.job import ActiveJob
+from .engine.queues.jobs import Jobs
+from .engine.queues.logs import JobLogs
+from .engine.queues.queues import Limits, Queues, apply_worker_concurrency
+from .engine.queues.redrive import Redriver, Wanted
+from .engine.queues.results import Results
+from .engine.queues.schedulers import Scheduler, Schedulers
+from .engine.queues.scheduling import Template
 from .engine.rooms import Rooms
-from .engine.schedulers import Scheduler, Schedulers
-from .engine.scheduling import Template
 from .engine.verdicts import Hold, Verdict
 from .projects import Project
 from .redis.address import Address

@@ -6,7 +6,7 @@ import typing as t
 
 from fastapi import APIRouter, Query, Response
 
-from ..engine.children import Dependencies
+from ..engine.queues.children import Dependencies
 from .errors import DOCUMENTED, ASCIIResponse
 from .job_changes import Job
 from .request import Closed, Done, Removed, StrictRoute

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
-from ..engine.jobs import decoded
 from ..engine.listener import Listener, TooSlow
+from ..engine.queues.jobs import decoded
 from ..engine.streams import Event
 from ..redis.connection import ConnectionLost, RedisError
 from .errors import DOCUMENTED, APIError

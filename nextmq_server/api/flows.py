@@ -8,10 +8,10 @@ import typing as t
 from fastapi import APIRouter, Query, Response
 from pydantic import Field, field_validator, model_validator
 
-from ..engine.adding import Idempotency
-from ..engine.flows import FlowNode
-from ..engine.job import FAILURE_POLICIES
-from ..engine.jobs import NoSuchJob
+from ..engine.queues.adding import Idempotency
+from ..engine.queues.flows import FlowNode
+from ..engine.queues.job import FAILURE_POLICIES
+from ..engine.queues.jobs import NoSuchJob
 from ..models.options import MAX_DATA_SIZE, JobOptions, Queue, check_data_size
 from ..service import Service
 from .errors import DOCUMENTED, ASCIIResponse, invalid_member, no_such_job

@@ -8,9 +8,9 @@ import typing as t
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from ..engine.adding import Added, Idempotency, IdempotencyKeyReused, ParentError
-from ..engine.adding import NewJob as EngineJob
-from ..engine.jobs import STATES, NoSuchJob
+from ..engine.queues.adding import Added, Idempotency, IdempotencyKeyReused, ParentError
+from ..engine.queues.adding import NewJob as EngineJob
+from ..engine.queues.jobs import STATES, NoSuchJob
 from ..models.options import MAX_DATA_SIZE, over_limit
 from ..service import Service
 from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member, no_such_job

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from nextmq_handler.errors import MAX_TIMESTAMP_MS
 
-from ..engine.job import MAX_PRIORITY
-from ..engine.jobs import WrongState
+from ..engine.queues.job import MAX_PRIORITY
+from ..engine.queues.jobs import WrongState
 from ..models.options import MAX_DELAY, Count
 from ..registry import Registration
 from .errors import DOCUMENTED, APIError, ASCIIResponse

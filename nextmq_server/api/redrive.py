@@ -8,7 +8,7 @@ import typing as t
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from ..engine.redrive import Wanted
+from ..engine.queues.redrive import Wanted
 from ..models.options import Name
 from .errors import DOCUMENTED, ASCIIResponse
 from .request import Authorized, Closed, CreatesJobs, QueueName, StrictRoute

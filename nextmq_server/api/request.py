@@ -18,7 +18,7 @@ from nextmq_handler.protocol.names import check_queue_name
 from nextmq_handler.telemetry import trace_options
 
 from ..deliveries import owns
-from ..engine.adding import Idempotency
+from ..engine.queues.adding import Idempotency
 from ..models.closed import Closed as Closed  # the routes' models are made of it
 from ..service import Service
 from .errors import APIError

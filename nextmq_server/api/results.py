@@ -7,7 +7,7 @@ import typing as t
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ..engine.jobs import NoSuchJob
+from ..engine.queues.jobs import NoSuchJob
 from .errors import DOCUMENTED, ASCIIResponse, no_such_job
 from .request import Authorized, Closed, PathId, QueueName, StrictRoute
 

@@ -10,9 +10,9 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from nextmq_handler.errors import MAX_TIMESTAMP_MS
 from nextmq_handler.rules.cron import InvalidSchedule
 
-from ..engine.jobs import WrongState
-from ..engine.schedulers import NoSuchScheduler
-from ..engine.scheduling import Template
+from ..engine.queues.jobs import WrongState
+from ..engine.queues.schedulers import NoSuchScheduler
+from ..engine.queues.scheduling import Template
 from ..models.options import BoundedData, Name
 from ..models.schedules import SchedulerId, TemplateOptions, Times
 from .errors import DOCUMENTED, APIError, ASCIIResponse, problem_of

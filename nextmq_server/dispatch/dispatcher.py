@@ -12,7 +12,7 @@ from nextmq_handler.protocol.signing import Secret, signature_headers
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE
 from nextmq_handler.telemetry import delivery_headers
 
-from ..engine.job import ActiveJob
+from ..engine.queues.job import ActiveJob
 from ..engine.verdicts import Fail, Hold, Verdict
 from .answers import Answer, NoAnswer
 from .client import DeliveryClient

@@ -8,12 +8,12 @@ import typing as t
 
 from nextmq_handler.rules.backoff import Strategies, UnknownBackoff, backoff_delay
 
-from .dead_letters import Failure, letter_of
 from .finishing import Ending, Finishing
-from .job import ActiveJob
+from .queues.dead_letters import Failure, letter_of
+from .queues.job import ActiveJob
+from .queues.snapshots import may_vanish, snapshot_of
 from .scripts.holds import Holds
 from .scripts.scripts import QueueScripts, as_function, flat
-from .snapshots import may_vanish, snapshot_of
 from .verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict, WaitForChildren
 
 _JOB_GONE, _LOCK_GONE, _NOT_ACTIVE, _CHILDREN_OPEN, _OTHER_LOCK, _CHILD_FAILED = -1, -2, -3, -4, -6, -9

@@ -11,7 +11,7 @@ from .finishing import FINISH
 from .gate import FETCH
 from .markers import QUEUES_PER_WATCHER, Watcher
 from .queue import Process, QueueRunner
-from .queues import apply_worker_concurrency, meta_rate_limit
+from .queues.queues import apply_worker_concurrency, meta_rate_limit
 from .rooms import Rooms
 from .scripts.scripts import QueueScripts, ScriptRunner
 from .upkeep import Instance, Upkeep

@@ -11,10 +11,10 @@ import typing as t
 from ..redis.connection import ConnectionLost, RedisError
 from .finalize import Finalizer, LostJob, Next, Refused
 from .gate import Gate
-from .job import ActiveJob
+from .queues.job import ActiveJob
+from .queues.scheduling import NotAdvanced, advance
 from .rooms import Room
 from .run import Run
-from .scheduling import NotAdvanced, advance
 from .scripts.scripts import QueueScripts
 from .text import one_line
 from .verdicts import Fail, Hold, Verdict

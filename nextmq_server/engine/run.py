@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from .job import ActiveJob
+from .queues.job import ActiveJob
 from .rooms import Room
 
 

@@ -10,7 +10,7 @@ import typing as t
 from ..redis.connection import Connection, ConnectionLost, RedisError
 from .freeing import free
 from .queue import QueueRunner
-from .queues import meta_rate_limit
+from .queues.queues import meta_rate_limit
 from .text import one_line
 
 logger = logging.getLogger("nextmq_server.engine")

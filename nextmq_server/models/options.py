@@ -11,8 +11,8 @@ from nextmq_handler.errors import MAX_TIMESTAMP_MS, ConfigurationError
 from nextmq_handler.protocol.names import check_queue_name
 from nextmq_handler.rules.backoff import BUILT_IN
 
-from ..engine.job import FAILURE_POLICIES, MAX_PRIORITY
-from ..engine.jobs import is_custom_id
+from ..engine.queues.job import FAILURE_POLICIES, MAX_PRIORITY
+from ..engine.queues.jobs import is_custom_id
 from .closed import Closed
 
 TAG = "|"

@@ -15,8 +15,8 @@ from pydantic import (
 
 from nextmq_handler.rules.cron import next_run
 
-from ..engine.job import FAILURE_POLICIES
-from ..engine.scheduling import Template
+from ..engine.queues.job import FAILURE_POLICIES
+from ..engine.queues.scheduling import Template
 from .closed import Closed
 from .options import MAX_DELAY, MAX_NUMBER, BoundedData, JobOptions, Name
 

@@ -11,8 +11,8 @@ import typing as t
 from ..dispatch.client import DeliveryClient
 from ..dispatch.dispatcher import Report
 from ..engine.hub import Hub
-from ..engine.job import ActiveJob
-from ..engine.jobs import decoded
+from ..engine.queues.job import ActiveJob
+from ..engine.queues.jobs import decoded
 from ..engine.verdicts import Complete, Fail, Verdict
 from ..engine.worker_options import WorkerOptions
 from ..redis.connection import ConnectionLost, RedisError

@@ -12,7 +12,7 @@ from nextmq_handler.rules.cron import InvalidSchedule
 from ..dispatch.client import DeliveryClient
 from ..dispatch.dispatcher import Report
 from ..engine.hub import Hub
-from ..engine.jobs import Jobs
+from ..engine.queues.jobs import Jobs
 from .records import Run, Trigger, TriggerOptions, TriggerRecords
 from .runner import TriggerRunner
 from .schedules import TriggerSchedules

@@ -24,10 +24,10 @@ from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.hub import Hub
-from nextmq_server.engine.job import ActiveJob
-from nextmq_server.engine.jobs import Jobs, NoSuchJob
-from nextmq_server.engine.queues import Queues
-from nextmq_server.engine.schedulers import Schedulers
+from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_server.engine.queues.jobs import Jobs, NoSuchJob
+from nextmq_server.engine.queues.queues import Queues
+from nextmq_server.engine.queues.schedulers import Schedulers
 from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker_options import WorkerOptions

@@ -14,7 +14,7 @@ from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.dispatcher import Dispatcher, Endpoint, Report, delivery_body
 from nextmq_server.dispatch.health import Health
 from nextmq_server.engine.gate import Gate
-from nextmq_server.engine.job import ActiveJob
+from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Verdict
 
 NOW = 1_790_000_000.25

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine.jobs import QUEUE_KEYS, STATES
+from nextmq_server.engine.queues.jobs import QUEUE_KEYS, STATES
 from tests.server.api_cases import DATA, MIB, NO_JSON, RENAMED, RIGHT, WRONG, WRONG_JOBS, cases
 from tests.server.api_support import COUNTS, JOBS, WORKER, any_json, one_service, problem_paths, refusal, send
 

@@ -7,7 +7,7 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.engine.jobs import Jobs
+from nextmq_server.engine.queues.jobs import Jobs
 from nextmq_server.projects import Project
 from nextmq_server.registry import Registration
 from nextmq_server.service import Service

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine.redrive import Redriver, Wanted
+from nextmq_server.engine.queues.redrive import Redriver, Wanted
 from nextmq_server.projects import Project
 from nextmq_server.service import Service
 from tests.server.api_support import JOBS, WORKER, any_json, one_service, problem_paths, registration, send

@@ -7,7 +7,7 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.engine.jobs import QUEUE_KEYS
+from nextmq_server.engine.queues.jobs import QUEUE_KEYS
 from tests.server.api_support import JOBS
 from tests.server.redriving import LETTER, add_letter, jobs, only_job, redrive
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine.delivery_log import Delivery, appended, deliveries
+from nextmq_server.engine.queues.delivery_log import Delivery, appended, deliveries
 from nextmq_server.registry import Registration
 from nextmq_server.service import Service
 from tests.server.api_support import JOBS

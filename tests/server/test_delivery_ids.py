@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_server.deliveries import delivery_id, owns
-from nextmq_server.engine.job import ActiveJob
+from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 from nextmq_server.engine.worker_options import WorkerOptions
 from tests.server.dispatching import make_job

@@ -12,7 +12,7 @@ from aiohttp import web
 from nextmq_server import registry as registry_module
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.adding import NewJob
+from nextmq_server.engine.queues.adding import NewJob
 from nextmq_server.projects import Project
 from nextmq_server.registry import Registration
 from nextmq_server.service import Service

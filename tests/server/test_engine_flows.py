@@ -8,9 +8,9 @@ import pytest
 import redis.asyncio
 from bullmq import flow_producer
 
-from nextmq_server.engine.adding import ParentError
-from nextmq_server.engine.children import ChildKey, Children
-from nextmq_server.engine.flows import FlowNode, Flows
+from nextmq_server.engine.queues.adding import ParentError
+from nextmq_server.engine.queues.children import ChildKey, Children
+from nextmq_server.engine.queues.flows import FlowNode, Flows
 from nextmq_server.engine.verdicts import Complete, Fail, WaitForChildren
 
 if t.TYPE_CHECKING:

@@ -14,7 +14,7 @@ from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker_options import WorkerOptions
 
 if t.TYPE_CHECKING:
-    from nextmq_server.engine.job import ActiveJob
+    from nextmq_server.engine.queues.job import ActiveJob
 
     from .conftest import Engine, Processor, Until
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_server.engine.finishing import Ending, Finishing
-from nextmq_server.engine.job import ActiveJob
+from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.scripts.limiter import NEVER_LIMITS
 from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
 from nextmq_server.engine.worker_options import WorkerOptions

@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.delivery_log import Delivery
-from nextmq_server.engine.job import ActiveJob
+from nextmq_server.engine.queues.delivery_log import Delivery
+from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.scripts.holds import Holds, Kind, Trouble
 from nextmq_server.engine.verdicts import Fail, Verdict
 from nextmq_server.engine.worker_options import WorkerOptions

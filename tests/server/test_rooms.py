@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 from nextmq_server.engine.hub import Hub
-from nextmq_server.engine.job import ActiveJob
+from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.rooms import Rooms
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker_options import WorkerOptions

@@ -9,14 +9,14 @@ import pytest
 
 from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_server.engine import upkeep
-from nextmq_server.engine.job import ActiveJob
-from nextmq_server.engine.scheduling import NotAdvanced, Template, advance
+from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_server.engine.queues.scheduling import NotAdvanced, Template, advance
 from nextmq_server.engine.scripts.scripts import pack
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, RateLimit, Verdict
 from nextmq_server.redis.connection import RedisError
 
 if t.TYPE_CHECKING:
-    from nextmq_server.engine.schedulers import Scheduler
+    from nextmq_server.engine.queues.schedulers import Scheduler
 
     from .conftest import Engine, Processor, Until
 

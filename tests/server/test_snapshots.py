@@ -7,8 +7,8 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.jobs import NoSuchJob
-from nextmq_server.engine.snapshots import SNAPSHOT_LIFE, read_snapshot, snapshot_key
+from nextmq_server.engine.queues.jobs import NoSuchJob
+from nextmq_server.engine.queues.snapshots import SNAPSHOT_LIFE, read_snapshot, snapshot_key
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 
 if t.TYPE_CHECKING:

@@ -7,9 +7,9 @@ import typing as t
 
 from bullmq import job as bullmq_job
 
+from ..verdicts import Fail
 from .delivery_log import FIELD, Delivery, appended
 from .faulty_options import faults, in_words
-from .verdicts import Fail
 
 _decode: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = t.cast("t.Any", bullmq_job).optsFromJSON
 

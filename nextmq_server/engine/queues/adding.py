@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from bullmq import job as bullmq_job
 from bullmq import scripts as bullmq_packers
 
-from ..redis.connection import RedisError
+from ...redis.connection import RedisError
+from ..scripts.scripts import ScriptRunner, as_function, pack
 from .job import short_names
-from .scripts.scripts import ScriptRunner, as_function, pack
 
 IDEMPOTENCY_LIFE = 86_400_000
 """How long, in ms, an idempotency key is kept with its result."""

@@ -7,10 +7,10 @@ import json
 import time
 import typing as t
 
+from ..scripts.scripts import QueueScripts, ScriptRunner
 from .job import long_names, whole
 from .jobs import decoded
 from .scheduling import Template, add
-from .scripts.scripts import QueueScripts, ScriptRunner
 
 
 class NoSuchScheduler(Exception):

@@ -7,13 +7,13 @@ import collections
 import contextlib
 import typing as t
 
-from ..redis.connection import ConnectionLost
-from .events import EventHub
+from ...redis.connection import ConnectionLost
+from ..events import EventHub
+from ..scripts.scripts import QueueScripts, as_function
+from ..streams import Event
 from .job import lines_of
 from .jobs import Jobs, NoSuchJob, decoded
-from .scripts.scripts import QueueScripts, as_function
 from .snapshots import read_snapshot
-from .streams import Event
 
 FINISHED = frozenset(("completed", "failed"))
 

@@ -6,9 +6,9 @@ import base64
 import time
 import typing as t
 
+from ..scripts.holds import Holds
+from ..scripts.scripts import QueueScripts
 from .jobs import STATES, Jobs, WrongState
-from .scripts.holds import Holds
-from .scripts.scripts import QueueScripts
 
 GLOBAL_CONCURRENCY = "nextmq:concurrency"
 """The field of a queue's meta that holds the global concurrency which somebody set.

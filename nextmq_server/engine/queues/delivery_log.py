@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .text import one_line
+from ..text import one_line
 
 FIELD = "nextmq:deliveries"
 

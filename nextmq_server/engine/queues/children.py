@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from ..redis.connection import Connection
+from ...redis.connection import Connection
 from .jobs import Jobs, NoSuchJob, decoded
 
 KINDS = ("processed", "unprocessed", "ignored", "failed")

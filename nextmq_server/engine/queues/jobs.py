@@ -9,11 +9,11 @@ from bullmq import queue_keys
 
 from nextmq_handler.protocol import strict_json
 
-from ..redis.connection import RedisError
+from ...redis.connection import RedisError
+from ..scripts.scripts import QueueScripts, ScriptRunner
 from .adding import Added, Adder, NewJob
 from .delivery_log import FIELD, deliveries
 from .job import lines_of, long_names, parent_of, whole
-from .scripts.scripts import QueueScripts, ScriptRunner
 from .snapshots import forget_snapshot
 
 STATES = ("waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed", "paused")

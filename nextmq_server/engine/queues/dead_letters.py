@@ -6,10 +6,10 @@ import typing as t
 
 from nextmq_handler.protocol.names import is_queue_name
 
+from ..scripts.scripts import QueueScripts
 from .adding import NewJob
 from .job import ActiveJob
 from .jobs import decoded
-from .scripts.scripts import QueueScripts
 
 
 class DeadLetter(t.TypedDict):

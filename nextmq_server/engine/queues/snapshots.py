@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ..scripts.scripts import QueueScripts
 from .job import ActiveJob
-from .scripts.scripts import QueueScripts
 
 SNAPSHOT_LIFE = 60_000
 """How long, in ms, a terminal snapshot is kept."""

@@ -7,12 +7,12 @@ import hashlib
 import typing as t
 from dataclasses import dataclass, replace
 
-from ..redis.connection import RedisError
+from ...redis.connection import RedisError
+from ..scripts.scripts import QueueScripts, as_function
 from .adding import NewJob
 from .dead_letters import DeadLetter, read_letter
 from .job import FAILURE_POLICIES, MAX_PRIORITY
 from .jobs import Jobs, is_custom_id
-from .scripts.scripts import QueueScripts, as_function
 
 SCRIPT = "nextmqRedriveLetter"
 

@@ -11,10 +11,10 @@ from bullmq import scripts as bullmq_packers
 
 from nextmq_handler.rules.cron import InvalidSchedule, next_run
 
-from ..redis.connection import ConnectionLost, RedisError
+from ...redis.connection import ConnectionLost, RedisError
+from ..scripts.scripts import QueueScripts, ScriptRunner, as_function
 from .job import ActiveJob, short_names
 from .jobs import WrongState
-from .scripts.scripts import QueueScripts, ScriptRunner, as_function
 
 logger = logging.getLogger("nextmq_server.engine")
 
