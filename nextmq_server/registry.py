@@ -16,7 +16,7 @@ from nextmq_handler.rules.backoff import BUILT_IN
 
 from .dispatch.dispatcher import Endpoint
 from .dispatch.egress import parse_url
-from .engine.worker_options import WorkerOptions
+from .engine.worker.options import WorkerOptions
 from .models.options import BackoffType, Delay, Queue
 from .models.schedules import Schedule
 from .redis.connection import Connection, ConnectionLost, RedisError

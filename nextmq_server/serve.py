@@ -15,7 +15,7 @@ from nextmq_handler.settings import is_loopback
 from . import console
 from .api.app import create_app
 from .dispatch.egress import EgressRules, parse_network
-from .engine.rooms import Rooms
+from .engine.worker.slots import Rooms
 from .process import ServerProcess, base_url, listen, on_signal
 from .projects_file import load_projects
 from .redis.address import Address

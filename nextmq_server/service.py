@@ -16,7 +16,6 @@ from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher, Report
 from .dispatch.egress import EgressRules
 from .dispatch.health import MAX_BACKOFF, Health
 from .engine.events import EventHub
-from .engine.hub import Hub
 from .engine.queues.adding import Added, Idempotency, NewJob
 from .engine.queues.children import Children
 from .engine.queues.flows import Flows
@@ -28,8 +27,9 @@ from .engine.queues.redrive import Redriver, Wanted
 from .engine.queues.results import Results
 from .engine.queues.schedulers import Scheduler, Schedulers
 from .engine.queues.scheduling import Template
-from .engine.rooms import Rooms
 from .engine.verdicts import Hold, Verdict
+from .engine.worker.hub import Hub
+from .engine.worker.slots import Rooms
 from .projects import Project
 from .redis.address import Address
 from .redis.connection import ConnectionLost, RedisError

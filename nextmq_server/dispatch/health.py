@@ -7,10 +7,10 @@ import random
 import time
 import typing as t
 
-from ..engine.gate import Gate
 from ..engine.scripts.holds import Held, Kind, Trouble
 from ..engine.text import one_line
 from ..engine.verdicts import Fail, Hold, Verdict
+from ..engine.worker.gate import Gate
 from ..redis.connection import ConnectionLost, RedisError
 from .breaker import Breaker
 from .findings import Broken, Finding, Gone, NotRun, Reached, Throttled

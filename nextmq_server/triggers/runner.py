@@ -10,11 +10,11 @@ import typing as t
 
 from ..dispatch.client import DeliveryClient
 from ..dispatch.dispatcher import Report
-from ..engine.hub import Hub
 from ..engine.queues.job import ActiveJob
 from ..engine.queues.jobs import decoded
 from ..engine.verdicts import Complete, Fail, Verdict
-from ..engine.worker_options import WorkerOptions
+from ..engine.worker.hub import Hub
+from ..engine.worker.options import WorkerOptions
 from ..redis.connection import ConnectionLost, RedisError
 from .posting import post
 from .records import Run, Trigger, TriggerRecords

@@ -9,10 +9,10 @@ import typing as t
 
 from nextmq_handler.rules.cron import InvalidSchedule
 
-from ..engine.hub import Hub
 from ..engine.queues.jobs import Jobs, NoSuchJob, WrongState
 from ..engine.queues.schedulers import NoSuchScheduler, Scheduler, Schedulers
 from ..engine.queues.scheduling import Template
+from ..engine.worker.hub import Hub
 from .records import Trigger, TriggerRecords
 
 logger = logging.getLogger("nextmq_server.triggers")

@@ -11,8 +11,8 @@ from nextmq_handler.rules.cron import InvalidSchedule
 
 from ..dispatch.client import DeliveryClient
 from ..dispatch.dispatcher import Report
-from ..engine.hub import Hub
 from ..engine.queues.jobs import Jobs
+from ..engine.worker.hub import Hub
 from .records import Run, Trigger, TriggerOptions, TriggerRecords
 from .runner import TriggerRunner
 from .schedules import TriggerSchedules

@@ -22,15 +22,15 @@ from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.dispatcher import Report
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.gate import Gate
-from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.queues.jobs import Jobs, NoSuchJob
 from nextmq_server.engine.queues.queues import Queues
 from nextmq_server.engine.queues.schedulers import Schedulers
 from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.engine.verdicts import Complete, Verdict
-from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.engine.worker.gate import Gate
+from nextmq_server.engine.worker.hub import Hub
+from nextmq_server.engine.worker.options import WorkerOptions
 from nextmq_server.projects import Project, new_project
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import Connection

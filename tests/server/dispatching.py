@@ -13,9 +13,9 @@ from nextmq_handler.protocol.wire import JobRecord, parse_delivery
 from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.dispatcher import Dispatcher, Endpoint, Report, delivery_body
 from nextmq_server.dispatch.health import Health
-from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Verdict
+from nextmq_server.engine.worker.gate import Gate
 
 NOW = 1_790_000_000.25
 SECRETS = [Secret(b"old secret" * 4), Secret(b"new secret" * 4)]

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
-from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.engine.worker.hub import Hub
+from nextmq_server.engine.worker.options import WorkerOptions
 from nextmq_server.redis.address import Address
 from tests.server.api_support import JOBS, problem_paths, refusal
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine.finalize import Finalizer, LostJob
 from nextmq_server.engine.queues.dead_letters import Failure, letter_of, read_letter
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.queues.snapshots import read_snapshot
 from nextmq_server.engine.scripts.scripts import QueueScripts
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict, WaitForChildren
-from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.engine.worker.finalize import Finalizer, LostJob
+from nextmq_server.engine.worker.options import WorkerOptions
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Processor, Until

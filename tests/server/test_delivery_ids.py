@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nextmq_server.deliveries import delivery_id, owns
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
-from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.engine.worker.options import WorkerOptions
 from tests.server.dispatching import make_job
 
 if t.TYPE_CHECKING:

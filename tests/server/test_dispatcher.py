@@ -16,9 +16,9 @@ from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, parse_delivery
 from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.dispatcher import Dispatcher, Report, delivery_body
 from nextmq_server.dispatch.egress import EgressRules
-from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
+from nextmq_server.engine.worker.gate import Gate
 from tests.server.dispatching import DONE, ENDPOINT, NOW, SECRETS, WELCOME, App, Queue, Rig, make_job, parsed
 from tests.server.raw_http import keep_silent
 

@@ -20,8 +20,8 @@ from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.dispatch.resolver import ask_system
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.verdicts import Hold
+from nextmq_server.engine.worker.gate import Gate
 from nextmq_server.projects import Project
 from nextmq_server.service import Service
 from tests.server.api_support import WORKER, registration

@@ -8,10 +8,10 @@ import typing as t
 import pytest
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine import upkeep
-from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.verdicts import Complete, Verdict
-from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.engine.worker import upkeep
+from nextmq_server.engine.worker.hub import Hub
+from nextmq_server.engine.worker.options import WorkerOptions
 from nextmq_server.redis import connection
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import ConnectionLost

@@ -7,7 +7,7 @@ import typing as t
 import pytest
 
 from nextmq_server.engine.verdicts import Complete, Fail
-from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.engine.worker.options import WorkerOptions
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Processor, Until

@@ -8,10 +8,10 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine import upkeep
 from nextmq_server.engine.scripts.scripts import pack
 from nextmq_server.engine.verdicts import Complete, Verdict
-from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.engine.worker import upkeep
+from nextmq_server.engine.worker.options import WorkerOptions
 
 if t.TYPE_CHECKING:
     from nextmq_server.engine.queues.job import ActiveJob

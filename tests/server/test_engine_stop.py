@@ -8,7 +8,7 @@ import typing as t
 import pytest
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine import upkeep
+from nextmq_server.engine.worker import upkeep
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Processor, Until

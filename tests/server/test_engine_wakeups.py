@@ -8,15 +8,15 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine import gate as gate_module
-from nextmq_server.engine import upkeep
-from nextmq_server.engine.markers import QUEUES_PER_WATCHER
 from nextmq_server.engine.scripts.limiter import UNLIMITED
 from nextmq_server.engine.verdicts import Complete, Hold, RateLimit
-from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.engine.worker import gate as gate_module
+from nextmq_server.engine.worker import upkeep
+from nextmq_server.engine.worker.markers import QUEUES_PER_WATCHER
+from nextmq_server.engine.worker.options import WorkerOptions
 
 if t.TYPE_CHECKING:
-    from nextmq_server.engine.hub import Hub
+    from nextmq_server.engine.worker.hub import Hub
 
     from .conftest import Engine, Processor, Until
 

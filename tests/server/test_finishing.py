@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine.finishing import Ending, Finishing
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.scripts.limiter import NEVER_LIMITS
 from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
-from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.engine.worker.move_to_finished import Ending, Finishing
+from nextmq_server.engine.worker.options import WorkerOptions
 
 AT = 1_790_000_000_000
 unpack: t.Callable[[bytes], t.Any] = t.cast("t.Any", msgpack).unpackb

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from nextmq_handler.rules.backoff import UnknownBackoff, backoff_delay
 from nextmq_server.dispatch.dispatcher import Endpoint, delivery_body
-from nextmq_server.engine.finalize import Finalizer
-from nextmq_server.engine.finishing import Ending, Finishing
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.queues.jobs import view
 from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
 from nextmq_server.engine.verdicts import Fail
-from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.engine.worker.finalize import Finalizer
+from nextmq_server.engine.worker.move_to_finished import Ending, Finishing
+from nextmq_server.engine.worker.options import WorkerOptions
 
 from .dispatching import Queue
 

@@ -7,9 +7,9 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.scripts.holds import Holds, Kind, Trouble
 from nextmq_server.engine.scripts.limiter import UNLIMITED
+from nextmq_server.engine.worker.hub import Hub
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Processor, Until

@@ -14,7 +14,7 @@ from nextmq_server.engine.queues.delivery_log import Delivery
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.scripts.holds import Holds, Kind, Trouble
 from nextmq_server.engine.verdicts import Fail, Verdict
-from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.engine.worker.options import WorkerOptions
 from tests.interop.node import FOLDER, NODE, install_packages
 
 if t.TYPE_CHECKING:

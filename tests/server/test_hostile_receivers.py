@@ -14,8 +14,8 @@ import pytest
 
 from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.egress import EgressRules
-from nextmq_server.engine.gate import Gate
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
+from nextmq_server.engine.worker.gate import Gate
 from tests.server.dispatching import App, Rig
 from tests.server.raw_http import OK, RawHandler, answering, read_request
 

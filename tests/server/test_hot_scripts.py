@@ -6,8 +6,8 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.hub import Hub
-from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.engine.worker.hub import Hub
+from nextmq_server.engine.worker.options import WorkerOptions
 from nextmq_server.redis.address import Address
 
 if t.TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine import upkeep
+from nextmq_server.engine.worker import upkeep
 from nextmq_server.projects import Project, new_project
 from nextmq_server.registry import Registration
 from nextmq_server.service import Service

@@ -9,11 +9,11 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.hub import Hub
 from nextmq_server.engine.queues.job import ActiveJob
-from nextmq_server.engine.rooms import Rooms
 from nextmq_server.engine.verdicts import Complete, Verdict
-from nextmq_server.engine.worker_options import WorkerOptions
+from nextmq_server.engine.worker.hub import Hub
+from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.slots import Rooms
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Processor, Until

@@ -8,11 +8,11 @@ import typing as t
 import pytest
 
 from nextmq_handler.rules.cron import InvalidSchedule
-from nextmq_server.engine import upkeep
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.queues.scheduling import NotAdvanced, Template, advance
 from nextmq_server.engine.scripts.scripts import pack
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, RateLimit, Verdict
+from nextmq_server.engine.worker import upkeep
 from nextmq_server.redis.connection import RedisError
 
 if t.TYPE_CHECKING:
@@ -340,7 +340,7 @@ async def test_a_run_whose_next_one_cannot_be_made_now_is_delivered_once_it_can(
             raise refusals.pop()
         await advance(*args)
 
-    monkeypatch.setattr("nextmq_server.engine.queue.advance", refuse_once)
+    monkeypatch.setattr("nextmq_server.engine.worker.runner.advance", refuse_once)
     process = processor()
     await engine.run(process)
     await upsert(engine, {"every": HOUR})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nextmq_handler.rules.backoff import Strategies
 
-from .scripts.limiter import NEVER_LIMITS
+from ..scripts.limiter import NEVER_LIMITS
 
 LOCK_DURATION = 30_000
 """BullMQ's default, in ms: how long a lock lives without renewal."""

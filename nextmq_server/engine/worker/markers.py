@@ -11,10 +11,10 @@ import logging
 import time
 import typing as t
 
-from ..redis.address import Address
-from ..redis.connection import Connection, ConnectionLost
-from .queue import QueueRunner
-from .scripts.scripts import ScriptRunner
+from ...redis.address import Address
+from ...redis.connection import Connection, ConnectionLost
+from ..scripts.scripts import ScriptRunner
+from .runner import QueueRunner
 
 logger = logging.getLogger("nextmq_server.engine")
 

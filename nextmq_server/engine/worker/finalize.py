@@ -8,13 +8,13 @@ import typing as t
 
 from nextmq_handler.rules.backoff import Strategies, UnknownBackoff, backoff_delay
 
-from .finishing import Ending, Finishing
-from .queues.dead_letters import Failure, letter_of
-from .queues.job import ActiveJob
-from .queues.snapshots import may_vanish, snapshot_of
-from .scripts.holds import Holds
-from .scripts.scripts import QueueScripts, as_function, flat
-from .verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict, WaitForChildren
+from ..queues.dead_letters import Failure, letter_of
+from ..queues.job import ActiveJob
+from ..queues.snapshots import may_vanish, snapshot_of
+from ..scripts.holds import Holds
+from ..scripts.scripts import QueueScripts, as_function, flat
+from ..verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict, WaitForChildren
+from .move_to_finished import Ending, Finishing
 
 _JOB_GONE, _LOCK_GONE, _NOT_ACTIVE, _CHILDREN_OPEN, _OTHER_LOCK, _CHILD_FAILED = -1, -2, -3, -4, -6, -9
 

@@ -8,17 +8,17 @@ import logging
 import time
 import typing as t
 
-from ..redis.connection import ConnectionLost, RedisError
+from ...redis.connection import ConnectionLost, RedisError
+from ..queues.job import ActiveJob
+from ..queues.scheduling import NotAdvanced, advance
+from ..scripts.scripts import QueueScripts
+from ..text import one_line
+from ..verdicts import Fail, Hold, Verdict
 from .finalize import Finalizer, LostJob, Next, Refused
 from .gate import Gate
-from .queues.job import ActiveJob
-from .queues.scheduling import NotAdvanced, advance
-from .rooms import Room
+from .options import WorkerOptions
 from .run import Run
-from .scripts.scripts import QueueScripts
-from .text import one_line
-from .verdicts import Fail, Hold, Verdict
-from .worker_options import WorkerOptions
+from .slots import Room
 
 logger = logging.getLogger("nextmq_server.engine")
 failures = logging.getLogger("nextmq_server.failures")

@@ -7,11 +7,11 @@ import logging
 import time
 import typing as t
 
-from ..redis.connection import Connection, ConnectionLost, RedisError
-from .freeing import free
-from .queue import QueueRunner
-from .queues.queues import meta_rate_limit
-from .text import one_line
+from ...redis.connection import Connection, ConnectionLost, RedisError
+from ..queues.queues import meta_rate_limit
+from ..text import one_line
+from .runner import QueueRunner
+from .stalled import free
 
 logger = logging.getLogger("nextmq_server.engine")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typing as t
 
-from .queues.adding import NewJob
-from .queues.job import FAILURE_POLICIES, ActiveJob
-from .queues.snapshots import SNAPSHOT_LIFE, snapshot_key
-from .scripts.functions import HotScript
-from .scripts.limiter import hear_of_limits, limiter_of
-from .scripts.scripts import QueueScripts, flat, pack
+from ..queues.adding import NewJob
+from ..queues.job import FAILURE_POLICIES, ActiveJob
+from ..queues.snapshots import SNAPSHOT_LIFE, snapshot_key
+from ..scripts.functions import HotScript
+from ..scripts.limiter import hear_of_limits, limiter_of
+from ..scripts.scripts import QueueScripts, flat, pack
 
 _KEYS = ("wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc")
 _RESULT = {"completed": "returnvalue", "failed": "failedReason"}

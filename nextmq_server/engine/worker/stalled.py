@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .scripts.scripts import QueueScripts, as_function
+from ..scripts.scripts import QueueScripts, as_function
 
 SCRIPT = "nextmqFreeJobs"
 

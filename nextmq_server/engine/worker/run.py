@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from .queues.job import ActiveJob
-from .rooms import Room
+from ..queues.job import ActiveJob
+from .slots import Room
 
 
 @dataclass

@@ -6,11 +6,11 @@ import enum
 import time
 import typing as t
 
+from ..scripts.functions import HotScript
+from ..scripts.holds import LOOK_INTERVAL, Held, Holds, Trouble
+from ..scripts.limiter import hear_of_limits, limiter_of
+from ..scripts.scripts import QueueScripts, pack
 from .finalize import Next
-from .scripts.functions import HotScript
-from .scripts.holds import LOOK_INTERVAL, Held, Holds, Trouble
-from .scripts.limiter import hear_of_limits, limiter_of
-from .scripts.scripts import QueueScripts, pack
 
 # fmt: off
 _FETCH_KEYS = (

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from ..redis.address import Address
-from ..redis.connection import Connection, ConnectionLost
-from .finishing import FINISH
+from ...redis.address import Address
+from ...redis.connection import Connection, ConnectionLost
+from ..queues.queues import apply_worker_concurrency, meta_rate_limit
+from ..scripts.scripts import QueueScripts, ScriptRunner
 from .gate import FETCH
 from .markers import QUEUES_PER_WATCHER, Watcher
-from .queue import Process, QueueRunner
-from .queues.queues import apply_worker_concurrency, meta_rate_limit
-from .rooms import Rooms
-from .scripts.scripts import QueueScripts, ScriptRunner
+from .move_to_finished import FINISH
+from .options import WorkerOptions
+from .runner import Process, QueueRunner
+from .slots import Rooms
 from .upkeep import Instance, Upkeep
-from .worker_options import WorkerOptions
 
 
 class Hub:
