@@ -15,7 +15,7 @@ from .dispatch.client import DeliveryClient
 from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher, Report
 from .dispatch.egress import EgressRules
 from .dispatch.health import MAX_BACKOFF, Health
-from .engine.events import EventHub
+from .engine.events.events import EventHub
 from .engine.queues.adding import Added, Idempotency, NewJob
 from .engine.queues.children import Children
 from .engine.queues.flows import Flows

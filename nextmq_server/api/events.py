@@ -11,9 +11,9 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
-from ..engine.listener import Listener, TooSlow
+from ..engine.events.listener import Listener, TooSlow
+from ..engine.events.streams import Event
 from ..engine.queues.jobs import decoded
-from ..engine.streams import Event
 from ..redis.connection import ConnectionLost, RedisError
 from .errors import DOCUMENTED, APIError
 from .request import Authorized, QueueName, StrictRoute

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from nextmq_server.engine.events import EventHub
-from nextmq_server.engine.listener import Listener
-from nextmq_server.engine.streams import Event
+from nextmq_server.engine.events.events import EventHub
+from nextmq_server.engine.events.listener import Listener
+from nextmq_server.engine.events.streams import Event
 from nextmq_server.redis.connection import Argument, Connection
 
 if t.TYPE_CHECKING:

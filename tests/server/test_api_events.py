@@ -19,9 +19,9 @@ from nextmq_server.api.app import create_app
 from nextmq_server.api.events import EventStream, encode
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine import events as engine_events
-from nextmq_server.engine import listener as engine_listener
-from nextmq_server.engine.streams import Event, StreamId
+from nextmq_server.engine.events import events as engine_events
+from nextmq_server.engine.events import listener as engine_listener
+from nextmq_server.engine.events.streams import Event, StreamId
 from nextmq_server.projects import Project, new_project
 from nextmq_server.service import Service
 from nextmq_server.testing.processes import start_dev_server

@@ -11,7 +11,7 @@ import pytest
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine import events as engine_events
+from nextmq_server.engine.events import events as engine_events
 from nextmq_server.engine.queues import results as engine_results
 from nextmq_server.projects import Project
 from nextmq_server.service import Service

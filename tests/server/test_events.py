@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine import events as events_module
-from nextmq_server.engine import listener as listener_module
-from nextmq_server.engine.events import TooManyListeners
-from nextmq_server.engine.listener import Listener, TooSlow
-from nextmq_server.engine.streams import StreamId
+from nextmq_server.engine.events import events as events_module
+from nextmq_server.engine.events import listener as listener_module
+from nextmq_server.engine.events.events import TooManyListeners
+from nextmq_server.engine.events.listener import Listener, TooSlow
+from nextmq_server.engine.events.streams import StreamId
 from tests.server.event_rig import Rig, running, take, take_all
 
 if t.TYPE_CHECKING:

@@ -8,9 +8,9 @@ import contextlib
 import typing as t
 
 from ...redis.connection import ConnectionLost
-from ..events import EventHub
+from ..events.events import EventHub
+from ..events.streams import Event
 from ..scripts.scripts import QueueScripts, as_function
-from ..streams import Event
 from .job import lines_of
 from .jobs import Jobs, NoSuchJob, decoded
 from .snapshots import read_snapshot

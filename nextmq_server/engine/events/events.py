@@ -8,10 +8,10 @@ import typing as t
 
 from nextmq_handler.errors import ConfigurationError
 
-from ..redis.address import Address
-from ..redis.connection import Argument, Connection, ConnectionLost, RedisError
+from ...redis.address import Address
+from ...redis.connection import Argument, Connection, ConnectionLost, RedisError
+from ..scripts.scripts import QueueScripts
 from .listener import PAGE, Listener
-from .scripts.scripts import QueueScripts
 from .streams import START, Event, Sink, StreamId
 
 logger = logging.getLogger("nextmq_server.engine")
