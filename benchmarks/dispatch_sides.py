@@ -18,7 +18,7 @@ import httpx
 import uvloop
 from redis.asyncio import Redis
 
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker.hub import Hub

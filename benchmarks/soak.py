@@ -23,7 +23,7 @@ from pathlib import Path
 import uvloop
 
 from nextmq_server.dispatch.dispatcher import Report
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.verdicts import Complete
 from nextmq_server.projects import Project

@@ -17,7 +17,7 @@ from nextmq_handler.settings import is_loopback
 
 from . import console
 from .api.app import create_app
-from .dispatch.egress import EgressRules, parse_network
+from .dispatch.egress.rules import EgressRules, parse_network
 from .process import ServerProcess, base_url, listen
 from .projects import load_or_create_project
 from .redis.address import Address

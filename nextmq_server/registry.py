@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from nextmq_handler.rules.backoff import BUILT_IN
 
 from .dispatch.dispatcher import Endpoint
-from .dispatch.egress import parse_url
+from .dispatch.egress.rules import parse_url
 from .engine.worker.options import WorkerOptions
 from .models.options import BackoffType, Delay, Queue
 from .models.schedules import Schedule

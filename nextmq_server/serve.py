@@ -14,7 +14,7 @@ from nextmq_handler.settings import is_loopback
 
 from . import console
 from .api.app import create_app
-from .dispatch.egress import EgressRules, parse_network
+from .dispatch.egress.rules import EgressRules, parse_network
 from .engine.worker.slots import Rooms
 from .process import ServerProcess, base_url, listen, on_signal
 from .projects_file import load_projects

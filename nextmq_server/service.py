@@ -9,12 +9,12 @@ import secrets
 import typing as t
 
 from .credentials import Credentials
-from .deliveries import delivery_id
 from .directory import QueueDirectory
-from .dispatch.client import DeliveryClient
+from .dispatch.delivery_ids import delivery_id
 from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher, Report
-from .dispatch.egress import EgressRules
+from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, Health
+from .dispatch.http.client import DeliveryClient
 from .engine.events.events import EventHub
 from .engine.queues.adding import Added, Idempotency, NewJob
 from .engine.queues.children import Children

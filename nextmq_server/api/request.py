@@ -17,7 +17,7 @@ from nextmq_handler.protocol import strict_json
 from nextmq_handler.protocol.names import check_queue_name
 from nextmq_handler.telemetry import trace_options
 
-from ..deliveries import owns
+from ..dispatch.delivery_ids import owns
 from ..engine.queues.adding import Idempotency
 from ..models.closed import Closed as Closed  # the routes' models are made of it
 from ..service import Service

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from nextmq_handler.protocol import strict_json
 
-from ..dispatch.egress import EgressRefused
+from ..dispatch.egress.rules import EgressRefused
 from ..models.options import MAX_DELAY, Backoff, BackoffOption, Delay, Name, check_data_size
 from ..models.schedules import When
 from ..registry import endpoint_url

@@ -7,7 +7,7 @@ import typing as t
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from ..dispatch.egress import EgressRefused
+from ..dispatch.egress.rules import EgressRefused
 from ..registry import Registration, WorkerConflict
 from .errors import DOCUMENTED, APIError, invalid_member
 from .request import Authorized, QueueName, StrictRoute

@@ -14,10 +14,10 @@ from nextmq_handler.telemetry import delivery_headers
 
 from ..engine.queues.job import ActiveJob
 from ..engine.verdicts import Fail, Hold, Verdict
-from .answers import Answer, NoAnswer
-from .client import DeliveryClient
 from .findings import Reached
 from .health import Health
+from .http.answers import Answer, NoAnswer
+from .http.client import DeliveryClient
 from .judge import judge
 
 MAX_FREE_STARTS = 100

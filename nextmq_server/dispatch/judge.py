@@ -19,8 +19,8 @@ from nextmq_handler.protocol.wire import (
 )
 
 from ..engine.verdicts import Complete, Delay, Fail, RateLimit, Verdict, WaitForChildren
-from .answers import Answer, NoAnswer
 from .findings import Broken, Finding, Gone, NotRun, Reached, Throttled
+from .http.answers import Answer, NoAnswer
 
 EXCERPT_SIZE = 2048
 THROTTLED_WITHIN = 5.0

@@ -26,7 +26,7 @@ from nextmq_handler.errors import NextMQError, timeout_seconds
 from nextmq_handler.settings import parse_connection_string
 
 from ..api.app import create_app
-from ..dispatch.egress import EgressRules
+from ..dispatch.egress.rules import EgressRules
 from ..embedded import EmbeddedValkey
 from ..process import base_url, listen
 from ..projects import new_project

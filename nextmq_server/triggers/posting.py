@@ -8,8 +8,8 @@ import typing as t
 from nextmq_handler._version import __version__
 from nextmq_handler.protocol.signing import signature_headers
 
-from ..dispatch.answers import Answer, NoAnswer
-from ..dispatch.client import DeliveryClient
+from ..dispatch.http.answers import Answer, NoAnswer
+from ..dispatch.http.client import DeliveryClient
 from .records import Run, Trigger
 
 _OURS, _STANDARD = "x-nextmq-", "webhook-"

@@ -8,8 +8,8 @@ import logging
 import time
 import typing as t
 
-from ..dispatch.client import DeliveryClient
 from ..dispatch.dispatcher import Report
+from ..dispatch.http.client import DeliveryClient
 from ..engine.queues.job import ActiveJob
 from ..engine.queues.jobs import decoded
 from ..engine.verdicts import Complete, Fail, Verdict

@@ -9,8 +9,8 @@ import typing as t
 from nextmq_handler.protocol.signing import generate_secret
 from nextmq_handler.rules.cron import InvalidSchedule
 
-from ..dispatch.client import DeliveryClient
 from ..dispatch.dispatcher import Report
+from ..dispatch.http.client import DeliveryClient
 from ..engine.queues.jobs import Jobs
 from ..engine.worker.hub import Hub
 from .records import Run, Trigger, TriggerOptions, TriggerRecords

@@ -15,7 +15,7 @@ from pathlib import Path
 import uvicorn
 
 from nextmq_server.api.app import create_app
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.projects import load_or_create_project
 from nextmq_server.service import Service
 

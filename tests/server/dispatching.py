@@ -10,9 +10,9 @@ from aiohttp import web
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import OUTCOME, Secret, signature_headers
 from nextmq_handler.protocol.wire import JobRecord, parse_delivery
-from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.dispatcher import Dispatcher, Endpoint, Report, delivery_body
 from nextmq_server.dispatch.health import Health
+from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.gate import Gate

@@ -8,7 +8,7 @@ import select
 import socket
 import typing as t
 
-from nextmq_server.dispatch.resolver import AddressInfo
+from nextmq_server.dispatch.egress.resolver import AddressInfo
 
 SPELLINGS = {
     "dotted": "127.0.0.1:{port}",

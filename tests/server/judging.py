@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import OUTCOME, Secret, signature_headers
-from nextmq_server.dispatch.answers import Answer, NoAnswer
 from nextmq_server.dispatch.findings import Finding
+from nextmq_server.dispatch.http.answers import Answer, NoAnswer
 from nextmq_server.dispatch.judge import judge as judge_answer
 
 NOW = 1_790_000_000

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nextmq_server.dispatch.answer_reader import MAX_FRAMING, AnswerReader, BadAnswer
+from nextmq_server.dispatch.http.answer_reader import MAX_FRAMING, AnswerReader, BadAnswer
 
 CAP = 1000
 OK = b"HTTP/1.1 200 OK\r\n"

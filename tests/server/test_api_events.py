@@ -17,7 +17,7 @@ from nextmq_handler.settings import parse_connection_string
 from nextmq_server.api import events as api_events
 from nextmq_server.api.app import create_app
 from nextmq_server.api.events import EventStream, encode
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.events import events as engine_events
 from nextmq_server.engine.events import listener as engine_listener

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from nextmq_server.api.app import create_app
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project, new_project
 from nextmq_server.service import Service

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from nextmq_server.dispatch.answers import Answer, NoAnswer
-from nextmq_server.dispatch.client import DeliveryClient
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
+from nextmq_server.dispatch.http.answers import Answer, NoAnswer
+from nextmq_server.dispatch.http.client import DeliveryClient
 from tests.server.egress_support import NameServer
 from tests.server.raw_http import CERTIFICATE, OK, RawHandler, Recorder, answering, keep_silent, read_request
 

@@ -9,7 +9,7 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project
 from nextmq_server.registry import Registration

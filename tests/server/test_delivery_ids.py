@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.deliveries import delivery_id, owns
+from nextmq_server.dispatch.delivery_ids import delivery_id, owns
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 from nextmq_server.engine.worker.options import WorkerOptions

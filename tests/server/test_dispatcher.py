@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from nextmq_handler._version import __version__
 from nextmq_handler.protocol.signing import Secret, read_seal, signature_headers
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, parse_delivery
-from nextmq_server.dispatch.client import DeliveryClient
 from nextmq_server.dispatch.dispatcher import Dispatcher, Report, delivery_body
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
+from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
 from nextmq_server.engine.worker.gate import Gate

@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from nextmq_server.api.app import create_app
-from nextmq_server.dispatch.answers import Answer, NoAnswer
-from nextmq_server.dispatch.client import DeliveryClient
-from nextmq_server.dispatch.egress import EgressRules
-from nextmq_server.dispatch.resolver import ask_system
+from nextmq_server.dispatch.egress.resolver import ask_system
+from nextmq_server.dispatch.egress.rules import EgressRules
+from nextmq_server.dispatch.http.answers import Answer, NoAnswer
+from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.verdicts import Hold
 from nextmq_server.engine.worker.gate import Gate

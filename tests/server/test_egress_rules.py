@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_server.dispatch.egress import EgressRefused, EgressRules, parse_network
+from nextmq_server.dispatch.egress.rules import EgressRefused, EgressRules, parse_network
 
 MESSAGES = {
     "https://10.0.0.5/": "the address 10.0.0.5 is private: allow it with --allow-egress 10.0.0.0/8",

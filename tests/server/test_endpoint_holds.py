@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from nextmq_server import registry as registry_module
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.queues.adding import NewJob
 from nextmq_server.projects import Project

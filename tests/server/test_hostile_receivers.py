@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import pytest
 
-from nextmq_server.dispatch.client import DeliveryClient
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
+from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 from nextmq_server.engine.worker.gate import Gate
 from tests.server.dispatching import App, Rig

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import ID, SIGNATURE, TIMESTAMP, Secret
-from nextmq_server.dispatch.answers import Answer, NoAnswer
 from nextmq_server.dispatch.findings import Broken, Finding, Gone, NotRun, Reached, Throttled
+from nextmq_server.dispatch.http.answers import Answer, NoAnswer
 from nextmq_server.dispatch.judge import EXCERPT_SIZE
 from nextmq_server.engine.verdicts import Complete, Delay, Fail, RateLimit, Verdict, WaitForChildren
 from tests.server.judging import (

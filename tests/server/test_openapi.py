@@ -14,7 +14,7 @@ from schemathesis import checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
 from nextmq_server.api.app import create_app
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project, new_project
 from nextmq_server.service import Service

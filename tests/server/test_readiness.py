@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from nextmq_server.api.app import create_app
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.projects import Project, new_project

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from nextmq_server import registry as registry_module
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project
 from nextmq_server.redis.address import Address

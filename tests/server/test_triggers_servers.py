@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from nextmq_server.dispatch.dispatcher import Report
-from nextmq_server.dispatch.egress import EgressRules
+from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project
 from nextmq_server.service import Service

@@ -10,8 +10,8 @@ import asyncio
 import base64
 import hashlib
 
-from .engine.queues.job import ActiveJob, whole
-from .engine.scripts.scripts import QueueScripts
+from ..engine.queues.job import ActiveJob, whole
+from ..engine.scripts.scripts import QueueScripts
 
 
 def delivery_id(queue: str, job: ActiveJob) -> str:

@@ -7,11 +7,11 @@ import functools
 import re
 import typing as t
 
+from ..egress.resolver import CheckedResolver, Resolve, ask_system
+from ..egress.rules import EgressRefused, EgressRules
 from .answer_reader import BadAnswer
 from .answers import Answer, NoAnswer
-from .egress import EgressRefused, EgressRules
 from .pool import ConnectionPool, NotConnected, Origin
-from .resolver import CheckedResolver, Resolve, ask_system
 
 _UNSAFE = re.compile(r"[\r\n\0]")
 

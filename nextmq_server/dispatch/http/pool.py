@@ -10,8 +10,8 @@ import typing as t
 
 import aiohappyeyeballs
 
+from ..egress.resolver import CheckedResolver
 from .http1 import HTTPConnection
-from .resolver import CheckedResolver
 
 # Shorter than the keep-alive of common app servers (gunicorn 2 s, uvicorn and Node 5 s): a connection that the app
 # closes while we send looks like a job that may have run.

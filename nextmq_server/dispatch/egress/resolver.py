@@ -6,7 +6,7 @@ import asyncio
 import socket
 import typing as t
 
-from .egress import EgressRules
+from .rules import EgressRules
 
 AddressInfo: t.TypeAlias = tuple[int, int, int, str, tuple[t.Any, ...]]
 """One address, as `socket.getaddrinfo` gives it."""
