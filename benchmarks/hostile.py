@@ -29,8 +29,8 @@ from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.projects import Project
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import Connection
-from nextmq_server.registry import Options, Registration
 from nextmq_server.service import Service
+from nextmq_server.workers.registry import Options, Registration
 
 from .deliveries import SECRET
 from .dispatch import cpu_of

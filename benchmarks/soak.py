@@ -27,8 +27,8 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.verdicts import Complete
 from nextmq_server.projects import Project
-from nextmq_server.registry import Limiter, Options, Registration
 from nextmq_server.service import Service
+from nextmq_server.workers.registry import Limiter, Options, Registration
 
 from .deliveries import SECRET
 from .receivers import receiver

@@ -12,7 +12,7 @@ from nextmq_handler.errors import ConfigurationError
 from .last_uses import LastUses
 from .projects import Project
 from .redis.connection import Connection, ConnectionLost, RedisError
-from .registry import Registry
+from .workers.registry import Registry
 
 logger = logging.getLogger("nextmq_server")
 

@@ -11,7 +11,7 @@ from .credentials import Credentials, LastUse, moment
 from .projects_file import load_projects
 from .redis.address import Address
 from .redis.connection import Connection, ConnectionLost, RedisError
-from .registry import Registry
+from .workers.registry import Registry
 
 
 async def show_project(path: Path, name: str, redis_url: str) -> list[str]:

@@ -9,7 +9,6 @@ import secrets
 import typing as t
 
 from .credentials import Credentials
-from .directory import QueueDirectory
 from .dispatch.delivery_ids import delivery_id
 from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher, Report
 from .dispatch.egress.rules import EgressRules
@@ -34,10 +33,11 @@ from .projects import Project
 from .redis.address import Address
 from .redis.connection import ConnectionLost, RedisError
 from .redis.storage import StorageWatch
-from .registry import Registration, Registry
-from .schedules import DeclaredSchedules
 from .triggers.triggers import Triggers
-from .unattended import UnattendedQueues
+from .workers.directory import QueueDirectory
+from .workers.registry import Registration, Registry
+from .workers.schedules import DeclaredSchedules
+from .workers.unattended import UnattendedQueues
 
 logger = logging.getLogger("nextmq_server")
 

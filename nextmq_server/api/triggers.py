@@ -13,9 +13,9 @@ from nextmq_handler.protocol import strict_json
 from ..dispatch.egress.rules import EgressRefused
 from ..models.options import MAX_DELAY, Backoff, BackoffOption, Delay, Name, check_data_size
 from ..models.schedules import When
-from ..registry import endpoint_url
 from ..triggers.records import MAX_TRIGGERS, Run, TooManyTriggers, TriggerOptions
 from ..triggers.triggers import NoSuchTrigger, Shown
+from ..workers.registry import endpoint_url
 from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member
 from .request import Authorized, Closed, CreatesJobs, Done, PathId, StrictRoute
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from ..dispatch.egress.rules import EgressRefused
-from ..registry import Registration, WorkerConflict
+from ..workers.registry import Registration, WorkerConflict
 from .errors import DOCUMENTED, APIError, invalid_member
 from .request import Authorized, QueueName, StrictRoute
 

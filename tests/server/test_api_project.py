@@ -9,8 +9,8 @@ import pytest
 
 from nextmq_server.engine.queues.jobs import Jobs
 from nextmq_server.projects import Project
-from nextmq_server.registry import Registration
 from nextmq_server.service import Service
+from nextmq_server.workers.registry import Registration
 
 from .api_support import JOBS
 

@@ -12,8 +12,8 @@ import pytest
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project
-from nextmq_server.registry import Registration
 from nextmq_server.service import Service
+from nextmq_server.workers.registry import Registration
 from tests.server.api_support import WORKER, problem_paths, registration, send
 
 if t.TYPE_CHECKING:

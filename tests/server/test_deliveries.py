@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_server.engine.queues.delivery_log import Delivery, appended, deliveries
-from nextmq_server.registry import Registration
 from nextmq_server.service import Service
+from nextmq_server.workers.registry import Registration
 from tests.server.api_support import JOBS
 
 if t.TYPE_CHECKING:

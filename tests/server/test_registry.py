@@ -9,14 +9,14 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server import registry as registry_module
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects import Project
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import Connection
-from nextmq_server.registry import Registration, Registry, WorkerConflict
 from nextmq_server.service import Service
+from nextmq_server.workers import registry as registry_module
+from nextmq_server.workers.registry import Registration, Registry, WorkerConflict
 from tests.server.api_support import JOBS, registration
 
 if t.TYPE_CHECKING:

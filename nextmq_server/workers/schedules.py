@@ -7,13 +7,13 @@ import typing as t
 
 from nextmq_handler.rules.cron import InvalidSchedule
 
-from .engine.queues.jobs import WrongState
-from .engine.queues.schedulers import NoSuchScheduler, Schedulers
-from .redis.connection import Connection
+from ..engine.queues.jobs import WrongState
+from ..engine.queues.schedulers import NoSuchScheduler, Schedulers
+from ..redis.connection import Connection
 from .registry import Registry
 
 if t.TYPE_CHECKING:
-    from .models.schedules import Schedule
+    from ..models.schedules import Schedule
 
 logger = logging.getLogger("nextmq_server")
 

@@ -14,12 +14,12 @@ from pydantic.alias_generators import to_camel
 
 from nextmq_handler.rules.backoff import BUILT_IN
 
-from .dispatch.dispatcher import Endpoint
-from .dispatch.egress.rules import parse_url
-from .engine.worker.options import WorkerOptions
-from .models.options import BackoffType, Delay, Queue
-from .models.schedules import Schedule
-from .redis.connection import Connection, ConnectionLost, RedisError
+from ..dispatch.dispatcher import Endpoint
+from ..dispatch.egress.rules import parse_url
+from ..engine.worker.options import WorkerOptions
+from ..models.options import BackoffType, Delay, Queue
+from ..models.schedules import Schedule
+from ..redis.connection import Connection, ConnectionLost, RedisError
 
 logger = logging.getLogger("nextmq_server")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from .engine.queues.queues import Queues
+from ..engine.queues.queues import Queues
 from .registry import Registry
 
 logger = logging.getLogger("nextmq_server")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .redis.connection import Connection
+from ..redis.connection import Connection
 
 
 class QueueDirectory:
