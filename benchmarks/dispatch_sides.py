@@ -24,7 +24,7 @@ from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import WorkerOptions
 from nextmq_server.process import collect_less_garbage
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
 from nextmq_server.service import Service
 from nextmq_server.workers.registry import Options, Registration

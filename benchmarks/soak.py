@@ -26,7 +26,7 @@ from nextmq_server.dispatch.dispatcher import Report
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.verdicts import Complete
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.workers.registry import Limiter, Options, Registration
 

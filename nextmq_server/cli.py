@@ -18,7 +18,7 @@ from .conformance_command import conformance
 from .dev import DevOptions, DevServer
 from .dispatch.dispatcher import MAX_FREE_STARTS
 from .engine.worker.slots import MAX_IN_FLIGHT
-from .projects_file import add_project, check_base_url
+from .projects.projects_file import add_project, check_base_url
 from .projects_show import show_project
 from .serve import ServeOptions, Server
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from .dispatch.dispatcher import Report
 from .engine.text import one_line
 from .engine.verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict
-from .projects import Project
+from .projects.projects import Project
 
 if t.TYPE_CHECKING:
     from .dev import DevOptions

@@ -19,7 +19,7 @@ from . import console
 from .api.app import create_app
 from .dispatch.egress.rules import EgressRules, parse_network
 from .process import ServerProcess, base_url, listen
-from .projects import load_or_create_project
+from .projects.projects import load_or_create_project
 from .redis.address import Address
 from .redis.checks import check_redis
 from .service import Service

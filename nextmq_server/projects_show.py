@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nextmq_handler.errors import ConfigurationError
 
-from .credentials import Credentials, LastUse, moment
-from .projects_file import load_projects
+from .projects.credentials import Credentials, LastUse, moment
+from .projects.projects_file import load_projects
 from .redis.address import Address
 from .redis.connection import Connection, ConnectionLost, RedisError
 from .workers.registry import Registry

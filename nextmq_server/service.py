@@ -8,7 +8,6 @@ import logging
 import secrets
 import typing as t
 
-from .credentials import Credentials
 from .dispatch.delivery_ids import delivery_id
 from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher, Report
 from .dispatch.egress.rules import EgressRules
@@ -29,7 +28,8 @@ from .engine.queues.scheduling import Template
 from .engine.verdicts import Hold, Verdict
 from .engine.worker.hub import Hub
 from .engine.worker.slots import Rooms
-from .projects import Project
+from .projects.credentials import Credentials
+from .projects.projects import Project
 from .redis.address import Address
 from .redis.connection import ConnectionLost, RedisError
 from .redis.storage import StorageWatch

@@ -6,7 +6,7 @@ import typing as t
 
 from fastapi import APIRouter
 
-from ..credentials import LastUse
+from ..projects.credentials import LastUse
 from .errors import DOCUMENTED
 from .request import Authorized, Closed, StrictRoute
 

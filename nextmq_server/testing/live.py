@@ -29,7 +29,7 @@ from ..api.app import create_app
 from ..dispatch.egress.rules import EgressRules
 from ..embedded import EmbeddedValkey
 from ..process import base_url, listen
-from ..projects import new_project
+from ..projects.projects import new_project
 from ..service import Service
 
 _HOST = "127.0.0.1"

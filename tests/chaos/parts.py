@@ -16,7 +16,7 @@ import redis
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.projects_file import add_project
+from nextmq_server.projects.projects_file import add_project
 
 from .history import DELIVERY_LINK, RECEIVER, REDIS_LINK, SERVERS, VALKEY, Fault
 from .keeper import Keeper

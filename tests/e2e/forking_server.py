@@ -16,7 +16,7 @@ import uvicorn
 
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
-from nextmq_server.projects import load_or_create_project
+from nextmq_server.projects.projects import load_or_create_project
 from nextmq_server.service import Service
 
 

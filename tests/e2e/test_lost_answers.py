@@ -18,7 +18,7 @@ import pytest
 
 from nextmq_handler import Queue
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.projects import load_or_create_project
+from nextmq_server.projects.projects import load_or_create_project
 from nextmq_server.testing.processes import free_port
 
 PRODUCERS = 4

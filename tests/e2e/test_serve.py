@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.projects import Project
-from nextmq_server.projects_file import add_project
+from nextmq_server.projects.projects import Project
+from nextmq_server.projects.projects_file import add_project
 from nextmq_server.testing.processes import ChildProcess
 
 from .conftest import Circle

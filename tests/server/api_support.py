@@ -9,7 +9,7 @@ import httpx
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 
 JOBS = "/v1/queues/emails/jobs"
 WORKER = "/v1/queues/emails/worker"

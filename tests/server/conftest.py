@@ -31,7 +31,7 @@ from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker.gate import Gate
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import WorkerOptions
-from nextmq_server.projects import Project, new_project
+from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import Connection
 from nextmq_server.service import Service

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.server.api_support import COUNTS, JOBS, refusal
 

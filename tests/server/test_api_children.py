@@ -17,7 +17,7 @@ from nextmq_server.redis.address import Address
 from tests.server.api_support import JOBS, problem_paths, refusal
 
 if t.TYPE_CHECKING:
-    from nextmq_server.projects import Project
+    from nextmq_server.projects.projects import Project
     from nextmq_server.service import Service
 
     from .conftest import App, Until

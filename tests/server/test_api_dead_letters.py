@@ -8,7 +8,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.server.api_support import JOBS, WORKER, refusal, registration
 

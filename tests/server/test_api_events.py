@@ -22,7 +22,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.events import events as engine_events
 from nextmq_server.engine.events import listener as engine_listener
 from nextmq_server.engine.events.streams import Event, StreamId
-from nextmq_server.projects import Project, new_project
+from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from nextmq_server.testing.processes import start_dev_server
 from tests.server.api_support import JOBS, WORKER, refusal, send

@@ -14,7 +14,7 @@ from tests.server.api_support import COUNTS, one_service, problem_paths, refusal
 from tests.server.flow_support import FLOWS, chain, job_count, node
 
 if t.TYPE_CHECKING:
-    from nextmq_server.projects import Project
+    from nextmq_server.projects.projects import Project
     from nextmq_server.service import Service
 
 pytestmark = pytest.mark.anyio

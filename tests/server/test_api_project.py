@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from nextmq_server.engine.queues.jobs import Jobs
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.workers.registry import Registration
 

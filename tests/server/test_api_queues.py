@@ -8,7 +8,7 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.server.api_support import COUNTS, JOBS, WORKER, refusal, registration, send
 from tests.server.conftest import App, Until

@@ -10,7 +10,7 @@ import pytest
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.server.api_support import COUNTS, JOBS, WORKER, refusal, registration
 

@@ -13,7 +13,7 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.events import events as engine_events
 from nextmq_server.engine.queues import results as engine_results
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.server.api_support import JOBS, WORKER, refusal, send
 from tests.server.serving import serving

@@ -14,7 +14,7 @@ from nextmq_server.service import Service
 from tests.server.api_support import any_json, one_service, problem_paths, refusal, registration, send
 
 if t.TYPE_CHECKING:
-    from nextmq_server.projects import Project
+    from nextmq_server.projects.projects import Project
 
 pytestmark = pytest.mark.anyio
 

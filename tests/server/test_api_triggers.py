@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.projects import Project, new_project
+from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from nextmq_server.triggers import records
 from nextmq_server.triggers.schedules import QUEUE

@@ -17,7 +17,7 @@ import pytest
 from nextmq_handler._version import __version__
 from nextmq_handler.settings import Connection, parse_connection_string
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.projects import Project, load_or_create_project
+from nextmq_server.projects.projects import Project, load_or_create_project
 from nextmq_server.testing.processes import ChildProcess
 from tests.server.api_support import COUNTS, JOBS, WORKER, registration
 

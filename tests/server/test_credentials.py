@@ -9,9 +9,9 @@ import typing as t
 import pytest
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_server.credentials import IN_USE, Credentials, LastUse
-from nextmq_server.last_uses import NOTE_INTERVAL, LastUses
-from nextmq_server.projects import Project, new_project
+from nextmq_server.projects.credentials import IN_USE, Credentials, LastUse
+from nextmq_server.projects.last_uses import NOTE_INTERVAL, LastUses
+from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.workers.registry import Registration, Registry
 from tests.server.api_support import registration
 

@@ -22,7 +22,7 @@ from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.verdicts import Hold
 from nextmq_server.engine.worker.gate import Gate
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.server.api_support import WORKER, registration
 from tests.server.dispatching import App, Rig

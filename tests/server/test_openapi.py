@@ -16,7 +16,7 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.projects import Project, new_project
+from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from nextmq_server.testing.processes import free_port
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.settings import parse_connection_string
-from nextmq_server.projects import Project, load_or_create_project, new_project
+from nextmq_server.projects.projects import Project, load_or_create_project, new_project
 
 SECRET = "whsec_" + "A" * 32
 CONTENT: dict[str, t.Any] = {"name": "dev", "apiKeys": ["nmq_1"], "webhookSecrets": [SECRET], "prefix": "bull"}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_server.projects import Project
-from nextmq_server.projects_file import add_project, check_base_url, load_projects
+from nextmq_server.projects.projects import Project
+from nextmq_server.projects.projects_file import add_project, check_base_url, load_projects
 
 SECRET = "whsec_" + "A" * 32
 KEY = "nmq_" + "0" * 40

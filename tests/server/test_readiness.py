@@ -15,7 +15,7 @@ from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.worker import upkeep
-from nextmq_server.projects import Project, new_project
+from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from nextmq_server.workers.registry import Registration
 from tests.server.api_support import COUNTS, registration

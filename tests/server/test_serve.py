@@ -20,8 +20,8 @@ from aiohttp import web
 from nextmq_handler.protocol.signing import generate_secret
 from nextmq_handler.settings import parse_connection_string
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.projects import Project
-from nextmq_server.projects_file import add_project, load_projects
+from nextmq_server.projects.projects import Project
+from nextmq_server.projects.projects_file import add_project, load_projects
 from nextmq_server.testing.processes import ChildProcess
 from tests.server.api_support import COUNTS, JOBS, WORKER, registration
 

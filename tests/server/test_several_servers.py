@@ -9,7 +9,7 @@ import pytest
 
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import Connection, RedisError
 from nextmq_server.service import Service

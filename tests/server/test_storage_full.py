@@ -18,7 +18,7 @@ from .api_support import COUNTS, JOBS, WORKER, refusal
 
 if t.TYPE_CHECKING:
     from nextmq_server.embedded import EmbeddedValkey
-    from nextmq_server.projects import Project
+    from nextmq_server.projects.projects import Project
 
     from .conftest import App, Until
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from nextmq_server.dispatch.dispatcher import Report
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.triggers import schedules as trigger_schedules
 from nextmq_server.triggers.schedules import QUEUE

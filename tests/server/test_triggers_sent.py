@@ -13,7 +13,7 @@ import standardwebhooks
 from nextmq_handler._version import __version__
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import parse_secret, read_seal
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.server.raw_http import RawHandler, answering, close_at_once, endless, keep_silent, read_request
 from tests.server.triggering import PAYLOAD, Triggering, redis, verify

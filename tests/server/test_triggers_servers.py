@@ -13,7 +13,7 @@ import pytest
 from nextmq_server.dispatch.dispatcher import Report
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.projects import Project
+from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.testing.processes import start_dev_server
 from nextmq_server.triggers import runner

@@ -6,7 +6,7 @@ import asyncio
 import time
 import typing as t
 
-from .redis.connection import Connection
+from ..redis.connection import Connection
 
 NOTE_INTERVAL = 60.0
 """How often, in s, a process writes at most that an id is used."""

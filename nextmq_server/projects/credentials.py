@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from nextmq_handler.errors import ConfigurationError
 
+from ..redis.connection import Connection, ConnectionLost, RedisError
+from ..workers.registry import Registry
 from .last_uses import LastUses
 from .projects import Project
-from .redis.connection import Connection, ConnectionLost, RedisError
-from .workers.registry import Registry
 
 logger = logging.getLogger("nextmq_server")
 
