@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nextmq_server.testing.conformance.cases import Trait
+from nextmq_server.conformance.cases import Trait
 
 ASGI = ("asgi", "starlette", "fastapi-mount", "fastapi-router", "litestar")
 WSGI = ("wsgi", "flask", "django")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from nextmq_server.testing.conformance.cases import Trait
+from nextmq_server.conformance.cases import Trait
 
 from .support import QUEUES, delivery
 

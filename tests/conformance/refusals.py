@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from nextmq_server.testing.conformance import refusals, refusals_of_bodies
+from nextmq_server.conformance import refusals, refusals_of_bodies
 
 from .support import SENDER, SMALL_SENDER, Case, delivery, refused, wire_of
 

@@ -11,8 +11,8 @@ import pytest
 
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import parse_secret, signature_headers, verify_outcome
-from nextmq_server.testing.conformance import cases, requests
-from nextmq_server.testing.conformance.cases import Trait
+from nextmq_server.conformance import cases, requests
+from nextmq_server.conformance.cases import Trait
 
 from .home import Answer, HeaderList, Home
 from .limits import HOMES, can_send

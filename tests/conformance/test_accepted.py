@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nextmq_server.testing.conformance import accepted as table
-from nextmq_server.testing.conformance.cases import Accepted as AnyAccepted
-from nextmq_server.testing.conformance.cases import Trait
+from nextmq_server.conformance import accepted as table
+from nextmq_server.conformance.cases import Accepted as AnyAccepted
+from nextmq_server.conformance.cases import Trait
 
 from .home import Home
 from .support import (

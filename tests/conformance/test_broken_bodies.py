@@ -6,8 +6,8 @@ import socket
 import typing as t
 from http.client import RemoteDisconnected
 
-from nextmq_server.testing.conformance.broken import broken
-from nextmq_server.testing.conformance.cases import Broken
+from nextmq_server.conformance.broken import broken
+from nextmq_server.conformance.cases import Broken
 
 from .home import Answer
 from .homes_processes import ServerHome, head_of, read_answer

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nextmq_server.testing.conformance.cases import Trait
+from nextmq_server.conformance.cases import Trait
 
 from .home import Home
 from .setups import MEETING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nextmq_server.testing.conformance.cases import Trait
+from nextmq_server.conformance.cases import Trait
 
 from .limits import CANNOT, HOMES, can_send
 from .outcomes import ROWS

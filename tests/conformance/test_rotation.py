@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from nextmq_handler.protocol.signing import parse_secret
-from nextmq_server.testing.conformance.cases import Trait
+from nextmq_server.conformance.cases import Trait
 
 from .home import Home
 from .setups import SECOND_SECRET, SECRET, THIRD_SECRET, UNKNOWN_SECRET

@@ -11,12 +11,12 @@ from typer.testing import CliRunner, Result
 
 from nextmq_handler.protocol.signing import parse_secret
 from nextmq_server.cli import app
-from nextmq_server.testing.conformance.judge import Answer, Silence
-from nextmq_server.testing.conformance.limits import Home, obstacle
-from nextmq_server.testing.conformance.report import summary
-from nextmq_server.testing.conformance.requests import Sender, Wire
-from nextmq_server.testing.conformance.scoring import GroupScore, Hole
-from nextmq_server.testing.conformance.table import GROUPS
+from nextmq_server.conformance.judge import Answer, Silence
+from nextmq_server.conformance.limits import Home, obstacle
+from nextmq_server.conformance.report import summary
+from nextmq_server.conformance.requests import Sender, Wire
+from nextmq_server.conformance.scoring import GroupScore, Hole
+from nextmq_server.conformance.table import GROUPS
 from nextmq_server.testing.processes import free_port
 from tests.conformance.bridge import FunctionURL
 from tests.conformance.homes_processes import ServerHome, start_function, start_server

@@ -8,10 +8,10 @@ import typing as t
 import pytest
 
 from nextmq_handler.protocol.signing import OUTCOME, parse_secret, signature_headers
-from nextmq_server.testing.conformance.cases import Broken, Case
-from nextmq_server.testing.conformance.judge import Answer, Silence, fault
-from nextmq_server.testing.conformance.outcomes import Row
-from nextmq_server.testing.conformance.requests import UNKNOWN_SECRET, HeaderList, Sender, Wire
+from nextmq_server.conformance.cases import Broken, Case
+from nextmq_server.conformance.judge import Answer, Silence, fault
+from nextmq_server.conformance.outcomes import Row
+from nextmq_server.conformance.requests import UNKNOWN_SECRET, HeaderList, Sender, Wire
 
 NOW = 1_790_000_000
 SENDER = Sender(parse_secret("whsec_pZ4tVw9Qx2mKc7RjY1nLs8HdGb3Fq0Ue"), NOW)
