@@ -18,12 +18,12 @@ import httpx
 import uvloop
 from redis.asyncio import Redis
 
+from nextmq_server.cli.process import collect_less_garbage
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import WorkerOptions
-from nextmq_server.process import collect_less_garbage
 from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
 from nextmq_server.service import Service

@@ -15,7 +15,7 @@ def main() -> None:
         library_main()
         return
     try:
-        from .cli import app
+        from .cli.commands import app
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] in ("nextmq_server", "nextmq_handler"):
             raise

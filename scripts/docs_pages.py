@@ -28,7 +28,7 @@ def on_page_markdown(markdown: str, **_: t.Any) -> str:
 
 def commands() -> str:
     """Every command's help: typer's own Markdown, and what argparse prints."""
-    typer = [sys.executable, "-m", "typer", "nextmq_server.cli", "utils", "docs", "--name", "nextmq"]
+    typer = [sys.executable, "-m", "typer", "nextmq_server.cli.commands", "utils", "docs", "--name", "nextmq"]
     served = subprocess.run(typer, capture_output=True, text=True, check=True).stdout
     _, _, after_root = unescape(served).partition("\n## ")
     return "## " + after_root + "\n".join(_help_of(command) for command in _LIBRARY_COMMANDS)

@@ -26,9 +26,9 @@ from nextmq_handler.errors import NextMQError, timeout_seconds
 from nextmq_handler.settings import parse_connection_string
 
 from ..api.app import create_app
+from ..cli.process import base_url, listen
 from ..dispatch.egress.rules import EgressRules
 from ..embedded import EmbeddedValkey
-from ..process import base_url, listen
 from ..projects.projects import new_project
 from ..service import Service
 

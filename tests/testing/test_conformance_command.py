@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nextmq_handler.protocol.signing import parse_secret
-from nextmq_server.cli import app
+from nextmq_server.cli.commands import app
 from nextmq_server.conformance.judge import Answer, Silence
 from nextmq_server.conformance.limits import Home, obstacle
 from nextmq_server.conformance.report import summary

@@ -12,19 +12,19 @@ from pathlib import Path
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.settings import is_loopback
 
+from ..api.app import create_app
+from ..dispatch.egress.rules import EgressRules, parse_network
+from ..engine.worker.slots import Rooms
+from ..projects.projects_file import load_projects
+from ..redis.address import Address
+from ..redis.checks import check_redis
+from ..redis.connection import ConnectionLost, RedisError
+from ..service import Service
 from . import console
-from .api.app import create_app
-from .dispatch.egress.rules import EgressRules, parse_network
-from .engine.worker.slots import Rooms
 from .process import ServerProcess, base_url, listen, on_signal
-from .projects.projects_file import load_projects
-from .redis.address import Address
-from .redis.checks import check_redis
-from .redis.connection import ConnectionLost, RedisError
-from .service import Service
 
 if t.TYPE_CHECKING:
-    from .projects.projects import Project
+    from ..projects.projects import Project
 
 logger = logging.getLogger("nextmq_server")
 

@@ -15,19 +15,19 @@ import httpx
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.settings import is_loopback
 
+from ..api.app import create_app
+from ..dispatch.egress.rules import EgressRules, parse_network
+from ..projects.projects import load_or_create_project
+from ..redis.address import Address
+from ..redis.checks import check_redis
+from ..service import Service
 from . import console
-from .api.app import create_app
-from .dispatch.egress.rules import EgressRules, parse_network
 from .process import ServerProcess, base_url, listen
-from .projects.projects import load_or_create_project
-from .redis.address import Address
-from .redis.checks import check_redis
-from .service import Service
 
 if t.TYPE_CHECKING:
     import socket
 
-    from .embedded import EmbeddedValkey, Fsync
+    from ..embedded import EmbeddedValkey, Fsync
 
 logger = logging.getLogger("nextmq_server")
 
@@ -109,7 +109,7 @@ class DevServer:
                 "there is no embedded Valkey for Windows: run a Redis 6.2 or newer, or a Valkey, and pass "
                 "--redis-url redis://HOST:6379"
             )
-        from .embedded import EmbeddedValkey
+        from ..embedded import EmbeddedValkey
 
         self._valkey = EmbeddedValkey(self._options.data_dir / "valkey", fsync=self._options.fsync)
         self._valkey.start()

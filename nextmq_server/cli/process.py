@@ -15,8 +15,8 @@ from fastapi import FastAPI
 
 from nextmq_handler.errors import ConfigurationError
 
+from ..service import Service
 from . import console
-from .service import Service
 
 _BACKLOG = 1024
 

@@ -14,12 +14,12 @@ import typer
 from nextmq_handler._version import __version__
 from nextmq_handler.errors import ConfigurationError
 
-from .conformance_command import conformance
+from ..dispatch.dispatcher import MAX_FREE_STARTS
+from ..engine.worker.slots import MAX_IN_FLIGHT
+from ..projects.projects_file import add_project, check_base_url
+from .conformance import conformance
 from .dev import DevOptions, DevServer
-from .dispatch.dispatcher import MAX_FREE_STARTS
-from .engine.worker.slots import MAX_IN_FLIGHT
-from .projects.projects_file import add_project, check_base_url
-from .projects_show import show_project
+from .projects import show_project
 from .serve import ServeOptions, Server
 
 _HELP = """The NextMQ queue server.

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from nextmq_handler.errors import ConfigurationError
 
-from .projects.credentials import Credentials, LastUse, moment
-from .projects.projects_file import load_projects
-from .redis.address import Address
-from .redis.connection import Connection, ConnectionLost, RedisError
-from .workers.registry import Registry
+from ..projects.credentials import Credentials, LastUse, moment
+from ..projects.projects_file import load_projects
+from ..redis.address import Address
+from ..redis.connection import Connection, ConnectionLost, RedisError
+from ..workers.registry import Registry
 
 
 async def show_project(path: Path, name: str, redis_url: str) -> list[str]:

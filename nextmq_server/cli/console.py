@@ -11,14 +11,14 @@ import typing as t
 from rich.console import Console
 from rich.text import Text
 
-from .dispatch.dispatcher import Report
-from .engine.text import one_line
-from .engine.verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict
-from .projects.projects import Project
+from ..dispatch.dispatcher import Report
+from ..engine.text import one_line
+from ..engine.verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict
+from ..projects.projects import Project
 
 if t.TYPE_CHECKING:
+    from ..embedded import EmbeddedValkey
     from .dev import DevOptions
-    from .embedded import EmbeddedValkey
 
 
 class _Console(Console):

@@ -13,9 +13,9 @@ from nextmq_handler.protocol.signing import Secret, parse_secret
 from nextmq_handler.protocol.wire import MAX_BODY_SIZE
 from nextmq_handler.settings import load_settings
 
-from .conformance.limits import Home
-from .conformance.report import line_of, summary
-from .conformance.scoring import GroupScore, Target, score, total
+from ..conformance.limits import Home
+from ..conformance.report import line_of, summary
+from ..conformance.scoring import GroupScore, Target, score, total
 
 
 def conformance(
