@@ -89,8 +89,8 @@ _MODULES = {
     ".client._async.queue": ("AsyncQueue",),
     ".client._async.queue_job": ("AsyncQueueJob",),
     ".client._async.triggers": ("AsyncTriggers",),
-    ".client._nextmq": ("NextMQ",),
-    ".client._options": (
+    ".client.nextmq": ("NextMQ",),
+    ".rules.options": (
         "Backoff",
         "CustomBackoff",
         "Deduplication",
@@ -108,7 +108,7 @@ _MODULES = {
     ".client._sync.queue": ("Queue",),
     ".client._sync.queue_job": ("QueueJob",),
     ".client._sync.triggers": ("Triggers",),
-    ".client._views": (
+    ".client.views": (
         "Dependencies",
         "DependenciesCount",
         "JobLogs",
@@ -140,10 +140,10 @@ _MODULES = {
         "WorkerRegistrationError",
         "is_control_flow",
     ),
-    ".handler": ("HandlerOptions",),
+    ".receiver.receiver": ("HandlerOptions",),
     ".idempotency": ("idempotent",),
     ".job": ("AsyncJob", "Job"),
-    ".registration": (
+    ".registration.calls": (
         "WorkerStatus",
         "aensure_workers_registered",
         "aget_worker_registration_statuses",
@@ -152,9 +152,9 @@ _MODULES = {
         "get_worker_registration_statuses",
         "unregister_workers",
     ),
-    ".replay": ("MemoryReplayGuard", "RedisReplayGuard", "ReplayGuard"),
-    ".schedules": ("Cron", "Every"),
-    ".worker": ("Limiter", "Worker"),
+    ".receiver.replay": ("MemoryReplayGuard", "RedisReplayGuard", "ReplayGuard"),
+    ".workers.schedules": ("Cron", "Every"),
+    ".workers.worker": ("Limiter", "Worker"),
     ".wsgi": ("NextMQWSGIHandler", "create_nextmq_wsgi_handler"),
 }
 

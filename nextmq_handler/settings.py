@@ -140,9 +140,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _local_server() -> LocalServer | None:
-    from .client import local_server as _local  # needed in tests, and where something is wrong
+    from .client import local_server  # needed in tests, and where something is wrong
 
-    return _local.active
+    return local_server.active
 
 
 def _is_ipv4(host: str) -> bool:

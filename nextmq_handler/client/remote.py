@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from ..errors import ConfigurationError, timeout_seconds
 from ..settings import Connection, load_settings
-from . import overrides as _ambient
+from . import overrides
 
 
 class Remote:
@@ -28,8 +28,8 @@ class Remote:
     @property
     def connection(self) -> Connection:
         """The parts of the connection string. Raises ConfigurationError where there is none."""
-        if _ambient.connection is not None:
-            return _ambient.connection
+        if overrides.connection is not None:
+            return overrides.connection
         if self._connection is None:
             self._connection = load_settings(url=self._url).connection
         return self._connection

@@ -76,7 +76,7 @@ def run_attempt(attempt: Attempt) -> Outcome:
     """The outcome of the attempt: a `def` processor in this thread, an `async def` one on the kept loop."""
     if attempt.processor is None or not attempt.processor.is_async:
         return run(attempt)
-    from . import kept_loop as _loop
+    from . import kept_loop
     from .run_async import run_coroutine
 
-    return _loop.run(run_coroutine, attempt)
+    return kept_loop.run(run_coroutine, attempt)

@@ -76,9 +76,9 @@ def deliver(target: t.Any, job: AnyJob, **how: t.Unpack[Tampering]) -> Answer:
     delivery = _Delivery(target, job, how)
     if delivery.home != "asgi":
         return delivery.read(delivery.send())
-    from ..receiver import kept_loop as _loop
+    from ..receiver import kept_loop
 
-    return delivery.read(_loop.run(delivery.asend))
+    return delivery.read(kept_loop.run(delivery.asend))
 
 
 async def adeliver(target: t.Any, job: AnyJob, **how: t.Unpack[Tampering]) -> Answer:

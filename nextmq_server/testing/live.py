@@ -20,8 +20,7 @@ import uvicorn
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from nextmq_handler import Worker, create_nextmq_handler, ensure_workers_registered
-from nextmq_handler.client import local_server as _local
-from nextmq_handler.client import overrides as _ambient
+from nextmq_handler.client import local_server, overrides
 from nextmq_handler.errors import NextMQError, timeout_seconds
 from nextmq_handler.settings import parse_connection_string
 
@@ -76,7 +75,7 @@ class LiveServer:
         Raises ConfigurationError and WorkerRegistrationError for workers that cannot be served, NextMQError inside
         a LocalNextMQ.
         """
-        if _local.active is not None:
+        if local_server.active is not None:
             raise NextMQError(
                 "a LocalNextMQ is in force already: a test has its queues in process or on a real server"
             )
@@ -160,5 +159,5 @@ def _environment(url: str, app_url: str) -> t.Generator[None]:
     """Every producer of this process, however it was made, talks to the server of `url`."""
     variables = {"NEXTMQ_URL": url, "NEXTMQ_APP_URL": app_url}
     connection = parse_connection_string(url)
-    with mock.patch.dict(os.environ, variables), mock.patch.object(_ambient, "connection", connection):
+    with mock.patch.dict(os.environ, variables), mock.patch.object(overrides, "connection", connection):
         yield

@@ -12,7 +12,7 @@ import pytest
 
 from nextmq_handler import AsyncJob, Worker
 from nextmq_handler.protocol.messages import Headers, Request
-from nextmq_handler.receiver import kept_loop as _loop
+from nextmq_handler.receiver import kept_loop
 from nextmq_handler.receiver.receiver import Handler
 from nextmq_handler.receiver.sync_driver import BlockingDriver
 from tests.handler.support import NOW, SECRET, delivery, encode, signed
@@ -75,7 +75,7 @@ def test_threads_that_ask_first_at_the_same_time_get_one_loop() -> None:
     program = """
 import asyncio, threading
 from concurrent.futures import ThreadPoolExecutor
-from nextmq_handler import _loop
+from nextmq_handler.receiver import kept_loop
 
 together = threading.Barrier(8)
 
@@ -84,7 +84,7 @@ async def loop():
 
 def ask(_):
     together.wait()
-    return _loop.run(loop)
+    return kept_loop.run(loop)
 
 with ThreadPoolExecutor(8) as pool:
     print(len(set(pool.map(ask, range(8)))))
@@ -140,7 +140,7 @@ def test_what_is_awaited_on_the_loop_raises_where_it_was_asked_for() -> None:
         raise ValueError("x")
 
     with pytest.raises(ValueError, match=r"\Ax\Z"):
-        _loop.run(fail)
+        kept_loop.run(fail)
 
 
 def output_of(program: str) -> str:

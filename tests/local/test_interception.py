@@ -22,8 +22,7 @@ from nextmq_handler import (
     create_nextmq_handler,
     ensure_workers_registered,
 )
-from nextmq_handler.client import local_server as _local
-from nextmq_handler.client import overrides as _ambient
+from nextmq_handler.client import local_server, overrides
 from nextmq_handler.testing import AsyncLocalNextMQ, LocalNextMQ, NotSimulatedError
 
 from ..handler.support import URL
@@ -96,19 +95,19 @@ def test_an_app_that_registers_when_it_starts_needs_no_settings() -> None:
 
 
 def test_nothing_of_it_is_left_afterwards() -> None:
-    before = _ambient.monotonic, _ambient.connection
+    before = overrides.monotonic, overrides.connection
     with LocalNextMQ():
         MADE_BEFORE.add("inside")
     with pytest.raises(ConfigurationError, match="NEXTMQ_URL is not set"):
         MADE_BEFORE.add("outside")
-    assert _local.active is None
-    assert (_ambient.monotonic, _ambient.connection) == before
+    assert local_server.active is None
+    assert (overrides.monotonic, overrides.connection) == before
 
 
 def test_nothing_of_it_is_left_after_a_failure() -> None:
     with pytest.raises(ZeroDivisionError), LocalNextMQ():
         _ = 1 / 0
-    assert _local.active is None
+    assert local_server.active is None
 
 
 def test_a_second_one_inside_the_first_is_refused_and_the_first_goes_on() -> None:
@@ -126,7 +125,7 @@ def test_start_and_stop_do_what_with_does() -> None:
     mq.stop()
     mq.stop()
     assert mq.job().name == "welcome"
-    assert _local.active is None
+    assert local_server.active is None
 
 
 @pytest.mark.anyio

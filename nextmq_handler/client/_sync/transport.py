@@ -6,8 +6,8 @@ from __future__ import annotations
 import typing as t
 
 from ...settings import Connection
-from .. import local_server as _local
-from .. import overrides as _ambient
+from .. import local_server
+from .. import overrides
 from .._http.answer import Answer, R
 from .._http.call import DEFAULT_TIMEOUT, Call, Options
 from .._http.pools import http_client
@@ -39,17 +39,17 @@ class Transport:
             try:
                 answer = _attempt(call)
             except failures() as exc:
-                _ambient.sleep(call.pause_after_failure(exc))
+                overrides.sleep(call.pause_after_failure(exc))
                 continue
             pause = call.pause_after(answer)
             if pause is None:
                 return call.result(answer, reader)
-            _ambient.sleep(pause)
+            overrides.sleep(pause)
 
 
 def _attempt(call: Call) -> Answer:
     timeout = call.begin_attempt()
-    if (local := _local.active) is not None:
+    if (local := local_server.active) is not None:
         status, content = local.answer(call.method, call.url, call.headers, call.body)
         return call.answer(status, {}, content)
     chunks: list[bytes] = []

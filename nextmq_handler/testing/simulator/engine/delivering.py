@@ -143,10 +143,10 @@ async def run_awaited(delivery: Delivery, limiter: anyio.CapacityLimiter) -> Out
 def _run(attempt: Attempt) -> Outcome:
     if attempt.processor is None or not attempt.processor.is_async:
         return run(attempt)
-    from ....receiver import kept_loop as _loop
+    from ....receiver import kept_loop
     from ....receiver.run_async import run_coroutine
 
-    return _loop.run(run_coroutine, attempt)
+    return kept_loop.run(run_coroutine, attempt)
 
 
 def _refused(answer: Response) -> Failed:
