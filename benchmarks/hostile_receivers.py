@@ -11,7 +11,7 @@ from asyncio import StreamWriter as Writer
 
 import uvloop
 
-from tests.server.raw_http import OK, RawHandler, answering, endless, read_request
+from tests.support.raw_http import OK, RawHandler, answering, endless, read_request
 
 BOMB = gzip.compress(bytes(1_000_000), mtime=0) * 400
 

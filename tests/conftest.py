@@ -7,7 +7,7 @@ import typing as t
 import pytest
 
 from nextmq_handler.testing.vectors import VECTORS
-from tests.handler.support import API_KEY, OTHER_SECRET, SECRET
+from tests.support.handler import API_KEY, OTHER_SECRET, SECRET
 
 SECRETS = {API_KEY, SECRET, OTHER_SECRET}.union(*(vector.secrets for vector in VECTORS))
 

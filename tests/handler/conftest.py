@@ -7,7 +7,7 @@ import respx
 from hypothesis import settings
 
 from nextmq_handler.client import overrides
-from tests.handler.client_support import ClientTime
+from tests.support.client import ClientTime
 
 settings.register_profile("handler", max_examples=100, deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("handler")

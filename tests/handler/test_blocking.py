@@ -14,17 +14,8 @@ from nextmq_handler.protocol.signing import parse_secret, verify_outcome
 from nextmq_handler.receiver.receiver import Handler, ReadPlan
 from nextmq_handler.receiver.sync_driver import BlockingDriver
 from nextmq_handler.registration.calls import fingerprint
-from tests.handler.registering import (
-    CONFLICT,
-    EMAILS,
-    OK,
-    PATH,
-    SETTINGS,
-    held,
-    join_registrations,
-    registrations,
-)
-from tests.handler.support import APP_URL, NOW, OTHER_SECRET, SECRET, URL, delivery, encode, signed
+from tests.support.handler import APP_URL, NOW, OTHER_SECRET, SECRET, URL, delivery, encode, signed
+from tests.support.registering import CONFLICT, EMAILS, OK, PATH, SETTINGS, held, join_registrations, registrations
 
 LONG = 60.0
 CURRENT = {"fingerprint": fingerprint(EMAILS, SETTINGS)}

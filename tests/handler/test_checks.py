@@ -11,7 +11,7 @@ from nextmq_handler import Worker, create_nextmq_handler
 from nextmq_handler.protocol.messages import Headers, Request, Response
 from nextmq_handler.receiver.receiver import BODY_READ, CLOCK_SKEW, Handler, ReadPlan
 from nextmq_handler.wsgi import create_nextmq_wsgi_handler
-from tests.handler.support import (
+from tests.support.handler import (
     APP_URL,
     JSON,
     NOW,

@@ -15,8 +15,8 @@ from nextmq_handler import (
     NextMQHTTPError,
     Queue,
 )
-from tests.handler.client_support import Kind, both_kinds, job_of
-from tests.handler.support import ADDED, API_KEY, JOB, JOBS, URL, Call, both_queues
+from tests.support.client import Kind, both_kinds, job_of
+from tests.support.handler import ADDED, API_KEY, JOB, JOBS, URL, Call, both_queues
 
 pytestmark = pytest.mark.anyio
 

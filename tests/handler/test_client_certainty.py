@@ -12,23 +12,9 @@ from nextmq_handler import (
     ConfigurationError,
     QueueFullError,
 )
-from tests.handler.client_failures import (
-    MAYBE_SENT,
-    NOT_SENT,
-    REPEATABLE,
-    Failure,
-    answer,
-    attempt,
-    scripted,
-)
-from tests.handler.client_support import (
-    Kind,
-    both_kinds,
-    flows_of,
-    queue_of,
-    value_of,
-)
-from tests.handler.support import JOBS
+from tests.support.client import Kind, both_kinds, flows_of, queue_of, value_of
+from tests.support.client_failures import MAYBE_SENT, NOT_SENT, REPEATABLE, Failure, answer, attempt, scripted
+from tests.support.handler import JOBS
 
 pytestmark = pytest.mark.anyio
 

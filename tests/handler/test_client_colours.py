@@ -17,7 +17,7 @@ from nextmq_handler import (
     QueueJob,
     Triggers,
 )
-from tests.handler.client_support import public_methods
+from tests.support.client import public_methods
 
 PAIRS: list[tuple[type, type]] = [
     (Queue, AsyncQueue),

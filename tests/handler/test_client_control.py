@@ -10,17 +10,7 @@ import pytest
 import respx
 
 from nextmq_handler import ConfigurationError, JobScheduler
-from tests.handler.client_support import (
-    QUEUE,
-    Case,
-    Kind,
-    both_kinds,
-    case,
-    cases_of,
-    observed,
-    queue_of,
-    value_of,
-)
+from tests.support.client import QUEUE, Case, Kind, both_kinds, case, cases_of, observed, queue_of, value_of
 
 pytestmark = pytest.mark.anyio
 

@@ -21,22 +21,9 @@ from nextmq_handler import (
     Queue,
 )
 from nextmq_handler.client._http.retry import parse_retry_after
-from tests.handler.client_failures import (
-    REPEATABLE,
-    answer,
-    attempt,
-    scripted,
-)
-from tests.handler.client_support import (
-    QUEUE,
-    ClientTime,
-    Kind,
-    both_kinds,
-    make_queue,
-    queue_of,
-    value_of,
-)
-from tests.handler.support import NOW
+from tests.support.client import QUEUE, ClientTime, Kind, both_kinds, make_queue, queue_of, value_of
+from tests.support.client_failures import REPEATABLE, answer, attempt, scripted
+from tests.support.handler import NOW
 
 pytestmark = pytest.mark.anyio
 

@@ -25,7 +25,7 @@ from nextmq_handler import (
     WaitingChildrenError,
     WorkerRegistrationError,
 )
-from tests.handler.support import API_KEY, JOBS, SECRET, Call, both_queues
+from tests.support.handler import API_KEY, JOBS, SECRET, Call, both_queues
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,8 @@ import pytest
 import respx
 
 from nextmq_handler import ConfigurationError, FlowJob, NextMQHTTPError
-from tests.handler.client_support import Kind, body_of, both_kinds, flows_of, value_of
-from tests.handler.support import JOB
+from tests.support.client import Kind, body_of, both_kinds, flows_of, value_of
+from tests.support.handler import JOB
 
 pytestmark = pytest.mark.anyio
 

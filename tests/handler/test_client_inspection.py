@@ -8,18 +8,8 @@ import pytest
 import respx
 
 from nextmq_handler import ConfigurationError
-from tests.handler.client_support import (
-    QUEUE,
-    Case,
-    Kind,
-    both_kinds,
-    case,
-    cases_of,
-    observed,
-    queue_of,
-    value_of,
-)
-from tests.handler.support import JOB
+from tests.support.client import QUEUE, Case, Kind, both_kinds, case, cases_of, observed, queue_of, value_of
+from tests.support.handler import JOB
 
 pytestmark = pytest.mark.anyio
 

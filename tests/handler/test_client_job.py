@@ -12,18 +12,8 @@ from nextmq_handler import (
     JobRemovedError,
     NextMQHTTPError,
 )
-from tests.handler.client_support import (
-    Case,
-    Kind,
-    body_of,
-    both_kinds,
-    case,
-    cases_of,
-    job_of,
-    observed,
-    value_of,
-)
-from tests.handler.support import JOB, JOBS
+from tests.support.client import Case, Kind, body_of, both_kinds, case, cases_of, job_of, observed, value_of
+from tests.support.handler import JOB, JOBS
 
 pytestmark = pytest.mark.anyio
 

@@ -19,8 +19,8 @@ from nextmq_handler import (
 )
 from nextmq_handler.protocol.wire import Delivery
 from nextmq_handler.settings import load_settings
-from tests.handler.client_support import ClientTime, value_of
-from tests.handler.support import URL, delivery
+from tests.support.client import ClientTime, value_of
+from tests.support.handler import URL, delivery
 
 pytestmark = pytest.mark.anyio
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from nextmq_handler import ConfigurationError, NextMQHTTPError
 from nextmq_handler.client._http.content import encode
 from nextmq_handler.protocol import strict_json
-from tests.handler.client_support import Kind, body_of, both_kinds, queue_of, value_of
-from tests.handler.support import JOB, JOBS, json_values
+from tests.support.client import Kind, body_of, both_kinds, queue_of, value_of
+from tests.support.handler import JOB, JOBS, json_values
 
 pytestmark = pytest.mark.anyio
 

@@ -9,17 +9,8 @@ import pytest
 import respx
 
 from nextmq_handler import AsyncFlowProducer, AsyncQueue, FlowProducer, NextMQ, NotFoundError, Queue, Trigger
-from tests.handler.client_support import (
-    Case,
-    Kind,
-    both_kinds,
-    case,
-    cases_of,
-    observed,
-    triggers_of,
-    value_of,
-)
-from tests.handler.support import API_KEY, SECRET, URL
+from tests.support.client import Case, Kind, both_kinds, case, cases_of, observed, triggers_of, value_of
+from tests.support.handler import API_KEY, SECRET, URL
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,8 @@ import httpx
 import pytest
 import respx
 
-from tests.handler.client_failures import (
+from tests.support.client import Kind, both_kinds
+from tests.support.client_failures import (
     FINAL,
     MAYBE_SENT,
     NOT_REPEATABLE,
@@ -18,10 +19,6 @@ from tests.handler.client_failures import (
     attempt,
     ok_for,
     scripted,
-)
-from tests.handler.client_support import (
-    Kind,
-    both_kinds,
 )
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ import json
 import pytest
 import respx
 
-from tests.handler.client_support import Kind, both_kinds, flows_of, value_of
-from tests.handler.support import ADDED, JOB, JOBS, Call, both_queues
+from tests.support.client import Kind, both_kinds, flows_of, value_of
+from tests.support.handler import ADDED, JOB, JOBS, Call, both_queues
 
 pytestmark = pytest.mark.anyio
 

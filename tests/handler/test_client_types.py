@@ -19,8 +19,8 @@ from nextmq_handler import (
     Queue,
     QueueJob,
 )
-from tests.handler.client_support import value_of
-from tests.handler.support import JOB, JOBS, URL
+from tests.support.client import value_of
+from tests.support.handler import JOB, JOBS, URL
 
 pytestmark = pytest.mark.anyio
 

@@ -16,14 +16,8 @@ from nextmq_handler import (
     NextMQConnectionError,
     NextMQTimeoutError,
 )
-from tests.handler.client_support import (
-    ClientTime,
-    Kind,
-    both_kinds,
-    job_of,
-    value_of,
-)
-from tests.handler.support import JOBS
+from tests.support.client import ClientTime, Kind, both_kinds, job_of, value_of
+from tests.support.handler import JOBS
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from nextmq_handler import Worker
 from nextmq_handler.protocol.signing import parse_secret, signature_headers
 from nextmq_handler.registration.calls import fingerprint
 from nextmq_handler.settings import load_settings
-from tests.handler.support import APP_URL, SECRET, URL, delivery, encode
+from tests.support.handler import APP_URL, SECRET, URL, delivery, encode
 
 FORBIDDEN = {
     "anyio",

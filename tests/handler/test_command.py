@@ -17,7 +17,7 @@ from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import Worker, create_nextmq_handler
 from nextmq_handler.__main__ import main
 from nextmq_handler.wsgi import create_nextmq_wsgi_handler
-from tests.handler.support import APP_URL, URL
+from tests.support.handler import APP_URL, URL
 
 OK = httpx.Response(200, json={})
 CONFLICT = httpx.Response(409, json={"error": "worker_conflict", "details": {"fields": ["url"]}})

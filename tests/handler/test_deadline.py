@@ -16,7 +16,7 @@ from nextmq_handler.receiver.attempt import Attempt
 from nextmq_handler.receiver.receiver import Handler, ReadPlan
 from nextmq_handler.receiver.run_async import run_async
 from nextmq_handler.settings import load_settings
-from tests.handler.support import NOW, SECRET, deliver, delivery, encode, failed, make_handler, send, signed
+from tests.support.handler import NOW, SECRET, deliver, delivery, encode, failed, make_handler, send, signed
 
 pytestmark = pytest.mark.anyio
 

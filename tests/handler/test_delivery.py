@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, Delivery, WireError, parse_delivery
-from tests.handler.support import delivery, encode, json_values
+from tests.support.handler import delivery, encode, json_values
 
 
 def parse(content: object) -> Delivery:

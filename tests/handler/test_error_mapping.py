@@ -14,7 +14,7 @@ from nextmq_handler import (
     WaitingChildrenError,
     Worker,
 )
-from tests.handler.support import AnyJob, Body, Colour, both_colours, deliver, failed, make_handler
+from tests.support.handler import AnyJob, Body, Colour, both_colours, deliver, failed, make_handler
 
 pytestmark = pytest.mark.anyio
 

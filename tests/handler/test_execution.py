@@ -18,7 +18,7 @@ from nextmq_handler import (
 from nextmq_handler.protocol.wire import Delivery
 from nextmq_handler.receiver.attempt import Attempt, run
 from nextmq_handler.settings import load_settings
-from tests.handler.support import AnyJob, Body, Colour, as_def, both_colours, delivery, failed, outcome_of
+from tests.support.handler import AnyJob, Body, Colour, as_def, both_colours, delivery, failed, outcome_of
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from starlette.types import Message
 from nextmq_handler import ConfigurationError, NextMQHandler, Worker, create_nextmq_handler
 from nextmq_handler.protocol.messages import Headers, Request, Response
 from nextmq_handler.receiver.receiver import Handler, ReadPlan
-from tests.handler.support import (
+from tests.support.handler import (
     JSON,
     NOW,
     OTHER_SECRET,

@@ -17,7 +17,7 @@ from nextmq_handler.idempotency import (
     RedisStore,
     SQLAlchemyStore,
 )
-from tests.handler.valkey_support import connected, let_pass, running_valkey
+from tests.support.valkey import connected, let_pass, running_valkey
 
 LEASE, KEEP = 600.0, 6000.0
 THREADS = 16

@@ -11,7 +11,7 @@ import pytest
 
 from nextmq_handler import AsyncJob, Job, NextMQHandler, RateLimitError, UnrecoverableJobError, Worker, idempotent
 from nextmq_handler.idempotency import Busy, Finished, MemoryStore
-from tests.handler.support import AnyJob, Body, Colour, both_colours, deliver, delivery, failed, make_handler
+from tests.support.handler import AnyJob, Body, Colour, both_colours, deliver, delivery, failed, make_handler
 
 pytestmark = pytest.mark.anyio
 

@@ -14,17 +14,8 @@ from nextmq_handler.idempotency import Busy, Finished, MemoryStore
 from nextmq_handler.protocol.wire import Delivery
 from nextmq_handler.receiver.attempt import Attempt
 from nextmq_handler.settings import load_settings
-from tests.handler.support import (
-    AnyJob,
-    Colour,
-    both_colours,
-    deliver,
-    delivery,
-    failed,
-    make_handler,
-    outcome_of,
-)
-from tests.handler.typed_support import Order, Receipt, Welcome, annotated
+from tests.support.handler import AnyJob, Colour, both_colours, deliver, delivery, failed, make_handler, outcome_of
+from tests.support.typed import Order, Receipt, Welcome, annotated
 
 pytestmark = pytest.mark.anyio
 

@@ -23,7 +23,7 @@ from nextmq_handler import (
 )
 from nextmq_handler.protocol.wire import Delivery
 from nextmq_handler.settings import load_settings
-from tests.handler.support import API_KEY, URL, deliver, delivery, make_handler
+from tests.support.handler import API_KEY, URL, deliver, delivery, make_handler
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from nextmq_handler.protocol.messages import Headers, Request
 from nextmq_handler.receiver import kept_loop
 from nextmq_handler.receiver.receiver import Handler
 from nextmq_handler.receiver.sync_driver import BlockingDriver
-from tests.handler.support import NOW, SECRET, delivery, encode, signed
+from tests.support.handler import NOW, SECRET, delivery, encode, signed
 
 BODY = encode(delivery())
 Process = t.Callable[[AsyncJob[t.Any]], t.Awaitable[object]]

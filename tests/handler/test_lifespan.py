@@ -19,7 +19,7 @@ from nextmq_handler.asgi import NextMQHandler
 from nextmq_handler.registration.calls import fingerprint
 from nextmq_handler.registration.registrar import Registrar
 from nextmq_handler.settings import load_settings
-from tests.handler.support import APP_URL, URL, deliver, delivery, make_handler, send
+from tests.support.handler import APP_URL, URL, deliver, delivery, make_handler, send
 
 pytestmark = pytest.mark.anyio
 

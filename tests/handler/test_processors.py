@@ -6,7 +6,7 @@ from contextvars import ContextVar
 import pytest
 
 from nextmq_handler import AsyncJob, Job, Worker
-from tests.handler.support import (
+from tests.support.handler import (
     Colour,
     as_async_def,
     as_def,

@@ -8,7 +8,7 @@ import pytest
 from nextmq_handler import Worker
 from nextmq_handler.asgi import NextMQHandler
 from nextmq_handler.testing.vectors import REQUESTS, Vector
-from tests.handler.support import (
+from tests.support.handler import (
     JSON,
     NOW,
     OTHER_SECRET,

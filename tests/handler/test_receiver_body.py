@@ -15,7 +15,7 @@ from starlette.types import Message
 
 from nextmq_handler import Worker
 from nextmq_handler.asgi import NextMQHandler
-from tests.handler.support import (
+from tests.support.handler import (
     JSON,
     OTHER_SECRET,
     body_of,

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message
 
 from nextmq_handler import Worker
 from nextmq_handler.asgi import NextMQHandler
-from tests.handler.support import deliver, delivery, encode, make_handler, send
+from tests.support.handler import deliver, delivery, encode, make_handler, send
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,7 @@ import pytest
 
 from nextmq_handler import Worker
 from nextmq_handler.asgi import NextMQHandler
-from tests.handler.support import delivery, encode, make_handler, send
+from tests.support.handler import delivery, encode, make_handler, send
 
 pytestmark = pytest.mark.anyio
 

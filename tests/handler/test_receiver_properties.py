@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler import Worker
-from tests.handler.support import (
+from tests.support.handler import (
     JSON,
     NOW,
     OTHER_SECRET,

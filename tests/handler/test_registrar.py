@@ -13,7 +13,8 @@ import pytest
 import respx
 
 from nextmq_handler.registration.registrar import Registrar
-from tests.handler.registering import (
+from tests.support.handler import API_KEY, SECRET
+from tests.support.registering import (
     CONFLICT,
     EMAILS,
     OK,
@@ -24,7 +25,6 @@ from tests.handler.registering import (
     join_registrations,
     registrations,
 )
-from tests.handler.support import API_KEY, SECRET
 
 
 def make(**options: t.Any) -> Registrar:

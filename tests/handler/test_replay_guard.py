@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from nextmq_handler.receiver.replay import MemoryReplayGuard, RedisReplayGuard, ReplayGuard
-from tests.handler.valkey_support import connected, let_pass, running_valkey
+from tests.support.valkey import connected, let_pass, running_valkey
 
 LIFETIME = 600.0
 THREADS = 16

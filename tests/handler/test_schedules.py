@@ -13,7 +13,7 @@ from nextmq_handler import ConfigurationError, Cron, Every, Job, Worker
 from nextmq_handler.registration.calls import fingerprint, registration_of
 from nextmq_handler.settings import load_settings
 from nextmq_handler.workers.schedules import Schedule
-from tests.handler.support import APP_URL, URL
+from tests.support.handler import APP_URL, URL
 
 SETTINGS = load_settings(url=URL, app_url=APP_URL, environ={})
 HOUR = timedelta(hours=1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nextmq_handler import ConfigurationError
 from nextmq_handler.protocol.signing import Secret, generate_secret, parse_secret
-from tests.handler.support import OTHER_SECRET, SECRET
+from tests.support.handler import OTHER_SECRET, SECRET
 
 
 def whsec(key: bytes) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nextmq_handler import ConfigurationError
 from nextmq_handler.protocol.signing import parse_secret
 from nextmq_handler.settings import Connection, Settings, load_settings, parse_connection_string
-from tests.handler.support import API_KEY, APP_URL, OTHER_SECRET, SECRET, URL
+from tests.support.handler import API_KEY, APP_URL, OTHER_SECRET, SECRET, URL
 
 PLAIN = "a-plain-secret-of-at-least-24-bytes"
 

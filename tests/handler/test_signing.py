@@ -22,7 +22,7 @@ from nextmq_handler.protocol.signing import (
     verify_outcome,
 )
 from nextmq_handler.testing.vectors import PATH, VECTORS, Vector
-from tests.handler.support import NOW, OTHER_SECRET, SECRET
+from tests.support.handler import NOW, OTHER_SECRET, SECRET
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIES = [path for path in (PATH, ROOT.parent / "shared/vectors/signatures.json") if path.exists()]

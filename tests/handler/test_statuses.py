@@ -25,7 +25,7 @@ from nextmq_handler.registration.calls import (
     get_worker_registration_statuses,
 )
 from nextmq_handler.settings import load_settings
-from tests.handler.support import API_KEY, APP_URL, URL
+from tests.support.handler import API_KEY, APP_URL, URL
 
 pytestmark = pytest.mark.anyio
 

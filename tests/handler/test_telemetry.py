@@ -19,7 +19,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from nextmq_handler import Job, RateLimitError, Worker
 from nextmq_handler.telemetry import MAX_TRACE_SIZE, inject, producer_span, trace_headers
-from tests.handler.support import (
+from tests.support.handler import (
     Body,
     Colour,
     HeaderList,

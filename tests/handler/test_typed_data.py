@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from tests.handler.support import AnyJob, Colour, both_colours, outcome_of
-from tests.handler.typed_support import Address, Order, Welcome, annotated, refusal
+from tests.support.handler import AnyJob, Colour, both_colours, outcome_of
+from tests.support.typed import Address, Order, Welcome, annotated, refusal
 
 pytestmark = pytest.mark.anyio
 

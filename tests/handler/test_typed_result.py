@@ -12,8 +12,8 @@ import pytest
 from pydantic import BaseModel, PlainSerializer, computed_field
 
 from nextmq_handler import RateLimitError, Worker
-from tests.handler.support import Colour, both_colours, deliver, make_handler, outcome_of
-from tests.handler.typed_support import Address, Order, Receipt, annotated
+from tests.support.handler import Colour, both_colours, deliver, make_handler, outcome_of
+from tests.support.typed import Address, Order, Receipt, annotated
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from nextmq_handler import Worker
 from nextmq_handler.registration.calls import fingerprint, registration_of
 from nextmq_handler.settings import load_settings
-from tests.handler.support import APP_URL, URL, Body, as_async_def, as_def, both_colours
-from tests.handler.typed_support import Order, Welcome, annotated
+from tests.support.handler import APP_URL, URL, Body, as_async_def, as_def, both_colours
+from tests.support.typed import Order, Welcome, annotated
 
 SETTINGS = load_settings(url=URL, app_url=APP_URL, environ={})
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from nextmq_handler import AsyncJob, ConfigurationError, Job, Worker, create_nextmq_handler
 from nextmq_handler.idempotency import MemoryStore, idempotent
-from tests.handler.support import as_async_def, as_def
-from tests.handler.typed_support import Receipt, Welcome, job_type
+from tests.support.handler import as_async_def, as_def
+from tests.support.typed import Receipt, Welcome, job_type
 
 Function = Callable[..., t.Any]
 

@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
 from nextmq_handler import RateLimitError
-from tests.handler.support import Colour, both_colours, outcome_of
-from tests.handler.typed_support import Order, annotated, refusal
+from tests.support.handler import Colour, both_colours, outcome_of
+from tests.support.typed import Order, annotated, refusal
 
 pytestmark = pytest.mark.anyio
 

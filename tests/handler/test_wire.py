@@ -22,7 +22,7 @@ from nextmq_handler.protocol.wire import (
     encode_outcome,
     parse_outcome,
 )
-from tests.handler.support import json_values
+from tests.support.handler import json_values
 
 ONE_DAY = 86_400_000
 BAD_DELAYS: list[object] = [0, -1, ONE_DAY + 1, 1.5, 1.0, True, "1", None, [1]]

@@ -11,7 +11,7 @@ import pytest
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
-from tests.server.api_support import COUNTS, JOBS, refusal
+from tests.support.api import COUNTS, JOBS, refusal
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 from nextmq_server.api.app import create_app
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
-from tests.server.api_support import COUNTS, JOBS, WORKER, refusal, registration
+from tests.support.api import COUNTS, JOBS, WORKER, refusal, registration
 
 pytestmark = pytest.mark.anyio
 

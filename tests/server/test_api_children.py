@@ -14,7 +14,7 @@ from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import WorkerOptions
 from nextmq_server.redis.address import Address
-from tests.server.api_support import JOBS, problem_paths, refusal
+from tests.support.api import JOBS, problem_paths, refusal
 
 if t.TYPE_CHECKING:
     from nextmq_server.projects.projects import Project

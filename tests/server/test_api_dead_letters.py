@@ -10,7 +10,7 @@ from aiohttp import web
 
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
-from tests.server.api_support import JOBS, WORKER, refusal, registration
+from tests.support.api import JOBS, WORKER, refusal, registration
 
 if t.TYPE_CHECKING:
     from .conftest import App, Serve, Until

@@ -25,8 +25,8 @@ from nextmq_server.engine.events.streams import Event, StreamId
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from nextmq_server.testing.processes import start_dev_server
-from tests.server.api_support import JOBS, WORKER, refusal, send
-from tests.server.serving import EventSource, serving, streaming
+from tests.support.api import JOBS, WORKER, refusal, send
+from tests.support.serving import EventSource, serving, streaming
 
 if t.TYPE_CHECKING:
     from .conftest import App, Until

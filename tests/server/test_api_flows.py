@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.server.api_support import COUNTS, one_service, problem_paths, refusal, send
-from tests.server.flow_support import FLOWS, chain, job_count, node
+from tests.support.api import COUNTS, one_service, problem_paths, refusal, send
+from tests.support.flows import FLOWS, chain, job_count, node
 
 if t.TYPE_CHECKING:
     from nextmq_server.projects.projects import Project

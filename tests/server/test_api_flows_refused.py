@@ -8,9 +8,9 @@ import httpx
 import pytest
 from hypothesis import given
 
-from tests.server.api_cases import MIB, NO_JSON
-from tests.server.api_support import any_json, one_service, problem_paths, refusal, send
-from tests.server.flow_support import FLOWS, chain, job_count, node
+from tests.support.api import any_json, one_service, problem_paths, refusal, send
+from tests.support.api_cases import MIB, NO_JSON
+from tests.support.flows import FLOWS, chain, job_count, node
 
 if t.TYPE_CHECKING:
     from nextmq_server.service import Service

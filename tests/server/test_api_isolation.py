@@ -13,7 +13,7 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
-from tests.server.api_support import registration
+from tests.support.api import registration
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.server.api_support import JOBS, WORKER, refusal, send
 from tests.server.conftest import App, Until
+from tests.support.api import JOBS, WORKER, refusal, send
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_server.engine.queues.jobs import QUEUE_KEYS, STATES
-from tests.server.api_cases import DATA, MIB, NO_JSON, RENAMED, RIGHT, WRONG, WRONG_JOBS, cases
-from tests.server.api_support import COUNTS, JOBS, WORKER, any_json, one_service, problem_paths, refusal, send
+from tests.support.api import COUNTS, JOBS, WORKER, any_json, one_service, problem_paths, refusal, send
+from tests.support.api_cases import DATA, MIB, NO_JSON, RENAMED, RIGHT, WRONG, WRONG_JOBS, cases
 
 if t.TYPE_CHECKING:
     from nextmq_server.service import Service

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from hypothesis import given
 
-from tests.server.api_support import JOBS, WORKER, any_json, one_service, problem_paths, refusal, send
+from tests.support.api import JOBS, WORKER, any_json, one_service, problem_paths, refusal, send
 
 if t.TYPE_CHECKING:
     from .conftest import App, Until

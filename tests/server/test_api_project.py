@@ -12,7 +12,7 @@ from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.workers.registry import Registration
 
-from .api_support import JOBS
+from ..support.api import JOBS
 
 if t.TYPE_CHECKING:
     from .conftest import App, Until

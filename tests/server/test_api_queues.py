@@ -10,8 +10,8 @@ import pytest
 
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
-from tests.server.api_support import COUNTS, JOBS, WORKER, refusal, registration, send
 from tests.server.conftest import App, Until
+from tests.support.api import COUNTS, JOBS, WORKER, refusal, registration, send
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
-from tests.server.api_support import COUNTS, JOBS, WORKER, refusal, registration
+from tests.support.api import COUNTS, JOBS, WORKER, refusal, registration
 
 if t.TYPE_CHECKING:
     from .conftest import App, Until

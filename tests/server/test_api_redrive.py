@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from nextmq_server.engine.queues.redrive import Redriver, Wanted
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
-from tests.server.api_support import JOBS, WORKER, any_json, one_service, problem_paths, registration, send
-from tests.server.redriving import DLQ, LETTER, REDRIVE, add_letter, jobs, only_job, redrive
+from tests.support.api import JOBS, WORKER, any_json, one_service, problem_paths, registration, send
+from tests.support.redriving import DLQ, LETTER, REDRIVE, add_letter, jobs, only_job, redrive
 
 if t.TYPE_CHECKING:
     from .conftest import App, Until

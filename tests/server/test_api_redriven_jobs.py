@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from nextmq_server.engine.queues.jobs import QUEUE_KEYS
-from tests.server.api_support import JOBS
-from tests.server.redriving import LETTER, add_letter, jobs, only_job, redrive
+from tests.support.api import JOBS
+from tests.support.redriving import LETTER, add_letter, jobs, only_job, redrive
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from nextmq_server.engine.events import events as engine_events
 from nextmq_server.engine.queues import results as engine_results
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
-from tests.server.api_support import JOBS, WORKER, refusal, send
-from tests.server.serving import serving
+from tests.support.api import JOBS, WORKER, refusal, send
+from tests.support.serving import serving
 
 if t.TYPE_CHECKING:
     from .conftest import App, Until

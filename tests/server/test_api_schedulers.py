@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_server.service import Service
-from tests.server.api_support import any_json, one_service, problem_paths, refusal, registration, send
+from tests.support.api import any_json, one_service, problem_paths, refusal, registration, send
 
 if t.TYPE_CHECKING:
     from nextmq_server.projects.projects import Project

@@ -17,8 +17,8 @@ from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from nextmq_server.triggers import records
 from nextmq_server.triggers.schedules import QUEUE
-from tests.server.api_support import any_json, one_service, problem_paths, refusal, send
-from tests.server.triggering import HOUR, PAYLOAD, TRIGGERS, Triggering, trigger
+from tests.support.api import any_json, one_service, problem_paths, refusal, send
+from tests.support.triggering import HOUR, PAYLOAD, TRIGGERS, Triggering, trigger
 
 if t.TYPE_CHECKING:
     from .conftest import Serve, Until

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nextmq_handler.protocol.signing import generate_secret
 from nextmq_server.projects.projects import Project
-from tests.server.api_support import WORKER, any_json, one_service, problem_paths, refusal, registration, send
+from tests.support.api import WORKER, any_json, one_service, problem_paths, refusal, registration, send
 
 if t.TYPE_CHECKING:
     from .conftest import Until

@@ -19,7 +19,7 @@ from nextmq_handler.settings import Connection, parse_connection_string
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project, load_or_create_project
 from nextmq_server.testing.processes import ChildProcess
-from tests.server.api_support import COUNTS, JOBS, WORKER, registration
+from tests.support.api import COUNTS, JOBS, WORKER, registration
 
 NEXTMQ = str(Path(sys.executable).parent / "nextmq")
 MODULE = [sys.executable, "-m", "nextmq_server"]

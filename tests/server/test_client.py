@@ -16,7 +16,7 @@ import pytest
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.answers import Answer, NoAnswer
 from nextmq_server.dispatch.http.client import DeliveryClient
-from tests.server.raw_http import (
+from tests.support.raw_http import (
     CERTIFICATE,
     OK,
     RawHandler,

@@ -15,8 +15,8 @@ import pytest
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.answers import Answer, NoAnswer
 from nextmq_server.dispatch.http.client import DeliveryClient
-from tests.server.egress_support import NameServer
-from tests.server.raw_http import CERTIFICATE, OK, RawHandler, Recorder, answering, keep_silent, read_request
+from tests.support.egress import NameServer
+from tests.support.raw_http import CERTIFICATE, OK, RawHandler, Recorder, answering, keep_silent, read_request
 
 if t.TYPE_CHECKING:
     from .conftest import Listen, Until

@@ -13,7 +13,7 @@ from nextmq_server.projects.credentials import IN_USE, Credentials, LastUse
 from nextmq_server.projects.last_uses import NOTE_INTERVAL, LastUses
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.workers.registry import Registration, Registry
-from tests.server.api_support import registration
+from tests.support.api import registration
 
 if t.TYPE_CHECKING:
     from .conftest import Engine

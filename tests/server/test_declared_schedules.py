@@ -14,7 +14,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.workers.registry import Registration
-from tests.server.api_support import WORKER, problem_paths, registration, send
+from tests.support.api import WORKER, problem_paths, registration, send
 
 if t.TYPE_CHECKING:
     from .conftest import App, Until

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from nextmq_server.engine.queues.delivery_log import Delivery, appended, deliveries
 from nextmq_server.service import Service
 from nextmq_server.workers.registry import Registration
-from tests.server.api_support import JOBS
+from tests.support.api import JOBS
 
 if t.TYPE_CHECKING:
     from .conftest import App, Serve, Until

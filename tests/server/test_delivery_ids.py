@@ -13,7 +13,7 @@ from nextmq_server.dispatch.delivery_ids import delivery_id, owns
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 from nextmq_server.engine.worker.options import WorkerOptions
-from tests.server.dispatching import make_job
+from tests.support.dispatching import make_job
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Processor, Until

@@ -19,8 +19,8 @@ from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
 from nextmq_server.engine.worker.gate import Gate
-from tests.server.dispatching import DONE, ENDPOINT, NOW, SECRETS, WELCOME, App, Queue, Rig, make_job, parsed
-from tests.server.raw_http import keep_silent
+from tests.support.dispatching import DONE, ENDPOINT, NOW, SECRETS, WELCOME, App, Queue, Rig, make_job, parsed
+from tests.support.raw_http import keep_silent
 
 if t.TYPE_CHECKING:
     from .conftest import Listen, Serve

@@ -24,10 +24,10 @@ from nextmq_server.engine.verdicts import Hold
 from nextmq_server.engine.worker.gate import Gate
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
-from tests.server.api_support import WORKER, registration
-from tests.server.dispatching import App, Rig
-from tests.server.egress_support import SPELLINGS, NameServer, Trap
-from tests.server.raw_http import CERTIFICATE, OK, Recorder, close_at_once
+from tests.support.api import WORKER, registration
+from tests.support.dispatching import App, Rig
+from tests.support.egress import SPELLINGS, NameServer, Trap
+from tests.support.raw_http import CERTIFICATE, OK, Recorder, close_at_once
 
 if t.TYPE_CHECKING:
     from .conftest import Listen, Serve

@@ -16,7 +16,7 @@ from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.workers import registry as registry_module
 from nextmq_server.workers.registry import Registration
-from tests.server.api_support import JOBS
+from tests.support.api import JOBS
 
 if t.TYPE_CHECKING:
     from .conftest import App, Serve, Until

@@ -15,7 +15,7 @@ from nextmq_server.engine.events import listener as listener_module
 from nextmq_server.engine.events.events import TooManyListeners
 from nextmq_server.engine.events.listener import Listener, TooSlow
 from nextmq_server.engine.events.streams import StreamId
-from tests.server.event_rig import Rig, running, take, take_all
+from tests.support.event_rig import Rig, running, take, take_all
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Processor, Until

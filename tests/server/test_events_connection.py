@@ -12,7 +12,7 @@ from nextmq_server.engine.events import events as events_module
 from nextmq_server.engine.events.streams import Event, StreamId
 from nextmq_server.redis import connection as connection_module
 from nextmq_server.redis.connection import ConnectionLost, RedisError
-from tests.server.event_rig import Rig, running, take, take_all
+from tests.support.event_rig import Rig, running, take, take_all
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Until

@@ -17,7 +17,7 @@ from nextmq_server.redis.checks import check_redis
 from nextmq_server.redis.connection import Connection, ConnectionLost
 from nextmq_server.redis.resp import Protocol
 from nextmq_server.testing.processes import free_port
-from tests.server.failover import Pair, ask
+from tests.support.failover import Pair, ask
 
 from .conftest import Engine
 

@@ -20,7 +20,7 @@ from nextmq_server.engine.worker.finalize import Finalizer
 from nextmq_server.engine.worker.move_to_finished import Ending, Finishing
 from nextmq_server.engine.worker.options import WorkerOptions
 
-from .dispatching import Queue
+from ..support.dispatching import Queue
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Processor, Until

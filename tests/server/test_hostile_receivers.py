@@ -16,8 +16,8 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 from nextmq_server.engine.worker.gate import Gate
-from tests.server.dispatching import App, Rig
-from tests.server.raw_http import OK, RawHandler, answering, read_request
+from tests.support.dispatching import App, Rig
+from tests.support.raw_http import OK, RawHandler, answering, read_request
 
 if t.TYPE_CHECKING:
     from .conftest import Listen, Serve

@@ -17,7 +17,7 @@ from nextmq_server.dispatch.findings import Broken, Finding, Gone, NotRun, Reach
 from nextmq_server.dispatch.http.answers import Answer, NoAnswer
 from nextmq_server.dispatch.judge import EXCERPT_SIZE
 from nextmq_server.engine.verdicts import Complete, Delay, Fail, RateLimit, Verdict, WaitForChildren
-from tests.server.judging import (
+from tests.support.judging import (
     DONE,
     NEW,
     NOW,

@@ -18,7 +18,7 @@ from nextmq_server.engine.worker import upkeep
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from nextmq_server.workers.registry import Registration
-from tests.server.api_support import COUNTS, registration
+from tests.support.api import COUNTS, registration
 
 if t.TYPE_CHECKING:
     from .conftest import App, Until

@@ -17,7 +17,7 @@ from nextmq_server.redis.connection import Connection
 from nextmq_server.service import Service
 from nextmq_server.workers import registry as registry_module
 from nextmq_server.workers.registry import Registration, Registry, WorkerConflict
-from tests.server.api_support import JOBS, registration
+from tests.support.api import JOBS, registration
 
 if t.TYPE_CHECKING:
     from .conftest import App, Until

@@ -23,7 +23,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.projects.projects_file import add_project, load_projects
 from nextmq_server.testing.processes import ChildProcess
-from tests.server.api_support import COUNTS, JOBS, WORKER, registration
+from tests.support.api import COUNTS, JOBS, WORKER, registration
 
 from .conftest import App
 

@@ -14,7 +14,7 @@ from nextmq_server.redis import storage
 from nextmq_server.redis.connection import RedisError
 from nextmq_server.service import Service
 
-from .api_support import COUNTS, JOBS, WORKER, refusal
+from ..support.api import COUNTS, JOBS, WORKER, refusal
 
 if t.TYPE_CHECKING:
     from nextmq_server.embedded import EmbeddedValkey

@@ -15,7 +15,7 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.engine.verdicts import Complete
 from nextmq_server.engine.worker.gate import Gate
-from tests.server.dispatching import App, Rig, make_job
+from tests.support.dispatching import App, Rig, make_job
 
 if t.TYPE_CHECKING:
     from .conftest import Engine, Processor, Serve

@@ -15,7 +15,7 @@ from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.triggers import schedules as trigger_schedules
 from nextmq_server.triggers.schedules import QUEUE
-from tests.server.triggering import Triggering, add_due_job, is_done, redis
+from tests.support.triggering import Triggering, add_due_job, is_done, redis
 
 if t.TYPE_CHECKING:
     from .conftest import Serve, Until

@@ -15,8 +15,8 @@ from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import parse_secret, read_seal
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
-from tests.server.raw_http import RawHandler, answering, close_at_once, endless, keep_silent, read_request
-from tests.server.triggering import PAYLOAD, Triggering, redis, verify
+from tests.support.raw_http import RawHandler, answering, close_at_once, endless, keep_silent, read_request
+from tests.support.triggering import PAYLOAD, Triggering, redis, verify
 
 if t.TYPE_CHECKING:
     from .conftest import Listen, Serve, Until

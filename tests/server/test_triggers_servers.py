@@ -18,7 +18,7 @@ from nextmq_server.service import Service
 from nextmq_server.testing.processes import start_dev_server
 from nextmq_server.triggers import runner
 from nextmq_server.triggers.schedules import QUEUE
-from tests.server.triggering import Triggering, add_due_job, redis
+from tests.support.triggering import Triggering, add_due_job, redis
 
 if t.TYPE_CHECKING:
     from .conftest import Serve, Until

@@ -21,9 +21,9 @@ from nextmq_server.testing.processes import free_port
 from tests.conformance.bridge import FunctionURL
 from tests.conformance.homes_processes import ServerHome, start_function, start_server
 from tests.conformance.runtime_api import RuntimeAPI
-from tests.testing.conformance_apps import BODY_TIMEOUT, MAX_BODY_SIZE, MOUNT
+from tests.support.conformance_apps import BODY_TIMEOUT, MAX_BODY_SIZE, MOUNT
 
-APPS = "tests.testing.conformance_apps"
+APPS = "tests.support.conformance_apps"
 SECRET = "whsec_pZ4tVw9Qx2mKc7RjY1nLs8HdGb3Fq0Ue"
 LIMITS = ["--max-body-size", str(MAX_BODY_SIZE), "--body-timeout", str(BODY_TIMEOUT)]
 ENVIRONMENT = {"NEXTMQ_WEBHOOK_SECRETS": SECRET}

@@ -28,7 +28,7 @@ from nextmq_handler.protocol.signing import SignatureError
 from nextmq_handler.registration.registrar import is_paused
 from nextmq_handler.testing import Answer, adeliver, deliver, make_job
 from tests.conformance.homes_wsgi import django_app
-from tests.handler.support import APP_URL, OTHER_SECRET, SECRET, URL
+from tests.support.handler import APP_URL, OTHER_SECRET, SECRET, URL
 
 pytestmark = pytest.mark.anyio
 

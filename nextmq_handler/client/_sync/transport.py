@@ -6,8 +6,7 @@ from __future__ import annotations
 import typing as t
 
 from ...settings import Connection
-from .. import local_server
-from .. import overrides
+from .. import local_server, overrides
 from .._http.answer import Answer, R
 from .._http.call import DEFAULT_TIMEOUT, Call, Options
 from .._http.pools import http_client

@@ -12,10 +12,10 @@ from aiohttp import web
 
 from nextmq_server.service import Service
 from nextmq_server.triggers.schedules import QUEUE
-from tests.server.api_support import send
+from tests.support.api import send
 
 if t.TYPE_CHECKING:
-    from .conftest import Serve, Until
+    from ..server.conftest import Serve, Until
 
 TRIGGERS = "/v1/triggers"
 PAYLOAD = {"report": "é😀", "days": [1, 2.5, None]}

@@ -9,7 +9,7 @@ import respx
 
 from nextmq_handler import Worker
 from nextmq_handler.settings import load_settings
-from tests.handler.support import APP_URL, URL
+from tests.support.handler import APP_URL, URL
 
 OK = httpx.Response(200, json={})
 CONFLICT = httpx.Response(409, json={"error": "worker_conflict", "details": {"fields": ["url"]}})

@@ -10,15 +10,8 @@ import respx
 from nextmq_handler import (
     NextMQError,
 )
-from tests.handler.client_support import (
-    Kind,
-    flows_of,
-    job_of,
-    queue_of,
-    triggers_of,
-    value_of,
-)
-from tests.handler.support import ADDED, JOB
+from tests.support.client import Kind, flows_of, job_of, queue_of, triggers_of, value_of
+from tests.support.handler import ADDED, JOB
 
 Failure = httpx.Response | type[Exception]
 

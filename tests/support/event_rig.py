@@ -11,7 +11,7 @@ from nextmq_server.engine.events.streams import Event
 from nextmq_server.redis.connection import Argument, Connection
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine
+    from ..server.conftest import Engine
 
 
 class Rig:

@@ -6,7 +6,7 @@ import typing as t
 
 import httpx
 
-from tests.server.api_support import JOBS, send
+from tests.support.api import JOBS, send
 
 DLQ = "/v1/queues/emails-dlq"
 REDRIVE = f"{DLQ}/redrive"

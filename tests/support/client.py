@@ -19,7 +19,7 @@ from nextmq_handler import (
     Queue,
     QueueJob,
 )
-from tests.handler.support import JOB, NOW, URL
+from tests.support.handler import JOB, NOW, URL
 
 QUEUE = "/v1/queues/emails"
 

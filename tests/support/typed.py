@@ -12,7 +12,7 @@ from typing_extensions import TypedDict  # pydantic takes typing's from Python 3
 from nextmq_handler import AsyncJob, Job
 from nextmq_handler.errors import DataError
 from nextmq_handler.workers.annotations import Signature
-from tests.handler.support import Body, Colour, as_def
+from tests.support.handler import Body, Colour, as_def
 
 
 class Welcome(BaseModel):
