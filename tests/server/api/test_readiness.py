@@ -21,7 +21,7 @@ from nextmq_server.workers.registry import Registration
 from tests.support.api import COUNTS, registration
 
 if t.TYPE_CHECKING:
-    from .conftest import App, Until
+    from ..conftest import App, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from tests.support.api import JOBS, WORKER, any_json, one_service, problem_paths
 from tests.support.redriving import DLQ, LETTER, REDRIVE, add_letter, jobs, only_job, redrive
 
 if t.TYPE_CHECKING:
-    from .conftest import App, Until
+    from ..conftest import App, Until
 
 pytestmark = pytest.mark.anyio
 

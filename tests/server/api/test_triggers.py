@@ -21,7 +21,7 @@ from tests.support.api import any_json, one_service, problem_paths, refusal, sen
 from tests.support.triggering import HOUR, PAYLOAD, TRIGGERS, Triggering, trigger
 
 if t.TYPE_CHECKING:
-    from .conftest import Serve, Until
+    from ..conftest import Serve, Until
 
 pytestmark = pytest.mark.anyio
 

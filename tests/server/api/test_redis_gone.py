@@ -15,7 +15,7 @@ from nextmq_server.service import Service
 from tests.support.api import COUNTS, JOBS, WORKER, refusal, registration
 
 if t.TYPE_CHECKING:
-    from .conftest import App, Until
+    from ..conftest import App, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from nextmq_server.service import Service
 from tests.support.api import JOBS, WORKER, refusal, registration
 
 if t.TYPE_CHECKING:
-    from .conftest import App, Serve, Until
+    from ..conftest import App, Serve, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,7 @@ from tests.support.api import JOBS, WORKER, refusal, send
 from tests.support.serving import serving
 
 if t.TYPE_CHECKING:
-    from .conftest import App, Until
+    from ..conftest import App, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from nextmq_server.projects.projects import Project
 from tests.support.api import WORKER, any_json, one_service, problem_paths, refusal, registration, send
 
 if t.TYPE_CHECKING:
-    from .conftest import Until
+    from ..conftest import Until
 
 pytestmark = pytest.mark.anyio
 

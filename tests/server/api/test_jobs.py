@@ -18,7 +18,7 @@ from tests.support.api_cases import DATA, MIB, NO_JSON, RENAMED, RIGHT, WRONG, W
 if t.TYPE_CHECKING:
     from nextmq_server.service import Service
 
-    from .conftest import App, Until
+    from ..conftest import App, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from tests.support.api import JOBS, WORKER, any_json, one_service, problem_paths, refusal, send
 
 if t.TYPE_CHECKING:
-    from .conftest import App, Until
+    from ..conftest import App, Until
 
 pytestmark = pytest.mark.anyio
 

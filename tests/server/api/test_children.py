@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
     from nextmq_server.projects.projects import Project
     from nextmq_server.service import Service
 
-    from .conftest import App, Until
+    from ..conftest import App, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -12,10 +12,10 @@ from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.workers.registry import Registration
 
-from ..support.api import JOBS
+from ...support.api import JOBS
 
 if t.TYPE_CHECKING:
-    from .conftest import App, Until
+    from ..conftest import App, Until
 
 pytestmark = pytest.mark.anyio
 

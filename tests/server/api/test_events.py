@@ -29,7 +29,7 @@ from tests.support.api import JOBS, WORKER, refusal, send
 from tests.support.serving import EventSource, serving, streaming
 
 if t.TYPE_CHECKING:
-    from .conftest import App, Until
+    from ..conftest import App, Until
 
 pytestmark = pytest.mark.anyio
 
