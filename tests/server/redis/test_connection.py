@@ -15,7 +15,7 @@ from nextmq_server.redis.address import Address, Place
 from nextmq_server.redis.connection import Connection, ConnectionLost, RedisError
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Until
+    from ..conftest import Engine, Until
 
 pytestmark = pytest.mark.anyio
 

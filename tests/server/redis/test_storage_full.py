@@ -14,13 +14,13 @@ from nextmq_server.redis import storage
 from nextmq_server.redis.connection import RedisError
 from nextmq_server.service import Service
 
-from ..support.api import COUNTS, JOBS, WORKER, refusal
+from ...support.api import COUNTS, JOBS, WORKER, refusal
 
 if t.TYPE_CHECKING:
     from nextmq_server.embedded import EmbeddedValkey
     from nextmq_server.projects.projects import Project
 
-    from .conftest import App, Until
+    from ..conftest import App, Until
 
 pytestmark = pytest.mark.anyio
 

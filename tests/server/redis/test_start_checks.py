@@ -17,7 +17,7 @@ from nextmq_server.redis.connection import Connection
 from nextmq_server.testing.processes import ChildProcess
 
 if t.TYPE_CHECKING:
-    from .conftest import Until
+    from ..conftest import Until
 
 pytestmark = pytest.mark.anyio
 

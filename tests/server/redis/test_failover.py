@@ -19,10 +19,10 @@ from nextmq_server.redis.resp import Protocol
 from nextmq_server.testing.processes import free_port
 from tests.support.failover import Pair, ask
 
-from .conftest import Engine
+from ..conftest import Engine
 
 if t.TYPE_CHECKING:
-    from .conftest import Processor, Until
+    from ..conftest import Processor, Until
 
 # A loaded machine makes a Sentinel wait for half a minute before it trusts its clock again.
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]

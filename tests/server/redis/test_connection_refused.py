@@ -15,7 +15,7 @@ from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import Connection
 
 if t.TYPE_CHECKING:
-    from .conftest import Listen, RawHandler
+    from ..conftest import Listen, RawHandler
 
 pytestmark = pytest.mark.anyio
 
