@@ -19,7 +19,7 @@ from nextmq_server.engine.worker.finalize import Finalizer, LostJob
 from nextmq_server.engine.worker.options import WorkerOptions
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ import pytest
 from nextmq_server.engine.verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict, WaitForChildren
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 

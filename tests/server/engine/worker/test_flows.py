@@ -14,7 +14,7 @@ from nextmq_server.engine.queues.flows import FlowNode, Flows
 from nextmq_server.engine.verdicts import Complete, Fail, WaitForChildren
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 

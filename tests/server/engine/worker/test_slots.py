@@ -16,7 +16,7 @@ from nextmq_server.engine.worker.options import WorkerOptions
 from nextmq_server.engine.worker.slots import Rooms
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 

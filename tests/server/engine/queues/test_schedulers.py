@@ -18,7 +18,7 @@ from nextmq_server.redis.connection import RedisError
 if t.TYPE_CHECKING:
     from nextmq_server.engine.queues.schedulers import Scheduler
 
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,7 @@ from nextmq_server.engine.worker.options import WorkerOptions
 from tests.interop.node import FOLDER, NODE, install_packages
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor
+    from ...conftest import Engine, Processor
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("_packages")]
 

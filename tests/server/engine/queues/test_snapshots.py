@@ -12,7 +12,7 @@ from nextmq_server.engine.queues.snapshots import SNAPSHOT_LIFE, read_snapshot, 
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import ConnectionLost
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Listen, Processor, Until
+    from ...conftest import Engine, Listen, Processor, Until
 
 pytestmark = pytest.mark.anyio
 

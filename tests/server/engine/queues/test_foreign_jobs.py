@@ -20,10 +20,10 @@ from nextmq_server.engine.worker.finalize import Finalizer
 from nextmq_server.engine.worker.move_to_finished import Ending, Finishing
 from nextmq_server.engine.worker.options import WorkerOptions
 
-from ..support.dispatching import Queue
+from ....support.dispatching import Queue
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 FAILED = Fail("ValueError", "no")
 

@@ -11,7 +11,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.worker import upkeep
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from nextmq_server.engine.queues.scheduling import Template
 from tests.interop.node import FOLDER, NODE, install_packages
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
 from nextmq_server.redis.connection import RedisError
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine
+    from ...conftest import Engine
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from nextmq_server.redis.connection import ConnectionLost, RedisError
 from tests.support.event_rig import Rig, running, take, take_all
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Until
+    from ...conftest import Engine, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from nextmq_server.engine.worker.options import WorkerOptions
 if t.TYPE_CHECKING:
     from nextmq_server.engine.queues.job import ActiveJob
 
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from nextmq_server.engine.verdicts import Complete, Fail
 from nextmq_server.engine.worker.options import WorkerOptions
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 

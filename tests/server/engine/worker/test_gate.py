@@ -12,7 +12,7 @@ from nextmq_server.engine.scripts.limiter import UNLIMITED
 from nextmq_server.engine.worker.hub import Hub
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,7 @@ from nextmq_server.engine.events.streams import StreamId
 from tests.support.event_rig import Rig, running, take, take_all
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from nextmq_server.engine.worker.options import WorkerOptions
 from nextmq_server.redis.address import Address
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 
