@@ -23,7 +23,7 @@ from tests.support.dispatching import DONE, ENDPOINT, NOW, SECRETS, WELCOME, App
 from tests.support.raw_http import keep_silent
 
 if t.TYPE_CHECKING:
-    from .conftest import Listen, Serve
+    from ..conftest import Listen, Serve
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.support.egress import NameServer
 from tests.support.raw_http import CERTIFICATE, OK, RawHandler, Recorder, answering, keep_silent, read_request
 
 if t.TYPE_CHECKING:
-    from .conftest import Listen, Until
+    from ...conftest import Listen, Until
 
 pytestmark = pytest.mark.anyio
 

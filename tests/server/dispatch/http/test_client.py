@@ -31,7 +31,7 @@ from tests.support.raw_http import (
 )
 
 if t.TYPE_CHECKING:
-    from .conftest import Listen
+    from ...conftest import Listen
 
 pytestmark = pytest.mark.anyio
 

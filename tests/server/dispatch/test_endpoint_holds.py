@@ -19,7 +19,7 @@ from nextmq_server.workers.registry import Registration
 from tests.support.api import JOBS
 
 if t.TYPE_CHECKING:
-    from .conftest import App, Serve, Until
+    from ..conftest import App, Serve, Until
 
 pytestmark = pytest.mark.anyio
 

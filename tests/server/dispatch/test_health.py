@@ -15,7 +15,7 @@ from nextmq_server.engine.worker.gate import Gate
 from nextmq_server.redis.connection import ConnectionLost
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine
+    from ..conftest import Engine
 
 pytestmark = pytest.mark.anyio
 

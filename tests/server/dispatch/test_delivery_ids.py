@@ -16,7 +16,7 @@ from nextmq_server.engine.worker.options import WorkerOptions
 from tests.support.dispatching import make_job
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Until
+    from ..conftest import Engine, Processor, Until
 
 
 @given(job_id=st.text(min_size=1), name=st.text(), ats=st.integers(0, 2**31))

@@ -18,7 +18,7 @@ from nextmq_server.engine.worker.gate import Gate
 from tests.support.dispatching import App, Rig, make_job
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine, Processor, Serve
+    from ..conftest import Engine, Processor, Serve
 
 pytestmark = pytest.mark.anyio
 

@@ -20,7 +20,7 @@ from tests.support.dispatching import App, Rig
 from tests.support.raw_http import OK, RawHandler, answering, read_request
 
 if t.TYPE_CHECKING:
-    from .conftest import Listen, Serve
+    from ...conftest import Listen, Serve
 
 pytestmark = pytest.mark.anyio
 

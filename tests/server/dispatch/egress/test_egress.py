@@ -30,7 +30,7 @@ from tests.support.egress import SPELLINGS, NameServer, Trap
 from tests.support.raw_http import CERTIFICATE, OK, Recorder, close_at_once
 
 if t.TYPE_CHECKING:
-    from .conftest import Listen, Serve
+    from ...conftest import Listen, Serve
 
 pytestmark = pytest.mark.anyio
 
