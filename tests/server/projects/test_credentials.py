@@ -16,7 +16,7 @@ from nextmq_server.workers.registry import Registration, Registry
 from tests.support.api import registration
 
 if t.TYPE_CHECKING:
-    from .conftest import Engine
+    from ..conftest import Engine
 
 pytestmark = pytest.mark.anyio
 

@@ -20,7 +20,7 @@ from nextmq_server.workers.registry import Registration, Registry, WorkerConflic
 from tests.support.api import JOBS, registration
 
 if t.TYPE_CHECKING:
-    from .conftest import App, Until
+    from ..conftest import App, Until
 
 pytestmark = pytest.mark.anyio
 

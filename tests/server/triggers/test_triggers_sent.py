@@ -19,7 +19,7 @@ from tests.support.raw_http import RawHandler, answering, close_at_once, endless
 from tests.support.triggering import PAYLOAD, Triggering, redis, verify
 
 if t.TYPE_CHECKING:
-    from .conftest import Listen, Serve, Until
+    from ..conftest import Listen, Serve, Until
 
 pytestmark = pytest.mark.anyio
 

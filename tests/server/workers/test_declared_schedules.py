@@ -17,7 +17,7 @@ from nextmq_server.workers.registry import Registration
 from tests.support.api import WORKER, problem_paths, registration, send
 
 if t.TYPE_CHECKING:
-    from .conftest import App, Until
+    from ..conftest import App, Until
 
 pytestmark = pytest.mark.anyio
 

@@ -25,10 +25,10 @@ from nextmq_server.projects.projects_file import add_project, load_projects
 from nextmq_server.testing.processes import ChildProcess
 from tests.support.api import COUNTS, JOBS, WORKER, registration
 
-from .conftest import App
+from ..conftest import App
 
 if t.TYPE_CHECKING:
-    from .conftest import Serve, Until
+    from ..conftest import Serve, Until
 
 MODULE = [sys.executable, "-m", "nextmq_server"]
 _names = (f"served{number}" for number in itertools.count(1))

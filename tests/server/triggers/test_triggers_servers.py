@@ -21,7 +21,7 @@ from nextmq_server.triggers.schedules import QUEUE
 from tests.support.triggering import Triggering, add_due_job, redis
 
 if t.TYPE_CHECKING:
-    from .conftest import Serve, Until
+    from ..conftest import Serve, Until
 
 pytestmark = pytest.mark.anyio
 
