@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from .homes_lambda import function_url, read_single
+from .integrations.aws_lambda import function_url, read_single
 from .runtime_api import RuntimeAPI
 
 

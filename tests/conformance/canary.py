@@ -11,7 +11,7 @@ import traceback
 
 import pytest
 
-from .home import Answer
+from .integrations.integration import Answer
 from .setups import SECRET
 
 API_KEY = "nmq_canary7Tq3vXw9LmZ4yRk2"

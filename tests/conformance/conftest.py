@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from . import homes_asgi, homes_lambda, homes_processes, homes_wsgi
 from .canary import Ear
-from .home import Home, Stopper
+from .integrations import asgi as homes_asgi
+from .integrations import aws_lambda as homes_lambda
+from .integrations import processes as homes_processes
+from .integrations import wsgi as homes_wsgi
+from .integrations.integration import Home, Stopper
 from .limits import HOMES
 
 

@@ -14,14 +14,14 @@ if t.TYPE_CHECKING:
 
 def asgi() -> ASGIApp:
     """For uvicorn and hypercorn."""
-    from .homes_asgi import starlette_mount
+    from .integrations.asgi import starlette_mount
 
     return starlette_mount()
 
 
 def flask() -> Flask:
     """For gunicorn."""
-    from .homes_wsgi import flask_blueprint
+    from .integrations.wsgi import flask_blueprint
 
     return flask_blueprint()
 
@@ -33,6 +33,6 @@ def function(event: t.Any, context: t.Any) -> t.Any:
 
 @functools.cache
 def _function() -> Callable[[t.Any, t.Any], t.Any]:
-    from .homes_lambda import function_of_all_setups
+    from .integrations.aws_lambda import function_of_all_setups
 
     return function_of_all_setups()

@@ -14,7 +14,7 @@ from nextmq_handler.protocol.signing import parse_secret, signature_headers, ver
 from nextmq_server.conformance import cases, requests
 from nextmq_server.conformance.cases import Trait
 
-from .home import Answer, HeaderList, Home
+from .integrations.integration import Answer, HeaderList, Home
 from .limits import HOMES, can_send
 from .setups import NOW, SECRET, SMALL, mount_of
 

@@ -6,7 +6,7 @@ from nextmq_server.conformance import accepted as table
 from nextmq_server.conformance.cases import Accepted as AnyAccepted
 from nextmq_server.conformance.cases import Trait
 
-from .home import Home
+from .integrations.integration import Home
 from .support import (
     JSON,
     SENDER,

@@ -13,7 +13,7 @@ from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import ConfigurationError, create_nextmq_handler
 from nextmq_handler.protocol.signing import parse_secret
 
-from .home import HeaderList, Home
+from .integrations.integration import HeaderList, Home
 from .limits import DRIVERS
 from .setups import NOW, SECRET, UNKNOWN_SECRET, WORKERS
 from .support import (

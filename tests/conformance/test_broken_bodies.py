@@ -9,8 +9,8 @@ from http.client import RemoteDisconnected
 from nextmq_server.conformance.broken import broken
 from nextmq_server.conformance.cases import Broken
 
-from .home import Answer
-from .homes_processes import ServerHome, head_of, read_answer
+from .integrations.integration import Answer
+from .integrations.processes import ServerHome, head_of, read_answer
 from .limits import SERVERS
 from .setups import mount_of
 from .support import SENDER, deliver, delivery, every_home, over_homes

@@ -16,7 +16,7 @@ from nextmq_handler.settings import load_settings
 from nextmq_handler.wsgi import create_nextmq_wsgi_handler
 
 from .canary import API_KEY, CANARIES, Ear, connection_string, leaks, text_of, text_of_error
-from .home import Home
+from .integrations.integration import Home
 from .limits import DRIVERS
 from .outcomes import ROWS
 from .setups import SECRET, WORKERS

@@ -32,10 +32,10 @@ from nextmq_handler.client._http.pools import close_async_http_client
 from nextmq_handler.registration.calls import get_worker_registration_statuses
 
 from .canary import Ear, connection_string, leaks, text_of, text_of_error
-from .home import Answer, HeaderList, Home
-from .homes_asgi import ASGIHome
-from .homes_lambda import Context, function_url, read_single
-from .homes_wsgi import WSGIHome
+from .integrations.asgi import ASGIHome
+from .integrations.aws_lambda import Context, function_url, read_single
+from .integrations.integration import Answer, HeaderList, Home
+from .integrations.wsgi import WSGIHome
 from .registry_server import FAILURES, RegistryServer, Reply
 from .setups import NOW
 from .support import delivery, encode, signed

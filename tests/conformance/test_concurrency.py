@@ -9,7 +9,7 @@ import pytest
 
 from nextmq_server.conformance.cases import Trait
 
-from .home import Home
+from .integrations.integration import Home
 from .setups import MEETING
 from .support import QUEUES, deliver, delivery, every_home
 

@@ -16,7 +16,7 @@ from nextmq_handler import Queue, QueueJob
 from nextmq_server.testing.processes import ChildProcess, free_port, start_dev_server
 
 from .bridge import FunctionURL
-from .homes_processes import environment, start_function
+from .integrations.processes import environment, start_function
 from .runtime_api import RuntimeAPI
 
 APPS = "tests.conformance.first_job_apps"

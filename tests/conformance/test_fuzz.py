@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from nextmq_adapters.aws_lambda import lambda_handler
 from nextmq_handler import ConfigurationError
 
-from .home import HeaderList, Home
-from .homes_lambda import Build, Context, function_url, load_balancer, load_balancer_multi, rest_api
+from .integrations.aws_lambda import Build, Context, function_url, load_balancer, load_balancer_multi, rest_api
+from .integrations.integration import HeaderList, Home
 from .limits import IN_PROCESS
 from .setups import NOW, SECRET, UNKNOWN_SECRET, WORKERS
 from .support import GOOD, JSON, Wire, delivery, encode, every_home, seal, signed

@@ -11,7 +11,15 @@ import pytest
 from nextmq_adapters.aws_lambda import LambdaHandler, lambda_handler
 from nextmq_handler import ConfigurationError
 
-from .homes_lambda import Build, Context, Event, function_url, load_balancer, load_balancer_multi, rest_api
+from .integrations.aws_lambda import (
+    Build,
+    Context,
+    Event,
+    function_url,
+    load_balancer,
+    load_balancer_multi,
+    rest_api,
+)
 from .setups import NOW, SECRET, WORKERS
 from .support import GOOD, delivery, encode, signed
 

@@ -8,8 +8,8 @@ import pytest
 
 from nextmq_adapters.aws_lambda import lambda_handler
 
-from .home import HeaderList
-from .homes_lambda import Context, Event, function_url, load_balancer, rest_api
+from .integrations.aws_lambda import Context, Event, function_url, load_balancer, rest_api
+from .integrations.integration import HeaderList
 from .setups import NOW, SECRET, WORKERS
 from .support import GOOD, signed
 

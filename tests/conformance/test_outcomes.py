@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from .home import Home
+from .integrations.integration import Home
 from .outcomes import ROWS, Row
 from .support import QUEUES, deliver, delivery, every_home, over_homes, wire_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from . import refusals
-from .home import Home
+from .integrations.integration import Home
 from .limits import DRIVERS
 from .support import Case, Wire, deliver, delivery, every_home, over_homes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
-from .home import Answer, Home
+from .integrations.integration import Answer, Home
 from .support import Wire, deliver, delivery, every_home, signed, wire_of
 
 _numbers = itertools.count(1)

@@ -7,7 +7,7 @@ import dataclasses
 from nextmq_handler.protocol.signing import parse_secret
 from nextmq_server.conformance.cases import Trait
 
-from .home import Home
+from .integrations.integration import Home
 from .setups import SECOND_SECRET, SECRET, THIRD_SECRET, UNKNOWN_SECRET
 from .support import delivery, every_home, outcome_in, over_homes, wire_of
 

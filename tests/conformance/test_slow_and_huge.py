@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from . import homes_processes
-from .home import Answer
-from .homes_processes import ServerHome, head_of, read_answer
+from .integrations import processes as homes_processes
+from .integrations.integration import Answer
+from .integrations.processes import ServerHome, head_of, read_answer
 from .setups import mount_of
 from .support import JSON, deliver, delivery, seal, wire_of
 

@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 
-from .home import HeaderList, Home
+from .integrations.integration import HeaderList, Home
 from .support import QUEUES, delivery, every_home, outcome_in, wire_of
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

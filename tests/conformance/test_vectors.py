@@ -7,7 +7,7 @@ import dataclasses
 from nextmq_handler.testing import vectors
 from nextmq_server.conformance.cases import Trait
 
-from .home import Home
+from .integrations.integration import Home
 from .setups import NOW, vector_setup
 from .support import JSON, Wire, length_of, over_homes
 

@@ -68,7 +68,7 @@ def flask_blueprint() -> Flask:
 
 def django_view() -> WSGIApplication:
     from nextmq_adapters.django import nextmq_view
-    from tests.conformance.homes_wsgi import django_app
+    from tests.conformance.integrations.wsgi import django_app
 
     return django_app({MOUNT: nextmq_view([conformance_worker()], **OPTIONS)})
 

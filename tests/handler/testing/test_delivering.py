@@ -27,7 +27,7 @@ from nextmq_handler import (
 from nextmq_handler.protocol.signing import SignatureError
 from nextmq_handler.registration.registrar import is_paused
 from nextmq_handler.testing import Answer, adeliver, deliver, make_job
-from tests.conformance.homes_wsgi import django_app
+from tests.conformance.integrations.wsgi import django_app
 from tests.support.handler import APP_URL, OTHER_SECRET, SECRET, URL
 
 pytestmark = pytest.mark.anyio

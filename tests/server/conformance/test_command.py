@@ -19,7 +19,7 @@ from nextmq_server.conformance.scoring import GroupScore, Hole
 from nextmq_server.conformance.table import GROUPS
 from nextmq_server.testing.processes import free_port
 from tests.conformance.bridge import FunctionURL
-from tests.conformance.homes_processes import ServerHome, start_function, start_server
+from tests.conformance.integrations.processes import ServerHome, start_function, start_server
 from tests.conformance.runtime_api import RuntimeAPI
 from tests.support.conformance_apps import BODY_TIMEOUT, MAX_BODY_SIZE, MOUNT
 

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nextmq_adapters.fastapi import nextmq_router
 from nextmq_handler import create_nextmq_handler
 
-from .home import Answer, HeaderList, split_mount, split_target
-from .setups import WORKERS, mount_of, setups
+from ..setups import WORKERS, mount_of, setups
+from .integration import Answer, HeaderList, split_mount, split_target
 
 CHUNK = 64 * 1024
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from nextmq_server.testing.processes import ChildProcess, ProcessFailed
 
-from .home import Answer, HeaderList
-from .homes_lambda import function_url, read_single
-from .runtime_api import RuntimeAPI
+from ..runtime_api import RuntimeAPI
+from .aws_lambda import function_url, read_single
+from .integration import Answer, HeaderList
 
 ROOT = Path(__file__).parents[2]
 SERVED = "tests.conformance.served"

@@ -7,8 +7,8 @@ import typing as t
 
 from nextmq_adapters.aws_lambda import LambdaHandler, lambda_handler
 
-from .home import Answer, HeaderList, split_mount
-from .setups import WORKERS, setups
+from ..setups import WORKERS, setups
+from .integration import Answer, HeaderList, split_mount
 
 Event = dict[str, t.Any]
 Build = t.Callable[[str, str, HeaderList, bytes], Event]

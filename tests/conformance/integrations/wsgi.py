@@ -16,8 +16,8 @@ from nextmq_adapters.django import nextmq_view
 from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler.wsgi import create_nextmq_wsgi_handler
 
-from .home import Answer, HeaderList, split_mount, split_target
-from .setups import WORKERS, mount_of, setups
+from ..setups import WORKERS, mount_of, setups
+from .integration import Answer, HeaderList, split_mount, split_target
 
 STALL = 0.15
 """How late, in s, the rest of a stalling body is: later than the impatient setup waits."""
