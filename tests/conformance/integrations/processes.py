@@ -16,7 +16,7 @@ from ..runtime_api import RuntimeAPI
 from .aws_lambda import function_url, read_single
 from .integration import Answer, HeaderList
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SERVED = "tests.conformance.served"
 TIMEOUT = 60.0
 

@@ -24,7 +24,7 @@ from nextmq_handler.protocol.signing import (
 from nextmq_handler.testing.vectors import PATH, VECTORS, Vector
 from tests.support.handler import NOW, OTHER_SECRET, SECRET
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 COPIES = [path for path in (PATH, ROOT.parent / "shared/vectors/signatures.json") if path.exists()]
 KEY = parse_secret(SECRET)
 
