@@ -24,7 +24,7 @@ from .stage import Stage
 
 EXAMPLES = Sybil([CodeBlockParser("python", PythonEvaluator())])
 OF_FILES = "docs/how-to/test.md"
-"""Its blocks are files with tests: tests/handler/testing/test_documentation.py runs them."""
+"""Its blocks are files with tests: tests/testing/test_documentation.py runs them."""
 WITH_PYTHON = [
     page
     for page, path in PAGES.items()
