@@ -9,23 +9,33 @@ MAX_DEPTH = 100
 
 
 def loads(raw: bytes) -> t.Any:
-    """The value of `raw`. Raises ValueError for what is not strict JSON."""
-    try:
-        value = _DECODER.decode(raw.decode("utf-8"))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    """Return the value of `raw`. Raises ValueError for what is not strict JSON."""
+    value = parse(raw.decode("utf-8"))
     _check_depth(value, raw)
     return value
+
+
+def parse(text: str) -> t.Any:
+    """Return the value of JSON text without NaN or Infinity. Raises ValueError; the depth is not checked."""
+    try:
+        return _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def dumps(value: object) -> bytes:
     """`value` as compact ASCII JSON that `loads` takes back. Raises TypeError or ValueError."""
     try:
-        raw = _ENCODER.encode(value).encode("ascii")
+        raw = compact(value).encode("ascii")
     except RecursionError:
         raise ValueError("nested too deeply") from None
     _check_depth(value, raw)
     return raw
+
+
+def compact(value: object) -> str:
+    """Return `value` as compact ASCII JSON text. Raises TypeError or ValueError; the depth is not checked."""
+    return _ENCODER.encode(value)
 
 
 def _check_depth(value: object, raw: bytes) -> None:

@@ -80,6 +80,68 @@ def parse_delivery(body: bytes, delivery_id: str) -> Delivery:
     return delivery
 
 
+class DeliveredJob(t.Protocol):
+    """What `encode_delivery` reads of a job. Times are ms since the epoch, durations ms (section 2)."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def opts(self) -> dict[str, t.Any]: ...
+    @property
+    def attempts_made(self) -> int: ...
+    @property
+    def attempts_started(self) -> int: ...
+    @property
+    def stalled_counter(self) -> int: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def delay(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def processed_on(self) -> int | None: ...
+    @property
+    def progress(self) -> t.Any: ...
+    @property
+    def parent(self) -> dict[str, str] | None: ...
+
+
+def encode_delivery(
+    job: DeliveredJob, data: str, *, id: str, queue: str, timeout: int, now: int, fingerprint: str = ""
+) -> bytes:
+    """Return the body of a delivery (section 2). `data` is the job's data as JSON text, sent as it is.
+
+    `timeout` is ms, `now` ms since the epoch. Raises TypeError or ValueError if a field is not JSON.
+    """
+    delivery = {
+        "deliveryId": id,
+        "queue": queue,
+        "timeout": timeout,
+        "deadline": now + timeout,
+        "maxOutcomeBytes": MAX_OUTCOME_SIZE,
+        "worker": {"fingerprint": fingerprint},
+        "job": {  # the last member, so that the data can go in before the two closing braces
+            "id": job.id,
+            "name": job.name,
+            "opts": job.opts,
+            "attemptsMade": job.attempts_made,
+            "attemptsStarted": job.attempts_started,
+            "stalledCounter": job.stalled_counter,
+            "priority": job.priority,
+            "delay": job.delay,
+            "timestamp": job.timestamp,
+            "processedOn": job.processed_on,
+            "progress": job.progress,
+            "parent": job.parent,
+        },
+    }
+    # A lone surrogate stands for a byte of Redis that is not UTF-8.
+    return f'{strict_json.compact(delivery)[:-2]},"data":{data}}}}}'.encode("utf-8", "surrogateescape")
+
+
 class Completed:
     """The processor returned. `return_value` is any JSON."""
 

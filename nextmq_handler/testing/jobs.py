@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 import typing as t
+from types import SimpleNamespace
 
 from ..client._http.content import encode
 from ..job import AsyncJob, Job, JobBase
-from ..protocol.wire import Delivery, parse_delivery
+from ..protocol.wire import Delivery, encode_delivery, parse_delivery
 from ..settings import Connection, Settings
 
 if t.TYPE_CHECKING:
@@ -18,21 +19,6 @@ if t.TYPE_CHECKING:
 T = t.TypeVar("T")
 
 _NOBODY = Settings(Connection("http://localhost", "test", "key", "secret"), None, ())
-_MEMBERS = {
-    "id": "id",
-    "name": "name",
-    "opts": "opts",
-    "attemptsMade": "attempts_made",
-    "attemptsStarted": "attempts_started",
-    "stalledCounter": "stalled_counter",
-    "priority": "priority",
-    "delay": "delay",
-    "timestamp": "timestamp",
-    "processedOn": "processed_on",
-    "progress": "progress",
-    "parent": "parent",
-}
-"""A job's members on the wire (protocol section 2), and what they are called here."""
 _DEFAULTS: dict[str, t.Any] = {
     "id": "1",
     "name": "test",
@@ -95,22 +81,23 @@ class _Recorded(JobBase[T]):
         self._failed = list(fields.get("failed", ()))
         values: dict[str, t.Any] = {**_DEFAULTS, "timestamp": now, "processed_on": now, **fields}
         values.setdefault("attempts_started", values["attempts_made"] + 1)
-        content: dict[str, t.Any] = {
-            "deliveryId": values["delivery_id"],
-            "queue": values["queue_name"],
-            "timeout": round(values["timeout"] * 1000),
-            "job": {"data": None, **{name: values[member] for name, member in _MEMBERS.items()}},
-        }
-        delivery = parse_delivery(encode(content), content["deliveryId"])
+        fields_only = SimpleNamespace(**values)
+        body = encode_delivery(
+            fields_only,
+            "null",
+            id=values["delivery_id"],
+            queue=values["queue_name"],
+            timeout=round(values["timeout"] * 1000),
+            now=now,
+        )
+        delivery = parse_delivery(body, values["delivery_id"])
         super().__init__(delivery, _NOBODY, deadline=time.monotonic() + delivery.timeout / 1000)
         self.data: T = data
 
     def to_wire(self, queue: str, *, timeout: int) -> bytes:
         """The body of a delivery of this job (protocol section 2). `timeout` is ms."""
-        job = {"data": self.data, **{name: getattr(self, member) for name, member in _MEMBERS.items()}}
-        deadline = round(time.time() * 1000) + timeout
-        content = {"deliveryId": self.delivery_id, "queue": queue, "timeout": timeout, "deadline": deadline}
-        return encode({**content, "job": job})
+        now, data = round(time.time() * 1000), encode(self.data).decode()
+        return encode_delivery(self, data, id=self.delivery_id, queue=queue, timeout=timeout, now=now)
 
     def begin(self, delivery: Delivery, *, deadline: float) -> None:
         """Become the job of `delivery`; what was recorded stays. `deadline` is monotonic s."""

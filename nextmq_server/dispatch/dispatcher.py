@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 import typing as t
 from dataclasses import dataclass, replace
 
 from nextmq_handler._version import __version__
 from nextmq_handler.protocol.signing import Secret, signature_headers
-from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE
+from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, encode_delivery
 from nextmq_handler.telemetry import delivery_headers
 
 from ..engine.queues.job import ActiveJob
@@ -125,7 +124,15 @@ class Dispatcher:
 
     async def _send(self, endpoint: Endpoint, job: ActiveJob, delivery_id: str) -> Answer | NoAnswer:
         now = self._clock()
-        body = delivery_body(endpoint, job, delivery_id, now=now)
+        body = encode_delivery(
+            job,
+            job.data,
+            id=delivery_id,
+            queue=endpoint.queue,
+            timeout=endpoint.timeout,
+            now=round(now * 1000),
+            fingerprint=endpoint.fingerprint,
+        )
         headers = {
             "content-type": "application/json",
             "accept-encoding": "identity",
@@ -137,32 +144,3 @@ class Dispatcher:
         return await self._client.send(
             endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE
         )
-
-
-def delivery_body(endpoint: Endpoint, job: ActiveJob, delivery_id: str, *, now: float) -> bytes:
-    """The body of protocol section 2; `now` is Unix seconds. The job's data goes in as the text that it is."""
-    job_without_data = {
-        "id": job.id,
-        "name": job.name,
-        "opts": job.opts,
-        "attemptsMade": job.attemptsMade,
-        "attemptsStarted": job.attempts_started,
-        "stalledCounter": job.stalled_counter,
-        "priority": job.priority,
-        "delay": job.delay,
-        "timestamp": job.timestamp,
-        "processedOn": job.processed_on,
-        "progress": job.progress,
-        "parent": job.parent,
-    }
-    delivery = {
-        "deliveryId": delivery_id,
-        "queue": endpoint.queue,
-        "timeout": endpoint.timeout,
-        "deadline": round(now * 1000) + endpoint.timeout,
-        "maxOutcomeBytes": MAX_OUTCOME_SIZE,
-        "worker": {"fingerprint": endpoint.fingerprint},
-        "job": job_without_data,  # the last member, so that its data can go in before the two closing braces
-    }
-    text = f'{json.dumps(delivery)[:-2]}, "data": {job.data}}}}}'
-    return text.encode("utf-8", "surrogateescape")

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import OUTCOME, Secret, signature_headers
-from nextmq_handler.protocol.wire import JobRecord, parse_delivery
-from nextmq_server.dispatch.dispatcher import Dispatcher, Endpoint, Report, delivery_body
+from nextmq_handler.protocol.wire import JobRecord, encode_delivery, parse_delivery
+from nextmq_server.dispatch.dispatcher import Dispatcher, Endpoint, Report
 from nextmq_server.dispatch.health import Health
 from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.engine.queues.job import ActiveJob
@@ -46,6 +46,19 @@ class Queue:
 
 def make_job(**fields: str) -> ActiveJob:
     return ActiveJob(Queue(), "42", {"name": "welcome", "ats": "1", **fields}, "token")
+
+
+def delivery_body(endpoint: Endpoint, job: ActiveJob, delivery_id: str, *, now: float) -> bytes:
+    """The body that the dispatcher sends; `now` is Unix seconds."""
+    return encode_delivery(
+        job,
+        job.data,
+        id=delivery_id,
+        queue=endpoint.queue,
+        timeout=endpoint.timeout,
+        now=round(now * 1000),
+        fingerprint=endpoint.fingerprint,
+    )
 
 
 def parsed(**fields: str) -> JobRecord:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 from bullmq import job as bullmq_job
+
+from nextmq_handler.protocol import strict_json
 
 from ..verdicts import Fail
 from .delivery_log import FIELD, Delivery, appended
@@ -89,6 +90,11 @@ class ActiveJob:
         self.changes[FIELD] = appended(self.fields.get(FIELD), delivery)
 
     @property
+    def attempts_made(self) -> int:
+        """How many attempts were used before this one."""
+        return self.attemptsMade
+
+    @property
     def attempts(self) -> int:
         """How many attempts the job may burn."""
         return int(self.opts.get("attempts") or 1)
@@ -141,8 +147,8 @@ def whole(text: str | None) -> int | None:
 def _read(text: str) -> object:
     """JSON of Redis; None for what is none, which any client may have written there."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return strict_json.parse(text)
+    except ValueError:
         return None
 
 

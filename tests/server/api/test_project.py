@@ -11,8 +11,7 @@ from nextmq_server.engine.queues.jobs import Jobs
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.workers.registry import Registration
-
-from ...support.api import JOBS
+from tests.support.api import JOBS
 
 if t.TYPE_CHECKING:
     from ..conftest import App, Until

@@ -13,13 +13,25 @@ from hypothesis import strategies as st
 from nextmq_handler._version import __version__
 from nextmq_handler.protocol.signing import Secret, read_seal, signature_headers
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, parse_delivery
-from nextmq_server.dispatch.dispatcher import Dispatcher, Report, delivery_body
+from nextmq_server.dispatch.dispatcher import Dispatcher, Report
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
 from nextmq_server.engine.worker.gate import Gate
-from tests.support.dispatching import DONE, ENDPOINT, NOW, SECRETS, WELCOME, App, Queue, Rig, make_job, parsed
+from tests.support.dispatching import (
+    DONE,
+    ENDPOINT,
+    NOW,
+    SECRETS,
+    WELCOME,
+    App,
+    Queue,
+    Rig,
+    delivery_body,
+    make_job,
+    parsed,
+)
 from tests.support.raw_http import keep_silent
 
 if t.TYPE_CHECKING:
@@ -86,7 +98,7 @@ DATA_TEXTS = {
 @pytest.mark.parametrize("text", DATA_TEXTS.values(), ids=DATA_TEXTS)
 def test_the_data_is_passed_through_byte_for_byte(text: bytes) -> None:
     job = make_job(data=text.decode("utf-8", "surrogateescape"))
-    assert delivery_body(ENDPOINT, job, "dlv_1", now=NOW).endswith(b'"data": ' + text + b"}}")
+    assert delivery_body(ENDPOINT, job, "dlv_1", now=NOW).endswith(b'"data":' + text + b"}}")
 
 
 COUNTS = {

@@ -13,8 +13,7 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.redis import storage
 from nextmq_server.redis.connection import RedisError
 from nextmq_server.service import Service
-
-from ...support.api import COUNTS, JOBS, WORKER, refusal
+from tests.support.api import COUNTS, JOBS, WORKER, refusal
 
 if t.TYPE_CHECKING:
     from nextmq_server.embedded import EmbeddedValkey

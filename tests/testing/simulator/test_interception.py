@@ -24,8 +24,7 @@ from nextmq_handler import (
 )
 from nextmq_handler.client import local_server, overrides
 from nextmq_handler.testing import AsyncLocalNextMQ, LocalNextMQ, NotSimulatedError
-
-from ...support.handler import URL
+from tests.support.handler import URL
 
 MADE_BEFORE = Queue("emails")
 MADE_BEFORE_WITH_URL = Queue("emails", url=URL)

@@ -183,7 +183,7 @@ def remove_child_dependency(request: Request) -> dict[str, t.Any]:
     job = request.job()
     removed = request.simulation.store.part(job)
     if removed:
-        job.parent = None
+        job.parent_key = None
     return {"removed": removed}
 
 

@@ -30,7 +30,7 @@ def job_view(job: Job) -> dict[str, t.Any]:
         "failedReason": job.failed_reason,
         "stacktrace": job.stacktrace,
         "deliveries": job.deliveries,
-        "parent": job.parent and {"id": job.parent.id, "queue": job.parent.queue},
+        "parent": job.parent,
         "repeatJobKey": job.scheduler_id,
         "deduplicationId": job.deduplication_id,
         "timestamp": job.timestamp,

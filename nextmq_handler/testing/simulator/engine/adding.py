@@ -72,7 +72,7 @@ def put(store: Store, new: NewJob, job_id: str, *, scheduler_id: str | None = No
         timestamp=new.timestamp,
         delay=new.opts.get("delay") or 0,
         priority=new.opts.get("priority") or 0,
-        parent=new.parent,
+        parent_key=new.parent,
         scheduler_id=scheduler_id,
     )
     queue.jobs[job_id] = job
@@ -84,7 +84,7 @@ def put(store: Store, new: NewJob, job_id: str, *, scheduler_id: str | None = No
         queue.postpone(job, new.timestamp + job.delay)
     else:
         queue.push_in_turn(job, is_next=bool(new.opts.get("lifo")))
-    parent = store.find(job.parent)
+    parent = store.find(job.parent_key)
     if parent is not None:
         parent.open_children[job.key] = None
     return job
@@ -98,7 +98,7 @@ def _check(store: Store, jobs: t.Sequence[NewJob]) -> None:
         if new.key is None:
             continue
         there = store.find(new.key)
-        held = coming.get(new.key) or (there.parent if there else None)
+        held = coming.get(new.key) or (there.parent_key if there else None)
         if new.parent and held and held != new.parent and (held in coming or store.find(held)):
             raise ParentError(new, index, is_gone=False)
         coming[new.key] = held or new.parent
@@ -127,9 +127,9 @@ def _add(store: Store, new: NewJob) -> Added:
 
 def _keep(store: Store, there: Job, new: NewJob) -> None:
     """A job of this id is there: at most it gets a parent. BullMQ: handleDuplicatedJob."""
-    if new.parent is None or (there.parent is not None and there.parent != new.parent):
+    if new.parent is None or (there.parent_key is not None and there.parent_key != new.parent):
         return
-    there.parent = new.parent
+    there.parent_key = new.parent
     parent = store.find(new.parent)
     if parent is None:
         return

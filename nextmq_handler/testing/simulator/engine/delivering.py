@@ -7,7 +7,7 @@ import typing as t
 from ....protocol import strict_json
 from ....protocol.messages import Headers, Request, Response
 from ....protocol.signing import generate_secret, parse_secret, signature_headers, verify_outcome
-from ....protocol.wire import MAX_OUTCOME_SIZE, Failed, Outcome, clip, parse_outcome
+from ....protocol.wire import Failed, Outcome, clip, encode_delivery, parse_outcome
 from ....receiver.attempt import Attempt, run
 from ....receiver.receiver import Handler, HandlerOptions
 from ....settings import Connection, parse_connection_string
@@ -58,7 +58,10 @@ class LocalApp:
         handler = self._handler
         assert handler is not None
         queue = delivery.job.key.queue
-        body = strict_json.dumps(self._body(delivery))
+        job, timeout = delivery.job, self._timeouts[queue]
+        body = encode_delivery(
+            job, strict_json.compact(job.data), id=delivery.id, queue=queue, timeout=timeout, now=self._clock.ms
+        )
         seal = signature_headers(self._secrets, delivery.id, int(self._clock.seconds()), body)
         trace = [(name.encode(), value.encode()) for name, value in delivery_headers(delivery.job.opts).items()]
         headers = Headers([(b"content-type", b"application/json"), *seal, *trace])
@@ -88,32 +91,6 @@ class LocalApp:
         headers, now = Headers(answer.headers), self._clock.seconds()
         verify_outcome(headers, answer.body, self._secrets, delivery_id=delivery.id, now=now)
         return parse_outcome(answer.body), answer.status
-
-    def _body(self, delivery: Delivery) -> dict[str, t.Any]:
-        job, queue = delivery.job, delivery.job.key.queue
-        timeout = self._timeouts[queue]
-        return {
-            "deliveryId": delivery.id,
-            "queue": queue,
-            "timeout": timeout,
-            "deadline": self._clock.ms + timeout,
-            "maxOutcomeBytes": MAX_OUTCOME_SIZE,
-            "job": {
-                "id": job.id,
-                "name": job.name,
-                "data": job.data,
-                "opts": job.opts,
-                "attemptsMade": job.attempts_made,
-                "attemptsStarted": job.attempts_started,
-                "stalledCounter": 0,
-                "priority": job.priority,
-                "delay": job.delay,
-                "timestamp": job.timestamp,
-                "processedOn": job.processed_on,
-                "progress": job.progress,
-                "parent": job.parent and {"id": job.parent.id, "queue": job.parent.queue},
-            },
-        }
 
 
 def run_here(delivery: Delivery) -> Outcome | None:

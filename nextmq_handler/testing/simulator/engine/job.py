@@ -38,7 +38,7 @@ class Job:
     timestamp: int
     delay: int
     priority: int
-    parent: Key | None = None
+    parent_key: Key | None = None
     scheduler_id: str | None = None
     state: State = "waiting"
     progress: t.Any = 0
@@ -60,11 +60,17 @@ class Job:
     waits: list[int] = field(default_factory=list[int])
     starts: list[int] = field(default_factory=list[int])
     is_removed: bool = False
+    stalled_counter: int = 0
 
     @property
     def id(self) -> str:
         """Its id in its queue."""
         return self.key.id
+
+    @property
+    def parent(self) -> dict[str, str] | None:
+        """The parent's id and the name of its queue, as deliveries and views show them."""
+        return {"id": self.parent_key.id, "queue": self.parent_key.queue} if self.parent_key else None
 
     @property
     def attempts(self) -> int:
@@ -138,7 +144,7 @@ def recorded(job: Job) -> LocalJob:
         failed_reason=job.failed_reason,
         stacktrace=[*job.stacktrace],
         logs=[*job.logs],
-        parent=job.parent,
+        parent=job.parent_key,
         timestamp=job.timestamp,
         processed_on=job.processed_on,
         finished_on=job.finished_on,

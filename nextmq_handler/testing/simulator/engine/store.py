@@ -53,7 +53,7 @@ class Store:
 
     def child_completed(self, child: Job) -> None:
         """Give the result to the parent, which goes on where no other child is open."""
-        parent = self.find(child.parent)
+        parent = self.find(child.parent_key)
         if parent is not None and child.key in parent.open_children:
             del parent.open_children[child.key]
             self.take_result(parent, child)
@@ -65,7 +65,7 @@ class Store:
 
     def child_failed(self, child: Job, reason: str) -> None:
         """Do with the parent what the child's policy says. BullMQ: moveChildFromDependenciesIfNeeded."""
-        parent, policy = self.find(child.parent), child.policy
+        parent, policy = self.find(child.parent_key), child.policy
         if parent is None or policy is None or child.key not in parent.open_children:
             return
         del parent.open_children[child.key]
@@ -83,7 +83,7 @@ class Store:
 
     def reopen(self, child: Job, was: t.Literal["completed", "failed"]) -> None:
         """A finished child runs again: its parent counts it as open. BullMQ: moveChildBackToParentDependencies."""
-        parent = self.find(child.parent)
+        parent = self.find(child.parent_key)
         if parent is None:
             return
         if was == "completed":
@@ -97,7 +97,7 @@ class Store:
 
     def part(self, child: Job) -> bool:
         """Let the parent wait for a child no more; whether it did. BullMQ: removeParentDependencyKey."""
-        parent = self.find(child.parent)
+        parent = self.find(child.parent_key)
         if parent is None or child.key not in parent.open_children:
             return False
         del parent.open_children[child.key]
@@ -138,11 +138,11 @@ class Store:
             found.append(one)
             kinds = (one.open_children, one.processed_children, one.ignored_children, one.failed_children)
             keys = dict.fromkeys(key for kind in kinds for key in kind)
-            left += [child for key in keys if (child := self.find(key)) and child.parent == one.key]
+            left += [child for key in keys if (child := self.find(key)) and child.parent_key == one.key]
         return found
 
     def _clear(self, job: Job) -> None:
-        parent = self.find(job.parent)
+        parent = self.find(job.parent_key)
         if parent is not None and parent.key.queue == job.key.queue and self._waits_for_nothing_but(job, parent):
             del parent.open_children[job.key]
             self._clear(parent)

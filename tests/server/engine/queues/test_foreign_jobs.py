@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler.rules.backoff import UnknownBackoff, backoff_delay
-from nextmq_server.dispatch.dispatcher import Endpoint, delivery_body
+from nextmq_server.dispatch.dispatcher import Endpoint
 from nextmq_server.engine.queues.job import ActiveJob
 from nextmq_server.engine.queues.jobs import view
 from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
@@ -19,8 +19,7 @@ from nextmq_server.engine.verdicts import Fail
 from nextmq_server.engine.worker.finalize import Finalizer
 from nextmq_server.engine.worker.move_to_finished import Ending, Finishing
 from nextmq_server.engine.worker.options import WorkerOptions
-
-from ....support.dispatching import Queue
+from tests.support.dispatching import Queue, delivery_body
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, Until
@@ -149,7 +148,7 @@ def test_whatever_a_job_holds_its_backoff_is_a_time_or_not_known(fields: dict[st
 @given(fields=FIELDS)
 def test_whatever_a_job_holds_it_can_be_delivered(fields: dict[str, str]) -> None:
     endpoint = Endpoint("emails", "http://127.0.0.1/queues/emails", 1000, "")
-    assert b'"deliveryId": "dlv_1"' in delivery_body(endpoint, job_of(fields), "dlv_1", now=1)
+    assert b'"deliveryId":"dlv_1"' in delivery_body(endpoint, job_of(fields), "dlv_1", now=1)
 
 
 @given(fields=FIELDS)
