@@ -6,15 +6,9 @@ import copy
 import typing as t
 from dataclasses import dataclass, field
 
-State = t.Literal["waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed"]
+from ....rules.states import FAILURE_POLICIES
 
-POLICIES = (
-    "failParentOnFailure",
-    "continueParentOnFailure",
-    "ignoreDependencyOnFailure",
-    "removeDependencyOnFailure",
-)
-"""The options that say what a child's failure means for its parent: a job has one of them at most."""
+State = t.Literal["waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed"]
 
 
 class Key(t.NamedTuple):
@@ -80,7 +74,7 @@ class Job:
     @property
     def policy(self) -> str | None:
         """What its failure means for its parent; None: the parent waits on."""
-        return next((policy for policy in POLICIES if self.opts.get(policy)), None)
+        return next((policy for policy in FAILURE_POLICIES if self.opts.get(policy)), None)
 
     @property
     def deduplication_id(self) -> str | None:
