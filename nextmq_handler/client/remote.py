@@ -5,7 +5,8 @@ from __future__ import annotations
 import typing as t
 from datetime import timedelta
 
-from ..errors import ConfigurationError, timeout_seconds
+from ..errors import ConfigurationError
+from ..protocol.times import timeout_seconds
 from ..settings import Connection, load_settings
 from . import overrides
 

@@ -7,7 +7,8 @@ import typing as t
 from datetime import datetime, timedelta
 
 from ..client.generics import Data
-from ..errors import ConfigurationError, duration_ms, timestamp_ms
+from ..errors import ConfigurationError
+from ..protocol.times import duration_ms, timestamp_ms
 
 MAX_DELAY_MS = 10 * 365 * 86_400_000
 

@@ -8,7 +8,7 @@ import typing as t
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from nextmq_handler.errors import MAX_TIMESTAMP_MS
+from nextmq_handler.protocol.times import MAX_TIMESTAMP_MS
 
 from ..engine.queues.job import MAX_PRIORITY
 from ..engine.queues.jobs import WrongState

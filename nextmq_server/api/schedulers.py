@@ -7,7 +7,7 @@ import typing as t
 from fastapi import APIRouter, Response
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from nextmq_handler.errors import MAX_TIMESTAMP_MS
+from nextmq_handler.protocol.times import MAX_TIMESTAMP_MS
 from nextmq_handler.rules.cron import InvalidSchedule
 
 from ..engine.queues.jobs import WrongState

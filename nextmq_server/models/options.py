@@ -7,8 +7,9 @@ import typing as t
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from nextmq_handler.errors import MAX_TIMESTAMP_MS, ConfigurationError
+from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol.names import check_queue_name
+from nextmq_handler.protocol.times import MAX_TIMESTAMP_MS
 from nextmq_handler.rules.backoff import BUILT_IN
 
 from ..engine.queues.job import FAILURE_POLICIES, MAX_PRIORITY

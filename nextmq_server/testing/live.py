@@ -21,7 +21,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from nextmq_handler import Worker, create_nextmq_handler, ensure_workers_registered
 from nextmq_handler.client import local_server, overrides
-from nextmq_handler.errors import NextMQError, timeout_seconds
+from nextmq_handler.errors import NextMQError
+from nextmq_handler.protocol.times import timeout_seconds
 from nextmq_handler.settings import parse_connection_string
 
 from ..api.app import create_app

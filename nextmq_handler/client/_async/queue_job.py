@@ -6,7 +6,8 @@ import typing as t
 from datetime import timedelta
 from functools import cached_property
 
-from ...errors import JobFailedError, JobRemovedError, NextMQTimeoutError, timeout_seconds
+from ...errors import JobFailedError, JobRemovedError, NextMQTimeoutError
+from ...protocol.times import timeout_seconds
 from ...rules.options import Duration, milliseconds
 from .. import overrides
 from .._http.answer import member
