@@ -8,7 +8,7 @@ import typing as t
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from nextmq_handler.errors import MAX_TIMESTAMP_MS
+from nextmq_handler.protocol.times import MAX_TIMESTAMP_MS
 from nextmq_handler.rules.limits import MAX_DELAY_MS, MAX_PRIORITY
 from nextmq_handler.rules.models import Count
 
