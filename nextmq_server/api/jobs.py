@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from fastapi import APIRouter, Query, Response
@@ -13,6 +12,7 @@ from ..engine.queues.adding import NewJob as EngineJob
 from ..engine.queues.jobs import STATES, NoSuchJob
 from ..models.options import MAX_DATA_SIZE, over_limit
 from ..service import Service
+from ..timers import now_ms
 from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member, no_such_job
 from .job_changes import Job
 from .models import AddedJob, JobView, NewJob
@@ -132,7 +132,7 @@ async def remove_job(job: Job, removeChildren: bool = True) -> Done:
 
 def _new(service: Service, queue: str, job: NewJob, trace: dict[str, t.Any], path: str) -> EngineJob:
     opts = {**trace, **job.opts.given()}
-    new = service.jobs.new(queue, job.name, job.data, opts, now=round(time.time() * 1000))
+    new = service.jobs.new(queue, job.name, job.data, opts, now=now_ms())
     limit = min(MAX_DATA_SIZE, opts.get("sizeLimit", MAX_DATA_SIZE))
     if new.data_size > limit:
         raise invalid_member(path, over_limit(new.data_size, limit))

@@ -11,8 +11,9 @@ import typing as t
 from rich.console import Console
 from rich.text import Text
 
+from nextmq_handler.rules.log_text import one_line
+
 from ..dispatch.dispatcher import Report
-from ..engine.text import one_line
 from ..engine.verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict
 from ..projects.projects import Project
 

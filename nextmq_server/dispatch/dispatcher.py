@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from nextmq_handler._version import __version__
 from nextmq_handler.protocol.signing import Secret, signature_headers
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, encode_delivery
+from nextmq_handler.rules.delivery_log import delivery_entry
 from nextmq_handler.telemetry import delivery_headers
 
 from ..engine.queues.job import ActiveJob
@@ -98,14 +99,14 @@ class Dispatcher:
         if isinstance(verdict, Fail):
             verdict = replace(verdict, status=status)
         job.note_delivery(
-            {
-                "deliveryId": delivery_id,
-                "at": round(sent_at * 1000),
-                "status": status,
-                "ms": round(duration),
-                "outcome": verdict.outcome,
-                "detail": verdict.reason if isinstance(verdict, Fail | Hold) else None,
-            }
+            delivery_entry(
+                delivery_id,
+                at=round(sent_at * 1000),
+                status=status,
+                ms=round(duration),
+                outcome=verdict.outcome,
+                detail=verdict.reason if isinstance(verdict, Fail | Hold) else None,
+            )
         )
         self._report(
             Report(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 import typing as t
 
+from ...timers import now_ms
 from ..scripts.scripts import QueueScripts, ScriptRunner
 from .job import long_names, whole
 from .jobs import decoded
@@ -34,7 +34,7 @@ class Scheduler(t.NamedTuple):
     def has_ended(self) -> bool:
         """Whether its limit or its end is reached."""
         limit, end = self.view["limit"], self.view["endDate"]
-        return bool((limit and self.view["iterationCount"] >= limit) or (end and _now() > end))
+        return bool((limit and self.view["iterationCount"] >= limit) or (end and now_ms() > end))
 
 
 class Schedulers:
@@ -101,7 +101,7 @@ async def _read(scripts: QueueScripts, id: str) -> Scheduler | None:
     timestamp, finished_on = await execute("HMGET", scripts.key(job_id), "timestamp", "finishedOn")
     next_job = None
     if timestamp is not None and finished_on is None:
-        next_job = NextJob(job_id, max(0, int(millis) - _now()))
+        next_job = NextJob(job_id, max(0, int(millis) - now_ms()))
     return Scheduler(_view(id, fields, int(millis) if next_job else None), next_job)
 
 
@@ -143,7 +143,3 @@ def _canonical(value: t.Any) -> str:
 def _number(text: str) -> float:
     number = float(text)
     return int(number) if number.is_integer() else number
-
-
-def _now() -> int:
-    return round(time.time() * 1000)

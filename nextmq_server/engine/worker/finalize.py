@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 import typing as t
 
 from nextmq_handler.rules.backoff import Strategies, UnknownBackoff, backoff_delay
 
+from ...timers import now_ms
 from ..queues.dead_letters import Failure, letter_of
 from ..queues.job import ActiveJob
 from ..queues.snapshots import may_vanish, snapshot_of
@@ -96,9 +96,9 @@ class Finalizer:
             case Fail():
                 return await self._fail(job, verdict, fetch_next)
             case Delay():
-                return await self._delay(job, max(0, verdict.timestamp - _now()), fetch_next)
+                return await self._delay(job, max(0, verdict.timestamp - now_ms()), fetch_next)
             case RateLimit():
-                await self._holds.limit(verdict.delay, _now())
+                await self._holds.limit(verdict.delay, now_ms())
                 return Next(limited_for=await self._requeue(job))
             case WaitForChildren():
                 return await self._wait_for_children(job)
@@ -112,7 +112,7 @@ class Finalizer:
 
     async def _complete(self, job: ActiveJob, verdict: Complete, fetch_next: bool) -> Next:
         keep = job.opts.get("removeOnComplete", False)
-        ending = Ending("completed", _json(verdict.return_value), keep, _now())
+        ending = Ending("completed", _json(verdict.return_value), keep, now_ms())
         snapshot = None
         if may_vanish(keep):
             snapshot = snapshot_of(job, "completed", return_value=verdict.return_value, finished_on=ending.at)
@@ -141,7 +141,7 @@ class Finalizer:
                 )
                 return Next.of(_checked(await self._scripts.run("retryJob", keys, args)), fetched=False)
         reason, keep = fields["failedReason"], job.opts.get("removeOnFail", False)
-        ending = Ending("failed", reason, keep, _now())
+        ending = Ending("failed", reason, keep, now_ms())
         snapshot = letter = None
         if may_vanish(keep):
             snapshot = snapshot_of(job, "failed", reason=reason, stacktrace=stacktrace, finished_on=ending.at)
@@ -163,7 +163,7 @@ class Finalizer:
             "workerOpts": job.queue.opts,
             "fieldsToUpdate": job.changes if fields is None else fields,
         }
-        keys, args = self._scripts.pack.moveToDelayedArgs(job.id, _now(), job.token, delay, options)
+        keys, args = self._scripts.pack.moveToDelayedArgs(job.id, now_ms(), job.token, delay, options)
         answer = _checked(await self._scripts.run("moveToDelayed", keys, args))
         return Next.of(answer, fetched=False)  # it does not say whether a rate limit kept it from fetching
 
@@ -209,7 +209,3 @@ def _stacktrace(job: ActiveJob, verdict: Fail) -> list[str]:
     limit = job.opts.get("stackTraceLimit")
     stacktrace = [*job.stacktrace, verdict.stack or verdict.reason]
     return stacktrace if limit is None else stacktrace[-limit:] if limit > 0 else []
-
-
-def _now() -> int:
-    return round(time.time() * 1000)

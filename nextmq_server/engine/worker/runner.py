@@ -8,11 +8,12 @@ import logging
 import time
 import typing as t
 
+from nextmq_handler.rules.log_text import one_line
+
 from ...redis.connection import ConnectionLost, RedisError
 from ..queues.job import ActiveJob
 from ..queues.scheduling import NotAdvanced, advance
 from ..scripts.scripts import QueueScripts
-from ..text import one_line
 from ..verdicts import Fail, Hold, Verdict
 from .finalize import Finalizer, LostJob, Next, Refused
 from .gate import Gate

@@ -7,9 +7,10 @@ import logging
 import time
 import typing as t
 
+from nextmq_handler.rules.log_text import one_line
+
 from ...redis.connection import Connection, ConnectionLost, RedisError
 from ..queues.queues import meta_rate_limit
-from ..text import one_line
 from .runner import QueueRunner
 from .stalled import free
 
