@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from ..engine.events.events import MAX_LISTENERS, TooManyListeners
+from ..engine.events.hub import MAX_LISTENERS, TooManyListeners
 from ..models.options import TAG
 from ..redis.connection import ConnectionLost, RedisError
 

@@ -7,8 +7,7 @@ import typing as t
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from ..engine.queues.adding import Added, Idempotency, IdempotencyKeyReused, ParentError
-from ..engine.queues.adding import NewJob as EngineJob
+from ..engine.queues.adding import AddResult, Idempotency, IdempotencyKeyReused, JobToAdd, UnusableParent
 from ..engine.queues.jobs import STATES, NoSuchJob
 from ..models.options import MAX_DATA_SIZE, over_limit
 from ..service import Service
@@ -130,7 +129,7 @@ async def remove_job(job: Job, removeChildren: bool = True) -> Done:
     return Done()
 
 
-def _new(service: Service, queue: str, job: NewJob, trace: dict[str, t.Any], path: str) -> EngineJob:
+def _new(service: Service, queue: str, job: NewJob, trace: dict[str, t.Any], path: str) -> JobToAdd:
     opts = {**trace, **job.opts.given()}
     new = service.jobs.new(queue, job.name, job.data, opts, now=now_ms())
     limit = min(MAX_DATA_SIZE, opts.get("sizeLimit", MAX_DATA_SIZE))
@@ -139,7 +138,7 @@ def _new(service: Service, queue: str, job: NewJob, trace: dict[str, t.Any], pat
     return new
 
 
-async def _bulk_job(service: Service, new: EngineJob, added: Added) -> dict[str, t.Any]:
+async def _bulk_job(service: Service, new: JobToAdd, added: AddResult) -> dict[str, t.Any]:
     shown: dict[str, t.Any] = {"id": added.id, "deduplicated": added.deduplicated}
     if not (added.deduplicated or added.replayed):
         return {**shown, "state": new.state, "timestamp": new.timestamp, "job": None}
@@ -148,7 +147,9 @@ async def _bulk_job(service: Service, new: EngineJob, added: Added) -> dict[str,
     return {**shown, "state": job["state"], "timestamp": job["timestamp"], "job": job}
 
 
-async def add_all(service: Service, jobs: t.Sequence[EngineJob], idempotency: Idempotency | None) -> list[Added]:
+async def add_all(
+    service: Service, jobs: t.Sequence[JobToAdd], idempotency: Idempotency | None
+) -> list[AddResult]:
     """Add the jobs; what stands against it is an answer."""
     try:
         return await service.add(jobs, idempotency)
@@ -158,7 +159,7 @@ async def add_all(service: Service, jobs: t.Sequence[EngineJob], idempotency: Id
             "idempotency_key_reused",
             "another request had this idempotency key in the last 24 h: use a new one",
         ) from None
-    except ParentError as exc:
+    except UnusableParent as exc:
         job = jobs[exc.index]
         parent = {"id": job.opts["parent"]["id"], "queue": job.opts["parent"]["queue"].rpartition(":")[2]}
         text = f"the parent of job {exc.index}, {parent['queue']}/{parent['id']}, {exc}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ...redis.connection import RedisError
 from ..scripts.scripts import QueueScripts, as_function
-from .adding import NewJob
+from .adding import JobToAdd
 from .dead_letters import DeadLetter, read_letter
 from .job import FAILURE_POLICIES, MAX_PRIORITY
 from .jobs import Jobs, is_custom_id
@@ -143,12 +143,12 @@ class Redriver:
         return bool(await scripts.run_composed(SCRIPT, _LUA, keys, args))
 
 
-def _new_job(target: QueueScripts, letter: DeadLetter, now: int) -> NewJob:
+def _new_job(target: QueueScripts, letter: DeadLetter, now: int) -> JobToAdd:
     opts = {name: value for name, value in letter["opts"].items() if name not in _OF_THE_FIRST_RUN}
     priority = opts.get("priority")
     if priority and not (isinstance(priority, int) and 0 < priority <= MAX_PRIORITY):
         raise ValueError("no priority of BullMQ's")
-    return NewJob(target.prefix, target.queue, letter["name"], letter["data"], opts, now)
+    return JobToAdd(target.prefix, target.queue, letter["name"], letter["data"], opts, now)
 
 
 async def _data(scripts: QueueScripts, letter_id: str) -> str | None:
