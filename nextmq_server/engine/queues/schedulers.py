@@ -6,11 +6,13 @@ import asyncio
 import json
 import typing as t
 
+from nextmq_handler.rules.schedules import Template
+
 from ...timers import now_ms
 from ..scripts.scripts import QueueScripts, ScriptRunner
 from .job import long_names, whole
 from .jobs import decoded
-from .scheduling import Template, add
+from .scheduling import add
 
 
 class NoSuchScheduler(Exception):

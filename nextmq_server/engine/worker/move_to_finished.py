@@ -5,9 +5,10 @@ from __future__ import annotations
 import typing as t
 
 from nextmq_handler.rules.results import RESULT_LIFE
+from nextmq_handler.rules.states import FAILURE_POLICIES
 
 from ..queues.adding import JobToAdd
-from ..queues.job import FAILURE_POLICIES, EngineJob
+from ..queues.job import EngineJob
 from ..queues.snapshots import snapshot_key
 from ..scripts.functions import HotScript
 from ..scripts.limiter import hear_of_limits, limiter_of

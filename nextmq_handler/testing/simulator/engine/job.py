@@ -7,16 +7,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ....rules.delivery_log import DeliveryEntry
+from ....rules.states import FAILURE_POLICIES
 
 State = t.Literal["waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed"]
-
-POLICIES = (
-    "failParentOnFailure",
-    "continueParentOnFailure",
-    "ignoreDependencyOnFailure",
-    "removeDependencyOnFailure",
-)
-"""The options that say what a child's failure means for its parent: a job has one of them at most."""
 
 
 class Key(t.NamedTuple):
@@ -82,7 +75,7 @@ class Job:
     @property
     def policy(self) -> str | None:
         """What its failure means for its parent; None: the parent waits on."""
-        return next((policy for policy in POLICIES if self.opts.get(policy)), None)
+        return next((policy for policy in FAILURE_POLICIES if self.opts.get(policy)), None)
 
     @property
     def deduplication_id(self) -> str | None:
