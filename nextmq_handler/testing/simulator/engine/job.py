@@ -6,6 +6,7 @@ import copy
 import typing as t
 from dataclasses import dataclass, field
 
+from ....rules.delivery_log import DeliveryEntry
 from ....rules.states import FAILURE_POLICIES
 
 State = t.Literal["waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed"]
@@ -50,7 +51,7 @@ class Job:
     ignored_children: dict[Key, str] = field(default_factory=dict[Key, str])
     failed_children: dict[Key, None] = field(default_factory=dict[Key, None])
     delivery_id: str | None = None
-    deliveries: list[dict[str, t.Any]] = field(default_factory=list[dict[str, t.Any]])
+    deliveries: list[DeliveryEntry] = field(default_factory=list[DeliveryEntry])
     waits: list[int] = field(default_factory=list[int])
     starts: list[int] = field(default_factory=list[int])
     is_removed: bool = False
