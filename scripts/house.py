@@ -1,4 +1,4 @@
-"""Print the figures of the code's layout, and exit 1 if one breaks its bound: folders, modules, circles, names, words."""
+"""Print the figures of the layout (sizes, import circles, names, words); exit 1 if one breaks its bound."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ def imports(module: Module, known: t.Container[str]) -> set[str]:
     return {name for name in names if name in known} - {module.name}
 
 
-def circles(graph: t.Mapping[str, t.Set[str]]) -> list[list[str]]:
+def circles(graph: t.Mapping[str, set[str]]) -> list[list[str]]:
     """Return the groups of modules that reach each other."""
     reached = {name: _reach(graph, name) for name in graph}
     groups = {frozenset(other for other in reached[name] if name in reached[other]) for name in graph}
     return sorted(sorted(group) for group in groups if len(group) > 1)
 
 
-def _reach(graph: t.Mapping[str, t.Set[str]], start: str) -> set[str]:
+def _reach(graph: t.Mapping[str, set[str]], start: str) -> set[str]:
     found, open_ends = set[str](), [start]
     while open_ends:
         for name in graph[open_ends.pop()] - found:
@@ -143,7 +143,7 @@ def main() -> int:
     fullest, count = folders.most_common(1)[0]
 
     print(f"modules            {len(modules)}, {sum(lines.values()):,} logical lines")
-    print(f"  without {GENERATED}    {len(written)}, {sum(lines[module.name] for module in written):,} logical lines")
+    print(f"  not generated    {len(written)}, {sum(lines[module.name] for module in written):,} logical lines")
     print(f"fullest folder     {fullest.relative_to(ROOT)}, {count} modules (at most {MAX_MODULES})")
     print(f"shortest module    {sizes[0][1].name}, {sizes[0][0]} lines (at least {MIN_LINES})")
     print(f"longest module     {sizes[-1][1].name}, {sizes[-1][0]} lines (at most {MAX_LINES})")
