@@ -1,8 +1,8 @@
 """Measure what a command to Redis costs its client: `python -m benchmarks.commands`. Linux and macOS only.
 
 The server's multiplexed connection beside the libraries that could take its place, over a Unix socket. Each makes
-the same calls in one run, in rounds: a script of four commands with 600 bytes of arguments, like BullMQ's. The calls
-come from 100 callers at once on one asyncio loop.
+the same calls in one run, in rounds: a script of four commands with 600 bytes of arguments, like BullMQ's, called
+by 100 callers at once on one asyncio loop.
 """
 
 from __future__ import annotations

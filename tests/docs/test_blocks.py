@@ -82,7 +82,7 @@ def test_commands_and_data_are_what_their_parsers_take(page: str) -> None:
         ("nextmq dev --prot 7410", "No such option"),
         ("nextmq serv", "No such command"),
         ("nextmq register", "module:handler"),
-        ("uvicorn nowhere:app", "neither shown on the page nor there"),
+        ("uvicorn nowhere:app", "not shown on the page, and no such module"),
         ("make demonstration", "make"),
         ("pip install nextmq-handler[lambda]", "nextmq-handler[lambda]"),
     ],
