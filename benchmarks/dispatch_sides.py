@@ -1,8 +1,8 @@
 """The Python contenders of benchmarks/dispatch.py: `python -m benchmarks.dispatch_sides NAME SOCKET URL QUEUE
 CONCURRENCY QUEUES`, until it is killed.
 
-`service` is our server without its API: it delivers signed webhooks. `engine` is its engine alone; both collect
-garbage as `nextmq serve` does. `stock` is bullmq's own Worker with httpx. With QUEUES above 1 there are so many,
+`service` is the server without its API: it delivers signed webhooks. `engine` is its engine alone; both collect
+garbage as `nextmq serve` does. `stock` is bullmq's own Worker with httpx. If QUEUES is above 1, the queues are
 named QUEUE-0 and so on.
 """
 
