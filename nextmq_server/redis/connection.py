@@ -16,7 +16,7 @@ from .address import Address
 from .primary import CannotConnect, open_primary
 from .resp import Argument, ConnectionLost, Protocol, RedisError
 
-__all__ = ["Argument", "RedisConnection", "ConnectionLost", "RedisError"]
+__all__ = ["Argument", "ConnectionLost", "RedisConnection", "RedisError"]
 
 logger = logging.getLogger("nextmq_server.redis")
 
