@@ -13,7 +13,7 @@ from nextmq_handler.errors import MAX_TIMESTAMP_MS
 from ..engine.queues.job import MAX_PRIORITY
 from ..engine.queues.jobs import WrongState
 from ..models.options import MAX_DELAY, Count
-from ..workers.registry import Registration
+from ..workers.registration import Registration
 from .errors import DOCUMENTED, APIError, ASCIIResponse
 from .request import Authorized, Closed, Done, PathId, QueueName, Removed, StrictRoute
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 SAY_ON = """
 import sys, pathlib
-from nextmq_server import console
+from nextmq_server.cli import console
 sys.stdin.readline()
 for _ in range(3):
     console.say("a line")

@@ -133,7 +133,7 @@ def test_a_key_added_to_the_file_is_valid_after_sighup(served: Served) -> None:
     [
         (lambda entries: entries[1:], "is gone from the file"),
         (lambda entries: [entries[0] | {"prefix": "elsewhere"}, *entries[1:]], "has another prefix"),
-        (lambda entries: [], "holds no project"),
+        (lambda entries: [], "contains no project"),
         (lambda entries: [{}], "0.name: Field required"),
     ],
     ids=["a project less", "another prefix", "no project", "no projects file"],

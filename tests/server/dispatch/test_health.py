@@ -7,8 +7,8 @@ import typing as t
 
 import pytest
 
-from nextmq_server.dispatch.findings import Broken, Finding, Gone, NotRun, Reached, Throttled
 from nextmq_server.dispatch.health import Health
+from nextmq_server.dispatch.judge import Broken, Finding, Gone, NotRun, Reached, Throttled
 from nextmq_server.engine.scripts.holds import Held, Holds
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
 from nextmq_server.engine.worker.gate import Gate

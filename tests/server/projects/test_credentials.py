@@ -12,7 +12,8 @@ from nextmq_handler.errors import ConfigurationError
 from nextmq_server.projects.credentials import IN_USE, Credentials, LastUse
 from nextmq_server.projects.last_uses import NOTE_INTERVAL, LastUses
 from nextmq_server.projects.projects import Project, new_project
-from nextmq_server.workers.registry import Registration, Registry
+from nextmq_server.workers.registration import Registration
+from nextmq_server.workers.registry import Registry
 from tests.support.api import registration
 
 if t.TYPE_CHECKING:
@@ -182,7 +183,7 @@ async def test_what_cannot_be_looked_up_may_not_go(
     credentials: Credentials, engine: Engine, retiring: Project
 ) -> None:
     await engine.redis.execute("SET", f"nextmq:{retiring.name}:webhook-secret-uses", "no hash")
-    with pytest.raises(ConfigurationError, match="cannot be told, as Redis answered WRONGTYPE"):
+    with pytest.raises(ConfigurationError, match="is in use \\(Redis answered WRONGTYPE"):
         await credentials.check(retiring)
 
 

@@ -38,11 +38,11 @@ REFUSED: dict[str, tuple[t.Any, str]] = {
     ),
     "a name for no URL": ([entry(name="a/b", prefix="a")], "project 'a/b': choose a name"),
     "a prefix that BullMQ splits": ([entry(prefix="a:b")], "the prefix 'a:b': choose one"),
-    "the prefix of the server's own keys": ([entry(prefix="nextmq")], "which the server's own keys have"),
+    "the prefix of the server's own keys": ([entry(prefix="nextmq")], "the prefix of the server's own keys"),
     "a name twice": ([entry(), entry(prefix="b", apiKeys=[f"{KEY}2"])], "the same name"),
     "a prefix twice": ([entry(), entry("blog", prefix="shop")], "the same prefix"),
     "a key twice": ([entry(), entry("blog", apiKeys=[f"{KEY}blog", f"{KEY}shop"])], "the same API key"),
-    "nothing": ([], "holds no project: add one with nextmq projects add NAME --projects"),
+    "nothing": ([], "contains no project: add one with nextmq projects add NAME --projects"),
 }
 
 

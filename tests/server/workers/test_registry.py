@@ -16,7 +16,8 @@ from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import Connection
 from nextmq_server.service import Service
 from nextmq_server.workers import registry as registry_module
-from nextmq_server.workers.registry import Registration, Registry, WorkerConflict
+from nextmq_server.workers.registration import Registration
+from nextmq_server.workers.registry import Registry, WorkerConflict
 from tests.support.api import JOBS, registration
 
 if t.TYPE_CHECKING:
@@ -204,7 +205,7 @@ async def test_a_removed_registration_is_near_no_more(registry: Registry, projec
 async def test_a_new_service_knows_the_registrations_of_the_last(
     service: Service, valkey: EmbeddedValkey, project: Project
 ) -> None:
-    held = await service.register("emails", worker(project), replace=None)
+    held = await service.workers.register("emails", worker(project), replace=None)
     await service.stop(grace=0)
     successor = Service(project, valkey.url, egress=EgressRules.for_development())
     await successor.start()
@@ -216,7 +217,7 @@ async def test_a_new_service_knows_the_registrations_of_the_last(
 async def test_a_new_service_runs_the_queues_of_the_last(
     service: Service, valkey: EmbeddedValkey, project: Project, app: App, until: Until
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     await service.stop(grace=0)
     successor = Service(project, valkey.url, egress=EgressRules.for_development())
     await successor.start()
@@ -231,8 +232,8 @@ async def test_a_service_that_replaces_workers_takes_a_different_one(
 ) -> None:
     service = Service(project, valkey.url, egress=EgressRules.for_development(), replace_workers=True)
     await service.start()
-    await service.register("emails", worker(project), replace=None)
-    taken = await service.register("emails", worker(project, options={"concurrency": 2}), replace=None)
+    await service.workers.register("emails", worker(project), replace=None)
+    taken = await service.workers.register("emails", worker(project, options={"concurrency": 2}), replace=None)
     await service.stop(grace=0)
     assert taken.options.concurrency == 2
 
@@ -240,7 +241,7 @@ async def test_a_service_that_replaces_workers_takes_a_different_one(
 async def test_a_job_for_a_misspelled_queue_warns_with_the_name_that_was_meant(
     api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await service.register("emails", worker(project), replace=None)
+    await service.workers.register("emails", worker(project), replace=None)
     await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
     assert warnings(caplog) == [WARNING]
 
@@ -257,7 +258,7 @@ async def test_the_warning_counts_the_jobs_that_wait(
 async def test_the_warning_comes_once(
     api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await service.register("emails", worker(project), replace=None)
+    await service.workers.register("emails", worker(project), replace=None)
     for _ in range(3):
         await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
     assert warnings(caplog) == [WARNING]
@@ -267,8 +268,8 @@ async def test_a_queue_whose_worker_left_is_warned_of_again(
     api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     await api.post(JOBS, json={"name": "welcome", "opts": {"delay": 3_600_000}})
-    await service.register("emails", worker(project), replace=None)
-    await service.unregister("emails")
+    await service.workers.register("emails", worker(project), replace=None)
+    await service.workers.unregister("emails")
     await api.post(JOBS, json={"name": "welcome"})
     assert len(warnings(caplog)) == 2
 
@@ -285,7 +286,7 @@ async def test_a_queue_like_no_other_is_warned_of_with_what_to_do(
 async def test_a_queue_with_a_worker_is_not_warned_of(
     api: httpx.AsyncClient, service: Service, app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     await api.post(JOBS, json={"name": "welcome"})
     assert warnings(caplog) == []
 
@@ -294,6 +295,6 @@ async def test_neither_key_nor_secret_is_in_the_log(
     api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    await service.register("emails", worker(project), replace=None)
+    await service.workers.register("emails", worker(project), replace=None)
     await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
     assert [text for text in (project.api_key, *project.webhook_secrets) if text in caplog.text] == []

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nextmq_server.dispatch.egress.rules import EgressRules
-from nextmq_server.dispatch.http.answers import Answer, NoAnswer
+from nextmq_server.dispatch.http.answers import AppAnswer, NoAnswer
 from nextmq_server.dispatch.http.client import DeliveryClient
 from tests.support.raw_http import (
     CERTIFICATE,
@@ -48,7 +48,7 @@ HEADERS = {
 class Sender(t.Protocol):
     async def __call__(
         self, address: int | str, *, body: bytes = ..., timeout: float = ..., max_size: int = ...
-    ) -> Answer | NoAnswer: ...
+    ) -> AppAnswer | NoAnswer: ...
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ async def send() -> t.AsyncIterator[Sender]:
 
     async def send(
         address: int | str, *, body: bytes = BODY, timeout: float = 30.0, max_size: int = CAP
-    ) -> Answer | NoAnswer:
+    ) -> AppAnswer | NoAnswer:
         url = f"http://127.0.0.1:{address}/queues/emails" if isinstance(address, int) else address
         return await client.send(url, HEADERS, body, timeout=timeout, max_size=max_size)
 
@@ -66,13 +66,13 @@ async def send() -> t.AsyncIterator[Sender]:
     await client.close()
 
 
-def kind(answer: Answer | NoAnswer) -> str:
+def kind(answer: AppAnswer | NoAnswer) -> str:
     assert isinstance(answer, NoAnswer)
     return answer.kind
 
 
-def got(answer: Answer | NoAnswer) -> Answer:
-    assert isinstance(answer, Answer)
+def got(answer: AppAnswer | NoAnswer) -> AppAnswer:
+    assert isinstance(answer, AppAnswer)
     return answer
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nextmq_server.dispatch.egress.rules import EgressRules
-from nextmq_server.dispatch.http.answers import Answer, NoAnswer
+from nextmq_server.dispatch.http.answers import AppAnswer, NoAnswer
 from nextmq_server.dispatch.http.client import DeliveryClient
 from tests.support.egress import NameServer
 from tests.support.raw_http import CERTIFICATE, OK, RawHandler, Recorder, answering, keep_silent, read_request
@@ -43,12 +43,12 @@ async def client() -> t.AsyncIterator[DeliveryClient]:
 
 async def post(
     client: DeliveryClient, port: int, body: bytes = b"{}", *, timeout: float = 60, max_size: int = 1000
-) -> Answer | NoAnswer:
+) -> AppAnswer | NoAnswer:
     return await client.send(f"http://127.0.0.1:{port}/", {}, body, timeout=timeout, max_size=max_size)
 
 
-def status(answer: Answer | NoAnswer) -> int:
-    assert isinstance(answer, Answer), answer
+def status(answer: AppAnswer | NoAnswer) -> int:
+    assert isinstance(answer, AppAnswer), answer
     return answer.status
 
 
@@ -139,7 +139,7 @@ async def test_a_body_that_nobody_waits_for_closes_its_connection(
 ) -> None:
     connections = Connections(then_silent(OK + b"content-length: 3\r\n\r\n"))
     answer = await post(client, await listen(connections), max_size=0)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, AppAnswer)
     assert (answer.status, answer.body, answer.is_truncated) == (200, b"", False)
     await until(lambda: connections.ended == 1)
 
