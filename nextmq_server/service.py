@@ -6,24 +6,25 @@ import asyncio
 import secrets
 import typing as t
 
+from nextmq_handler.rules.schedules import Template
+
 from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
 from .dispatch.http.client import DeliveryClient
 from .dispatch.reports import Report, Reporter
-from .engine.events.events import EventHub
-from .engine.queues.adding import Added, Idempotency, NewJob
+from .engine.events.hub import EventHub
+from .engine.events.results import Results
+from .engine.queues.adding import AddResult, Idempotency, JobToAdd
 from .engine.queues.children import Children
 from .engine.queues.flows import Flows
 from .engine.queues.jobs import Jobs
-from .engine.queues.logs import JobLogs
+from .engine.queues.logs import JobLogStore
 from .engine.queues.queues import Limits, Queues, apply_worker_concurrency
 from .engine.queues.redrive import Redriver, Wanted
-from .engine.queues.results import Results
-from .engine.queues.schedulers import Scheduler, Schedulers
-from .engine.queues.scheduling import Template
+from .engine.queues.schedulers import JobSchedulers, SchedulerState
 from .engine.worker.hub import Hub
-from .engine.worker.slots import Rooms
+from .engine.worker.slots import Slots
 from .projects.credentials import Credentials
 from .projects.projects import Project
 from .redis.address import Address
@@ -46,7 +47,7 @@ class Service:
     `replace_workers` lets any registration replace the one held, for `nextmq dev`. `max_hold` is the longest
     pause, in s, between two tries of an endpoint that fails. A job fails after `max_free_starts` starts that used
     no attempt. `egress` bounds where deliveries and triggers may go, by default public addresses over https.
-    `report` is called with each delivery. `rooms` bounds what is in flight, over all services that share it.
+    `report` is called with each delivery. `slots` bounds what is in flight, over all services that share it.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Service:
         egress: EgressRules = _PUBLIC_ONLY,
         report: t.Callable[[Report], None] | None = None,
         instance_id: str | None = None,
-        rooms: Rooms | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self.egress = egress
         self._unready: str | None = "starting"
@@ -69,18 +70,18 @@ class Service:
         self._reporter = Reporter(report)
         address = Address(redis_url)
         instance_id = instance_id or secrets.token_hex(6)
-        self._hub = Hub(address, prefix=project.prefix, instance_id=instance_id, alone=alone, rooms=rooms)
+        self._hub = Hub(address, prefix=project.prefix, instance_id=instance_id, alone=alone, slots=slots)
         connection = self._hub.connection
         self.events = EventHub(address, connection, name=f"nextmq-{instance_id}-events")
         self.jobs = Jobs(self._hub.scripts, project.prefix)
         self.children = Children(self.jobs, project.prefix)
         self.flows = Flows(self.jobs, self.children)
-        self.logs = JobLogs(self.jobs)
+        self.logs = JobLogStore(self.jobs)
         self.queues = Queues(self.jobs)
         self.limits = Limits(self.jobs)
         self.results = Results(self.jobs, self.events)
         self.storage = StorageWatch(connection)
-        self.schedulers = Schedulers(self._hub.scripts, project.prefix)
+        self.schedulers = JobSchedulers(self._hub.scripts, project.prefix)
         self._directory = QueueDirectory(connection, project.name)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
         self.workers = Workers(
@@ -146,8 +147,8 @@ class Service:
         """Return the Redis key that keeps the result of the request with this idempotency key."""
         return f"nextmq:{self.project.name}:idempotency:{key}"
 
-    async def add(self, jobs: t.Sequence[NewJob], idempotency: Idempotency | None = None) -> list[Added]:
-        """Add jobs in one step. Raises IdempotencyKeyReused, ParentError, RedisError or ConnectionLost."""
+    async def add(self, jobs: t.Sequence[JobToAdd], idempotency: Idempotency | None = None) -> list[AddResult]:
+        """Add jobs in one step. Raises IdempotencyKeyReused, UnusableParent, RedisError or ConnectionLost."""
         queues = {job.queue for job in jobs}
         await self._directory.note(queues)
         added = await self.jobs.adder.add(jobs, idempotency)
@@ -157,7 +158,7 @@ class Service:
 
     async def upsert_scheduler(
         self, queue: str, id: str, repeat: dict[str, t.Any], template: Template
-    ) -> Scheduler:
+    ) -> SchedulerState:
         """Create or change a job scheduler. If an app declares one with this id, its next registration takes over.
 
         Raises InvalidSchedule, WrongState, NoSuchScheduler, RedisError or ConnectionLost.

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from nextmq_handler._version import __version__
 from nextmq_handler.protocol.signing import Secret, signature_headers
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, encode_delivery
+from nextmq_handler.rules.delivery_log import delivery_entry
 from nextmq_handler.telemetry import delivery_headers
 
-from ..engine.queues.job import ActiveJob
+from ..engine.queues.job import EngineJob
 from ..engine.verdicts import Fail, Hold, Verdict
 from .delivery_ids import delivery_id
 from .health import Health
@@ -68,7 +69,7 @@ class Dispatcher:
         self._max_free_starts = max_free_starts
         self._clock = clock
 
-    async def deliver(self, endpoint: AppEndpoint, health: Health, job: ActiveJob) -> Verdict:
+    async def deliver(self, endpoint: AppEndpoint, health: Health, job: EngineJob) -> Verdict:
         """Deliver `job` once and return what happens to it next. `health` is that of the endpoint."""
         free_starts = job.attempts_started - job.attemptsMade - 1
         if free_starts >= self._max_free_starts:
@@ -90,19 +91,19 @@ class Dispatcher:
         if isinstance(verdict, Fail):
             verdict = replace(verdict, status=status)
         job.note_delivery(
-            {
-                "deliveryId": id,
-                "at": round(sent_at * 1000),
-                "status": status,
-                "ms": round(duration),
-                "outcome": verdict.outcome,
-                "detail": verdict.reason if isinstance(verdict, Fail | Hold) else None,
-            }
+            delivery_entry(
+                id,
+                at=round(sent_at * 1000),
+                status=status,
+                ms=round(duration),
+                outcome=verdict.outcome,
+                detail=verdict.reason if isinstance(verdict, Fail | Hold) else None,
+            )
         )
         self._reporter.tell(endpoint.queue, job, id, status=status, verdict=verdict, duration=duration)
         return verdict
 
-    async def _send(self, endpoint: AppEndpoint, job: ActiveJob, id: str) -> AppAnswer | NoAnswer:
+    async def _send(self, endpoint: AppEndpoint, job: EngineJob, id: str) -> AppAnswer | NoAnswer:
         now = self._clock()
         body = encode_delivery(
             job,

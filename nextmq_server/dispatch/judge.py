@@ -20,7 +20,7 @@ from nextmq_handler.protocol.wire import (
     parse_outcome,
 )
 
-from ..engine.verdicts import Complete, Delay, Fail, RateLimit, Verdict, WaitForChildren
+from ..engine.verdicts import Complete, Delay, Fail, LimitRate, Verdict, WaitForChildren
 from .http.answers import AppAnswer, NoAnswer
 
 EXCERPT_SIZE = 2048
@@ -139,7 +139,7 @@ def _verdict(outcome: Outcome) -> Verdict:
         case Failed():
             return Fail(outcome.name, outcome.message, outcome.stack, outcome.unrecoverable)
         case RateLimited():
-            return RateLimit(outcome.delay)
+            return LimitRate(outcome.delay)
         case Delayed():
             return Delay(outcome.timestamp)
         case WaitingChildren():

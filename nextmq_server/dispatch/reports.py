@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import typing as t
 
-from ..engine.queues.job import ActiveJob
+from ..engine.queues.job import EngineJob
 from ..engine.verdicts import Fail, Verdict
 
 logger = logging.getLogger("nextmq_server")
@@ -34,7 +34,7 @@ class Reporter:
     def tell(
         self,
         queue: str,
-        job: ActiveJob,
+        job: EngineJob,
         delivery_id: str,
         *,
         status: int | None,

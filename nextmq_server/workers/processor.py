@@ -7,7 +7,7 @@ import functools
 
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.health import MAX_BACKOFF, Health, end_hold
-from ..engine.queues.job import ActiveJob
+from ..engine.queues.job import EngineJob
 from ..engine.queues.queues import Limits
 from ..engine.verdicts import Hold, Verdict
 from ..engine.worker.hub import Hub
@@ -43,7 +43,7 @@ class WebhookProcessor:
         """The health of the queue's endpoint. The hub must run the queue."""
         return Health(self._queue, self._hub.queues[self._queue].gate, max_backoff=self._max_hold)
 
-    async def __call__(self, job: ActiveJob) -> Verdict:
+    async def __call__(self, job: EngineJob) -> Verdict:
         """Deliver `job` to the registered app; without one, hold the queue."""
         # Looked up for each delivery: the registration may change while jobs wait.
         registration = self._registry.get(self._queue)

@@ -9,19 +9,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from nextmq_handler.rules.backoff import BUILT_IN
+from nextmq_handler.rules.limits import (
+    MAX_BACKOFF_STRATEGIES,
+    MAX_CONCURRENCY,
+    MAX_SCHEDULES,
+    MAX_STARTS,
+    MAX_STRATEGY_DELAYS,
+    MAX_WORKER_MS,
+)
+from nextmq_handler.rules.models import BackoffType, Delay, Queue
+from nextmq_handler.rules.schedules import ScheduleModel
 
 from ..dispatch.dispatcher import AppEndpoint
 from ..dispatch.egress.rules import parse_url
 from ..engine.worker.options import WorkerOptions
-from ..models.options import BackoffType, Delay, Queue
-from ..models.schedules import Schedule
-
-_MAX_MS = 7 * 86_400_000
-_MAX_STARTS = 10**9
-_MAX_STRATEGIES, _MAX_STRATEGY_DELAYS = 20, 100
-
-MAX_SCHEDULES = 200
-"""How many schedules a worker may declare."""
 
 
 class _Camel(BaseModel):
@@ -31,8 +32,8 @@ class _Camel(BaseModel):
 class RegisteredLimiter(_Camel):
     """At most `max` starts in each `duration` ms."""
 
-    max: int = Field(ge=1, le=_MAX_STARTS)
-    duration: int = Field(ge=1, le=_MAX_MS)
+    max: int = Field(ge=1, le=MAX_STARTS)
+    duration: int = Field(ge=1, le=MAX_WORKER_MS)
 
 
 def _no_built_in(strategies: dict[str, list[int]]) -> dict[str, list[int]]:
@@ -43,8 +44,8 @@ def _no_built_in(strategies: dict[str, list[int]]) -> dict[str, list[int]]:
 
 
 BackoffStrategies = t.Annotated[
-    dict[BackoffType, t.Annotated[list[Delay], Field(min_length=1, max_length=_MAX_STRATEGY_DELAYS)]],
-    Field(max_length=_MAX_STRATEGIES),
+    dict[BackoffType, t.Annotated[list[Delay], Field(min_length=1, max_length=MAX_STRATEGY_DELAYS)]],
+    Field(max_length=MAX_BACKOFF_STRATEGIES),
     AfterValidator(_no_built_in),
 ]
 
@@ -52,11 +53,11 @@ BackoffStrategies = t.Annotated[
 class RegisteredOptions(_Camel):
     """The worker options that the server enforces. Times are ms."""
 
-    concurrency: int = Field(default=1, ge=1, le=10_000)
-    timeout: int = Field(default=30_000, ge=1, le=_MAX_MS)
+    concurrency: int = Field(default=1, ge=1, le=MAX_CONCURRENCY)
+    timeout: int = Field(default=30_000, ge=1, le=MAX_WORKER_MS)
     limiter: RegisteredLimiter | None = None
-    lock_duration: int = Field(default=30_000, ge=1000, le=_MAX_MS)
-    stalled_interval: int = Field(default=30_000, ge=1000, le=_MAX_MS)
+    lock_duration: int = Field(default=30_000, ge=1000, le=MAX_WORKER_MS)
+    stalled_interval: int = Field(default=30_000, ge=1000, le=MAX_WORKER_MS)
     max_stalled_count: int = Field(default=3, ge=0, le=1000)
     dead_letter: Queue | None = None
     backoff_strategies: BackoffStrategies = {}
@@ -76,7 +77,7 @@ def _unicode_only(schemas: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
     return schemas
 
 
-def _no_duplicates(schedules: list[Schedule]) -> list[Schedule]:
+def _no_duplicates(schedules: list[ScheduleModel]) -> list[ScheduleModel]:
     ids = [schedule.id for schedule in schedules]
     twice = sorted({id for id in ids if ids.count(id) > 1})
     if twice:
@@ -93,7 +94,9 @@ class Registration(_Camel):
     fingerprint: str = Field(pattern="^[A-Za-z0-9_-]{1,64}$")
     sdk: str = Field(default="", max_length=200)
     schemas: t.Annotated[dict[str, t.Any] | None, AfterValidator(_unicode_only)] = None
-    schedules: t.Annotated[list[Schedule], Field(max_length=MAX_SCHEDULES), AfterValidator(_no_duplicates)] = []
+    schedules: t.Annotated[
+        list[ScheduleModel], Field(max_length=MAX_SCHEDULES), AfterValidator(_no_duplicates)
+    ] = []
     last_seen: int = 0
 
     def endpoint(self, queue: str) -> AppEndpoint:

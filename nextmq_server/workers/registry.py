@@ -10,8 +10,9 @@ import typing as t
 
 from pydantic import ValidationError
 
-from ..models.schedules import Schedule
-from ..redis.connection import Connection, ConnectionLost, RedisError
+from nextmq_handler.rules.schedules import ScheduleModel
+
+from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 from .registration import Registration
 
 logger = logging.getLogger("nextmq_server")
@@ -46,7 +47,9 @@ class WorkerConflict(Exception):
 class Registry:
     """The registrations of one project. Several server processes may share it."""
 
-    def __init__(self, connection: Connection, project: str, *, clock: t.Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, connection: RedisConnection, project: str, *, clock: t.Callable[[], float] = time.time
+    ) -> None:
         self._connection = connection
         self._key = f"nextmq:{project}:workers"
         self._writes_key = f"nextmq:{project}:workers-writes"
@@ -108,7 +111,7 @@ class Registry:
         """Return the registration of each queue that has one."""
         return dict(self._registrations)
 
-    async def declared(self, queue: str) -> list[Schedule]:
+    async def declared(self, queue: str) -> list[ScheduleModel]:
         """Return the schedules of the registration that Redis holds now. Raises RedisError or ConnectionLost."""
         text: str | None = await self._connection.execute("HGET", self._key, queue)
         return Registration.model_validate_json(text).schedules if text is not None else []

@@ -9,7 +9,7 @@ from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.egress.rules import EgressRules
 from ..dispatch.health import MAX_BACKOFF, end_hold
 from ..engine.queues.queues import Limits, Queues
-from ..engine.queues.schedulers import Schedulers
+from ..engine.queues.schedulers import JobSchedulers
 from ..engine.worker.hub import Hub
 from .directory import QueueDirectory
 from .processor import WebhookProcessor
@@ -35,7 +35,7 @@ class Workers:
         directory: QueueDirectory,
         queues: Queues,
         limits: Limits,
-        schedulers: Schedulers,
+        schedulers: JobSchedulers,
         *,
         egress: EgressRules,
         replace_all: bool = False,

@@ -15,7 +15,7 @@ from nextmq_server.dispatch.dispatcher import MAX_FREE_STARTS, AppEndpoint, Disp
 from nextmq_server.dispatch.health import Health
 from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.dispatch.reports import Report, Reporter
-from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.gate import Gate
 
@@ -46,11 +46,11 @@ class Queue:
     opts: dict[str, t.Any] = field(default_factory=dict)
 
 
-def make_job(**fields: str) -> ActiveJob:
-    return ActiveJob(Queue(), "42", {"name": "welcome", "ats": "1", **fields}, "token")
+def make_job(**fields: str) -> EngineJob:
+    return EngineJob(Queue(), "42", {"name": "welcome", "ats": "1", **fields}, "token")
 
 
-def delivery_body(endpoint: AppEndpoint, job: ActiveJob, delivery_id: str, *, now: float) -> bytes:
+def delivery_body(endpoint: AppEndpoint, job: EngineJob, delivery_id: str, *, now: float) -> bytes:
     """Return the body that the dispatcher sends; `now` is Unix s."""
     return encode_delivery(
         job,

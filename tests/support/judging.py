@@ -1,4 +1,4 @@
-"""Answers made by hand, signed outcomes and whatever else an app may answer, and what they say."""
+"""Answers for the judge: signed outcomes and whatever else an app may answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sealed(
     context: bytes = OUTCOME,
     more: HeaderList | None = None,
 ) -> AppAnswer:
-    """A 200 whose body is signed as an outcome."""
+    """Return a 200 whose body is signed as an outcome."""
     headers = signature_headers([secret], id, timestamp, body, context=context)
     return replace(UNSIGNED, headers=Headers(headers + (more or [])), body=body)
 
@@ -52,5 +52,5 @@ def doubled(name: bytes) -> AppAnswer:
 
 
 def judge(given_answer: AppAnswer | NoAnswer) -> Finding:
-    """What an answer to the delivery says."""
+    """Judge an answer to the delivery."""
     return judge_answer(given_answer, [OLD, NEW], DELIVERY, now=NOW)

@@ -10,6 +10,7 @@ import typing as t
 
 from nextmq_handler.protocol.messages import Headers
 
+from ...timers import Timer
 from .answer_reader import AnswerReader, BadAnswer
 from .answers import AppAnswer
 
@@ -30,8 +31,7 @@ class HTTPConnection(asyncio.Protocol):
         self._reader = AnswerReader()
         self._exchange: _Exchange | None = None
         self._deadline = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = 0.0
+        self._timer = Timer(self._on_timer)
         self._unsent = memoryview(b"")
         self._is_paused = False
 
@@ -88,8 +88,7 @@ class HTTPConnection(asyncio.Protocol):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         if self._exchange is not None and not self._exchange.answer.done():
             self._exchange.end(exc)
         self.lost.set()
@@ -103,17 +102,12 @@ class HTTPConnection(asyncio.Protocol):
         self._write_on()
 
     def _watch(self, deadline: float) -> None:
-        # Setting a timer costs as much as reading an answer: one stays for the next requests, which come so much
-        # sooner than their deadlines.
+        # Setting a timer costs as much as reading an answer. It stays set for the next requests, which come long
+        # before their deadlines.
         self._deadline = deadline
-        if self._timer is None or deadline < self._timer_due:
-            if self._timer is not None:
-                self._timer.cancel()
-            # Noted here: uvloop's handle has no `when()` where the time has as good as come.
-            self._timer, self._timer_due = self._loop.call_at(deadline, self._on_timer), deadline
+        self._timer.set(deadline)
 
     def _on_timer(self) -> None:
-        self._timer = None
         if self._exchange is None or self._exchange.answer.done():
             return
         if self._loop.time() < self._deadline:

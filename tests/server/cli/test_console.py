@@ -1,4 +1,4 @@
-"""What `nextmq dev` prints goes to whoever reads it, and nobody need read it."""
+"""The output of `nextmq dev`: the server goes on even if its reader has ended."""
 
 from __future__ import annotations
 

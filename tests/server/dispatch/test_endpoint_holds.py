@@ -1,4 +1,4 @@
-"""Endpoints that are not well, seen from outside: what waits, what burns, what the API shows, what ends it."""
+"""Failing endpoints, seen from outside: which jobs wait and use attempts, what the API shows, what ends a hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp import web
 
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.queues.adding import NewJob
+from nextmq_server.engine.queues.adding import JobToAdd
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.workers import registry as registry_module
@@ -32,7 +32,7 @@ def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Flaky:
-    """An app in front of `app` that answers with `status` until that is 200; `gate` lets answers out."""
+    """A proxy of `app` that answers with `status` until that is 200; `gate` releases its answers."""
 
     def __init__(self, app: App) -> None:
         self.url = ""
@@ -61,7 +61,7 @@ async def flaky(app: App, serve: Serve) -> Flaky:
 
 
 class Servers:
-    """Server processes of the project, to be started and stopped."""
+    """Server processes of the project, which a test starts and stops."""
 
     def __init__(self, project: Project, valkey: EmbeddedValkey) -> None:
         self._project = project
@@ -90,7 +90,7 @@ async def servers(project: Project, valkey: EmbeddedValkey) -> t.AsyncIterator[S
     await servers.stop_all()
 
 
-def new(service: Service, **opts: t.Any) -> NewJob:
+def new(service: Service, **opts: t.Any) -> JobToAdd:
     return service.jobs.new("emails", "welcome", None, opts, now=0)
 
 
@@ -100,7 +100,7 @@ async def kind(service: Service) -> str | None:
 
 
 async def settle(service: Service, app: App, until: Until) -> None:
-    """Wait until the server has done what it had to: a job of another queue goes through."""
+    """Wait until the server is done: let a job of another queue complete."""
     service._hub.queues["emails"].look_again()
     await service.workers.register("sentinel", Registration.model_validate(app.registration()), replace=None)
     [sentinel] = await service.add([service.jobs.new("sentinel", "sentinel", None, {}, now=0)])
@@ -166,7 +166,7 @@ async def test_deliveries_that_get_410_together_are_one_event(
     assert names.count("endpoint-disabled") == 1
 
 
-async def test_while_the_circuit_is_open_jobs_wait_and_burn_no_attempts(
+async def test_while_the_circuit_is_open_jobs_wait_and_use_no_attempts(
     service: Service, flaky: Flaky, app: App, until: Until
 ) -> None:
     await service.workers.register("emails", flaky.registration(), replace=None)

@@ -1,4 +1,4 @@
-"""The runs of triggers: attempts, schedules, pauses, what is left behind."""
+"""The runs of triggers: attempts, schedules, pauses, and what remains of them."""
 
 from __future__ import annotations
 

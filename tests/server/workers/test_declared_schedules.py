@@ -1,4 +1,4 @@
-"""The schedules that registrations declare: there once, changed and removed as the app's code is."""
+"""The schedules that registrations declare: created once, changed and removed with the app's code."""
 
 from __future__ import annotations
 

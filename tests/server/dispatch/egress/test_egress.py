@@ -1,4 +1,4 @@
-"""Where deliveries may go, whatever spelling or name server says otherwise: nothing reaches this machine."""
+"""Where deliveries may go: whatever a URL or a name server claims, nothing reaches this machine."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Send(t.Protocol):
 
 @pytest.fixture
 async def send() -> t.AsyncIterator[Send]:
-    """Sends one delivery under the rules, with a name server of its own where one is given."""
+    """Send one delivery under the rules, with the given name server if any."""
     clients: list[DeliveryClient] = []
 
     async def send(
@@ -70,7 +70,7 @@ async def send() -> t.AsyncIterator[Send]:
 
 
 def refusal(answer: AppAnswer | NoAnswer) -> str:
-    """Why nothing was sent."""
+    """Return why nothing was sent."""
     assert isinstance(answer, NoAnswer), answer
     assert answer.kind == "not_sent"
     return answer.detail
@@ -222,7 +222,7 @@ def test_the_command_refuses_what_is_no_network(tmp_path: Path) -> None:
 
 @pytest.fixture
 async def strict_api(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[httpx.AsyncClient]:
-    """The API of a service that was given no egress rules."""
+    """Return the API of a service with the default egress rules."""
     service = Service(project, valkey.url)
     await service.start()
     headers = {"authorization": f"Bearer {project.api_key}"}

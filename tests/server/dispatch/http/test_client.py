@@ -1,4 +1,4 @@
-"""The HTTP client of deliveries, against servers that write what they like."""
+"""The HTTP client of deliveries, against servers that write arbitrary bytes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Sender(t.Protocol):
 
 @pytest.fixture
 async def send() -> t.AsyncIterator[Sender]:
-    """Sends one delivery to a port of this machine or to a URL, always through the same client."""
+    """Send one delivery to a port of this machine or to a URL, always with the same client."""
     client = DeliveryClient(EgressRules.for_development())
 
     async def send(

@@ -1,4 +1,4 @@
-"""The delivery client's connections: when one is used again, when it is closed, to which address it is made."""
+"""The delivery client's connections: when one is reused, when it is closed, to which address it goes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(scope="module", params=[False, True], ids=["asyncio", "uvloop"])
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    """Both event loops: the server runs on uvloop where there is one."""
+    """Return both event loops: the server runs on uvloop if it is installed."""
     return "asyncio", {"use_uvloop": request.param}
 
 
@@ -53,7 +53,7 @@ def status(answer: AppAnswer | NoAnswer) -> int:
 
 
 class Connections:
-    """Hands each connection to the next of its handlers, and knows which have ended."""
+    """A server that gives each connection to the next of its handlers and knows which have ended."""
 
     def __init__(self, *handlers: RawHandler) -> None:
         self.begun = 0
@@ -74,7 +74,7 @@ class Connections:
 
 
 def then_silent(*parts: bytes) -> RawHandler:
-    """Reads a request, writes the parts, and waits until the client closes."""
+    """Read a request, write the parts and wait until the client closes."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -287,8 +287,8 @@ async def test_an_address_that_keeps_silent_gives_way_to_the_next(listen: Listen
 
 
 def fill(stack: contextlib.ExitStack, host: str, port: int) -> None:
-    """Make `host` an address that answers no connection, where the system lets us: its queue is full."""
-    with contextlib.suppress(OSError):  # this machine has no such address
+    """Make `host` an address that accepts no connection, if the system allows it: its backlog is full."""
+    with contextlib.suppress(OSError):  # this machine does not have that address
         stack.enter_context(socket.create_server((host, port), backlog=0))
         for _ in range(8):
             caller = stack.enter_context(socket.socket())
@@ -316,7 +316,7 @@ async def test_a_name_is_looked_up_once_for_all_who_wait_for_it(listen: Listen) 
 
 
 class TrustedApp(t.NamedTuple):
-    """An app over TLS, whose certificate the client trusts, and the client."""
+    """An app over TLS whose certificate the client trusts, and the client."""
 
     client: DeliveryClient
     port: int
@@ -325,7 +325,7 @@ class TrustedApp(t.NamedTuple):
 
 @pytest.fixture
 async def trusted_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.AsyncIterator[TrustedApp]:
-    """An app with a certificate for localhost and 127.0.0.1."""
+    """Serve an app with a certificate for localhost and 127.0.0.1."""
     certificate = tmp_path / "certificate.pem"
     certificate.write_text(CERTIFICATE)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # what OpenSSL trusts by default
