@@ -14,18 +14,18 @@ if _t.TYPE_CHECKING:
     from .probe import conformance_worker
     from .running import arun, run
     from .simulator.api.routing import NotSimulatedError
+    from .simulator.assertions import UndrainedJobsWarning, UnrunJobsWarning
     from .simulator.engine.clock import VirtualClock
-    from .simulator.engine.engine import NeverFinishedError, NotIdleError
-    from .simulator.engine.forgotten import UndrainedJobsWarning
     from .simulator.engine.job import LocalJob
+    from .simulator.engine.simulation import NeverFinishedError, NotIdleError
     from .simulator.local import AsyncLocalNextMQ, LocalNextMQ
 
 _MODULES = {
     ".delivering": ("Answer", "adeliver", "deliver"),
     ".jobs": ("RecordedAsyncJob", "RecordedJob", "make_async_job", "make_job"),
     ".simulator.engine.clock": ("VirtualClock",),
-    ".simulator.engine.engine": ("NeverFinishedError", "NotIdleError"),
-    ".simulator.engine.forgotten": ("UndrainedJobsWarning",),
+    ".simulator.assertions": ("UndrainedJobsWarning", "UnrunJobsWarning"),
+    ".simulator.engine.simulation": ("NeverFinishedError", "NotIdleError"),
     ".simulator.engine.job": ("LocalJob",),
     ".simulator.local": ("AsyncLocalNextMQ", "LocalNextMQ"),
     ".simulator.api.routing": ("NotSimulatedError",),
@@ -47,6 +47,7 @@ __all__ = [
     "RecordedAsyncJob",
     "RecordedJob",
     "UndrainedJobsWarning",
+    "UnrunJobsWarning",
     "VirtualClock",
     "adeliver",
     "arun",

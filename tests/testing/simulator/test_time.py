@@ -34,7 +34,7 @@ def test_drain_runs_what_may_run_now_and_time_stands_still() -> None:
     with LocalNextMQ(workers=[Worker("emails", done)], clock=VirtualClock(NOON)) as mq:
         Queue("emails").add("now")
         Queue("emails").add("later", delay=1)
-        assert mq.drain() == 1
+        assert mq.run_all() == 1
         assert [job.name for job in mq.jobs(state="completed")] == ["now"]
         assert mq.now == NOON
 
@@ -149,7 +149,7 @@ def test_a_job_that_adds_itself_is_told_by_name() -> None:
     with LocalNextMQ(workers=[Worker("loops", again)]) as mq:
         Queue("loops").add("again")
         with pytest.raises(NotIdleError, match=r"after 10 deliveries .* loops has 1 waiting"):
-            mq.drain(limit=10)
+            mq.run_all(limit=10)
         assert [job.attempts_started for job in mq.jobs(state="waiting")] == [0]
 
 

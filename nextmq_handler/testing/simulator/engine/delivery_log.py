@@ -7,7 +7,7 @@ import typing as t
 from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited
 
 if t.TYPE_CHECKING:
-    from .job import Job
+    from .job import SimulatedJob
 
 MAX_DELIVERIES = 20
 """How many are kept."""
@@ -15,8 +15,8 @@ MAX_DELIVERIES = 20
 _MAX_DETAIL = 300
 
 
-def note(job: Job, delivery_id: str, at: int, outcome: Outcome, status: int | None) -> None:
-    """Keep with the job a delivery that began `at`, ms since the epoch, and took no virtual time."""
+def note(job: SimulatedJob, delivery_id: str, at: int, outcome: Outcome, status: int | None) -> None:
+    """Add a delivery to the log of the job. It began `at` (ms since the epoch) and took no virtual time."""
     noted = {
         "deliveryId": delivery_id,
         "at": at,

@@ -1,23 +1,23 @@
-"""What became of a job that may be gone as soon as it has finished, kept for those who wait for it."""
+"""The results of jobs that may be removed when they finish, kept for the callers that wait for them."""
 
 from __future__ import annotations
 
 import typing as t
 
 if t.TYPE_CHECKING:
-    from .job import Job, Key
+    from .job import Key, SimulatedJob
 
 LIFE = 60_000
-"""How long, in ms, a snapshot is kept."""
+"""How long a snapshot is kept, in ms."""
 
 
 def may_vanish(keep: object) -> bool:
-    """Whether a job with this removeOnComplete or removeOnFail may be removed once it has finished."""
+    """Return whether removeOnComplete or removeOnFail may remove the job when it finishes."""
     return keep is not None and keep is not False  # 0 keeps no job
 
 
-def result_of(job: Job) -> dict[str, t.Any]:
-    """What a job ended with; of one that has not ended, its state."""
+def result_of(job: SimulatedJob) -> dict[str, t.Any]:
+    """Return the state of a job, and its result if it has finished."""
     ended = job.state in ("completed", "failed")
     return {
         "state": job.state,
@@ -29,20 +29,20 @@ def result_of(job: Job) -> dict[str, t.Any]:
 
 
 class Snapshots:
-    """The results of jobs that were not to be kept."""
+    """The results of jobs that were not kept."""
 
     def __init__(self) -> None:
         self._taken: dict[Key, tuple[int, dict[str, t.Any]]] = {}
 
-    def take(self, job: Job, now: int) -> None:
-        """Keep what the job ended with, for `LIFE` from `now` on."""
+    def take(self, job: SimulatedJob, now: int) -> None:
+        """Keep the result of the job for `LIFE`."""
         self._taken[job.key] = (now + LIFE, result_of(job))
 
     def get(self, key: Key, now: int) -> dict[str, t.Any] | None:
-        """What the job ended with, None where that is not known any more."""
+        """Return the result of the job, None if it is not known (any more)."""
         until, result = self._taken.get(key, (0, None))
         return result if until > now else None
 
     def forget(self, key: Key) -> None:
-        """The job was removed by hand: nothing is left of it."""
+        """Drop the result of a job that the caller removed."""
         self._taken.pop(key, None)
