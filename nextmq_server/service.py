@@ -8,6 +8,8 @@ import logging
 import secrets
 import typing as t
 
+from nextmq_handler.rules.schedules import Template
+
 from .dispatch.delivery_ids import delivery_id
 from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher, Report
 from .dispatch.egress.rules import EgressRules
@@ -24,7 +26,6 @@ from .engine.queues.queues import Limits, Queues, apply_worker_concurrency
 from .engine.queues.redrive import Redriver, Wanted
 from .engine.queues.results import Results
 from .engine.queues.schedulers import Scheduler, Schedulers
-from .engine.queues.scheduling import Template
 from .engine.verdicts import Hold, Verdict
 from .engine.worker.hub import Hub
 from .engine.worker.slots import Rooms

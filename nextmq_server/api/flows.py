@@ -8,11 +8,13 @@ import typing as t
 from fastapi import APIRouter, Query, Response
 from pydantic import Field, field_validator, model_validator
 
+from nextmq_handler.rules.limits import MAX_DATA_SIZE
+from nextmq_handler.rules.models import JobOptionsModel, Queue, check_data_size
+from nextmq_handler.rules.states import FAILURE_POLICIES
+
 from ..engine.queues.adding import Idempotency
 from ..engine.queues.flows import FlowNode
-from ..engine.queues.job import FAILURE_POLICIES
 from ..engine.queues.jobs import NoSuchJob
-from ..models.options import MAX_DATA_SIZE, JobOptions, Queue, check_data_size
 from ..service import Service
 from .errors import DOCUMENTED, ASCIIResponse, invalid_member, no_such_job
 from .jobs import add_all
@@ -49,11 +51,11 @@ class Node(NewJob):
 class QueueOptions(Closed):
     """What holds for the jobs of one queue that do not say otherwise."""
 
-    defaultJobOptions: JobOptions = JobOptions()
+    defaultJobOptions: JobOptionsModel = JobOptionsModel()
 
     @field_validator("defaultJobOptions")
     @classmethod
-    def check_defaults(cls, value: JobOptions) -> JobOptions:
+    def check_defaults(cls, value: JobOptionsModel) -> JobOptionsModel:
         """An id and a parent belong to one job."""
         if value.jobId is not None or value.parent is not None:
             raise ValueError("jobId and parent belong to one job: give them in its own opts")

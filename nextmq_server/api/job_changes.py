@@ -8,8 +8,9 @@ import typing as t
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
+from nextmq_handler.rules.models import BoundedData, Delay, Priority
+
 from ..engine.queues.jobs import JobLocked, NoSuchJob, WrongState
-from ..models.options import BoundedData, Delay, Priority
 from .errors import DOCUMENTED, APIError, no_such_job
 from .request import Authorized, Closed, DeliveryId, Done, PathId, QueueName, Removed, StrictRoute, check_delivery
 

@@ -8,10 +8,13 @@ import typing as t
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
+from nextmq_handler.rules.limits import MAX_DATA_SIZE
+from nextmq_handler.rules.models import over_limit
+from nextmq_handler.rules.states import STORED_STATES
+
 from ..engine.queues.adding import Added, Idempotency, IdempotencyKeyReused, ParentError
 from ..engine.queues.adding import NewJob as EngineJob
-from ..engine.queues.jobs import STATES, NoSuchJob
-from ..models.options import MAX_DATA_SIZE, over_limit
+from ..engine.queues.jobs import NoSuchJob
 from ..service import Service
 from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member, no_such_job
 from .job_changes import Job
@@ -94,18 +97,20 @@ async def get_jobs(
     queue: QueueName,
     service: Authorized,
     states: t.Annotated[
-        str | None, Query(max_length=200, description=f"comma-separated, of {', '.join(STATES)}")
+        str | None, Query(max_length=200, description=f"comma-separated, of {', '.join(STORED_STATES)}")
     ] = None,
     start: PageStart = 0,
     end: PageEnd = 99,
     asc: bool = False,
 ) -> Response:
     """The jobs from `start` to `end` of each state, the newest first unless `asc`; at most 1,000 of a state."""
-    wanted = states.split(",") if states is not None else list(STATES)
-    unknown = sorted(set(wanted) - set(STATES))
+    wanted = states.split(",") if states is not None else list(STORED_STATES)
+    unknown = sorted(set(wanted) - set(STORED_STATES))
     if unknown:
         raise APIError(
-            422, "invalid_request", f"states: no such state as {', '.join(unknown)}; there are {', '.join(STATES)}"
+            422,
+            "invalid_request",
+            f"states: no such state as {', '.join(unknown)}; there are {', '.join(STORED_STATES)}",
         )
     check_page(start, end)
     if "waiting" in wanted:

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from nextmq_handler.errors import MAX_TIMESTAMP_MS
+from nextmq_handler.rules.limits import MAX_DELAY_MS, MAX_PRIORITY
+from nextmq_handler.rules.models import Count
 
-from ..engine.queues.job import MAX_PRIORITY
 from ..engine.queues.jobs import WrongState
-from ..models.options import MAX_DELAY, Count
 from ..workers.registry import Registration
 from .errors import DOCUMENTED, APIError, ASCIIResponse
 from .request import Authorized, Closed, Done, PathId, QueueName, Removed, StrictRoute
@@ -92,7 +92,7 @@ class Drain(Closed):
 class Clean(Closed):
     """Which jobs go: at most `limit`, in `state` for longer than `grace` ms."""
 
-    grace: int = Field(ge=0, le=MAX_DELAY)
+    grace: int = Field(ge=0, le=MAX_DELAY_MS)
     limit: int = Field(default=1000, ge=1, le=1000)
     state: t.Literal["completed", "wait", "active", "paused", "prioritized", "delayed", "failed"] = "completed"
 

@@ -8,8 +8,9 @@ import typing as t
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from nextmq_handler.rules.models import Name
+
 from ..engine.queues.redrive import Wanted
-from ..models.options import Name
 from .errors import DOCUMENTED, ASCIIResponse
 from .request import Authorized, Closed, CreatesJobs, QueueName, StrictRoute
 

@@ -8,10 +8,10 @@ import time
 import typing as t
 
 from nextmq_handler.rules.cron import InvalidSchedule
+from nextmq_handler.rules.schedules import Template
 
 from ..engine.queues.jobs import Jobs, NoSuchJob, WrongState
 from ..engine.queues.schedulers import NoSuchScheduler, Scheduler, Schedulers
-from ..engine.queues.scheduling import Template
 from ..engine.worker.hub import Hub
 from .records import Trigger, TriggerRecords
 

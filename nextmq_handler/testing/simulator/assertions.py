@@ -7,7 +7,7 @@ import sys
 import typing as t
 import warnings
 
-from .api.views import STATES
+from ...rules.states import STATES
 from .engine.job import Key, LocalJob, recorded
 
 if t.TYPE_CHECKING:

@@ -20,7 +20,6 @@ from .engine.simulation import Simulation, Steps
 from .interception import Interception, wait_of
 
 if t.TYPE_CHECKING:
-    from ...settings import Connection
     from ...workers.worker import Worker
 
 T = t.TypeVar("T")
@@ -44,8 +43,7 @@ class LocalBase(Assertions):
         self.clock: VirtualClock = clock or VirtualClock()
         self._simulation = Simulation(listed(workers), self.clock, rand or _same_numbers())
         self._seen = set()
-        self.connection: Connection = self._simulation.app.connection
-        self._interception = Interception(self, self.clock)
+        self._interception = Interception(self, self._simulation.app.url, self.clock)
 
     @property
     def now(self) -> datetime:
@@ -164,8 +162,8 @@ class LocalNextMQ(LocalBase):
     Inside the block, every call of the SDK goes to it, from any thread and from every queue object. NEXTMQ_URL is
     not needed. Jobs run only when you call `run_all`, `advance` or `run_until_idle`. They run one at a time, take
     no virtual time, and pass through a real handler with signed requests. `clock` sets the start time (default:
-    now). `rand` returns the numbers from 0 to 1 that the jitter of backoffs uses (default: the same numbers in each
-    run). Calls that are not simulated raise NotSimulatedError.
+    now). `rand` returns the numbers from 0 to 1 that the jitter of backoffs uses (default: the same in each run).
+    Calls that are not simulated raise NotSimulatedError.
 
     Use `AsyncLocalNextMQ` in tests with an event loop.
     """
@@ -250,8 +248,8 @@ def _check_loop() -> None:
         asyncio.get_running_loop()
     except RuntimeError:
         raise NextMQError(
-            "AsyncLocalNextMQ needs asyncio, as processors do, and this is another event loop: with anyio's plugin "
-            'let the fixture anyio_backend return "asyncio"'
+            "AsyncLocalNextMQ needs asyncio, as processors do, and this is another event loop: with anyio's "
+            'plugin let the fixture anyio_backend return "asyncio"'
         ) from None
 
 

@@ -35,18 +35,6 @@ def short_names(opts: dict[str, t.Any]) -> dict[str, t.Any]:
     return {**rest, **{name: value for name, value in stored.items() if value is not None}}
 
 
-FAILURE_POLICIES = (
-    "failParentOnFailure",
-    "continueParentOnFailure",
-    "ignoreDependencyOnFailure",
-    "removeDependencyOnFailure",
-)
-"""The options that say what a child's failure means for its parent: a job has one of them at most."""
-
-MAX_PRIORITY = 2**21
-"""The lowest priority: BullMQ's scores have no room for more."""
-
-
 class HasOptions(t.Protocol):
     """What bullmq's packers read of a queue: its worker options."""
 

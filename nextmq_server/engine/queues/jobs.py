@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import typing as t
 
-from bullmq import queue_keys
-
 from nextmq_handler.protocol import strict_json
 
 from ...redis.connection import RedisError
@@ -16,17 +14,7 @@ from .delivery_log import FIELD, deliveries
 from .job import lines_of, long_names, parent_of, whole
 from .snapshots import forget_snapshot
 
-STATES = ("waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed", "paused")
-
-QUEUE_KEYS: frozenset[str] = frozenset(t.cast("t.Any", queue_keys).QueueKeys().getKeys("queue"))
-"""The names of a queue's own keys, which a job's id must not be."""
-
 _GONE, _SCHEDULED = -1, -8
-
-
-def is_custom_id(text: str) -> bool:
-    """Whether a job may be given this id: by BullMQ's own rules, and no key of the queue has the name."""
-    return bool(text) and ":" not in text and not text.isdecimal() and text not in QUEUE_KEYS
 
 
 class NoSuchJob(Exception):

@@ -6,9 +6,11 @@ import base64
 import time
 import typing as t
 
+from nextmq_handler.rules.states import STORED_STATES
+
 from ..scripts.holds import Holds
 from ..scripts.scripts import QueueScripts
-from .jobs import STATES, Jobs, WrongState
+from .jobs import Jobs, WrongState
 
 GLOBAL_CONCURRENCY = "nextmq:concurrency"
 """The field of a queue's meta that holds the global concurrency which somebody set.
@@ -43,10 +45,10 @@ class Queues:
 
     async def counts(self, queue: str) -> dict[str, int]:
         """How many jobs are in each state."""
-        names = ["wait" if state == "waiting" else state for state in STATES]
+        names = ["wait" if state == "waiting" else state for state in STORED_STATES]
         scripts = self._jobs.scripts(queue)
         numbers: list[int] = await scripts.run("getCounts", [scripts.keys[""]], names)
-        return dict(zip(STATES, numbers, strict=True))
+        return dict(zip(STORED_STATES, numbers, strict=True))
 
     async def counts_per_priority(self, queue: str, priorities: t.Sequence[int]) -> dict[str, int]:
         """How many jobs wait with each of the priorities."""

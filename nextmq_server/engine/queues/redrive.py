@@ -7,12 +7,15 @@ import hashlib
 import typing as t
 from dataclasses import dataclass, replace
 
+from nextmq_handler.rules.job_ids import is_custom_id
+from nextmq_handler.rules.limits import MAX_PRIORITY
+from nextmq_handler.rules.states import FAILURE_POLICIES
+
 from ...redis.connection import RedisError
 from ..scripts.scripts import QueueScripts, as_function
 from .adding import NewJob
 from .dead_letters import DeadLetter, read_letter
-from .job import FAILURE_POLICIES, MAX_PRIORITY
-from .jobs import Jobs, is_custom_id
+from .jobs import Jobs
 
 SCRIPT = "nextmqRedriveLetter"
 

@@ -7,10 +7,12 @@ import json
 import time
 import typing as t
 
+from nextmq_handler.rules.schedules import Template
+
 from ..scripts.scripts import QueueScripts, ScriptRunner
 from .job import long_names, whole
 from .jobs import decoded
-from .scheduling import Template, add
+from .scheduling import add
 
 
 class NoSuchScheduler(Exception):

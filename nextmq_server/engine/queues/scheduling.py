@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import typing as t
-from dataclasses import dataclass
 
 from bullmq import job_scheduler as bullmq_scheduler
 from bullmq import scripts as bullmq_packers
 
 from nextmq_handler.rules.cron import InvalidSchedule, next_run
+from nextmq_handler.rules.schedules import Template
 
 from ...redis.connection import ConnectionLost, RedisError
 from ..scripts.scripts import QueueScripts, ScriptRunner, as_function
@@ -62,15 +62,6 @@ end
 return addJobScheduler(KEYS, ARGV)
 """
 )
-
-
-@dataclass(frozen=True)
-class Template:
-    """What the jobs of a scheduler are made of, with BullMQ's long option names."""
-
-    name: str
-    data: t.Any
-    opts: dict[str, t.Any]
 
 
 class NotAdvanced(Exception):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typing as t
 
+from nextmq_handler.rules.states import FAILURE_POLICIES
+
 from ..queues.adding import NewJob
-from ..queues.job import FAILURE_POLICIES, ActiveJob
+from ..queues.job import ActiveJob
 from ..queues.snapshots import SNAPSHOT_LIFE, snapshot_key
 from ..scripts.functions import HotScript
 from ..scripts.limiter import hear_of_limits, limiter_of

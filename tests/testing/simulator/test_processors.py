@@ -120,7 +120,7 @@ def test_a_job_that_only_ever_asks_to_run_later_fails_in_the_end() -> None:
     with LocalNextMQ(workers=[Worker("emails", busy)]) as mq:
         Queue("emails").add("welcome")
         assert mq.run_until_idle() == 100
-        assert mq.job().failed_reason == "TooManyStarts: the job was started 100 times without burning an attempt"
+        assert mq.job().failed_reason == "TooManyStarts: the job was started 100 times without using an attempt"
 
 
 def test_a_job_that_fails_for_good_sends_a_dead_letter_and_is_redriven() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ..engine.job import POLICIES, NewSimulatedJob
+from ....rules.states import FAILURE_POLICIES
+from ..engine.job import NewSimulatedJob
 from ..engine.limits import check_data, check_limits, check_scheduler
 from ..engine.queue_state import Rate
 from ..engine.schedulers import InvalidTimes, NoSlotLeft, SimulatedScheduler
@@ -18,7 +19,7 @@ _QUEUE = "queues/*"
 _OF_THE_FIRST_RUN = frozenset(
     (
         *("deduplication", "delay", "jobId", "parent", "prevMillis", "repeat", "repeatJobKey", "timestamp"),
-        *POLICIES,
+        *FAILURE_POLICIES,
     )
 )
 

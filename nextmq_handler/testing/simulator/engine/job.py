@@ -6,15 +6,9 @@ import copy
 import typing as t
 from dataclasses import dataclass, field, fields
 
-State = t.Literal["waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed"]
+from ....rules.states import FAILURE_POLICIES
 
-POLICIES = (
-    "failParentOnFailure",
-    "continueParentOnFailure",
-    "ignoreDependencyOnFailure",
-    "removeDependencyOnFailure",
-)
-"""The options that say what a child's failure means for its parent. A job has at most one of them."""
+State = t.Literal["waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed"]
 
 
 class Key(t.NamedTuple):
@@ -109,7 +103,7 @@ class SimulatedJob:
     @property
     def policy(self) -> str | None:
         """What the failure of the job means for its parent. None: the parent keeps waiting."""
-        return next((policy for policy in POLICIES if self.opts.get(policy)), None)
+        return next((policy for policy in FAILURE_POLICIES if self.opts.get(policy)), None)
 
     @property
     def deduplication_id(self) -> str | None:

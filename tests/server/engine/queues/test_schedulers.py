@@ -8,8 +8,9 @@ import typing as t
 import pytest
 
 from nextmq_handler.rules.cron import InvalidSchedule
+from nextmq_handler.rules.schedules import Template
 from nextmq_server.engine.queues.job import ActiveJob
-from nextmq_server.engine.queues.scheduling import NotAdvanced, Template, advance
+from nextmq_server.engine.queues.scheduling import NotAdvanced, advance
 from nextmq_server.engine.scripts.scripts import pack
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, RateLimit, Verdict
 from nextmq_server.engine.worker import upkeep
