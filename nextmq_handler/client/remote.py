@@ -6,7 +6,8 @@ import typing as t
 from datetime import timedelta
 
 from .. import _overrides
-from ..errors import ConfigurationError, timeout_seconds
+from ..errors import ConfigurationError
+from ..protocol.times import timeout_seconds
 from ..settings import Connection, load_settings, parse_connection_string
 
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from nextmq_handler.rules.problems import invalid_request, problem, problems_of
 
-from ..engine.events.events import MAX_LISTENERS, TooManyListeners
+from ..engine.events.hub import MAX_LISTENERS, TooManyListeners
 from ..redis.connection import ConnectionLost, RedisError
 
 logger = logging.getLogger("nextmq_server.api")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from fastapi import APIRouter, Query, Response
@@ -16,6 +15,7 @@ from ..engine.queues.adding import Idempotency
 from ..engine.queues.flows import FlowNode
 from ..engine.queues.jobs import NoSuchJob
 from ..service import Service
+from ..timers import now_ms
 from .errors import DOCUMENTED, ASCIIResponse, invalid_member, no_such_job
 from .jobs import add_all
 from .models import AddedJob, NewJob
@@ -151,7 +151,7 @@ async def _add(
     service: Service, roots: t.Mapping[str, FlowNode], idempotency: Idempotency | None
 ) -> list[dict[str, t.Any]]:
     _check_jobs(roots)
-    plan = service.flows.plan(list(roots.values()), now=round(time.time() * 1000))
+    plan = service.flows.plan(list(roots.values()), now=now_ms())
     return await service.flows.show(plan, await add_all(service, plan.jobs, idempotency))
 
 

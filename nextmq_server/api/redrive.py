@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from fastapi import APIRouter, Response
@@ -11,6 +10,7 @@ from pydantic import Field
 from nextmq_handler.rules.models import Name
 
 from ..engine.queues.redrive import Wanted
+from ..timers import now_ms
 from .errors import DOCUMENTED, ASCIIResponse
 from .request import Authorized, Closed, CreatesJobs, QueueName, StrictRoute
 
@@ -43,5 +43,5 @@ async def redrive(queue: QueueName, body: Redrive, service: Authorized) -> Respo
     Letters that a worker holds stay, and so does what is no dead letter.
     """
     wanted = Wanted(body.ids, body.name, body.reason)
-    redriven = await service.redrive(queue, wanted, limit=body.limit, now=round(time.time() * 1000))
+    redriven = await service.redrive(queue, wanted, limit=body.limit, now=now_ms())
     return ASCIIResponse({"redriven": redriven})

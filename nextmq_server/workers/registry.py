@@ -27,7 +27,7 @@ from nextmq_handler.rules.schedules import ScheduleModel
 from ..dispatch.dispatcher import Endpoint
 from ..dispatch.egress.rules import parse_url
 from ..engine.worker.options import WorkerOptions
-from ..redis.connection import Connection, ConnectionLost, RedisError
+from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 
 logger = logging.getLogger("nextmq_server")
 
@@ -166,7 +166,9 @@ class WorkerConflict(Exception):
 class Registry:
     """The registrations of one project, which several server processes may share."""
 
-    def __init__(self, connection: Connection, project: str, *, clock: t.Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, connection: RedisConnection, project: str, *, clock: t.Callable[[], float] = time.time
+    ) -> None:
         self._connection = connection
         self._key = f"nextmq:{project}:workers"
         self._writes_key = f"nextmq:{project}:workers-writes"

@@ -8,8 +8,8 @@ import typing as t
 from nextmq_handler.rules.cron import InvalidSchedule
 
 from ..engine.queues.jobs import WrongState
-from ..engine.queues.schedulers import NoSuchScheduler, Schedulers
-from ..redis.connection import Connection
+from ..engine.queues.schedulers import JobSchedulers, NoSuchScheduler
+from ..redis.connection import RedisConnection
 from .registry import Registry
 
 if t.TYPE_CHECKING:
@@ -24,7 +24,9 @@ class DeclaredSchedules:
     Each call raises RedisError or ConnectionLost.
     """
 
-    def __init__(self, connection: Connection, project: str, registry: Registry, schedulers: Schedulers) -> None:
+    def __init__(
+        self, connection: RedisConnection, project: str, registry: Registry, schedulers: JobSchedulers
+    ) -> None:
         self._connection = connection
         self._prefix = f"nextmq:{project}:schedules:"
         self._registry = registry

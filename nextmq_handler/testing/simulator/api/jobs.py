@@ -76,7 +76,7 @@ def get_result(request: Request) -> dict[str, t.Any]:
     result = result_of(job) if job else request.simulation.snapshots.get(key, request.now)
     if result is None:
         raise no_such_job(*key)
-    return result
+    return {**result}
 
 
 @router.route("PUT", f"{_JOB}/progress")

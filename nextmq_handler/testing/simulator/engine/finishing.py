@@ -7,11 +7,11 @@ import itertools
 import typing as t
 
 from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
-from ....rules.backoff import UnknownBackoff, backoff_delay
+from ....rules.attempts import CHILD_FAILED, OPEN_CHILDREN, failed_reason, next_attempt, stacktraces
+from ....rules.dead_letters import DeadLetter, dead_letter_id
+from ....rules.results import may_vanish
 from .adding import add_all
-from .delivery_log import reason_of
 from .job import NewSimulatedJob
-from .snapshots import may_vanish
 
 if t.TYPE_CHECKING:
     from .job import SimulatedJob
@@ -20,8 +20,6 @@ if t.TYPE_CHECKING:
     from .store import Store
 
 _BATCH = 1000
-_OPEN_CHILDREN = Failed("PendingDependencies", "the job cannot complete: it has open children")
-_CHILD_FAILED = "the job cannot {}: it has a child that failed"
 
 
 class Finisher:
@@ -58,27 +56,24 @@ class Finisher:
 
     def _complete(self, job: SimulatedJob, outcome: Completed, status: int | None) -> None:
         if job.open_children:
-            self._fail(job, _OPEN_CHILDREN, status)
+            self._fail(job, Failed("PendingDependencies", OPEN_CHILDREN), status)
         elif job.failed_children:
-            self._fail(job, Failed("ChildFailed", _CHILD_FAILED.format("complete"), unrecoverable=True), status)
+            self._fail(job, Failed("ChildFailed", CHILD_FAILED.format("complete"), unrecoverable=True), status)
         else:
             job.return_value = outcome.return_value
             self._end(job, "completed")
 
     def _fail(self, job: SimulatedJob, failure: Failed, status: int | None) -> None:
-        reason = reason_of(failure)
-        limit = job.opts.get("stackTraceLimit")
-        stacktrace = [*job.stacktrace, failure.stack or reason]
-        job.stacktrace = stacktrace if limit is None else stacktrace[-limit:] if limit else []
+        reason = failed_reason(failure.name, failure.message)
+        job.stacktrace = stacktraces(job.stacktrace, failure.stack or reason, job.opts.get("stackTraceLimit"))
         job.failed_reason = reason
-        if not failure.unrecoverable and job.attempts_made + 1 < job.attempts:
+        if not failure.unrecoverable:
             worker = self._queue(job).worker
             strategies = worker.options.get("backoffStrategies", {}) if worker else {}
-            try:
-                delay = backoff_delay(job.opts.get("backoff"), job.attempts_made + 1, strategies, rand=self._rand)
-            except UnknownBackoff as exc:
-                job.failed_reason = f"{reason} ({exc})"
-            else:
+            delay, job.failed_reason = next_attempt(
+                reason, job.opts, job.attempts_made, strategies, rand=self._rand
+            )
+            if delay is not None:
                 self._try_again(job, delay)
                 return
         self._end(job, "failed")
@@ -108,7 +103,7 @@ class Finisher:
 
     def _wait_for_children(self, job: SimulatedJob, status: int | None) -> None:
         if job.failed_children:
-            self._fail(job, Failed("ChildFailed", _CHILD_FAILED.format("wait"), unrecoverable=True), status)
+            self._fail(job, Failed("ChildFailed", CHILD_FAILED.format("wait"), unrecoverable=True), status)
         elif job.open_children:
             queue = self._queue(job)
             queue.detach(job)
@@ -150,26 +145,21 @@ class Finisher:
         if target is None:
             return
         failed_at, existing = self._now, self._store.queue(target).jobs
-        while (id := _dead_letter_id(job, failed_at)) in existing:
+        while (id := dead_letter_id(queue.name, job.id, failed_at)) in existing:
             failed_at += 1  # the job failed before at this time: virtual time stands still
-        data = {
-            "queue": job.key.queue,
+        data: DeadLetter = {
+            "queue": queue.name,
             "id": job.id,
             "name": job.name,
             "data": job.data,
             "opts": job.opts,
             "attemptsMade": job.attempts_made,
-            "reason": job.failed_reason,
+            "reason": job.failed_reason or "",
             "stacktrace": job.stacktrace,
             "status": status,
             "failedAt": failed_at,
         }
         add_all(self._store, [NewSimulatedJob(target, job.name, data, {}, failed_at, id)])
-
-
-def _dead_letter_id(job: SimulatedJob, failed_at: int) -> str:
-    escaped = job.id.replace("%", "%25").replace(":", "%3A")
-    return f"{job.key.queue}@{escaped}@{failed_at}"
 
 
 def _to_remove(queue: QueueState, state: str, keep: t.Any, now: int) -> list[SimulatedJob]:

@@ -6,6 +6,7 @@ import copy
 import typing as t
 from dataclasses import dataclass, field, fields
 
+from ....rules.delivery_log import DeliveryEntry
 from ....rules.states import FAILURE_POLICIES
 
 State = t.Literal["waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed"]
@@ -74,7 +75,7 @@ class SimulatedJob:
     ignored_children: dict[Key, str] = field(default_factory=dict[Key, str])
     failed_children: dict[Key, None] = field(default_factory=dict[Key, None])
     delivery_id: str | None = None
-    deliveries: list[dict[str, t.Any]] = field(default_factory=list[dict[str, t.Any]])
+    deliveries: list[DeliveryEntry] = field(default_factory=list[DeliveryEntry])
     waits: list[int] = field(default_factory=list[int])
     starts: list[int] = field(default_factory=list[int])
     is_removed: bool = False
@@ -94,11 +95,6 @@ class SimulatedJob:
     def parent(self) -> dict[str, str] | None:
         """The parent's id and the name of its queue, as deliveries and views show them."""
         return {"id": self.parent_key.id, "queue": self.parent_key.queue} if self.parent_key else None
-
-    @property
-    def attempts(self) -> int:
-        """How many attempts the job may use."""
-        return int(self.opts.get("attempts") or 1)
 
     @property
     def policy(self) -> str | None:

@@ -7,9 +7,10 @@ import threading
 import typing as t
 
 from ....errors import NextMQError
-from ....protocol.wire import Failed, Outcome
+from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
+from ....rules.attempts import MAX_FREE_STARTS, failed_reason, too_many_starts
+from ....rules.delivery_log import delivery_entry, with_entry
 from .delivering import Delivery, LocalApp
-from .delivery_log import note
 from .faults import Fault, Faults
 from .finishing import Finisher
 from .schedulers import SimulatedScheduler, SimulatedSchedulers
@@ -25,8 +26,13 @@ T = t.TypeVar("T")
 Steps = t.Generator[Delivery, "Outcome | None", T]
 """Yields the deliveries whose processors the caller runs, and takes their outcomes."""
 
-MAX_FREE_STARTS = 100
-"""After so many starts that used no attempt, a job fails with TooManyStarts (protocol section 3)."""
+_OUTCOMES: dict[type[Outcome], str] = {
+    Completed: "completed",
+    Failed: "failed",
+    RateLimited: "rateLimited",
+    Delayed: "delayed",
+    WaitingChildren: "waitingChildren",
+}
 
 
 class NotIdleError(NextMQError):
@@ -128,7 +134,11 @@ class Simulation:
         job.starts.append(sent_at)
         outcome = yield delivery
         seen, status = self._judge(delivery, outcome)
-        note(job, delivery.id, sent_at, seen, status)
+        detail = failed_reason(seen.name, seen.message) if isinstance(seen, Failed) else None
+        entry = delivery_entry(
+            delivery.id, at=sent_at, status=status, ms=0, outcome=_OUTCOMES[type(seen)], detail=detail
+        )
+        job.deliveries = with_entry(job.deliveries, entry)
         if job.state == "active" and job.delivery_id == delivery.id:
             job.delivery_id = None
             self._finisher.finish(job, seen, status)
@@ -159,8 +169,7 @@ def _failure_before_delivery(job: SimulatedJob) -> Failed | None:
     if job.deferred_failure is not None:
         return Failed("UnrecoverableError", job.deferred_failure, unrecoverable=True)
     if free_starts >= MAX_FREE_STARTS:
-        text = f"the job was started {free_starts} times without using an attempt"
-        return Failed("TooManyStarts", text, unrecoverable=True)
+        return Failed("TooManyStarts", too_many_starts(free_starts), unrecoverable=True)
     return None
 
 

@@ -4,41 +4,36 @@ from __future__ import annotations
 
 import typing as t
 
+from ....rules.results import RESULT_LIFE, JobResult, unfinished
+
 if t.TYPE_CHECKING:
     from .job import Key, SimulatedJob
 
-LIFE = 60_000
-"""How long a snapshot is kept, in ms."""
 
-
-def may_vanish(keep: object) -> bool:
-    """Return whether removeOnComplete or removeOnFail may remove the job when it finishes."""
-    return keep is not None and keep is not False  # 0 keeps no job
-
-
-def result_of(job: SimulatedJob) -> dict[str, t.Any]:
+def result_of(job: SimulatedJob) -> JobResult:
     """Return the state of a job, and its result if it has finished."""
-    ended = job.state in ("completed", "failed")
+    if job.finished_on is None:
+        return unfinished(job.state)
     return {
         "state": job.state,
-        "returnValue": job.return_value if ended else None,
-        "failedReason": job.failed_reason if ended else None,
-        "stacktrace": job.stacktrace if ended else None,
-        "finishedOn": job.finished_on if ended else None,
+        "returnValue": job.return_value,
+        "failedReason": job.failed_reason,
+        "stacktrace": job.stacktrace,
+        "finishedOn": job.finished_on,
     }
 
 
 class Snapshots:
-    """The results of jobs that were not kept."""
+    """The results of jobs that were not kept. Times are ms since the epoch."""
 
     def __init__(self) -> None:
-        self._taken: dict[Key, tuple[int, dict[str, t.Any]]] = {}
+        self._taken: dict[Key, tuple[int, JobResult]] = {}
 
     def take(self, job: SimulatedJob, now: int) -> None:
-        """Keep the result of the job for `LIFE`."""
-        self._taken[job.key] = (now + LIFE, result_of(job))
+        """Keep the result of the job for a while."""
+        self._taken[job.key] = (now + RESULT_LIFE, result_of(job))
 
-    def get(self, key: Key, now: int) -> dict[str, t.Any] | None:
+    def get(self, key: Key, now: int) -> JobResult | None:
         """Return the result of the job, None if it is not known (any more)."""
         until, result = self._taken.get(key, (0, None))
         return result if until > now else None
