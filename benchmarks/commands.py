@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.redis.address import Address
-from nextmq_server.redis.connection import Connection
+from nextmq_server.redis.connection import RedisConnection
 
 CALLERS, CALLS, ROUNDS = 100, 5000, 5
 
@@ -40,7 +40,7 @@ Call = t.Callable[[], t.Awaitable[t.Any]]
 
 @contextlib.asynccontextmanager
 async def nextmq(socket: str, sha: str) -> t.AsyncGenerator[Call]:
-    connection = Connection(Address(f"unix://{socket}"), name="bench")
+    connection = RedisConnection(Address(f"unix://{socket}"), name="bench")
     await connection.connect()
     yield lambda: connection.execute("EVALSHA", sha, 2, *KEYS, *ARGUMENTS)
     await connection.close()

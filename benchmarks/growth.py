@@ -24,7 +24,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.queues.jobs import Jobs
 from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.redis.address import Address
-from nextmq_server.redis.connection import Connection
+from nextmq_server.redis.connection import RedisConnection
 
 from .dispatch import DATA, SERVICE, cpu_of
 from .dispatch_receiver import Receiver
@@ -79,7 +79,7 @@ class Stage:
     """The Valkey, the app and a producer."""
 
     def __init__(
-        self, valkey: EmbeddedValkey, redis: Connection, runner: ScriptRunner, app: App, url: str
+        self, valkey: EmbeddedValkey, redis: RedisConnection, runner: ScriptRunner, app: App, url: str
     ) -> None:
         self.redis = redis
         self._valkey = valkey
@@ -187,7 +187,7 @@ async def staged() -> t.AsyncGenerator[Stage]:
     with tempfile.TemporaryDirectory() as folder:
         valkey = EmbeddedValkey(Path(folder))
         valkey.start()
-        redis = Connection(Address(valkey.url), name="benchmark")
+        redis = RedisConnection(Address(valkey.url), name="benchmark")
         await redis.connect()
         await redis.execute("CONFIG", "SET", "auto-aof-rewrite-percentage", 0)  # it would come in one row only
         runner = ScriptRunner(redis)

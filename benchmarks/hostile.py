@@ -28,7 +28,7 @@ from nextmq_server.engine.queues.jobs import Jobs
 from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
-from nextmq_server.redis.connection import Connection
+from nextmq_server.redis.connection import RedisConnection
 from nextmq_server.service import Service
 from nextmq_server.workers.registry import Options, Registration
 
@@ -65,7 +65,7 @@ class Ends(t.NamedTuple):
 class Stage:
     """A producer beside the server, and a look at what Redis holds."""
 
-    def __init__(self, redis: Connection, runner: ScriptRunner, server: int) -> None:
+    def __init__(self, redis: RedisConnection, runner: ScriptRunner, server: int) -> None:
         self._redis = redis
         self._jobs = Jobs(runner, "bull")
         self._server = server
@@ -158,7 +158,7 @@ async def main() -> None:
         valkey.start()
         hostile: dict[str, int] = json.loads(line)
         ports = {HEALTHY: receiver.sockets[0].getsockname()[1], **hostile}
-        redis = Connection(Address(valkey.url), name="benchmark")
+        redis = RedisConnection(Address(valkey.url), name="benchmark")
         await redis.connect()
         runner = ScriptRunner(redis)
         await runner.load()
