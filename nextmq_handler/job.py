@@ -7,7 +7,7 @@ import typing as t
 
 from .client._async.job_calls import AsyncJobCalls
 from .client._sync.job_calls import JobCalls
-from .client.caller import Caller
+from .client.remote import Caller
 from .errors import DelayedError, StaleDeliveryError, WaitingChildrenError
 
 if t.TYPE_CHECKING:

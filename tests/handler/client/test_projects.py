@@ -67,7 +67,7 @@ async def test_a_project_lists_its_queues(kind: Kind, server: respx.MockRouter) 
     }
     server.get("/v1/queues").respond(200, json={"queues": [view]})
     mq = NextMQ(URL)
-    (queue,) = await value_of(mq.queues() if kind is Queue else mq.async_queues())
+    (queue,) = await value_of(mq.queues() if kind is Queue else mq.aqueues())
     assert (queue.name, queue.is_paused, queue.worker) == ("emails", True, None)
 
 
