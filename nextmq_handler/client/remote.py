@@ -5,7 +5,8 @@ from __future__ import annotations
 import typing as t
 
 from .. import _overrides
-from ..errors import ConfigurationError, timeout_seconds
+from ..errors import ConfigurationError
+from ..protocol.times import timeout_seconds
 from ..settings import ServerConnection, load_settings, parse_connection_string
 
 if t.TYPE_CHECKING:

@@ -20,7 +20,8 @@ import uvicorn
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from nextmq_handler import Worker, _overrides, create_nextmq_handler, ensure_workers_registered
-from nextmq_handler.errors import NextMQError, timeout_seconds
+from nextmq_handler.errors import NextMQError
+from nextmq_handler.protocol.times import timeout_seconds
 
 from ..api.app import create_app
 from ..cli.process import base_url, listen

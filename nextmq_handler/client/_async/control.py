@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ...errors import timestamp_ms
+from ...protocol.times import timestamp_ms
+from ...rules.limits import MAX_PAGE
 from ...rules.options import Duration, Moment, check_list, milliseconds
 from .._http.answer import listed, member
 from ..generics import Data, Result
 from ..views import RateLimit, rate_limit
 from .base import AsyncQueueBase
-
-MAX_CLEAN = 1000
-"""How many jobs one request of `clean` removes."""
 
 CleanState = t.Literal["completed", "wait", "waiting", "active", "paused", "prioritized", "delayed", "failed"]
 
@@ -41,7 +39,7 @@ class AsyncQueueControl(AsyncQueueBase[Data, Result]):
         reader = listed("removed", str)
         removed: list[str] = []
         while True:
-            size = min(MAX_CLEAN, limit - len(removed)) if limit else MAX_CLEAN
+            size = min(MAX_PAGE, limit - len(removed)) if limit else MAX_PAGE
             content = {**body, "limit": size}
             ids = await self._ask("POST", "clean", reader=reader, content=content, is_repeatable=True)
             removed += ids

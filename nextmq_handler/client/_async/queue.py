@@ -6,6 +6,7 @@ import typing as t
 
 from ...errors import ConfigurationError
 from ...protocol import strict_json
+from ...rules.limits import MAX_BULK
 from ...rules.options import JobOptions, NewJob, check_list, job_options, to_wire
 from ...telemetry import inject, producer_span
 from .._http.answer import done
@@ -17,9 +18,6 @@ from .control import AsyncQueueControl
 from .inspection import AsyncQueueInspection
 from .queue_job import AsyncQueueJob
 from .schedulers import AsyncQueueSchedulers
-
-MAX_BULK = 1000
-"""How many jobs one `add_bulk` takes."""
 
 _NO_DATA: t.Any = None
 

@@ -7,6 +7,7 @@ import typing as t
 
 from ...errors import ConfigurationError
 from ...protocol import strict_json
+from ...rules.limits import MAX_BULK
 from ...rules.options import JobOptions, NewJob, check_list, job_options, to_wire
 from ...telemetry import inject, producer_span
 from .._http.answer import done
@@ -18,9 +19,6 @@ from .control import QueueControl
 from .inspection import QueueInspection
 from .queue_job import QueueJob
 from .schedulers import QueueSchedulers
-
-MAX_BULK = 1000
-"""How many jobs one `add_bulk` takes."""
 
 _NO_DATA: t.Any = None
 

@@ -10,7 +10,8 @@ from datetime import timedelta
 from functools import cached_property
 
 from ... import _overrides
-from ...errors import JobFailedError, JobRemovedError, NextMQTimeoutError, timeout_seconds
+from ...errors import JobFailedError, JobRemovedError, NextMQTimeoutError
+from ...protocol.times import timeout_seconds
 from ...rules.options import Duration, milliseconds
 from .._http.answer import member
 from .._http.call import ATTEMPT_TIMEOUT

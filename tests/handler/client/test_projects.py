@@ -41,7 +41,7 @@ OTHER_URL = f"nextmq://other_key:{SECRET}@other.example/shop"
     ],
     ids=["queue", "async_queue", "flow_producer", "async_flow_producer"],
 )
-def test_a_project_makes_producers_of_both_colours(make: t.Callable[[NextMQ], object], kind: type) -> None:
+def test_a_project_makes_sync_and_async_producers(make: t.Callable[[NextMQ], object], kind: type) -> None:
     assert type(make(NextMQ(URL))) is kind
 
 
