@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from ..workers.annotations import Signature
+from ..protocol.values import Signature
 
 if t.TYPE_CHECKING:
     from typing_extensions import TypeVar

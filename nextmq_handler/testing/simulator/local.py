@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from ...errors import ConfigurationError, JobFailedError, NextMQError
 from ...protocol.wire import Completed, Failed, Outcome
-from ...workers.loading import listed
+from ...workers.worker import listed
 from .api.routes import ROUTER
 from .assertions import Assertions
 from .engine.clock import VirtualClock, span_ms

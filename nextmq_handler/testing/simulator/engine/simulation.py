@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import typing as t
 
+from ....workers.worker import schedules_of
 from .delivering import LocalApp
 from .engine import Engine
 from .faults import Faults
@@ -34,7 +35,7 @@ class Simulation:
         finisher = Finisher(self.store, self.snapshots, rand)
         self.engine = Engine(self.store, self.app, finisher, self.faults, self.schedulers)
         for worker in workers:
-            for declared in worker.schedules():
+            for declared in schedules_of(worker):
                 self.schedulers.upsert(_declared(worker.name, declared))
 
 
