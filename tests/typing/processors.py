@@ -11,7 +11,7 @@ from typing import TypedDict, assert_type
 
 from pydantic import BaseModel
 
-from nextmq_handler import AsyncJob, Cron, Every, Job, RateLimitErorr, UnrecoverableError, Worker  # noqa: E501, F401 # error
+from nextmq_handler import AsyncJob, Cron, Every, Job, RateLimitErorr, UnrecoverableError, Worker  # noqa: F401 # error
 
 
 class Welcome(TypedDict):
