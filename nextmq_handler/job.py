@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from . import _overrides
 from .client._async.job_calls import AsyncJobCalls
 from .client._sync.job_calls import JobCalls
 from .client.caller import Caller
@@ -134,9 +135,7 @@ class JobBase(t.Generic[T]):
         `delay` is an int of ms or a timedelta. Always raises DelayedError, or ConfigurationError for another value;
         `await` before the call does no harm.
         """
-        from .client import overrides
-
-        now = round(overrides.wall_clock() * 1000)
+        now = round(_overrides.wall_clock() * 1000)
         raise DelayedError(now + duration_ms("retry_in", delay, low=0, high=MAX_TIMESTAMP_MS - 1 - now))
 
     def move_to_waiting_children(self) -> t.NoReturn:

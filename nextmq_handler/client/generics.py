@@ -6,14 +6,13 @@ import functools
 import typing as t
 
 from ..protocol.values import Signature
+from ..rules.options import Data as Data
 
 if t.TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    Data = TypeVar("Data", default=t.Any)
     Result = TypeVar("Result", default=t.Any)
 else:
-    Data = t.TypeVar("Data")
     Result = t.TypeVar("Result")
 
 

@@ -8,8 +8,8 @@ import typing as t
 from ....protocol.names import is_queue_name
 from ....protocol.times import MAX_TIMESTAMP_MS
 from ....rules.backoff import BUILT_IN
+from ....rules.states import FAILURE_POLICIES as POLICIES
 from ..api.refusals import invalid
-from .job import POLICIES
 
 Check = t.Callable[[t.Any], bool]
 
