@@ -77,6 +77,7 @@ if _t.TYPE_CHECKING:
     from .rules.options import Repeat as Repeat
     from .rules.options import Telemetry as Telemetry
     from .workers.options import Limiter as Limiter
+    from .workers.options import WorkerOptions as WorkerOptions
     from .workers.schedules import Cron as Cron
     from .workers.schedules import Every as Every
     from .workers.worker import Worker as Worker
@@ -121,7 +122,7 @@ else:  # hidden from checkers, so that they report a name that does not exist
                 "Backoff CustomBackoff Deduplication FlowJob JobOptions JobTemplate KeepJobs NewJob "
                 "ParentJob QueueOptions Repeat Telemetry"
             ),
-            ".workers.options": "Limiter",
+            ".workers.options": "Limiter WorkerOptions",
             ".workers.schedules": "Cron Every",
             ".workers.worker": "Worker",
             ".wsgi": "NextMQWSGIHandler create_nextmq_wsgi_handler",

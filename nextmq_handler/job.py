@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 import typing as t
 
-from . import _overrides
 from .client._async.job_calls import AsyncJobCalls
 from .client._sync.job_calls import JobCalls
 from .client.caller import Caller
@@ -132,9 +131,11 @@ class JobBase(t.Generic[T]):
     def retry_in(self, delay: int | timedelta) -> t.NoReturn:
         """Stop here and run the job again after `delay`; this uses no attempt (protocol section 3).
 
-        `delay` is an int of ms or a timedelta. Always raises DelayedError, or ConfigurationError for another value;
-        `await` before the call does no harm.
+        `delay` is an int of ms or a timedelta. Always raises DelayedError, or ConfigurationError for another
+        value; `await` before the call does no harm.
         """
+        from . import _overrides  # on a cold start in Lambda nothing else needs it
+
         now = round(_overrides.wall_clock() * 1000)
         raise DelayedError(now + duration_ms("retry_in", delay, low=0, high=MAX_TIMESTAMP_MS - 1 - now))
 

@@ -6,14 +6,12 @@ import typing as t
 
 from ..errors import ConfigurationError
 from ..protocol.times import duration_ms, shown
+from ..rules.limits import MAX_DELAY_MS, MAX_NAME, MAX_NUMBER, MAX_PATTERN, MAX_TIME_ZONE
 
 if t.TYPE_CHECKING:
     from datetime import timedelta
 
     from ..rules.options import Backoff, CustomBackoff, KeepJobs
-
-_MAX_MS = 10 * 365 * 86_400_000
-_MAX_ID, _MAX_PATTERN, _MAX_TZ, _MAX_LIMIT = 256, 200, 64, 10**12
 
 
 class ScheduleOptions(t.TypedDict, total=False):
@@ -45,11 +43,11 @@ class Schedule:
         limit: int | None,
         opts: t.Mapping[str, t.Any],
     ) -> None:
-        self.id: str = _text(f"{self}: id", id, _MAX_ID)
+        self.id: str = _text(f"{self}: id", id, MAX_NAME)
         """Unique in the queue: registering another schedule with this id changes it."""
         if ":" in id:
             raise ConfigurationError(f"{self}: id must not contain a colon: BullMQ uses it in its keys")
-        self.name: str = id if name is None else _text(f"{self}: name", name, _MAX_ID)
+        self.name: str = id if name is None else _text(f"{self}: name", name, MAX_NAME)
         """The name of its jobs."""
         self._wire: dict[str, t.Any] = {"id": id, **times}
         if name is not None:
@@ -85,7 +83,7 @@ class Every(Schedule):
         offset: int | timedelta | None = None,
         **opts: t.Unpack[ScheduleOptions],
     ) -> None:
-        times = {"every": duration_ms(f"Every({shown(id)}): interval", interval, low=1, high=_MAX_MS)}
+        times = {"every": duration_ms(f"Every({shown(id)}): interval", interval, low=1, high=MAX_DELAY_MS)}
         if offset is not None:
             longest = times["every"] - 1
             times["offset"] = duration_ms(f"Every({shown(id)}): offset", offset, low=0, high=longest)
@@ -112,14 +110,14 @@ class Cron(Schedule):
         limit: int | None = None,
         **opts: t.Unpack[ScheduleOptions],
     ) -> None:
-        times = {"pattern": _text(f"Cron({shown(id)}): pattern", pattern, _MAX_PATTERN)}
+        times = {"pattern": _text(f"Cron({shown(id)}): pattern", pattern, MAX_PATTERN)}
         if not pattern.startswith("@") and len(pattern.split()) not in (5, 6):
             raise ConfigurationError(
                 f"Cron({shown(id)}): pattern {pattern!r} has {len(pattern.split())} fields; write five, "
                 '"minute hour day month weekday", or six with the second first'
             )
         if tz is not None:
-            times["tz"] = _text(f"Cron({shown(id)}): tz", tz, _MAX_TZ)
+            times["tz"] = _text(f"Cron({shown(id)}): tz", tz, MAX_TIME_ZONE)
         super().__init__(id, times, name=name, data=data, limit=limit, opts=t.cast("dict[str, t.Any]", opts))
 
 
@@ -143,7 +141,7 @@ def _is_unicode(value: str) -> bool:
 
 
 def _limit(argument: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_LIMIT:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_NUMBER:
         raise ConfigurationError(f"{argument} takes a whole number of jobs from 1 up, not {shown(value)}")
     return value
 

@@ -13,14 +13,14 @@ from functools import partial
 
 from ..errors import ConfigurationError
 from ..protocol.names import check_queue_name
-from .options import check_errors, check_options
 from .processor import BoundProcessor, ProcessorDecorator, bind
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import timedelta
 
-    from .options import Limiter, Meaning
+    from .error_mapping import Meaning, Translator
+    from .options import WorkerOptions
     from .processor import Async, Processor, Sync
     from .schedules import Schedule, ScheduleOptions
 
@@ -28,23 +28,15 @@ if t.TYPE_CHECKING:
 class Worker:
     """The worker of queue `name`: what runs its jobs, and how many at once.
 
-    Raises ConfigurationError, naming the argument, for a value that cannot work.
-
     A processor takes the job and returns its result: pass it here, or use the `processor` decorator. Options and
-    processors are fixed once a handler has been made of the worker.
+    processors are fixed once a handler has been made of the worker. Raises ConfigurationError, naming the
+    argument, for a value that cannot work.
 
-    - `concurrency`: how many jobs run at once, over all server processes.
-    - `limiter`: how many jobs may start in a period.
-    - `timeout` (float s or a timedelta): how long the server waits for one delivery.
-    - `lock_duration`, `stalled_interval` (int ms or a timedelta), `max_stalled_count`: BullMQ's; best unset.
-    - `dead_letter`: the queue that gets a dead letter for each job that failed for good; True is `<name>-dlq`.
-    - `backoff_strategies`: types of backoff beside BullMQ's own. With `{"slow": [1_000, 60_000]}` (int ms or a
-      timedelta) a job with `backoff={"type": "slow"}` waits 1 s after its first failed attempt, then 60 s after
-      each later one.
     - `errors`: what exceptions of a processor mean, by type; the first type that matches decides, so put a
       subclass before its base class. A value is an exception (`{httpx.TimeoutException: RateLimitError(5000)}`),
       an exception class, which takes over the message, or a function of the exception that returns one.
     - `schedules`: Every and Cron, by which the server adds jobs by itself.
+    - `options`: see WorkerOptions.
     """
 
     def __init__(
@@ -52,32 +44,23 @@ class Worker:
         name: str,
         processor: Processor | None = None,
         *,
-        concurrency: int = 1,
-        limiter: Limiter | None = None,
-        timeout: float | timedelta = 30.0,
-        lock_duration: int | timedelta | None = None,
-        stalled_interval: int | timedelta | None = None,
-        max_stalled_count: int | None = None,
-        dead_letter: bool | str = False,
-        backoff_strategies: Mapping[str, Sequence[int | timedelta]] | None = None,
         errors: Mapping[type[BaseException], Meaning] | None = None,
         schedules: t.Iterable[Schedule] = (),
+        **options: t.Unpack[WorkerOptions],
     ) -> None:
         self.name: str = check_queue_name(name)
-        self.options: t.Mapping[str, t.Any] = check_options(
-            self,
-            self.name,
-            concurrency=concurrency,
-            limiter=limiter,
-            timeout=timeout,
-            lock_duration=lock_duration,
-            stalled_interval=stalled_interval,
-            max_stalled_count=max_stalled_count,
-            dead_letter=dead_letter,
-            backoff_strategies=backoff_strategies,
-        )
+        checked: dict[str, t.Any] = {}
+        if options:
+            from .options import check_options  # loaded only for a worker that has some
+
+            checked = check_options(name, options)
+        self.options: t.Mapping[str, t.Any] = {"concurrency": 1, "timeout": 30_000, **checked}
         """The options as the registration carries them: camelCase, ms (protocol section 4)."""
-        self._errors = check_errors(self, errors) if errors is not None else {}
+        self._translate: Translator | None = None
+        if errors is not None:
+            from .error_mapping import translator
+
+            self._translate = translator(str(self), errors)
         self._frozen = False
         self._named: dict[str, BoundProcessor] = {}
         self._fallback: BoundProcessor | None = None
@@ -254,19 +237,7 @@ def find_processor(worker: Worker, job_name: str) -> BoundProcessor | None:
 
 def translate_error(worker: Worker, exc: BaseException) -> BaseException:
     """Return what `exc` means by the worker's `errors`: `exc` itself if no entry matches its type."""
-    make = next((make for kind, make in worker._errors.items() if isinstance(exc, kind)), None)
-    if make is None:
-        return exc
-    try:
-        meaning = make(exc)
-    except BaseException as raised:  # noqa: BLE001 - the function may also raise what it means
-        meaning = raised
-    if not isinstance(meaning, BaseException):
-        given = type(meaning).__name__
-        meaning = TypeError(f"{worker}: errors[{type(exc).__name__}] gave {given}, not an exception")
-    if meaning is not exc and meaning.__cause__ is None:
-        meaning.__cause__ = exc
-    return meaning
+    return exc if worker._translate is None else worker._translate(exc)
 
 
 def schemas_of(worker: Worker) -> dict[str, t.Any] | None:

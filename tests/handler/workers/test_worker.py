@@ -307,3 +307,8 @@ BAD_LIMITERS: list[object] = [5, [], {}, {"max": 1}, {"max": 1, "duration": 1, "
 def test_an_option_that_cannot_work_is_refused_by_name(argument: str, value: t.Any) -> None:
     with pytest.raises(ConfigurationError, match=rf"\AWorker\('emails'\): {argument}\b"):
         Worker("emails", **{argument: value})
+
+
+def test_an_option_that_does_not_exist_is_a_type_error_as_of_any_function() -> None:
+    with pytest.raises(TypeError, match=r"Worker\(\) got an unexpected keyword argument 'concurency'"):
+        Worker("emails", **t.cast("t.Any", {"concurency": 5}))
