@@ -10,6 +10,7 @@ from ....errors import NextMQError
 from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
 from ....rules.attempts import MAX_FREE_STARTS, failed_reason, too_many_starts
 from ....rules.delivery_log import delivery_entry, with_entry
+from ....workers.worker import schedules_of
 from .delivering import Delivery, LocalApp
 from .faults import Fault, Faults
 from .finishing import Finisher
@@ -59,7 +60,7 @@ class Simulation:
         self._finisher = Finisher(self.store, self.snapshots, rand)
         self._numbers = itertools.count(1)
         for worker in workers:
-            for declared in worker.schedules():
+            for declared in schedules_of(worker):
                 self.schedulers.upsert(_declared(worker.name, declared))
 
     def run_until(self, moment: int | None, limit: int) -> Steps[int]:
