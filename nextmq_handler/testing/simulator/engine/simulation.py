@@ -10,7 +10,7 @@ from ....errors import NextMQError
 from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
 from ....rules.attempts import MAX_FREE_STARTS, failed_reason, too_many_starts
 from ....rules.delivery_log import delivery_entry, with_entry
-from .delivering import Delivery, LocalApp
+from .delivering import Delivery, LocalApp, run_awaited, run_here
 from .faults import Fault, Faults
 from .finishing import Finisher
 from .schedulers import SimulatedScheduler, SimulatedSchedulers
@@ -33,6 +33,10 @@ _OUTCOMES: dict[type[Outcome], str] = {
     Delayed: "delayed",
     WaitingChildren: "waitingChildren",
 }
+
+
+LIMIT = 10_000
+"""The default limit of deliveries for one call."""
 
 
 class NotIdleError(NextMQError):
@@ -62,6 +66,32 @@ class Simulation:
             for declared in worker.schedules():
                 self.schedulers.upsert(_declared(worker.name, declared))
 
+    def drive(self, steps: Steps[T]) -> T:
+        """Take the steps in this thread; return their result."""
+        outcome: Outcome | None = None
+        while True:
+            try:
+                with self.lock:
+                    delivery = steps.send(outcome)
+            except StopIteration as end:
+                return t.cast(T, end.value)
+            outcome = run_here(delivery)
+
+    async def drive_awaited(self, steps: Steps[T]) -> T:
+        """Take the steps on the running loop; return their result. Raises NextMQError unless it is asyncio's."""
+        import anyio
+
+        _check_loop()
+        limiter = anyio.CapacityLimiter(1)
+        outcome: Outcome | None = None
+        while True:
+            try:
+                with self.lock:
+                    delivery = steps.send(outcome)
+            except StopIteration as end:
+                return t.cast(T, end.value)
+            outcome = await run_awaited(delivery, limiter)
+
     def run_until(self, moment: int | None, limit: int) -> Steps[int]:
         """Run what is due up to `moment` (ms since the epoch), in this order; it is that time then.
 
@@ -73,12 +103,12 @@ class Simulation:
             self.clock.ms = max(moment, self.clock.ms)
         return started
 
-    def run_until_finished(self, awaited: SimulatedJob, moment: int, limit: int) -> Steps[None]:
+    def run_until_finished(self, awaited: SimulatedJob, moment: int) -> Steps[None]:
         """Run what is due up to `moment` as `run_until` does, but stop when `awaited` has finished.
 
         Raises NeverFinishedError if nothing will ever finish it.
         """
-        yield from self._run(limit, until=moment, awaited=awaited)
+        yield from self._run(LIMIT, until=moment, awaited=awaited)
         if awaited.finished_on is not None:
             return
         self.clock.ms = max(moment, self.clock.ms)
@@ -181,3 +211,15 @@ def _declared(queue: str, wire: dict[str, t.Any]) -> SimulatedScheduler:
         repeat["offset"] = repeat.get("offset") or repeat["every"]
     name = wire.get("name") or wire["id"]
     return SimulatedScheduler(queue, wire["id"], name, wire.get("data"), wire.get("opts", {}), repeat)
+
+
+def _check_loop() -> None:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise NextMQError(
+            "AsyncLocalNextMQ needs asyncio, as processors do, and this is another event loop: with anyio's "
+            'plugin let the fixture anyio_backend return "asyncio"'
+        ) from None
