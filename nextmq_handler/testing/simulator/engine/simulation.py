@@ -10,6 +10,7 @@ from ....errors import NextMQError
 from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
 from ....rules.attempts import MAX_FREE_STARTS, failed_reason, too_many_starts
 from ....rules.delivery_log import delivery_entry, with_entry
+from ....workers.worker import schedules_of
 from .delivering import Delivery, LocalApp, run_awaited, run_here
 from .faults import Fault, Faults
 from .finishing import Finisher
@@ -63,8 +64,8 @@ class Simulation:
         self._finisher = Finisher(self.store, self.snapshots, rand)
         self._numbers = itertools.count(1)
         for worker in workers:
-            for declared in worker.schedules():
-                self.schedulers.upsert(_declared(worker.name, declared))
+            for declared in schedules_of(worker):
+                self.schedulers.upsert(_scheduler(worker.name, declared))
 
     def drive(self, steps: Steps[T]) -> T:
         """Take the steps in this thread; return their result."""
@@ -203,14 +204,12 @@ def _failure_before_delivery(job: SimulatedJob) -> Failed | None:
     return None
 
 
-def _declared(queue: str, wire: dict[str, t.Any]) -> SimulatedScheduler:
-    """Return the scheduler that a worker declares. The times of an `every` are multiples since the epoch."""
-    names = ("every", "pattern", "tz", "limit", "offset")
-    repeat = {name: wire[name] for name in names if name in wire}
-    if "every" in repeat:
-        repeat["offset"] = repeat.get("offset") or repeat["every"]
-    name = wire.get("name") or wire["id"]
-    return SimulatedScheduler(queue, wire["id"], name, wire.get("data"), wire.get("opts", {}), repeat)
+def _scheduler(queue: str, declared: dict[str, t.Any]) -> SimulatedScheduler:
+    from ....rules.schedules import ScheduleModel  # it imports pydantic
+
+    schedule = ScheduleModel.model_validate(declared)
+    template = schedule.template()
+    return SimulatedScheduler(queue, schedule.id, template.name, template.data, template.opts, schedule.repeat())
 
 
 def _check_loop() -> None:
