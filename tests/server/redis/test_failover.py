@@ -117,7 +117,7 @@ async def test_the_start_checks_look_at_the_primary_that_a_sentinel_names(sentin
 
 async def test_a_service_that_no_sentinel_knows_is_named(sentinel: int) -> None:
     url = by_sentinels(sentinel).replace("/main", "/mian")
-    with pytest.raises(ConfigurationError, match="this Sentinel knows no service 'mian'"):
+    with pytest.raises(ConfigurationError, match="this Sentinel does not know the service 'mian'"):
         await RedisConnection(Address(url), name="test").connect()
 
 

@@ -51,8 +51,8 @@ REASONS: dict[str, str] = {
     '{"attempts": [], "stackTraceLimit": []}': (
         "attempts is [], not a number below 2^53; stackTraceLimit is [], not a whole number"
     ),
-    "[]": "its options are no JSON object",
-    "{": "its options are no JSON object",
+    "[]": "its options are not a JSON object",
+    "{": "its options are not a JSON object",
 }
 
 
