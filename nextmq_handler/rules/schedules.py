@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import typing as t
-from dataclasses import dataclass
 
 from pydantic import (
     AfterValidator,
@@ -17,18 +16,10 @@ from pydantic import (
 from .cron import next_run
 from .limits import MAX_DELAY_MS, MAX_NUMBER, MAX_PATTERN, MAX_TIME_ZONE
 from .models import BoundedData, Closed, JobOptionsModel, Name, Span, Timestamp
+from .scheduling import Template
 from .states import FAILURE_POLICIES
 
 _OF_ONE_JOB = ("deduplication", "delay", "jobId", "parent", "timestamp", *FAILURE_POLICIES)
-
-
-@dataclass(frozen=True)
-class Template:
-    """What the jobs of a scheduler are made of, with BullMQ's long option names."""
-
-    name: str
-    data: t.Any
-    opts: dict[str, t.Any]
 
 
 def _scheduler_id(value: str) -> str:

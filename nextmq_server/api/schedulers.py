@@ -10,7 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.models import BoundedData, Name
 from nextmq_handler.rules.problems import problem_text
-from nextmq_handler.rules.schedules import RepeatModel, SchedulerId, Template, TemplateOptions
+from nextmq_handler.rules.schedules import RepeatModel, SchedulerId, TemplateOptions
+from nextmq_handler.rules.scheduling import Template
 
 from ..engine.queues.jobs import WrongState
 from ..engine.queues.schedulers import NoSuchScheduler

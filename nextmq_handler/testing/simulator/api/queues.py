@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ....rules.scheduling import Template
 from ....rules.states import FAILURE_POLICIES
 from ..engine.job import NewSimulatedJob
 from ..engine.limits import check_data, check_limits, check_scheduler
@@ -202,7 +203,8 @@ def upsert_scheduler(request: Request) -> dict[str, t.Any]:
     opts: dict[str, t.Any] = template.get("opts", {})
     check_scheduler(id, repeat, opts)
     check_data(template.get("data"), opts, "template.data")
-    new = SimulatedScheduler(queue, id, template.get("name") or id, template.get("data"), opts, {**repeat})
+    made_of = Template(template.get("name") or id, template.get("data"), opts)
+    new = SimulatedScheduler(queue, id, {**repeat}, made_of)
     try:
         made = request.simulation.schedulers.upsert(new)
     except InvalidTimes as exc:

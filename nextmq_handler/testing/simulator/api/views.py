@@ -86,9 +86,12 @@ def scheduler_view(scheduler: SimulatedScheduler, next_run: int | None) -> dict[
     names = ("every", "pattern", "tz", "limit", "offset", "startDate", "endDate")
     return {
         "id": scheduler.id,
-        "name": scheduler.name,
+        "name": scheduler.template.name,
         **{name: scheduler.repeat.get(name) for name in names},
         "next": next_run,
         "iterationCount": scheduler.iterations,
-        "template": {"data": {} if scheduler.data is None else scheduler.data, "opts": scheduler.opts},
+        "template": {
+            "data": {} if scheduler.template.data is None else scheduler.template.data,
+            "opts": scheduler.template.opts,
+        },
     }

@@ -208,8 +208,7 @@ def _scheduler(queue: str, declared: dict[str, t.Any]) -> SimulatedScheduler:
     from ....rules.schedules import ScheduleModel  # it imports pydantic
 
     schedule = ScheduleModel.model_validate(declared)
-    template = schedule.template()
-    return SimulatedScheduler(queue, schedule.id, template.name, template.data, template.opts, schedule.repeat())
+    return SimulatedScheduler(queue, schedule.id, schedule.repeat(), schedule.template())
 
 
 def _check_loop() -> None:
