@@ -67,7 +67,7 @@ class LocalBase(Assertions):
         self._timeout_of(queue)
         _check_times(times)
         verdict = CRASH if error is None else None
-        self._simulation.faults.add(Fault(queue, name, times, error, verdict, status=None if error else 500))
+        self._simulation.faults.append(Fault(queue, name, times, error, verdict, status=None if error else 500))
 
     def timeout_next(self, queue: str, *, name: str | None = None, times: int = 1, runs: bool = True) -> None:
         """Lose the answers of the next `times` deliveries of `queue`: the attempts fail with DeliveryTimeout.
@@ -76,7 +76,9 @@ class LocalBase(Assertions):
         """
         _check_times(times)
         text = f"no whole answer within {self._timeout_of(queue):g} s; the processor may still be running"
-        self._simulation.faults.add(Fault(queue, name, times, verdict=Failed("DeliveryTimeout", text), runs=runs))
+        self._simulation.faults.append(
+            Fault(queue, name, times, verdict=Failed("DeliveryTimeout", text), runs=runs)
+        )
 
     def _run_all(self, limit: int) -> Steps[int]:
         return self._simulation.run_until(self.clock.ms, limit)

@@ -70,9 +70,12 @@ class SimulatedSchedulers:
         Raises InvalidTimes or NoSlotLeft.
         """
         held = self.of(new.queue).get(new.id)
-        if held is not None and is_same_scheduler(held.repeat, held.template, new.repeat, new.template):
-            if self.pending(held) or has_ended(held.repeat, held.iterations, self._now):
-                return held
+        if (
+            held is not None
+            and is_same_scheduler(held.repeat, held.template, new.repeat, new.template)
+            and (self.pending(held) or has_ended(held.repeat, held.iterations, self._now))
+        ):
+            return held
         end = new.repeat.get("endDate")
         if end is not None and self._now > end:
             raise InvalidTimes(NO_RUN)

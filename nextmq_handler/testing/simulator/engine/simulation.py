@@ -12,7 +12,7 @@ from ....rules.attempts import MAX_FREE_STARTS, failed_reason, too_many_starts
 from ....rules.delivery_log import delivery_entry, with_entry
 from ....workers.worker import schedules_of
 from .delivering import Delivery, LocalApp, run_awaited, run_here
-from .faults import Fault, Faults
+from .faults import Fault, take_fault
 from .finishing import Finisher
 from .schedulers import SimulatedScheduler, SimulatedSchedulers
 from .snapshots import Snapshots
@@ -57,7 +57,8 @@ class Simulation:
         self.app = LocalApp(workers, clock)
         self.store = Store(workers, clock)
         self.snapshots = Snapshots()
-        self.faults = Faults()
+        self.faults: list[Fault] = []
+        """The faults that the test asked for and that have not happened yet."""
         self.schedulers = SimulatedSchedulers(self.store)
         self.replies: dict[str, tuple[bytes, bytes]] = {}
         """The request and the answer of each idempotency key."""
@@ -160,7 +161,7 @@ class Simulation:
         if failure is not None:
             self._finisher.finish(job, failure, None)
             return 0
-        delivery = self._begin(job, self.faults.next_for(job))
+        delivery = self._begin(job, take_fault(self.faults, job))
         sent_at = self.clock.ms
         job.starts.append(sent_at)
         outcome = yield delivery
