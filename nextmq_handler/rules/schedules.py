@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
 from dataclasses import dataclass
@@ -53,10 +54,8 @@ class When(Closed):
         if (self.every is None) == (self.pattern is None):
             raise ValueError("give every or pattern: one of the two")
         if self.pattern is not None:
-            try:
+            with contextlib.suppress(ModuleNotFoundError):  # without the server, LocalNextMQ may have no croniter
                 next_run(self.pattern, self.tz, round(time.time() * 1000))
-            except ModuleNotFoundError:
-                pass  # a client without croniter: the server checks the pattern
         elif self.tz is not None:
             raise ValueError("tz: is for a pattern, every has no clock")
         return self
