@@ -11,6 +11,8 @@ from pydantic import (
     AfterValidator,
     Field,
     SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
     model_serializer,
     model_validator,
 )
@@ -18,6 +20,7 @@ from pydantic import (
 from .cron import next_run
 from .limits import MAX_DELAY_MS, MAX_NUMBER, MAX_PATTERN, MAX_TIME_ZONE
 from .models import BoundedData, Closed, JobOptionsModel, Name, Span, Timestamp
+from .refusals import Refusal, problem_of
 from .states import FAILURE_POLICIES
 
 _OF_ONE_JOB = ("deduplication", "delay", "jobId", "parent", "timestamp", *FAILURE_POLICIES)
@@ -39,6 +42,15 @@ def _scheduler_id(value: str) -> str:
 
 
 SchedulerId = t.Annotated[Name, AfterValidator(_scheduler_id)]
+_ID: TypeAdapter[str] = TypeAdapter(SchedulerId)
+
+
+def check_scheduler_id(id: str) -> None:
+    """Raise Refusal for an id that no job scheduler can have."""
+    try:
+        _ID.validate_python(id)
+    except ValidationError as exc:
+        raise Refusal(422, "invalid_request", f"id: {problem_of(exc.errors()[0])}") from None
 
 
 class When(Closed):

@@ -5,20 +5,17 @@ from __future__ import annotations
 import typing as t
 
 from fastapi import Response
-from pydantic import TypeAdapter, ValidationError
 
 from nextmq_handler.rules.bodies import SchedulerBody
 from nextmq_handler.rules.models import Closed
-from nextmq_handler.rules.refusals import Refusal, problem_of, wrong_scheduler_state
-from nextmq_handler.rules.schedules import SchedulerId
+from nextmq_handler.rules.refusals import wrong_scheduler_state
+from nextmq_handler.rules.schedules import check_scheduler_id
 
 from ..engine.queues.jobs import WrongState
 from .errors import ASCIIResponse
 from .request import Authorized, CreatesJobs, Page, PathId, QueueName, Removed, router
 
 routes = router("/v1/queues/{queue}/schedulers", "schedulers")
-
-_id: TypeAdapter[str] = TypeAdapter(SchedulerId)
 
 
 class TemplateView(Closed):
@@ -69,10 +66,7 @@ class SchedulerPage(Closed):
 @routes.put("/{id}", response_model=UpsertedScheduler, dependencies=[CreatesJobs])
 async def upsert_scheduler(queue: QueueName, id: PathId, body: SchedulerBody, service: Authorized) -> Response:
     """Create a job scheduler, or change it. One that stays the same keeps its times and its next job."""
-    try:
-        _id.validate_python(id)
-    except ValidationError as exc:
-        raise Refusal(422, "invalid_request", f"id: {problem_of(exc.errors()[0])}") from None
+    check_scheduler_id(id)
     try:
         made = await service.upsert_scheduler(queue, id, body.repeat.given(), body.template_of(id))
     except WrongState as exc:
