@@ -10,15 +10,12 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from .errors import ConfigurationError
 from .protocol.signing import Secret, parse_secret
 
-if t.TYPE_CHECKING:
-    from .client.local_server import LocalServer
-
 _SHAPE = "nextmq://API_KEY:WEBHOOK_SECRET@host[:port]/project"
 _SCHEMES = {"nextmq": "https", "nextmq+http": "http"}
 _API_KEY = re.compile(r"[!-~]+")
 
 
-class Connection:
+class ServerConnection:
     """A queue server as a connection string names it. Its repr shows no key and no secret."""
 
     __slots__ = ("api_key", "base_url", "project", "webhook_secret")
@@ -30,7 +27,7 @@ class Connection:
         self.webhook_secret: str = webhook_secret
 
     def __repr__(self) -> str:
-        return f"<Connection {self.base_url}/{self.project}>"
+        return f"<ServerConnection {self.base_url}/{self.project}>"
 
 
 class Settings:
@@ -42,17 +39,17 @@ class Settings:
 
     __slots__ = ("_app_url", "_connection", "secrets")
 
-    def __init__(self, connection: Connection | None, app_url: str | None, secrets: tuple[Secret, ...]) -> None:
+    def __init__(self, connection: ServerConnection | None, app_url: str | None, secrets: tuple[Secret, ...]) -> None:
         self._connection = connection
         self._app_url = app_url
         self.secrets: tuple[Secret, ...] = secrets
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> ServerConnection:
         """The queue server. Raises ConfigurationError where none is set."""
         if self._connection is None:
-            if (local := _local_server()) is not None:
-                return local.connection
+            if (url := _url_of_a_test()) is not None:
+                return parse_connection_string(url)
             raise ConfigurationError(
                 f"NEXTMQ_URL is not set: copy the connection string that the server printed ({_SHAPE}), "
                 "or pass url=…"
@@ -63,8 +60,8 @@ class Settings:
     def app_url(self) -> str:
         """Where the server reaches this app. Raises ConfigurationError where it is not set."""
         if self._app_url is None:
-            if (local := _local_server()) is not None:
-                return local.connection.base_url
+            if (url := _url_of_a_test()) is not None:
+                return parse_connection_string(url).base_url
             raise ConfigurationError(
                 "NEXTMQ_APP_URL is not set: it is the public URL of this handler, mount path included, "
                 "such as https://example.com/api/nextmq; or pass app_url=…"
@@ -104,7 +101,7 @@ def load_settings(
     return Settings(connection, _check_app_url(app_text, app_name) if app_text else None, secrets)
 
 
-def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> Connection:
+def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> ServerConnection:
     """The parts of a connection string. Raises ConfigurationError, which names `source` and quotes nothing."""
     parts = _split(text, source)
     if parts.scheme not in _SCHEMES:
@@ -131,7 +128,7 @@ def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> Connect
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = f":{parts.port}" if parts.port is not None else ""
-    return Connection(f"{scheme}://{host}{port}", project, api_key, secret)
+    return ServerConnection(f"{scheme}://{host}{port}", project, api_key, secret)
 
 
 def is_loopback(host: str) -> bool:
@@ -139,10 +136,10 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or host == "::1" or (host.startswith("127.") and _is_ipv4(host))
 
 
-def _local_server() -> LocalServer | None:
-    from .client import local_server  # needed in tests, and where something is wrong
+def _url_of_a_test() -> str | None:
+    from . import _overrides  # on a cold start in Lambda nothing else needs it
 
-    return local_server.active
+    return _overrides.url
 
 
 def _is_ipv4(host: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ..errors import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, NextMQError
+from ..errors import NextMQError
+from ..protocol.times import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS
 from . import strict_json
 
 MAX_BODY_SIZE = 10 * 1024 * 1024

@@ -8,8 +8,8 @@ import random
 import threading
 import time
 import typing as t
-from contextvars import ContextVar
 
+from .. import _overrides
 from ..client._sync.workers import register_worker
 from ..errors import ConfigurationError, NextMQError, NextMQHTTPError, WorkerRegistrationError
 from ..settings import Settings
@@ -22,9 +22,6 @@ REASSERT_INTERVAL = 60.0
 """`GET /health` registers again at most this often, in s (section 4)."""
 
 MAX_RETRY_DELAY = 30.0
-
-is_paused: ContextVar[bool] = ContextVar("nextmq_registrations_paused", default=False)
-"""Set where a test delivers: a handler that is only tried out tells no server of itself."""
 
 
 class Registrar:
@@ -51,7 +48,7 @@ class Registrar:
 
     def start(self) -> None:
         """Register, again and again until each worker is or the server says no."""
-        if is_paused.get():
+        if _overrides.registration_paused.get():
             return
         with self._lock:
             self._started_at, self._pid = self._monotonic(), os.getpid()

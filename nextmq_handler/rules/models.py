@@ -19,9 +19,10 @@ from pydantic import (
     model_validator,
 )
 
-from ..errors import MAX_TIMESTAMP_MS, ConfigurationError
+from ..errors import ConfigurationError
 from ..protocol import strict_json
 from ..protocol.names import check_queue_name
+from ..protocol.times import MAX_TIMESTAMP_MS
 from .backoff import BUILT_IN
 from .job_ids import is_custom_id
 from .limits import (

@@ -6,7 +6,8 @@ import math
 import typing as t
 from datetime import datetime, timedelta
 
-from ..errors import ConfigurationError, duration_ms, timestamp_ms
+from ..errors import ConfigurationError
+from ..protocol.times import duration_ms, timestamp_ms
 from .limits import MAX_DELAY_MS
 
 if t.TYPE_CHECKING:

@@ -18,7 +18,7 @@ from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.refusals import Refusal
 
 from ..dispatch.egress.rules import EgressRefused
-from ..engine.events.events import MAX_LISTENERS, TooManyListeners
+from ..engine.events.hub import MAX_LISTENERS, TooManyListeners
 from ..engine.queues.adding import IdempotencyKeyReused
 from ..engine.queues.jobs import JobLocked, NoSuchJob, WrongState
 from ..engine.queues.schedulers import NoSuchScheduler

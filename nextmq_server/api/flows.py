@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from fastapi import Query, Response
@@ -13,6 +12,7 @@ from nextmq_handler.rules.models import Closed
 
 from ..engine.queues.adding import Idempotency
 from ..service import Service
+from ..timers import now_ms
 from .errors import ASCIIResponse
 from .jobs import add_all
 from .models import AddedJob
@@ -80,5 +80,5 @@ async def _add(
     service: Service, roots: t.Mapping[str, FlowNode], idempotency: Idempotency | None
 ) -> list[dict[str, t.Any]]:
     check_jobs(roots)
-    plan = service.flows.plan(list(roots.values()), now=round(time.time() * 1000))
+    plan = service.flows.plan(list(roots.values()), now=now_ms())
     return await service.flows.show(plan, await add_all(service, plan.jobs, idempotency))

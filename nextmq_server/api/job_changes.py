@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from nextmq_handler.rules.bodies import DataBody, DelayBody, PriorityBody, ProgressBody, RetryBody
 
+from ..timers import now_ms
 from .request import Done, Job, Removed, router
 
 routes = router("/v1/queues/{queue}/jobs/{id}", "jobs")
@@ -48,7 +47,7 @@ async def update_progress(job: Job, body: ProgressBody) -> Done:
 @routes.put("/delay")
 async def change_delay(job: Job, body: DelayBody) -> Done:
     """Change how long a delayed job waits, from now on."""
-    await job.service.jobs.change_delay(job.queue, job.id, body.delay, round(time.time() * 1000))
+    await job.service.jobs.change_delay(job.queue, job.id, body.delay, now_ms())
     return Done()
 
 

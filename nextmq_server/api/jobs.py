@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from fastapi import Query, Response
@@ -12,8 +11,9 @@ from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.refusals import parent_refused, wanted_states
 from nextmq_handler.rules.states import STORED_STATES
 
-from ..engine.queues.adding import Added, Idempotency, NewJob, ParentError
+from ..engine.queues.adding import AddResult, Idempotency, JobToAdd, UnusableParent
 from ..service import Service
+from ..timers import now_ms
 from .errors import ASCIIResponse
 from .models import AddedJob, JobView
 from .request import (
@@ -110,13 +110,13 @@ async def remove_job(job: Job, removeChildren: bool = True) -> Done:
     return Done()
 
 
-def _new(service: Service, queue: str, job: NewJobBody, trace: dict[str, t.Any], path: str) -> NewJob:
-    new = service.jobs.new(queue, job.name, job.data, {**trace, **job.opts.given()}, now=round(time.time() * 1000))
+def _new(service: Service, queue: str, job: NewJobBody, trace: dict[str, t.Any], path: str) -> JobToAdd:
+    new = service.jobs.new(queue, job.name, job.data, {**trace, **job.opts.given()}, now=now_ms())
     check_size(new.data_size, new.opts, path)
     return new
 
 
-async def _bulk_job(service: Service, new: NewJob, added: Added) -> dict[str, t.Any]:
+async def _bulk_job(service: Service, new: JobToAdd, added: AddResult) -> dict[str, t.Any]:
     shown: dict[str, t.Any] = {"id": added.id, "deduplicated": added.deduplicated}
     if not (added.deduplicated or added.replayed):
         return {**shown, "state": new.state, "timestamp": new.timestamp, "job": None}
@@ -125,11 +125,13 @@ async def _bulk_job(service: Service, new: NewJob, added: Added) -> dict[str, t.
     return {**shown, "state": job["state"], "timestamp": job["timestamp"], "job": job}
 
 
-async def add_all(service: Service, jobs: t.Sequence[NewJob], idempotency: Idempotency | None) -> list[Added]:
+async def add_all(
+    service: Service, jobs: t.Sequence[JobToAdd], idempotency: Idempotency | None
+) -> list[AddResult]:
     """Add the jobs. Raises Refusal for a parent that they cannot have."""
     try:
         return await service.add(jobs, idempotency)
-    except ParentError as exc:
+    except UnusableParent as exc:
         held = jobs[exc.index].opts["parent"]
         parent = {"id": held["id"], "queue": held["queue"].rpartition(":")[2]}
         raise parent_refused(exc.index, parent, exc, is_gone=exc.is_gone) from None

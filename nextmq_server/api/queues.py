@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from fastapi import Query, Response
@@ -20,7 +19,8 @@ from nextmq_handler.rules.limits import MAX_PRIORITY
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.refusals import Refusal, not_deduplicated
 
-from ..workers.registry import Registration
+from ..timers import now_ms
+from ..workers.registration import Registration
 from .errors import ASCIIResponse
 from .request import Authorized, Done, Index, LastIndex, PathId, QueueName, Removed, router
 
@@ -215,7 +215,7 @@ async def obliterate(queue: QueueName, body: ObliterateBody, service: Authorized
 @routes.post("/{queue}/retry-jobs")
 async def retry_jobs(queue: QueueName, body: RetryJobsBody, service: Authorized) -> Done:
     """Retry finished jobs: they wait again."""
-    now = round(time.time() * 1000)
+    now = now_ms()
     before = now if body.timestamp is None else body.timestamp
     await service.queues.retry_jobs(queue, body.state, before)
     return Done()

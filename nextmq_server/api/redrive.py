@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 from fastapi import Response
 
 from nextmq_handler.rules.bodies import RedriveBody
 from nextmq_handler.rules.models import Closed
 
 from ..engine.queues.redrive import Wanted
+from ..timers import now_ms
 from .errors import ASCIIResponse
 from .request import Authorized, CreatesJobs, QueueName, router
 
@@ -29,5 +28,5 @@ async def redrive(queue: QueueName, body: RedriveBody, service: Authorized) -> R
     Dead letters that a worker is processing stay, and so do jobs that are not dead letters.
     """
     wanted = Wanted(body.ids, body.name, body.reason)
-    redriven = await service.redrive(queue, wanted, limit=body.limit, now=round(time.time() * 1000))
+    redriven = await service.redrive(queue, wanted, limit=body.limit, now=now_ms())
     return ASCIIResponse({"redriven": redriven})

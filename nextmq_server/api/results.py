@@ -8,6 +8,7 @@ import typing as t
 from fastapi import Query, Request, Response
 
 from nextmq_handler.rules.models import Closed
+from nextmq_handler.rules.results import JobResult
 
 from .errors import ASCIIResponse
 from .request import Authorized, PathId, QueueName, router
@@ -43,9 +44,7 @@ async def get_result(
     return Response(status_code=_CLIENT_GONE) if result is None else ASCIIResponse(result)
 
 
-async def _unless_gone(
-    request: Request, work: t.Coroutine[t.Any, t.Any, dict[str, t.Any]]
-) -> dict[str, t.Any] | None:
+async def _unless_gone(request: Request, work: t.Coroutine[t.Any, t.Any, JobResult]) -> JobResult | None:
     """Return the result of `work`, or None if the client disconnects, which cancels it."""
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_disconnected(request))

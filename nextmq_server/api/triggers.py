@@ -12,9 +12,9 @@ from nextmq_handler.rules.limits import MAX_DELAY_MS
 from nextmq_handler.rules.models import BackoffModel, BackoffOption, Closed, Delay, Name, check_data_size
 from nextmq_handler.rules.schedules import When
 
-from ..triggers.records import Run, TriggerOptions
-from ..triggers.triggers import Shown
-from ..workers.registry import endpoint_url
+from ..triggers.records import TriggerOptions, TriggerRun
+from ..triggers.triggers import ShownTrigger
+from ..workers.registration import endpoint_url
 from .errors import ASCIIResponse
 from .request import Authorized, CreatesJobs, Done, PathId, router
 
@@ -171,7 +171,7 @@ async def rotate_secret(trigger_id: PathId, service: Authorized) -> NewSecret:
     return NewSecret(secret=await service.triggers.rotate_secret(trigger_id))
 
 
-def _view(shown: Shown) -> dict[str, t.Any]:
+def _view(shown: ShownTrigger) -> dict[str, t.Any]:
     trigger = shown.trigger
     return {
         "id": trigger.id,
@@ -188,5 +188,5 @@ def _view(shown: Shown) -> dict[str, t.Any]:
     }
 
 
-def _run_view(run: Run) -> dict[str, t.Any]:
+def _run_view(run: TriggerRun) -> dict[str, t.Any]:
     return run.model_dump(by_alias=True)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from nextmq_handler.rules.refusals import Refusal
 
-from ..workers.registry import Registration
+from ..workers.registration import Registration
 from .request import Authorized, QueueName, router
 
 routes = router("/v1/queues/{queue}/worker", "workers")
@@ -65,7 +65,7 @@ async def register_worker(
             f"options.deadLetter: jobs that fail in {queue} would come back to it through {dead_letter}: "
             "name a queue whose own dead letters go elsewhere",
         )
-    return await service.register(queue, registration, replace=fingerprint if replace else None)
+    return await service.workers.register(queue, registration, replace=fingerprint if replace else None)
 
 
 @routes.get("")
@@ -80,7 +80,7 @@ async def get_worker(queue: QueueName, service: Authorized) -> Registration:
 @routes.delete("")
 async def unregister_worker(queue: QueueName, service: Authorized) -> dict[str, t.Any]:
     """Remove the registration. Waiting jobs stay, active deliveries finish."""
-    if not await service.unregister(queue):
+    if not await service.workers.unregister(queue):
         raise _no_worker(queue)
     return {}
 

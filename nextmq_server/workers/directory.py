@@ -1,30 +1,30 @@
-"""Which queues a project has: BullMQ itself keeps no list of them."""
+"""Which queues a project has. BullMQ itself keeps no list of them."""
 
 from __future__ import annotations
 
-from ..redis.connection import Connection
+from ..redis.connection import RedisConnection
 
 
 class QueueDirectory:
     """The names of the queues that jobs were added to. Each call raises RedisError or ConnectionLost."""
 
-    def __init__(self, connection: Connection, project: str) -> None:
+    def __init__(self, connection: RedisConnection, project: str) -> None:
         self._connection = connection
         self._key = f"nextmq:{project}:queues"
         self._noted: set[str] = set()
 
     async def note(self, queues: set[str]) -> None:
-        """Jobs are added to these queues."""
+        """Add these queues, before jobs are added to them."""
         new = queues - self._noted
         if new:
             await self._connection.execute("SADD", self._key, *new)
             self._noted |= new
 
     async def forget(self, queue: str) -> None:
-        """The queue is gone."""
+        """Remove the queue."""
         self._noted.discard(queue)
         await self._connection.execute("SREM", self._key, queue)
 
     async def names(self) -> set[str]:
-        """All of them."""
+        """Return the names of all queues."""
         return set(await self._connection.execute("SMEMBERS", self._key))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from nextmq_handler.rules.flows import FlowNode
 
-from .adding import Added, NewJob
+from .adding import AddResult, JobToAdd
 from .children import ChildKey, Children
 from .jobs import Jobs, NoSuchJob
 
@@ -21,7 +21,7 @@ MAX_SHOWN = 1000
 class FlowPlan:
     """The jobs of some flows, each after its parent, and the index of each one's parent: None for roots."""
 
-    jobs: list[NewJob]
+    jobs: list[JobToAdd]
     parents: list[int | None]
 
 
@@ -51,7 +51,7 @@ class Flows:
             plan.parents.append(parent)
         return plan
 
-    async def show(self, plan: FlowPlan, added: t.Sequence[Added]) -> list[dict[str, t.Any]]:
+    async def show(self, plan: FlowPlan, added: t.Sequence[AddResult]) -> list[dict[str, t.Any]]:
         """The trees of a plan that was added."""
         # A child that was done before it was added may have let its parent run.
         changed = {parent for parent, one in zip(plan.parents, added, strict=True) if one.deduplicated}

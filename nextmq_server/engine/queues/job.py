@@ -7,9 +7,10 @@ import typing as t
 from bullmq import job as bullmq_job
 
 from nextmq_handler.protocol import strict_json
+from nextmq_handler.rules.delivery_log import DeliveryEntry
 
 from ..verdicts import Fail
-from .delivery_log import FIELD, Delivery, appended
+from .delivery_log import FIELD, appended
 from .faulty_options import faults, in_words
 
 _decode: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = t.cast("t.Any", bullmq_job).optsFromJSON
@@ -44,7 +45,7 @@ class HasOptions(t.Protocol):
         ...
 
 
-class ActiveJob:
+class EngineJob:
     """The job of one start. `data` stays JSON text, passed through to the delivery as it is.
 
     `is_answered`: its delivery has an answer, which must not get lost. `changes` are fields that go into its hash
@@ -73,9 +74,9 @@ class ActiveJob:
         self.deferred_failure = fields.get("defa")
         self.scheduler_id = fields.get("rjk")
 
-    def note_delivery(self, delivery: Delivery) -> None:
+    def note_delivery(self, entry: DeliveryEntry) -> None:
         """Keep a delivery of this start with the job."""
-        self.changes[FIELD] = appended(self.fields.get(FIELD), delivery)
+        self.changes[FIELD] = appended(self.fields.get(FIELD), entry)
 
     @property
     def attempts_made(self) -> int:

@@ -9,7 +9,7 @@ from nextmq_handler.protocol import strict_json
 
 from ...redis.connection import RedisError
 from ..scripts.scripts import QueueScripts, ScriptRunner
-from .adding import Added, Adder, NewJob
+from .adding import Adder, AddResult, JobToAdd
 from .delivery_log import FIELD, deliveries
 from .job import lines_of, long_names, parent_of, whole
 from .snapshots import forget_snapshot
@@ -69,15 +69,15 @@ class Jobs:
 
     def new(
         self, queue: str, name: str, data: t.Any, opts: dict[str, t.Any], *, now: int, is_parent: bool = False
-    ) -> NewJob:
+    ) -> JobToAdd:
         """A job to add, from BullMQ's long option names; the parent in them is of a queue of this prefix."""
         timestamp = opts.get("timestamp") or now
         parent = opts.get("parent")
         if parent:
             opts = {**opts, "parent": {"id": parent["id"], "queue": f"{self._prefix}:{parent['queue']}"}}
-        return NewJob(self._prefix, queue, name, data, opts, timestamp, opts.get("jobId"), is_parent)
+        return JobToAdd(self._prefix, queue, name, data, opts, timestamp, opts.get("jobId"), is_parent)
 
-    async def added(self, new: NewJob, added: Added) -> dict[str, t.Any]:
+    async def added(self, new: JobToAdd, added: AddResult) -> dict[str, t.Any]:
         """What the API shows of a job that was just added, or was there already."""
         if not (added.deduplicated or added.replayed):
             return {**_fresh_view(new, added.id), "deduplicated": False}
@@ -212,7 +212,7 @@ _UNTOUCHED: dict[str, t.Any] = {
 }
 
 
-def _fresh_view(new: NewJob, job_id: str) -> dict[str, t.Any]:
+def _fresh_view(new: JobToAdd, job_id: str) -> dict[str, t.Any]:
     opts = long_names({name: value for name, value in new.job.opts.items() if value is not None})
     parent = new.opts.get("parent")
     if parent:

@@ -13,7 +13,7 @@ from nextmq_handler.rules.states import FAILURE_POLICIES
 
 from ...redis.connection import RedisError
 from ..scripts.scripts import QueueScripts, as_function
-from .adding import NewJob
+from .adding import JobToAdd
 from .dead_letters import DeadLetter, read_letter
 from .jobs import Jobs
 
@@ -146,12 +146,12 @@ class Redriver:
         return bool(await scripts.run_composed(SCRIPT, _LUA, keys, args))
 
 
-def _new_job(target: QueueScripts, letter: DeadLetter, now: int) -> NewJob:
+def _new_job(target: QueueScripts, letter: DeadLetter, now: int) -> JobToAdd:
     opts = {name: value for name, value in letter["opts"].items() if name not in _OF_THE_FIRST_RUN}
     priority = opts.get("priority")
     if priority and not (isinstance(priority, int) and 0 < priority <= MAX_PRIORITY):
         raise ValueError("no priority of BullMQ's")
-    return NewJob(target.prefix, target.queue, letter["name"], letter["data"], opts, now)
+    return JobToAdd(target.prefix, target.queue, letter["name"], letter["data"], opts, now)
 
 
 async def _data(scripts: QueueScripts, letter_id: str) -> str | None:

@@ -13,7 +13,7 @@ from nextmq_handler.rules.schedules import Template
 
 from ...redis.connection import ConnectionLost, RedisError
 from ..scripts.scripts import QueueScripts, ScriptRunner, as_function
-from .job import ActiveJob, short_names
+from .job import EngineJob, short_names
 from .jobs import WrongState
 
 logger = logging.getLogger("nextmq_server.engine")
@@ -95,7 +95,7 @@ async def add(
     raise WrongState(_NO_SLOT)
 
 
-async def advance(scripts: QueueScripts, job: ActiveJob) -> None:
+async def advance(scripts: QueueScripts, job: EngineJob) -> None:
     """Have the scheduler that made `job` make its next one, as BullMQ's workers do when they have fetched one.
 
     Does nothing where that was done before: only the scheduler's newest job makes another. Raises NotAdvanced
@@ -128,7 +128,7 @@ async def advance(scripts: QueueScripts, job: ActiveJob) -> None:
         )
 
 
-def _is_past_end(job: ActiveJob, repeat: dict[str, t.Any]) -> bool:
+def _is_past_end(job: EngineJob, repeat: dict[str, t.Any]) -> bool:
     """Whether the next of a scheduler with `every` comes after its end: BullMQ's class looks at now alone."""
     every, end, due = repeat.get("every"), repeat.get("endDate"), job.id.rpartition(":")[2]
     return bool(every and end and due.isdecimal() and int(due) + every > end)

@@ -1,4 +1,4 @@
-"""The registry behind the API: kept in Redis, the nearest name, and the warning about jobs that nobody takes."""
+"""The registry behind the API: what Redis keeps, the nearest name, the warning about jobs without a worker."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
-from nextmq_server.redis.connection import Connection
+from nextmq_server.redis.connection import RedisConnection
 from nextmq_server.service import Service
 from nextmq_server.workers import registry as registry_module
-from nextmq_server.workers.registry import Registration, Registry, WorkerConflict
+from nextmq_server.workers.registration import Registration
+from nextmq_server.workers.registry import Registry, WorkerConflict
 from tests.support.api import JOBS, registration
 
 if t.TYPE_CHECKING:
@@ -29,7 +30,7 @@ WARNING = 'queue "Emails" has 1 waiting job and no worker; did you mean "emails"
 
 
 class Clock:
-    """Unix seconds that a test sets."""
+    """A clock in Unix s that the test sets."""
 
     now = 1_790_000_000.0
 
@@ -38,8 +39,8 @@ class Clock:
 
 
 @pytest.fixture
-async def connection(valkey: EmbeddedValkey) -> t.AsyncIterator[Connection]:
-    connection = Connection(Address(valkey.url), name="test")
+async def connection(valkey: EmbeddedValkey) -> t.AsyncIterator[RedisConnection]:
+    connection = RedisConnection(Address(valkey.url), name="test")
     await connection.connect()
     yield connection
     await connection.close()
@@ -51,8 +52,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def registry(connection: Connection, project: Project, clock: Clock) -> Registry:
-    """An empty registry."""
+def registry(connection: RedisConnection, project: Project, clock: Clock) -> Registry:
+    """Return an empty registry."""
     return Registry(connection, project.name, clock=clock)
 
 
@@ -61,7 +62,7 @@ def worker(project: Project, **changes: t.Any) -> Registration:
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What the server warned of."""
+    """Return the warnings of the server."""
     return [
         record.getMessage()
         for record in caplog.records
@@ -70,7 +71,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 async def test_a_registration_is_read_back_as_it_was_stored(
-    registry: Registry, connection: Connection, project: Project
+    registry: Registry, connection: RedisConnection, project: Project
 ) -> None:
     options = {"concurrency": 5, "limiter": {"max": 1, "duration": 1000}}
     schemas = {"wel\u2713come": {"type": "object", "maximum": 10**30}}
@@ -94,7 +95,7 @@ async def test_the_origin_that_deliveries_count_for_is_scheme_host_and_port(
 
 
 async def test_a_removed_registration_is_not_read_back(
-    registry: Registry, connection: Connection, project: Project
+    registry: Registry, connection: RedisConnection, project: Project
 ) -> None:
     await registry.put("emails", worker(project), replace=False)
     await registry.delete("emails")
@@ -102,7 +103,7 @@ async def test_a_removed_registration_is_not_read_back(
 
 
 async def test_projects_do_not_share_registrations(
-    registry: Registry, connection: Connection, project: Project
+    registry: Registry, connection: RedisConnection, project: Project
 ) -> None:
     await registry.put("emails", worker(project), replace=False)
     assert await Registry(connection, f"{project.name}-other").load() == {}
@@ -129,7 +130,11 @@ async def test_last_seen_is_when_it_was_registered_last(
 
 
 async def test_a_registration_that_cannot_be_applied_is_tried_again(
-    connection: Connection, registry: Registry, project: Project, until: Until, monkeypatch: pytest.MonkeyPatch
+    connection: RedisConnection,
+    registry: Registry,
+    project: Project,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(registry_module, "POLL_INTERVAL", 0.01)
     applied: list[str] = []
@@ -204,7 +209,7 @@ async def test_a_removed_registration_is_near_no_more(registry: Registry, projec
 async def test_a_new_service_knows_the_registrations_of_the_last(
     service: Service, valkey: EmbeddedValkey, project: Project
 ) -> None:
-    held = await service.register("emails", worker(project), replace=None)
+    held = await service.workers.register("emails", worker(project), replace=None)
     await service.stop(grace=0)
     successor = Service(project, valkey.url, egress=EgressRules.for_development())
     await successor.start()
@@ -216,7 +221,7 @@ async def test_a_new_service_knows_the_registrations_of_the_last(
 async def test_a_new_service_runs_the_queues_of_the_last(
     service: Service, valkey: EmbeddedValkey, project: Project, app: App, until: Until
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     await service.stop(grace=0)
     successor = Service(project, valkey.url, egress=EgressRules.for_development())
     await successor.start()
@@ -231,8 +236,8 @@ async def test_a_service_that_replaces_workers_takes_a_different_one(
 ) -> None:
     service = Service(project, valkey.url, egress=EgressRules.for_development(), replace_workers=True)
     await service.start()
-    await service.register("emails", worker(project), replace=None)
-    taken = await service.register("emails", worker(project, options={"concurrency": 2}), replace=None)
+    await service.workers.register("emails", worker(project), replace=None)
+    taken = await service.workers.register("emails", worker(project, options={"concurrency": 2}), replace=None)
     await service.stop(grace=0)
     assert taken.options.concurrency == 2
 
@@ -240,7 +245,7 @@ async def test_a_service_that_replaces_workers_takes_a_different_one(
 async def test_a_job_for_a_misspelled_queue_warns_with_the_name_that_was_meant(
     api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await service.register("emails", worker(project), replace=None)
+    await service.workers.register("emails", worker(project), replace=None)
     await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
     assert warnings(caplog) == [WARNING]
 
@@ -257,7 +262,7 @@ async def test_the_warning_counts_the_jobs_that_wait(
 async def test_the_warning_comes_once(
     api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await service.register("emails", worker(project), replace=None)
+    await service.workers.register("emails", worker(project), replace=None)
     for _ in range(3):
         await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
     assert warnings(caplog) == [WARNING]
@@ -267,8 +272,8 @@ async def test_a_queue_whose_worker_left_is_warned_of_again(
     api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     await api.post(JOBS, json={"name": "welcome", "opts": {"delay": 3_600_000}})
-    await service.register("emails", worker(project), replace=None)
-    await service.unregister("emails")
+    await service.workers.register("emails", worker(project), replace=None)
+    await service.workers.unregister("emails")
     await api.post(JOBS, json={"name": "welcome"})
     assert len(warnings(caplog)) == 2
 
@@ -278,14 +283,14 @@ async def test_a_queue_like_no_other_is_warned_of_with_what_to_do(
 ) -> None:
     await api.post(JOBS, json={"name": "welcome"})
     assert warnings(caplog) == [
-        'queue "emails" has 1 waiting job and no worker; start the app that has one, or check its NEXTMQ_APP_URL'
+        'queue "emails" has 1 waiting job and no worker; start its app, or check the app\'s NEXTMQ_APP_URL'
     ]
 
 
 async def test_a_queue_with_a_worker_is_not_warned_of(
     api: httpx.AsyncClient, service: Service, app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     await api.post(JOBS, json={"name": "welcome"})
     assert warnings(caplog) == []
 
@@ -294,6 +299,6 @@ async def test_neither_key_nor_secret_is_in_the_log(
     api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    await service.register("emails", worker(project), replace=None)
+    await service.workers.register("emails", worker(project), replace=None)
     await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
     assert [text for text in (project.api_key, *project.webhook_secrets) if text in caplog.text] == []

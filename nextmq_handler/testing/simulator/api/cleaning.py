@@ -6,7 +6,7 @@ import typing as t
 
 from ....rules.bodies import CleanBody, ObliterateBody
 from ....rules.refusals import Refusal
-from ..engine.job import Job
+from ..engine.job import SimulatedJob
 from .routing import Router, SimulatedRequest
 
 if t.TYPE_CHECKING:
@@ -45,7 +45,7 @@ def obliterate(request: SimulatedRequest) -> None:
     queue.forget_settings()
 
 
-def _first(queue: QueueState, state: str, limit: int) -> list[Job]:
+def _first(queue: QueueState, state: str, limit: int) -> list[SimulatedJob]:
     """Return the jobs to look at, in BullMQ's order. Running jobs are locked."""
     if state in ("active", "paused"):
         return []
@@ -54,13 +54,13 @@ def _first(queue: QueueState, state: str, limit: int) -> list[Job]:
     return [queue.jobs[job_id] for job_id in queue.ids(state)[:limit]]
 
 
-def _since(job: Job, state: str) -> int:
+def _since(job: SimulatedJob, state: str) -> int:
     """Return since when the job has been in `state`, as BullMQ counts it: ms since the epoch."""
     if state in ("completed", "failed"):
         return job.finished_on or 0
     return job.timestamp if state == "prioritized" else job.processed_on or job.timestamp
 
 
-def _is_next_of_scheduler(request: SimulatedRequest, job: Job) -> bool:
+def _is_next_of_scheduler(request: SimulatedRequest, job: SimulatedJob) -> bool:
     scheduler = request.simulation.schedulers.of(job.key.queue).get(job.scheduler_id or "")
     return scheduler is not None and scheduler.newest_job == job.id

@@ -8,8 +8,7 @@ import uuid
 
 from ....rules.flows import FlowNode, NewFlowBody, NewFlowsBody, check_jobs
 from ....rules.refusals import no_such_job
-from ..engine.adding import NewJob
-from ..engine.job import Job, Key
+from ..engine.job import Key, NewSimulatedJob, SimulatedJob
 from .jobs import add, added_view
 from .routing import Router, SimulatedRequest
 from .views import job_view
@@ -22,7 +21,7 @@ Tree = dict[str, t.Any]
 class _Plan(t.NamedTuple):
     """The jobs of some flows, each after its parent, and the index of each one's parent: None for roots."""
 
-    jobs: list[NewJob]
+    jobs: list[NewSimulatedJob]
     parents: list[int | None]
 
 
@@ -72,13 +71,15 @@ def _plan(request: SimulatedRequest, plan: _Plan, node: FlowNode, parent: int | 
     timestamp = opts.get("timestamp") or request.now
     job_id = opts.get("jobId") or uuid.uuid4().hex
     index = len(plan.jobs)
-    plan.jobs.append(NewJob(node.queue, node.name, node.data, opts, timestamp, job_id, bool(node.children)))
+    plan.jobs.append(
+        NewSimulatedJob(node.queue, node.name, node.data, opts, timestamp, job_id, bool(node.children))
+    )
     plan.parents.append(parent)
     for child in node.children:
         _plan(request, plan, child, index)
 
 
-def _tree(request: SimulatedRequest, job: Job, depth: int, limit: int) -> Tree:
+def _tree(request: SimulatedRequest, job: SimulatedJob, depth: int, limit: int) -> Tree:
     view = {**job_view(job), "deduplicated": False, "queueName": job.key.queue}
     if depth <= 1:
         return {"job": view, "children": []}

@@ -18,8 +18,8 @@ from ....rules.bodies import (
 )
 from ....rules.refusals import no_such_job, parent_refused, wanted_states, wrong_state
 from ....rules.views import by_name
-from ..engine.adding import Added, NewJob, ParentError, add_all
-from ..engine.job import Job, Key
+from ..engine.adding import SimulatedAdd, SimulatedParentError, add_all
+from ..engine.job import Key, NewSimulatedJob, SimulatedJob
 from ..engine.snapshots import result_of
 from .routing import Router, SimulatedRequest
 from .views import dependencies_view, job_view
@@ -84,7 +84,7 @@ def get_result(request: SimulatedRequest) -> dict[str, t.Any]:
     result = result_of(job) if job else request.simulation.snapshots.get(key, request.now)
     if result is None:
         raise no_such_job(*key)
-    return result
+    return {**result}
 
 
 @router.route("PUT", f"{_JOB}/progress", body=ProgressBody)
@@ -199,15 +199,15 @@ def remove_unprocessed_children(request: SimulatedRequest) -> None:
     request.simulation.store.remove_unprocessed(request.job())
 
 
-def add(request: SimulatedRequest, jobs: t.Sequence[NewJob]) -> list[Added]:
+def add(request: SimulatedRequest, jobs: t.Sequence[NewSimulatedJob]) -> list[SimulatedAdd]:
     """Add the jobs. Raises Refusal for a parent that they cannot have."""
     try:
         return add_all(request.simulation.store, jobs)
-    except ParentError as exc:
+    except SimulatedParentError as exc:
         raise parent_refused(exc.index, exc.new.opts["parent"], exc, is_gone=exc.is_gone) from None
 
 
-def added_view(request: SimulatedRequest, new: NewJob, added: Added) -> dict[str, t.Any]:
+def added_view(request: SimulatedRequest, new: NewSimulatedJob, added: SimulatedAdd) -> dict[str, t.Any]:
     """Return a job that was just added, or was there already."""
     job = request.simulation.store.find(Key(new.queue, added.id))
     if job is None:
@@ -215,7 +215,7 @@ def added_view(request: SimulatedRequest, new: NewJob, added: Added) -> dict[str
     return {**job_view(job), "deduplicated": added.deduplicated}
 
 
-def run_again(request: SimulatedRequest, job: Job, was: t.Literal["completed", "failed"]) -> None:
+def run_again(request: SimulatedRequest, job: SimulatedJob, was: t.Literal["completed", "failed"]) -> None:
     """Clear what a finished job ended with, as it will run again."""
     job.finished_on = job.processed_on = None
     if was == "failed":
@@ -225,22 +225,22 @@ def run_again(request: SimulatedRequest, job: Job, was: t.Literal["completed", "
     request.simulation.store.reopen(job, was)
 
 
-def _new_job(request: SimulatedRequest, body: NewJobBody, path: str) -> NewJob:
+def _new_job(request: SimulatedRequest, body: NewJobBody, path: str) -> NewSimulatedJob:
     """Return a job to add, whose data is at `path` of the request. Raises Refusal if the data is too large."""
     opts = {**request.trace, **body.opts.given()}
     check_size(len(strict_json.compact(body.data)), opts, path)
-    return NewJob(
+    return NewSimulatedJob(
         request.names[0], body.name, body.data, opts, opts.get("timestamp") or request.now, opts.get("jobId")
     )
 
 
-def _bulk_view(request: SimulatedRequest, new: NewJob, added: Added) -> dict[str, t.Any]:
+def _bulk_view(request: SimulatedRequest, new: NewSimulatedJob, added: SimulatedAdd) -> dict[str, t.Any]:
     view = added_view(request, new, added)
     shown = {"id": view["id"], "deduplicated": view.pop("deduplicated"), "state": view["state"]}
     return {**shown, "timestamp": view["timestamp"], "job": view if shown["deduplicated"] else None}
 
 
-def _delayed(request: SimulatedRequest) -> Job:
+def _delayed(request: SimulatedRequest) -> SimulatedJob:
     job = request.job()
     if job.state != "delayed":
         raise wrong_state(*job.key, "is not delayed")

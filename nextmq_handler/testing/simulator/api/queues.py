@@ -17,9 +17,9 @@ from ....rules.job_ids import is_custom_id
 from ....rules.refusals import Refusal, no_such_scheduler, not_deduplicated, wrong_scheduler_state
 from ....rules.schedules import check_scheduler_id
 from ....rules.states import FAILURE_POLICIES
-from ..engine.adding import NewJob, put
-from ..engine.rates import Rate
-from ..engine.schedulers import InvalidTimes, NoSlotLeft, Scheduler
+from ..engine.job import NewSimulatedJob
+from ..engine.queue_state import Rate
+from ..engine.schedulers import InvalidTimes, NoSlotLeft, SimulatedScheduler
 from .jobs import run_again
 from .routing import Router, SimulatedRequest
 from .views import counts, queue_view, scheduler_view
@@ -209,7 +209,7 @@ def upsert_scheduler(request: SimulatedRequest) -> dict[str, t.Any]:
     body: SchedulerBody = request.body
     check_scheduler_id(id)
     template = body.template_of(id)
-    new = Scheduler(queue, id, template.name, template.data, template.opts, body.repeat.given())
+    new = SimulatedScheduler(queue, id, template.name, template.data, template.opts, body.repeat.given())
     try:
         made = request.simulation.schedulers.upsert(new)
     except InvalidTimes as exc:
@@ -226,7 +226,7 @@ def remove_scheduler(request: SimulatedRequest) -> dict[str, t.Any]:
     return {"removed": request.simulation.schedulers.remove(*request.names)}
 
 
-def _scheduler_view(request: SimulatedRequest, scheduler: Scheduler) -> dict[str, t.Any]:
+def _scheduler_view(request: SimulatedRequest, scheduler: SimulatedScheduler) -> dict[str, t.Any]:
     is_pending = request.simulation.schedulers.pending(scheduler) is not None
     return scheduler_view(scheduler, scheduler.next if is_pending else None)
 
@@ -243,8 +243,8 @@ def _redrive(request: SimulatedRequest, job_id: str) -> bool:
     opts = {name: value for name, value in data["opts"].items() if name not in _OF_THE_FIRST_RUN}
     new_id, first_id = target.new_id(), data["id"]
     keeps_id = is_custom_id(first_id) and first_id not in target.jobs
-    new = NewJob(target.name, data["name"], data["data"], opts, request.now)
-    put(store, new, first_id if keeps_id else new_id)
+    new = NewSimulatedJob(target.name, data["name"], data["data"], opts, request.now)
+    store.put(new, first_id if keeps_id else new_id)
     store.remove(letter)
     return True
 

@@ -14,7 +14,7 @@ from ....protocol import strict_json
 from ....rules.models import Closed
 from ....rules.refusals import Refusal, idempotency_key_reused, invalid_values, no_such_job, stale_delivery
 from ....telemetry import trace_options
-from ..engine.job import Job, Key
+from ..engine.job import Key, SimulatedJob
 
 if t.TYPE_CHECKING:
     from ..engine.queue_state import QueueState
@@ -55,7 +55,7 @@ class SimulatedRequest:
         """The queue of the path."""
         return self.simulation.store.queue(self.names[0])
 
-    def job(self) -> Job:
+    def job(self) -> SimulatedJob:
         """Return the job of the path. Raises Refusal if there is none, or another delivery owns it (section 5)."""
         queue, job_id = self.names[:2]
         job = self.simulation.store.find(Key(queue, job_id))

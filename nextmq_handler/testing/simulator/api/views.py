@@ -8,12 +8,12 @@ from ....rules import views
 from ....rules.states import STATES
 
 if t.TYPE_CHECKING:
-    from ..engine.job import Job
+    from ..engine.job import SimulatedJob
     from ..engine.queue_state import QueueState
-    from ..engine.schedulers import Scheduler
+    from ..engine.schedulers import SimulatedScheduler
 
 
-def job_view(job: Job) -> dict[str, t.Any]:
+def job_view(job: SimulatedJob) -> dict[str, t.Any]:
     """Return a job as it is now."""
     return views.job_view(
         id=job.id,
@@ -58,7 +58,7 @@ def queue_view(queue: QueueState, now: int) -> dict[str, t.Any]:
     )
 
 
-def dependencies_view(job: Job, limit: int) -> dict[str, t.Any]:
+def dependencies_view(job: SimulatedJob, limit: int) -> dict[str, t.Any]:
     """Return a job's children by their outcome, up to `limit` of each kind."""
     return views.dependencies_view(
         processed=dict([*job.processed_children.items()][:limit]),
@@ -74,7 +74,7 @@ def dependencies_view(job: Job, limit: int) -> dict[str, t.Any]:
     )
 
 
-def scheduler_view(scheduler: Scheduler, next_run: int | None) -> dict[str, t.Any]:
+def scheduler_view(scheduler: SimulatedScheduler, next_run: int | None) -> dict[str, t.Any]:
     """Return a job scheduler; `next_run` is ms since the epoch."""
     return views.scheduler_view(
         id=scheduler.id,

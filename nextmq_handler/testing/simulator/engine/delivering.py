@@ -10,7 +10,6 @@ from ....protocol.signing import generate_secret, parse_secret, signature_header
 from ....protocol.wire import Failed, Outcome, clip, encode_delivery, parse_outcome
 from ....receiver.attempt import Attempt, run
 from ....receiver.receiver import Handler, HandlerOptions
-from ....settings import Connection, parse_connection_string
 from ....telemetry import delivery_headers
 
 if t.TYPE_CHECKING:
@@ -20,7 +19,7 @@ if t.TYPE_CHECKING:
     from ....workers.worker import Worker
     from .clock import VirtualClock
     from .faults import Fault
-    from .job import Job
+    from .job import SimulatedJob
 
 _EXCERPT_SIZE = 2048
 
@@ -30,7 +29,7 @@ class Delivery:
 
     __slots__ = ("attempt", "fault", "id", "job", "refusal", "secret")
 
-    def __init__(self, job: Job, id: str, fault: Fault | None) -> None:
+    def __init__(self, job: SimulatedJob, id: str, fault: Fault | None) -> None:
         self.job = job
         self.id = id
         self.fault = fault
@@ -46,10 +45,9 @@ class LocalApp:
         secret = generate_secret()
         self._clock = clock
         self._secrets = (parse_secret(secret),)
-        url = f"nextmq+http://local:{secret}@127.0.0.1/local"
-        self.connection: Connection = parse_connection_string(url)
+        self.url: str = f"nextmq+http://local:{secret}@127.0.0.1/local"
         # Whatever the environment says: a test's deliveries are between these two.
-        settings: HandlerOptions = {"url": url, "app_url": "http://127.0.0.1", "webhook_secrets": secret}
+        settings: HandlerOptions = {"url": self.url, "app_url": "http://127.0.0.1", "webhook_secrets": secret}
         self._handler = Handler(workers, **settings, clock=clock.seconds) if workers else None
         self._timeouts = {worker.name: worker.options["timeout"] for worker in workers}
 
