@@ -80,24 +80,6 @@ def queue_view(
     }
 
 
-def result_view(
-    state: str,
-    *,
-    return_value: t.Any = None,
-    failed_reason: str | None = None,
-    stacktrace: list[str] | None = None,
-    finished_on: int | None = None,
-) -> dict[str, t.Any]:
-    """Return what a job ended with. A job that has not ended shows its state alone."""
-    return {
-        "state": state,
-        "returnValue": return_value,
-        "failedReason": failed_reason,
-        "stacktrace": stacktrace,
-        "finishedOn": finished_on,
-    }
-
-
 def scheduler_view(
     *,
     id: str,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from nextmq_handler.rules.attempts import failed_reason
+
 
 @dataclass(frozen=True, slots=True)
 class Complete:
@@ -31,7 +33,7 @@ class Fail:
     @property
     def reason(self) -> str:
         """The job's `failedReason`."""
-        return f"{self.name}: {self.message}" if self.message else self.name
+        return failed_reason(self.name, self.message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,23 +7,14 @@ import typing as t
 import uuid
 from dataclasses import dataclass, replace
 
+from nextmq_handler.rules.flows import FlowNode
+
 from .adding import AddResult, JobToAdd
 from .children import ChildKey, Children
 from .jobs import Jobs, NoSuchJob
 
 MAX_SHOWN = 1000
 """How many jobs of a flow are shown at most."""
-
-
-@dataclass(frozen=True)
-class FlowNode:
-    """A job to add with its children. `opts` has BullMQ's long names; a parent in it is an existing job."""
-
-    name: str
-    queue: str
-    data: t.Any
-    opts: dict[str, t.Any]
-    children: t.Sequence[FlowNode] = ()
 
 
 @dataclass

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import typing as t
 
-from nextmq_handler.rules.schedules import Template
+from nextmq_handler.rules.scheduling import Template, has_ended, is_same_scheduler
 from nextmq_handler.rules.views import scheduler_view
 
 from ...timers import now_ms
@@ -37,8 +36,12 @@ class SchedulerState(t.NamedTuple):
     @property
     def has_ended(self) -> bool:
         """Whether the scheduler's limit or end is reached."""
-        limit, end = self.view["limit"], self.view["endDate"]
-        return bool((limit and self.view["iterationCount"] >= limit) or (end and now_ms() > end))
+        return has_ended(self.view, self.view["iterationCount"], now_ms())
+
+    def is_same(self, repeat: dict[str, t.Any], template: Template) -> bool:
+        """Return whether these times and this template would not change the scheduler."""
+        held = Template(self.view["name"], **self.view["template"])
+        return is_same_scheduler(self.view, held, repeat, template)
 
 
 class JobSchedulers:
@@ -60,8 +63,7 @@ class JobSchedulers:
         """
         scripts = self._scripts(queue)
         held = await _read(scripts, id)
-        is_same = held is not None and _is_of(held.view, repeat, template)
-        if held is None or not is_same or not (held.next_job or held.has_ended):
+        if held is None or not held.is_same(repeat, template) or not (held.next_job or held.has_ended):
             await add(self._runner, self._prefix, queue, id, repeat, template)
         return await self.get(queue, id)
 
@@ -121,25 +123,3 @@ def _view(id: str, fields: dict[str, str], next_millis: int | None) -> dict[str,
         data=decoded(fields.get("data", "{}")),
         opts=long_names(decoded(fields.get("opts"))),
     )
-
-
-def _is_of(view: dict[str, t.Any], repeat: dict[str, t.Any], template: Template) -> bool:
-    """Return whether a scheduler has these options. Without an offset in them it keeps the one from BullMQ."""
-    names = ("every", "pattern", "tz", "limit", "startDate", "endDate")
-    if any(view[name] != repeat.get(name) for name in names):
-        return False
-    if repeat.get("offset") is not None and view["offset"] != repeat["offset"]:
-        return False
-    data: t.Any = {} if template.data is None else template.data
-    wanted = {"data": data, "opts": template.opts}
-    return view["name"] == template.name and _canonical(view["template"]) == _canonical(wanted)
-
-
-def _canonical(value: t.Any) -> str:
-    # In JSON, 1 and 1.0 are the same number, which Lua writes as 1. True is another value.
-    return json.dumps(json.loads(json.dumps(value), parse_float=_number), sort_keys=True)
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    return int(number) if number.is_integer() else number

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import typing as t
 
-from nextmq_handler.rules.cron import InvalidSchedule, next_run
+from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.log_text import one_line
-from nextmq_handler.rules.schedules import Template
+from nextmq_handler.rules.scheduling import MAX_TRIES, NO_RUN, NO_TIME, Template, next_of_pattern
 
 from ...redis.connection import ConnectionLost, RedisError
 from ..scripts.packers import RepeatStrategy, job_scheduler, packers, short_names
@@ -20,8 +20,6 @@ logger = logging.getLogger("nextmq_server.engine")
 SCRIPT = "nextmqUpsertScheduler"
 
 _TAKEN, _BUSY = -10, -11
-_MAX_TRIES = 32
-_NO_TIME = "has had jobs at its next times already: remove those, or choose another id"
 
 # BullMQ's script, with answers to the cases that it leaves open.
 # KEYS: the 11 of addJobScheduler. ARGV: the 9 of addJobScheduler, then 1 to run the scheduler immediately or 0.
@@ -82,7 +80,7 @@ async def add(
     packed = packers(prefix, queue, adding)
     opts = short_names(template.opts)
     after = 0
-    for _ in range(_MAX_TRIES):
+    for _ in range(MAX_TRIES):
         scheduler = job_scheduler(packed, _repeat_strategy(after))
         try:
             added = await scheduler.upsertJobScheduler(id, repeat, template.name, template.data, opts)
@@ -90,9 +88,9 @@ async def add(
             after = exc.millis
             continue
         if added is None:
-            raise InvalidSchedule("endDate: the schedule has no run before it")
+            raise InvalidSchedule(NO_RUN)
         return
-    raise WrongState(_NO_TIME)
+    raise WrongState(NO_TIME)
 
 
 async def advance(scripts: QueueScripts, job: EngineJob) -> None:
@@ -145,7 +143,7 @@ def _repeat_strategy(after: int) -> RepeatStrategy:
     def next_millis(now: int, repeat: dict[str, t.Any]) -> int | None:
         if repeat.get("immediately"):
             return now
-        run = next_run(repeat["pattern"], repeat.get("tz"), max(now, after, repeat.get("startDate") or 0))
+        run = next_of_pattern(repeat, max(now, after))
         return None if repeat.get("endDate") and run > repeat["endDate"] else run
 
     return next_millis
@@ -174,5 +172,5 @@ class _Adding:
         if answer == _TAKEN:
             raise _TimeTaken(int(args[0]))
         if answer == _BUSY:
-            raise WrongState(_NO_TIME)
+            raise WrongState(NO_TIME)
         return answer

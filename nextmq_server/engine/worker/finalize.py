@@ -5,7 +5,8 @@ from __future__ import annotations
 import typing as t
 
 from nextmq_handler.protocol.strict_json import compact
-from nextmq_handler.rules.backoff import Strategies, UnknownBackoff, backoff_delay
+from nextmq_handler.rules.attempts import CHILD_FAILED, OPEN_CHILDREN, next_attempt, stacktraces
+from nextmq_handler.rules.backoff import Strategies
 from nextmq_handler.rules.results import may_vanish
 
 from ...timers import now_ms
@@ -123,29 +124,26 @@ class Finalizer:
             snapshot = snapshot_of(job, "completed", return_value=verdict.return_value, finished_on=ending.at)
         answer = await self._finishing.finish(job, ending, job.changes, fetch_next=fetch_next, snapshot=snapshot)
         if answer == _CHILDREN_OPEN:
-            raise Refused(Fail("PendingDependencies", "the job cannot complete: it has open children"))
+            raise Refused(Fail("PendingDependencies", OPEN_CHILDREN))
         if answer == _CHILD_FAILED:  # as it would on every attempt
-            reason = "the job cannot complete: it has a child that failed"
-            raise Refused(Fail("ChildFailed", reason, unrecoverable=True))
+            raise Refused(Fail("ChildFailed", CHILD_FAILED.format("complete"), unrecoverable=True))
         return Next.of(_checked(answer), fetched=fetch_next)
 
     async def _fail(self, job: EngineJob, verdict: Fail, fetch_next: bool) -> Next:
-        stacktrace = _stacktrace(job, verdict)
-        fields = {**job.changes, "failedReason": verdict.reason, "stacktrace": compact(stacktrace)}
-        if not verdict.unrecoverable and job.attemptsMade + 1 < job.attempts:
-            try:
-                backoff = job.opts.get("backoff")
-                delay = backoff_delay(backoff, job.attemptsMade + 1, self._backoff_strategies())
-            except UnknownBackoff as exc:
-                fields["failedReason"] = f"{verdict.reason} ({exc})"
-            else:
-                if delay:
-                    return await self._delay(job, delay, fetch_next, fields=fields)
-                keys, args = self._scripts.pack.retryJobArgs(
-                    job.id, bool(job.opts.get("lifo")), job.token, {"fieldsToUpdate": fields}
-                )
-                return Next.of(_checked(await self._scripts.run("retryJob", keys, args)), fetched=False)
-        reason, keep = fields["failedReason"], job.opts.get("removeOnFail", False)
+        delay, reason = None, verdict.reason
+        if not verdict.unrecoverable:
+            delay, reason = next_attempt(reason, job.opts, job.attemptsMade, self._backoff_strategies())
+        latest = verdict.stack or verdict.reason
+        stacktrace = stacktraces(job.stacktrace, latest, job.opts.get("stackTraceLimit"))
+        fields = {**job.changes, "failedReason": reason, "stacktrace": compact(stacktrace)}
+        if delay:
+            return await self._delay(job, delay, fetch_next, fields=fields)
+        if delay is not None:
+            keys, args = self._scripts.pack.retryJobArgs(
+                job.id, bool(job.opts.get("lifo")), job.token, {"fieldsToUpdate": fields}
+            )
+            return Next.of(_checked(await self._scripts.run("retryJob", keys, args)), fetched=False)
+        keep = job.opts.get("removeOnFail", False)
         ending = Ending("failed", reason, keep, now_ms())
         snapshot = dead_letter = None
         if may_vanish(keep):
@@ -183,8 +181,7 @@ class Finalizer:
             await self._requeue(job)
             return Next()
         if answer == _CHILD_FAILED:
-            reason = "the job cannot wait: it has a child that failed"
-            raise Refused(Fail("ChildFailed", reason, unrecoverable=True))
+            raise Refused(Fail("ChildFailed", CHILD_FAILED.format("wait"), unrecoverable=True))
         _checked(answer)
         return Next()
 
@@ -208,9 +205,3 @@ def _checked(answer: t.Any) -> t.Any:
             }[answer]
         )
     return answer
-
-
-def _stacktrace(job: EngineJob, verdict: Fail) -> list[str]:
-    limit = job.opts.get("stackTraceLimit")
-    stacktrace = [*job.stacktrace, verdict.stack or verdict.reason]
-    return stacktrace if limit is None else stacktrace[-limit:] if limit > 0 else []

@@ -124,7 +124,7 @@ class QueueState:
         return job
 
     def next_due(self, now: int) -> int | None:
-        """Return the first time after `now` at which a job may start, None if there is none."""
+        """Return the first time after `now` at which a job may start, or None."""
         if self.worker is None:
             return None
         due = [self.delayed[0][0] // _TIME_STEP] if self.delayed else []

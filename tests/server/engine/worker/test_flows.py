@@ -10,7 +10,8 @@ from bullmq import flow_producer
 
 from nextmq_server.engine.queues.adding import UnusableParent
 from nextmq_server.engine.queues.children import ChildKey, Children
-from nextmq_server.engine.queues.flows import FlowNode, Flows
+from nextmq_handler.rules.flows import FlowNode
+from nextmq_server.engine.queues.flows import Flows
 from nextmq_server.engine.verdicts import Complete, Fail, WaitForChildren
 
 if t.TYPE_CHECKING:
