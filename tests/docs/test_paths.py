@@ -8,7 +8,7 @@ import pytest
 
 from .pages import ROOT
 
-PATH = re.compile(r"`((?:\.?\w+/)+[\w.]*|\w+\.py)`")
+PATH = re.compile(r"`((?:\.?\w+/)+[\w.]*|\w+\.py)`(?! \(a new folder\))")
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md", "docs/explanation/architecture.md"])
