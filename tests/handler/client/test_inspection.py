@@ -135,7 +135,7 @@ async def test_states_that_are_no_list_are_refused(kind: Kind) -> None:
 @both_kinds
 async def test_a_state_that_is_none_is_not_counted_as_nothing(kind: Kind, server: respx.MockRouter) -> None:
     server.get(f"{QUEUE}/counts").respond(200, json=COUNTS)
-    with pytest.raises(ConfigurationError, match=r"\Await: no such state; there are waiting, active, "):
+    with pytest.raises(ConfigurationError, match=r"\Aunknown state wait: choose from waiting, active, "):
         await value_of(queue_of(kind).get_job_counts("wait", "active"))
 
 
