@@ -28,7 +28,7 @@ class Resource:
     def _find(
         self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]
     ) -> R | None:
-        """As `_ask`; return None if the server has no such thing."""
+        """Do as `_ask`, and return None instead of raising NotFoundError."""
         try:
             return self._ask(method, *path, reader=reader, **options)
         except NotFoundError:

@@ -41,7 +41,7 @@ def register_worker(
 
 
 def get_worker(connection: ServerConnection, queue: str) -> dict[str, t.Any] | None:
-    """Return the queue's registration, None if there is none."""
+    """Return the queue's registration, None if it has none."""
     reader: t.Callable[[t.Any], dict[str, t.Any]] = dict
     try:
         return request(_caller(connection), "GET", _path(queue), reader)

@@ -1,4 +1,4 @@
-"""The getters of a queue: requests, and what is made of the answers."""
+"""The getters of a queue: their requests, and what they return."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ async def test_a_state_that_is_none_is_not_counted_as_nothing(kind: Kind, server
         ("remove", ["1"], False),
     ],
 )
-async def test_what_the_server_does_not_have_is_no_error_where_none_is_expected(
+async def test_what_the_server_does_not_have_is_not_an_error_if_that_is_an_answer(
     kind: Kind, method: str, args: list[str], returned: t.Any, server: respx.MockRouter
 ) -> None:
     server.route().respond(404, json={"error": "not_found"})
