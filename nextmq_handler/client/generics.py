@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ..protocol.values import Signature
 from ..rules.options import Data as Data
-from ..workers.annotations import Signature
 
 if t.TYPE_CHECKING:
     from typing_extensions import TypeVar

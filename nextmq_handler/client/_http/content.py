@@ -23,7 +23,7 @@ def encode(content: object) -> bytes:
         raise _refused(content, exc) from None
     from pydantic import TypeAdapter
 
-    from ...workers.annotations import refuse_what_is_not_json
+    from ...protocol.values import refuse_what_is_not_json
 
     adapter: TypeAdapter[object] = TypeAdapter(object)
     try:
