@@ -40,8 +40,7 @@ def told_by_node(both: Both, node_bullmq: Path) -> dict[str, t.Any]:
 @pytest.fixture(autouse=True)
 def _no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep traces out of our jobs: other tests of this process may have set up OpenTelemetry."""
-    for module in ("queue", "flows"):
-        monkeypatch.setattr(f"nextmq_handler.client._sync.{module}.inject", dict)
+    monkeypatch.setattr("nextmq_handler.client._sync.resource.inject", dict)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS.values(), ids=CHAPTERS)

@@ -18,7 +18,7 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 @pytest.fixture
 def trace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the app into a trace."""
-    for module in ("_async.queue", "_sync.queue", "_async.flows", "_sync.flows"):
+    for module in ("_sync.resource", "_async.resource"):
         monkeypatch.setattr(f"nextmq_handler.client.{module}.inject", lambda: {"traceparent": TRACEPARENT})
 
 
