@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from functools import cached_property
 
 from ...errors import AuthenticationError, NextMQHTTPError, NotFoundError, QueueFullError, StaleDeliveryError
 
@@ -99,7 +100,7 @@ class ServerAnswer:
             case _:
                 return NextMQHTTPError
 
-    @property
+    @cached_property
     def _body(self) -> dict[str, t.Any]:
         try:
             body = json.loads(self._content)
