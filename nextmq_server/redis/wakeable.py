@@ -6,6 +6,7 @@ import asyncio
 import logging
 import typing as t
 
+from ..tasks import end_tasks
 from .address import Address
 from .connection import Argument, ConnectionLost, RedisConnection
 
@@ -47,9 +48,7 @@ class WakeableReader(t.Generic[_P]):
 
     async def stop(self) -> None:
         """Stop reading and disconnect."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        await end_tasks(self._task)
         await self.connection.close()
 
     def arm(self, armed: _P) -> None:

@@ -10,6 +10,7 @@ import typing as t
 from nextmq_handler.rules.log_text import one_line
 
 from ...redis.connection import ConnectionLost, RedisConnection, RedisError
+from ...tasks import end_tasks
 from ..queues.queues import meta_rate_limit
 from .runner import QueueRunner
 from .stalled import put_back
@@ -85,10 +86,7 @@ class Upkeep:
 
     async def stop(self) -> None:
         """Stop the work."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await end_tasks(*self._tasks)
 
     async def put_back_orphans(self, queue: QueueRunner) -> int:
         """Put back the active jobs that no server runs: those of dead instances, and those whose fetch got lost.
