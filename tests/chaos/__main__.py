@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --jobs 10000 --kills 100 --seed 7` prints a report, and exits 1 if an invariant is broken."""
+"""Chaos: `python -m tests.chaos --jobs 10000 --kills 100 --seed 7` prints a report, exits 1 on a violation."""
 
 from __future__ import annotations
 

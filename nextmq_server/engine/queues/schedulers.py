@@ -10,7 +10,7 @@ from nextmq_handler.rules.views import scheduler_view
 
 from ...timers import now_ms
 from ..scripts.packers import long_names
-from ..scripts.scripts import QueueScripts
+from ..scripts.scripts import QueueScripts, fields_of
 from .job import whole
 from .jobs import Jobs, decoded
 from .scheduling import add
@@ -96,7 +96,7 @@ async def _read(scripts: QueueScripts, id: str) -> SchedulerState | None:
     flat, millis = await asyncio.gather(execute("HGETALL", f"{key}:{id}"), execute("ZSCORE", key, id))
     if not flat or millis is None:
         return None
-    fields: dict[str, str] = dict(zip(flat[::2], flat[1::2], strict=True))
+    fields = fields_of(flat)
     job_id = f"repeat:{id}:{millis}"
     timestamp, finished_on = await execute("HMGET", scripts.key(job_id), "timestamp", "finishedOn")
     next_job = None

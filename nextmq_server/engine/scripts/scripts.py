@@ -47,6 +47,12 @@ def flat(fields: t.Mapping[str, str]) -> list[str]:
     return [text for field in fields.items() for text in field]
 
 
+def fields_of(flat: t.Iterable[str]) -> dict[str, str]:
+    """Return the fields of a hash from a list in which each is followed by its value: the inverse of `flat`."""
+    texts = iter(flat)
+    return dict(zip(texts, texts, strict=True))
+
+
 def as_function(script: str) -> str:
     """Return a script as a Lua function `script(KEYS, ARGV)`, so that one script can call several."""
     return f"local function {script}(KEYS, ARGV)\n{source_of(script)}\nend\n"
