@@ -17,7 +17,7 @@ def _look(job: str) -> list[Step]:
 
 
 def child(name: str, does: Step | None = None, **opts: t.Any) -> Step:
-    """A leaf, in the other queue."""
+    """Make a leaf, in the other queue."""
     return node(name, does=does, queue="children", **opts)
 
 
