@@ -13,7 +13,7 @@ from nextmq_handler.rules.models import Count
 
 from ..engine.queues.jobs import WrongState
 from ..timers import now_ms
-from ..workers.registry import Registration
+from ..workers.registration import Registration
 from .errors import DOCUMENTED, APIError, ASCIIResponse
 from .request import Authorized, Closed, Done, PathId, QueueName, Removed, StrictRoute
 

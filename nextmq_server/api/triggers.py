@@ -14,9 +14,9 @@ from nextmq_handler.rules.models import BackoffModel, BackoffOption, Delay, Name
 from nextmq_handler.rules.schedules import When
 
 from ..dispatch.egress.rules import EgressRefused
-from ..triggers.records import MAX_TRIGGERS, Run, TooManyTriggers, TriggerOptions
-from ..triggers.triggers import NoSuchTrigger, Shown
-from ..workers.registry import endpoint_url
+from ..triggers.records import MAX_TRIGGERS, TooManyTriggers, TriggerOptions, TriggerRun
+from ..triggers.triggers import NoSuchTrigger, ShownTrigger
+from ..workers.registration import endpoint_url
 from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member
 from .request import Authorized, Closed, CreatesJobs, Done, PathId, StrictRoute
 
@@ -189,7 +189,7 @@ async def _found(trigger_id: str, work: t.Awaitable[T]) -> T:
         raise APIError(404, "not_found", f"there is no trigger {trigger_id}") from None
 
 
-def _view(shown: Shown) -> dict[str, t.Any]:
+def _view(shown: ShownTrigger) -> dict[str, t.Any]:
     trigger = shown.trigger
     return {
         "id": trigger.id,
@@ -206,5 +206,5 @@ def _view(shown: Shown) -> dict[str, t.Any]:
     }
 
 
-def _run_view(run: Run) -> dict[str, t.Any]:
+def _run_view(run: TriggerRun) -> dict[str, t.Any]:
     return run.model_dump(by_alias=True)

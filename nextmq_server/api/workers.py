@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from ..dispatch.egress.rules import EgressRefused
-from ..workers.registry import Registration, WorkerConflict
+from ..workers.registration import Registration
+from ..workers.registry import WorkerConflict
 from .errors import DOCUMENTED, APIError, invalid_member
 from .request import Authorized, QueueName, StrictRoute
 
@@ -68,7 +69,7 @@ async def register_worker(
             "name a queue whose own dead letters go elsewhere",
         )
     try:
-        return await service.register(queue, registration, replace=fingerprint if replace else None)
+        return await service.workers.register(queue, registration, replace=fingerprint if replace else None)
     except EgressRefused as exc:
         raise invalid_member("url", str(exc)) from None
     except WorkerConflict as exc:
@@ -89,6 +90,6 @@ async def get_worker(queue: QueueName, service: Authorized) -> Registration:
 @router.delete("")
 async def unregister_worker(queue: QueueName, service: Authorized) -> dict[str, t.Any]:
     """Remove the registration: waiting jobs stay, active deliveries finish."""
-    if not await service.unregister(queue):
+    if not await service.workers.unregister(queue):
         raise APIError(404, "not_found", f"queue {queue} has no worker")
     return {}

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from nextmq_handler.protocol.signing import OUTCOME, signature_headers
 from nextmq_server.api.app import create_app
-from nextmq_server.dispatch.dispatcher import Report
 from nextmq_server.dispatch.egress.rules import EgressRules
+from nextmq_server.dispatch.reports import Report
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.jobs import Jobs, NoSuchJob

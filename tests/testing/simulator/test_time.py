@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nextmq_handler import ConfigurationError, Cron, Every, Queue, RateLimitError, Worker
+from nextmq_handler import ConfigurationError, Cron, Every, Job, Queue, RateLimitError, Worker
 from nextmq_handler.testing import LocalNextMQ, NeverFinishedError, NotIdleError, VirtualClock
 
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC)
@@ -34,7 +34,7 @@ def test_drain_runs_what_may_run_now_and_time_stands_still() -> None:
     with LocalNextMQ(workers=[Worker("emails", done)], clock=VirtualClock(NOON)) as mq:
         Queue("emails").add("now")
         Queue("emails").add("later", delay=1)
-        assert mq.drain() == 1
+        assert mq.run_all() == 1
         assert [job.name for job in mq.jobs(state="completed")] == ["now"]
         assert mq.now == NOON
 
@@ -108,6 +108,19 @@ def test_a_rate_limit_rests_the_queue_and_burns_no_attempt() -> None:
         assert (mq.job("emails").state, mq.job("emails").attempts_made) == ("completed", 1)
 
 
+def test_retry_in_counts_from_the_virtual_time() -> None:
+    delays = iter([timedelta(days=3)])
+
+    def later(job: Job[None]) -> None:
+        for delay in delays:
+            job.retry_in(delay)
+
+    with LocalNextMQ(workers=[Worker("emails", later)], clock=VirtualClock(NOON)) as mq:
+        Queue("emails").add("welcome")
+        mq.run_until_idle()
+        assert (mq.job("emails").waits, mq.job("emails").attempts_made) == ([3 * 86_400_000], 1)
+
+
 def test_a_cron_schedule_keeps_to_its_time_zone_where_the_clocks_change() -> None:
     worker = Worker("reports", done, schedules=[Cron("daily", "0 8 * * *", tz="Europe/Berlin")])
     with LocalNextMQ(workers=[worker], clock=VirtualClock(NOON)) as mq:
@@ -137,7 +150,7 @@ def test_a_schedule_that_never_ends_is_told_by_name() -> None:
     worker = Worker("reports", done, schedules=[Every("hourly", timedelta(hours=1))])
     with (
         LocalNextMQ(workers=[worker]) as mq,
-        pytest.raises(NotIdleError, match=r"after 7 deliveries .* reports has 1"),
+        pytest.raises(NotIdleError, match=r"after 7 deliveries: reports has 1"),
     ):
         mq.run_until_idle(limit=7)
 
@@ -148,8 +161,8 @@ def test_a_job_that_adds_itself_is_told_by_name() -> None:
 
     with LocalNextMQ(workers=[Worker("loops", again)]) as mq:
         Queue("loops").add("again")
-        with pytest.raises(NotIdleError, match=r"after 10 deliveries .* loops has 1 waiting"):
-            mq.drain(limit=10)
+        with pytest.raises(NotIdleError, match=r"after 10 deliveries: loops has 1 waiting"):
+            mq.run_all(limit=10)
         assert [job.attempts_started for job in mq.jobs(state="waiting")] == [0]
 
 
@@ -178,7 +191,7 @@ def test_waiting_for_a_job_ends_when_its_time_is_over() -> None:
 def test_waiting_for_a_job_that_nothing_will_run_ends_at_once() -> None:
     with LocalNextMQ():
         job = Queue("emails").add("welcome")
-        with pytest.raises(NeverFinishedError, match=r"job 1 of queue emails is waiting, and nothing is due"):
+        with pytest.raises(NeverFinishedError, match=r"job 1 of queue emails is waiting, and nothing that is due"):
             job.wait_until_finished()
 
 
