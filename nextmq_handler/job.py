@@ -13,7 +13,7 @@ import typing as t
 
 from .client._async.job_calls import AsyncJobCalls
 from .client._sync.job_calls import JobCalls
-from .client.caller import Caller
+from .client.remote import Caller
 from .errors import StaleDeliveryError, restored
 from .protocol.times import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, duration_ms, timestamp_ms
 

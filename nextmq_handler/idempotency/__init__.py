@@ -42,12 +42,12 @@ def idempotent(
 ) -> t.Callable[[Processed], Processed]:
     """Do a processor's work once for each key, and return the stored result from then on.
 
-    `key` makes the key of a job. The default is the queue's name, the job's id and the time when it was added: the
-    same in every attempt, and another one if an id is used again. The store keeps a result for `keep` (float s or
-    a timedelta). A run holds its key for `lease` (float s or a timedelta; by default the delivery's time and a
-    margin), so that a crash frees the key in the end; a run that raises frees it at once. If a second run meets the
-    first one, its job is retried when the lease is over, which uses no attempt. An error of the store fails the
-    attempt. Raises ConfigurationError for a duration that cannot work, and for a function that does not take
+    `key` makes the key of a job. The default is the queue's name, the job's id and the time when it was added:
+    the same in every attempt, and another one if an id is used again. The store keeps a result for `keep` (float s
+    or a timedelta). A run holds its key for `lease` (float s or a timedelta; by default the delivery's time and a
+    margin), so that a crash frees the key in the end; a run that raises frees it at once. If a second run meets
+    the first one, its job is retried when the lease is over, which uses no attempt. An error of the store fails
+    the attempt. Raises ConfigurationError for a duration that cannot work, and for a function that does not take
     exactly one job.
     """
     keep_s = timeout_seconds("idempotent: keep", keep)
@@ -83,7 +83,7 @@ class _Once:
         self.is_async = self._processor.is_async
 
     def begin(self, job: JobBase[t.Any]) -> tuple[_Claim, Finished | None]:
-        """Claim the key, and return its stored result too, if any. Raises DelayedError while another run holds it."""
+        """Claim the key; also return its stored result, if any. Raises DelayedError while another run holds it."""
         claim = _Claim(self._key(job), uuid.uuid4().hex)
         lease = self._lease if self._lease is not None else max(1.0, job.time_left() + 5)
         state = self._store.begin(*claim, lease)

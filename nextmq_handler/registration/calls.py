@@ -8,7 +8,7 @@ import json
 import typing as t
 
 from .._version import __version__
-from ..settings import Connection, Settings, load_settings
+from ..settings import ServerConnection, Settings, load_settings
 from ..workers.worker import Worker, listed, schedules_of, schemas_of
 
 
@@ -122,7 +122,7 @@ async def aunregister_workers(workers: t.Iterable[Worker], *, url: str | None = 
         await unregister_worker(connection, worker.name)
 
 
-def _connection(url: str | None) -> Connection:
+def _connection(url: str | None) -> ServerConnection:
     return load_settings(url=url).connection
 
 

@@ -28,7 +28,7 @@ async def sign_up(name):
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A suite whose settings name the app's workers."""
+    """Make a suite whose settings name the app's workers."""
     pytester.makepyfile(app=APP)
     pytester.makeini(
         "[pytest]\nnextmq_workers = app:emails\npythonpath = .\nfilterwarnings = error\n"
