@@ -21,7 +21,7 @@ def no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> t.Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Report how many cases of the conformance suite passed in how many integrations."""
+    """Count the cases of the conformance suite that passed, and the integrations."""
     pairs = {
         tuple(value)
         for report in terminalreporter.getreports("passed")
@@ -29,7 +29,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if name == "conformance"
     }
     if pairs:
-        cases, integrations = (len(set(column)) for column in zip(*pairs, strict=True))
+        cases, integrations = len({case for case, _ in pairs}), len({integration for _, integration in pairs})
         left = cases * integrations - len(pairs)
         terminalreporter.write_line(
             f"conformance: {cases} cases × {integrations} integrations = {len(pairs)} passed; "
