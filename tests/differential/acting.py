@@ -65,7 +65,7 @@ class Cast:
             case "add":
                 return self.queue(job.queue_name).add(value["name"], value["data"], **value["opts"]).name
             case "child":
-                parent: ParentJob = {"id": job.id, "queue": job.queue_name}
+                parent: ParentJob = {"id": job.id, "queue_name": job.queue_name}
                 queue = self.queue(f"{self.prefix}-{value['queue']}")
                 return queue.add(value["name"], value["data"], parent=parent, **value["opts"]).name
             case _:
