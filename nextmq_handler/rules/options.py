@@ -118,7 +118,8 @@ class Repeat(t.TypedDict, total=False):
     """When a job scheduler adds its jobs: `every` so often, ms or a timedelta, or by the cron `pattern`.
 
     `tz` is the time zone of the pattern, `limit` the most jobs to add. `start_date` and `end_date` are ms since
-    the epoch or an aware datetime. `immediately` adds the first job now. `offset`, ms or a timedelta, shifts `every`.
+    the epoch or an aware datetime. `immediately` adds the first job now. `offset`, ms or a timedelta, shifts
+    `every`.
     """
 
     every: int | timedelta
@@ -169,7 +170,7 @@ _SHAPES: t.Mapping[str, type[t.Any]] = {
 
 
 def check_list(name: str, given: object, what: str) -> None:
-    """Raise ConfigurationError unless `given` is a list or tuple: a str or a dict has items too, but not `what`."""
+    """Raise ConfigurationError unless `given` is a list or tuple. A str or a dict does not hold `what`."""
     if not isinstance(given, (list, tuple)):
         raise ConfigurationError(f"{name} takes a list of {what}, not {type(given).__name__}")
 

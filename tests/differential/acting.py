@@ -76,7 +76,7 @@ class Cast:
 
 
 def data_of(job: PlannedJob) -> dict[str, t.Any]:
-    """The data that tells the processor what to do: jobs that it adds are in it as they will be added."""
+    """Return the data that tells the processor what to do; the jobs it adds are in it as they will be added."""
     return {"script": [[(act, _sent(value)) for act, value in start] for start in job.script]}
 
 

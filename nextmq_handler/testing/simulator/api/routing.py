@@ -56,7 +56,7 @@ class SimulatedRequest:
         return self.simulation.store.queue(self.names[0])
 
     def job(self) -> SimulatedJob:
-        """Return the job of the path. Raises Refusal if there is none, or another delivery owns it (section 5)."""
+        """Return the job of the path. Raises Refusal if it does not exist, or another delivery owns it."""
         queue, job_id = self.names[:2]
         job = self.simulation.store.find(Key(queue, job_id))
         if self.delivery_id is not None and (job is None or job.delivery_id != self.delivery_id):
