@@ -20,7 +20,8 @@ from .models import (
     over_limit,
 )
 from .refusals import invalid
-from .schedules import RepeatModel, Template, TemplateOptions
+from .schedules import RepeatModel, TemplateOptions
+from .scheduling import Template
 
 FinalState = t.Literal["failed", "completed"]
 Starts = t.Annotated[int, Field(ge=1, le=MAX_STARTS)]

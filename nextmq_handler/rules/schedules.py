@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 import typing as t
-from dataclasses import dataclass
 
 from pydantic import (
     AfterValidator,
@@ -21,18 +20,10 @@ from .cron import next_run
 from .limits import MAX_DELAY_MS, MAX_NUMBER, MAX_PATTERN, MAX_TIME_ZONE
 from .models import BoundedData, Closed, JobOptionsModel, Name, Span, Timestamp
 from .refusals import Refusal, problem_of
+from .scheduling import Template
 from .states import FAILURE_POLICIES
 
 _OF_ONE_JOB = ("deduplication", "delay", "jobId", "parent", "timestamp", *FAILURE_POLICIES)
-
-
-@dataclass(frozen=True)
-class Template:
-    """What the jobs of a scheduler are made of, with BullMQ's long option names."""
-
-    name: str
-    data: t.Any
-    opts: dict[str, t.Any]
 
 
 def _scheduler_id(value: str) -> str:

@@ -208,8 +208,7 @@ def upsert_scheduler(request: SimulatedRequest) -> dict[str, t.Any]:
     queue, id = request.names
     body: SchedulerBody = request.body
     check_scheduler_id(id)
-    template = body.template_of(id)
-    new = SimulatedScheduler(queue, id, template.name, template.data, template.opts, body.repeat.given())
+    new = SimulatedScheduler(queue, id, body.repeat.given(), body.template_of(id))
     try:
         made = request.simulation.schedulers.upsert(new)
     except InvalidTimes as exc:

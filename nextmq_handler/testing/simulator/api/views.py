@@ -76,12 +76,13 @@ def dependencies_view(job: SimulatedJob, limit: int) -> dict[str, t.Any]:
 
 def scheduler_view(scheduler: SimulatedScheduler, next_run: int | None) -> dict[str, t.Any]:
     """Return a job scheduler; `next_run` is ms since the epoch."""
+    template = scheduler.template
     return views.scheduler_view(
         id=scheduler.id,
-        name=scheduler.name,
+        name=template.name,
         repeat=scheduler.repeat,
         next=next_run,
         iteration_count=scheduler.iterations,
-        data={} if scheduler.data is None else scheduler.data,
-        opts=scheduler.opts,
+        data={} if template.data is None else template.data,
+        opts=template.opts,
     )
