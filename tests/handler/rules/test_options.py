@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bullmq.queue_keys import QueueKeys  # type: ignore[import-untyped]
+from bullmq.queue_keys import QueueKeys
 
 from nextmq_handler import ConfigurationError
 from nextmq_handler.rules.job_ids import QUEUE_KEYS, is_custom_id
