@@ -98,7 +98,7 @@ def _wrong_state(request: Request, exc: WrongState) -> Refusal:
 
 def _names(request: Request) -> tuple[str, str]:
     """Return the queue and the id in the path."""
-    return request.path_params["queue"], unquote(request.path_params["id"])
+    return unquote(request.path_params["queue"]), unquote(request.path_params["id"])
 
 
 def _redis_error(request: Request, exc: RedisError) -> Refusal:
@@ -116,7 +116,7 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
     WrongState: _wrong_state,
     NoSuchScheduler: lambda request, _: refusals.no_such_scheduler(*_names(request)),
     NoSuchTrigger: lambda request, _: Refusal(
-        404, "not_found", f"there is no trigger {unquote(request.path_params['id'])}"
+        404, "not_found", f"trigger {unquote(request.path_params['id'])} does not exist"
     ),
     IdempotencyKeyReused: lambda _, __: refusals.idempotency_key_reused(),
     InvalidSchedule: lambda _, exc: Refusal(422, "invalid_request", f"repeat.{exc}"),
