@@ -54,15 +54,17 @@ if _t.TYPE_CHECKING:
     )
     from .idempotency import idempotent
     from .job import AsyncJob, Job
-    from .receiver.receiver import HandlerOptions
+    from .receiver.handler import HandlerOptions
     from .receiver.replay import MemoryReplayGuard, RedisReplayGuard, ReplayGuard
     from .registration.calls import (
         WorkerStatus,
         aensure_workers_registered,
         aget_worker_registration_statuses,
+        aregistrations,
         aunregister_workers,
         ensure_workers_registered,
         get_worker_registration_statuses,
+        registrations,
         unregister_workers,
     )
     from .rules.options import (
@@ -140,16 +142,18 @@ _MODULES = {
         "WorkerRegistrationError",
         "is_control_flow",
     ),
-    ".receiver.receiver": ("HandlerOptions",),
+    ".receiver.handler": ("HandlerOptions",),
     ".idempotency": ("idempotent",),
     ".job": ("AsyncJob", "Job"),
     ".registration.calls": (
         "WorkerStatus",
         "aensure_workers_registered",
         "aget_worker_registration_statuses",
+        "aregistrations",
         "aunregister_workers",
         "ensure_workers_registered",
         "get_worker_registration_statuses",
+        "registrations",
         "unregister_workers",
     ),
     ".receiver.replay": ("MemoryReplayGuard", "RedisReplayGuard", "ReplayGuard"),
@@ -225,6 +229,7 @@ __all__ = [
     "__version__",
     "aensure_workers_registered",
     "aget_worker_registration_statuses",
+    "aregistrations",
     "aunregister_workers",
     "create_nextmq_handler",
     "create_nextmq_wsgi_handler",
@@ -232,6 +237,7 @@ __all__ = [
     "get_worker_registration_statuses",
     "idempotent",
     "is_control_flow",
+    "registrations",
     "unregister_workers",
 ]
 

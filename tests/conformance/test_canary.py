@@ -11,7 +11,7 @@ from nextmq_adapters.aws_lambda import lambda_handler
 from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import AsyncJob, AsyncQueue, ConfigurationError, Job, Queue, create_nextmq_handler
 from nextmq_handler.protocol.wire import parse_delivery
-from nextmq_handler.receiver.receiver import Handler
+from nextmq_handler.receiver.receiver import Receiver
 from nextmq_handler.settings import load_settings
 from nextmq_handler.wsgi import create_nextmq_wsgi_handler
 
@@ -56,7 +56,7 @@ def _objects() -> dict[str, object]:
         "secret": settings.secrets[0],
         "secrets": settings.secrets,
         "worker": WORKERS[0],
-        "handler": Handler(WORKERS, **options),
+        "handler": Receiver(WORKERS, **options),
         "ASGI handler": create_nextmq_handler(WORKERS, **options),
         "WSGI handler": create_nextmq_wsgi_handler(WORKERS, **options),
         "Flask blueprint": nextmq_blueprint(WORKERS, **options),

@@ -29,7 +29,7 @@ from nextmq_handler import (
     unregister_workers,
 )
 from nextmq_handler.client._http.pools import close_async_http_client
-from nextmq_handler.registration.calls import get_worker_registration_statuses
+from nextmq_handler.registration import registrations
 
 from .canary import Ear, connection_string, leaks, text_of, text_of_error
 from .integrations.asgi import ASGIHome
@@ -154,7 +154,7 @@ CALLS: dict[str, Callable[[str], object]] = {
     "aensure_workers_registered": lambda host: _run(aensure_workers_registered, [_worker()], **_urls(host)),
     "unregister_workers": lambda host: unregister_workers([_worker()], url=connection_string(host)),
     "aunregister_workers": lambda host: _run(aunregister_workers, [_worker()], url=connection_string(host)),
-    "get_worker_registration_statuses": lambda host: get_worker_registration_statuses([_worker()], **_urls(host)),
+    "registrations": lambda host: registrations([_worker()], **_urls(host)),
     "Queue.add": lambda host: Queue("work", url=connection_string(host), timeout=0.5).add("def"),
     "AsyncQueue.add": lambda host: _run(AsyncQueue("work", url=connection_string(host), timeout=0.5).add, "def"),
 }

@@ -11,7 +11,7 @@ import pytest
 
 from nextmq_handler import Worker
 from nextmq_handler.protocol.signing import parse_secret, signature_headers
-from nextmq_handler.registration.calls import fingerprint
+from nextmq_handler.registration import fingerprint
 from nextmq_handler.settings import load_settings
 from tests.support.handler import APP_URL, SECRET, URL, delivery, encode
 

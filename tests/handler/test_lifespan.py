@@ -16,7 +16,7 @@ from starlette.types import Message
 
 from nextmq_handler import ConfigurationError, Worker
 from nextmq_handler.asgi import NextMQHandler
-from nextmq_handler.registration.calls import fingerprint
+from nextmq_handler.registration import fingerprint
 from nextmq_handler.registration.registrar import Registrar
 from nextmq_handler.settings import load_settings
 from tests.support.handler import APP_URL, URL, deliver, delivery, make_handler, send
@@ -160,7 +160,7 @@ async def test_a_failure_is_logged_once_however_often_it_is_tried(
     await start_and_stop(make().lifespan())
     warnings = [message for level, message in levels(caplog) if level >= logging.WARNING]
     assert warnings == [
-        "cannot register yet, trying again until it works: "
+        "cannot register yet, retrying until it works: "
         "PUT https://queue.example/v1/queues/emails/worker: 503 http_error"
     ]
 
@@ -239,7 +239,7 @@ async def test_health_without_settings_answers_and_the_log_says_which_is_missing
         answer = await send(app, path="/health", method="GET", headers=[])
     [(level, message)] = levels(caplog)
     assert (answer.status, level) == (200, logging.ERROR)
-    assert message.startswith("workers are not registered, so no job will arrive: NEXTMQ_URL is not set")
+    assert message.startswith("cannot register the workers, so no job will arrive: NEXTMQ_URL is not set")
 
 
 CURRENT = fingerprint(EMAILS, SETTINGS)

@@ -74,6 +74,7 @@ PUBLIC = [
     "__version__",
     "aensure_workers_registered",
     "aget_worker_registration_statuses",
+    "aregistrations",
     "aunregister_workers",
     "create_nextmq_handler",
     "create_nextmq_wsgi_handler",
@@ -81,6 +82,7 @@ PUBLIC = [
     "get_worker_registration_statuses",
     "idempotent",
     "is_control_flow",
+    "registrations",
     "unregister_workers",
 ]
 HEAVY = {"pydantic", "httpx", "starlette", "anyio", "asyncio", "ssl", "email", "inspect", "dataclasses"}

@@ -14,7 +14,6 @@ from nextmq_handler import AsyncJob, AsyncQueue, Job, Queue, Worker
 from nextmq_handler.asgi import NextMQHandler
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import parse_secret, signature_headers, verify_outcome
-from nextmq_handler.receiver.receiver import Handler
 
 NOW = 1_790_000_000
 SECRET = "whsec_" + base64.b64encode(b"the secret of these tests").decode()
@@ -55,8 +54,8 @@ def make_handler(
     **options: t.Any,
 ) -> NextMQHandler:
     """An app for the workers whose clock stands at NOW, and whose secret is SECRET."""
-    options = {"webhook_secrets": SECRET, **options}
-    return NextMQHandler(Handler([worker, *more], clock=clock, **options), max_threads=max_threads)
+    options = {"webhook_secrets": SECRET, "clock": clock, **options}
+    return NextMQHandler([worker, *more], max_threads=max_threads, **options)
 
 
 def delivery(**changes: t.Any) -> dict[str, t.Any]:

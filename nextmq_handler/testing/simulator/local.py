@@ -23,10 +23,10 @@ from .interception import Interception
 if t.TYPE_CHECKING:
     from ...settings import Connection
     from ...workers.worker import Worker
-    from .engine.delivering import Delivery
+    from .engine.delivering import LocalDelivery
 
 T = t.TypeVar("T")
-Steps = t.Generator["Delivery", "Outcome | None", T]
+Steps = t.Generator["LocalDelivery", "Outcome | None", T]
 
 LIMIT = 10_000
 """How many deliveries a call makes at most by default."""

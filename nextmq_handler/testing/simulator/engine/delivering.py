@@ -1,22 +1,24 @@
-"""The signed path: a job becomes a signed delivery, the real handler takes it, its signed answer is judged."""
+"""The signed path: a job becomes a signed delivery, the real receiver takes it, the server reads its signed answer."""
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ....protocol import strict_json
 from ....protocol.messages import Headers, Request, Response
 from ....protocol.signing import generate_secret, parse_secret, signature_headers, verify_outcome
 from ....protocol.wire import Failed, Outcome, clip, encode_delivery, parse_outcome
-from ....receiver.attempt import Attempt, run
-from ....receiver.receiver import Handler, HandlerOptions
+from ....receiver.attempt import Attempt
+from ....receiver.receiver import Claim, Receiver, Steps
+from ....receiver.replay import MemoryReplayGuard
+from ....receiver.run_sync import run_sync
 from ....settings import Connection, parse_connection_string
 from ....telemetry import delivery_headers
 
 if t.TYPE_CHECKING:
     import anyio
 
-    from ....protocol.signing import Secret
     from ....workers.worker import Worker
     from .clock import VirtualClock
     from .faults import Fault
@@ -25,22 +27,37 @@ if t.TYPE_CHECKING:
 _EXCERPT_SIZE = 2048
 
 
-class Delivery:
-    """One delivery on its way: what the handler made of it, and what stands against it."""
+class LocalDelivery:
+    """One delivery on its way: the receiver's steps, the attempt to run, and the answer once there is one."""
 
-    __slots__ = ("attempt", "fault", "id", "job", "refusal", "secret")
+    __slots__ = ("answer", "attempt", "fault", "id", "job", "steps")
 
     def __init__(self, job: Job, id: str, fault: Fault | None) -> None:
         self.job = job
         self.id = id
         self.fault = fault
+        self.steps: Steps | None = None
         self.attempt: Attempt | None = None
-        self.secret: Secret | None = None
-        self.refusal: Response | None = None
+        self.answer: Response | None = None
+
+    def finish(self, outcome: Outcome) -> Outcome:
+        """Let the receiver answer with `outcome`. Return it."""
+        assert self.attempt is not None
+        assert self.steps is not None
+        self.attempt.outcome = outcome
+        answer = next(self.steps)
+        assert isinstance(answer, Response)
+        self.answer = answer
+        return outcome
+
+    def close(self) -> None:
+        """End the receiver's steps."""
+        if self.steps is not None:
+            self.steps.close()
 
 
 class LocalApp:
-    """The app's side: a handler for the workers, with a secret of its own and the virtual clock."""
+    """The app's side: a receiver for the workers, with its own secret, a replay guard and the virtual clock."""
 
     def __init__(self, workers: t.Sequence[Worker], clock: VirtualClock) -> None:
         secret = generate_secret()
@@ -48,82 +65,71 @@ class LocalApp:
         self._secrets = (parse_secret(secret),)
         url = f"nextmq+http://local:{secret}@127.0.0.1/local"
         self.connection: Connection = parse_connection_string(url)
-        # Whatever the environment says: a test's deliveries are between these two.
-        settings: HandlerOptions = {"url": url, "app_url": "http://127.0.0.1", "webhook_secrets": secret}
-        self._handler = Handler(workers, **settings, clock=clock.seconds) if workers else None
         self._timeouts = {worker.name: worker.options["timeout"] for worker in workers}
+        self._receiver: Receiver | None = None
+        if workers:
+            self._receiver = Receiver(
+                workers,
+                url=url,  # these three, whatever the environment says
+                app_url="http://127.0.0.1",
+                webhook_secrets=secret,
+                replay_guard=MemoryReplayGuard(monotonic=clock.seconds),
+                clock=clock.seconds,
+            )
 
-    def open(self, delivery: Delivery) -> None:
-        """Sign the delivery and hand it to the handler: it has an attempt then, or a refusal."""
-        handler = self._handler
-        assert handler is not None
-        queue = delivery.job.key.queue
-        job, timeout = delivery.job, self._timeouts[queue]
-        body = encode_delivery(
-            job, strict_json.compact(job.data), id=delivery.id, queue=queue, timeout=timeout, now=self._clock.ms
-        )
+    def open(self, delivery: LocalDelivery) -> None:
+        """Sign the delivery and take the receiver's steps up to an attempt to run, or to a refusal."""
+        receiver = self._receiver
+        assert receiver is not None
+        job, queue = delivery.job, delivery.job.key.queue
+        data, timeout = strict_json.compact(job.data), self._timeouts[queue]
+        body = encode_delivery(job, data, id=delivery.id, queue=queue, timeout=timeout, now=self._clock.ms)
         seal = signature_headers(self._secrets, delivery.id, int(self._clock.seconds()), body)
-        trace = [(name.encode(), value.encode()) for name, value in delivery_headers(delivery.job.opts).items()]
+        trace = [(name.encode(), value.encode()) for name, value in delivery_headers(job.opts).items()]
         headers = Headers([(b"content-type", b"application/json"), *seal, *trace])
-        request = Request("POST", f"/queues/{queue}", headers)
-        plan = handler.begin(request)
+        plan = receiver.begin(Request("POST", f"/queues/{queue}", headers))
         if isinstance(plan, Response):
-            delivery.refusal = plan
+            delivery.answer = plan
             return
-        secret = handler.verify(plan, body)
-        attempt = secret if isinstance(secret, Response) else handler.parse(plan, body)
-        if isinstance(attempt, Response) or isinstance(secret, Response):
-            delivery.refusal = t.cast("Response", attempt)
-            return
-        if delivery.fault is not None:
-            delivery.fault.put_into(attempt)
-        delivery.secret, delivery.attempt = secret, attempt
+        delivery.steps = receiver.receive(plan, body)
+        for step in delivery.steps:
+            match step:
+                case Claim():
+                    step.refusal = receiver.claim(step.plan)
+                case Attempt():
+                    if delivery.fault is not None:
+                        delivery.fault.put_into(step)
+                    delivery.attempt = step
+                    return
+                case Response():
+                    delivery.answer = step
+                case _:
+                    t.assert_never(step)
 
-    def close(self, delivery: Delivery, outcome: Outcome | None) -> tuple[Outcome, int]:
-        """What the server makes of the handler's answer, and the answer's status."""
-        if delivery.refusal is not None:
-            return _refused(delivery.refusal), delivery.refusal.status
-        assert self._handler is not None
-        assert delivery.attempt is not None
-        assert delivery.secret is not None
-        assert outcome is not None
-        answer = self._handler.finish(delivery.attempt.delivery, outcome, delivery.secret)
+    def close(self, delivery: LocalDelivery, _outcome: Outcome | None = None) -> tuple[Outcome, int]:
+        """Return what the server makes of the app's answer, and the answer's status."""
+        answer = delivery.answer
+        assert answer is not None
+        if answer.status != 200:
+            return _refused(answer), answer.status
         headers, now = Headers(answer.headers), self._clock.seconds()
         verify_outcome(headers, answer.body, self._secrets, delivery_id=delivery.id, now=now)
         return parse_outcome(answer.body), answer.status
 
 
-def run_here(delivery: Delivery) -> Outcome | None:
+def run_here(delivery: LocalDelivery) -> Outcome | None:
     """Run the processor: a `def` one in this thread, an `async def` one on the process's kept loop."""
-    attempt = delivery.attempt
-    if attempt is None:
-        return None
-    with attempt.trace:
-        outcome = _run(attempt)
-        attempt.trace.ended(outcome)
-    return outcome
+    with contextlib.closing(delivery):
+        return delivery.finish(run_sync(delivery.attempt)) if delivery.attempt is not None else None
 
 
-async def run_awaited(delivery: Delivery, limiter: anyio.CapacityLimiter) -> Outcome | None:
-    """Run the processor: a `def` one in a thread of its own, an `async def` one on this loop."""
+async def run_awaited(delivery: LocalDelivery, limiter: anyio.CapacityLimiter) -> Outcome | None:
+    """Run the processor: a `def` one in a thread, an `async def` one on this loop."""
     from ....receiver.run_async import run_async
 
-    attempt = delivery.attempt
-    if attempt is None:
-        return None
-    with attempt.trace:
-        outcome = await run_async(attempt, limiter)
-        attempt.trace.ended(outcome)
-    return outcome
-
-
-def _run(attempt: Attempt) -> Outcome:
-    if attempt.processor is None or not attempt.processor.is_async:
-        return run(attempt)
-    from ....receiver import kept_loop
-    from ....receiver.run_async import run_coroutine
-
-    return kept_loop.run(run_coroutine, attempt)
+    with contextlib.closing(delivery):
+        attempt = delivery.attempt
+        return delivery.finish(await run_async(attempt, limiter)) if attempt is not None else None
 
 
 def _refused(answer: Response) -> Failed:

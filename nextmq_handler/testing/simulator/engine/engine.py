@@ -7,7 +7,7 @@ import typing as t
 
 from ....errors import NextMQError
 from ....protocol.wire import Failed, Outcome
-from .delivering import Delivery
+from .delivering import LocalDelivery
 from .delivery_log import note
 
 if t.TYPE_CHECKING:
@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from .schedulers import Schedulers
     from .store import Store
 
-Steps = t.Generator[Delivery, "Outcome | None", int]
+Steps = t.Generator[LocalDelivery, "Outcome | None", int]
 """Yields deliveries whose processors are to run, takes their outcomes, returns how many there were."""
 
 MAX_FREE_STARTS = 100
@@ -64,7 +64,7 @@ class Engine:
         """Run what falls due, whenever that is, until nothing is. Raises NotIdleError after `limit` deliveries."""
         return self._run(limit, until=None)
 
-    def redeliver(self, job: Job) -> t.Generator[Delivery, Outcome | None, Outcome]:
+    def redeliver(self, job: Job) -> t.Generator[LocalDelivery, Outcome | None, Outcome]:
         """Deliver a job once more, whatever its state, and leave it as it is; the outcome."""
         delivery = self._begin(job, None)
         outcome, _ = self._app.close(delivery, (yield delivery))
@@ -104,7 +104,7 @@ class Engine:
         job.attempts_started -= 1
         queue.push(job, is_next=True)
 
-    def _deliver(self, job: Job) -> t.Generator[Delivery, Outcome | None, int]:
+    def _deliver(self, job: Job) -> t.Generator[LocalDelivery, Outcome | None, int]:
         self._schedulers.advance(job)
         failure = _certain_failure(job)
         if failure is not None:
@@ -121,14 +121,14 @@ class Engine:
             self._finisher.finish(job, seen, status)
         return 1
 
-    def _begin(self, job: Job, fault: Fault | None) -> Delivery:
-        delivery = Delivery(job, f"dlv_local{next(self._numbers)}", fault)
+    def _begin(self, job: Job, fault: Fault | None) -> LocalDelivery:
+        delivery = LocalDelivery(job, f"dlv_local{next(self._numbers)}", fault)
         job.delivery_id = delivery.id
         if fault is None or not fault.keeps_processor_out:
             self._app.open(delivery)
         return delivery
 
-    def _judge(self, delivery: Delivery, outcome: Outcome | None) -> tuple[Outcome, int | None]:
+    def _judge(self, delivery: LocalDelivery, outcome: Outcome | None) -> tuple[Outcome, int | None]:
         fault = delivery.fault
         if fault is not None and fault.verdict is not None:
             return fault.verdict, fault.status
