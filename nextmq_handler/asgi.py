@@ -28,8 +28,9 @@ class NextMQHandler(BaseHandler):
     """The endpoint that you serve or mount as an ASGI app: `NextMQHandler(workers=[…])`.
 
     It registers your workers, verifies each delivery, runs the processor and returns the signed outcome.
-    `max_threads` limits how many `def` processors run at once; `HandlerOptions` has the other options. If you mount
-    it, pass `lifespan` to the parent app, which does not run the lifespan of a mount. Raises ConfigurationError.
+    `max_threads` limits how many `def` processors run at once; `HandlerOptions` has the other options. If you
+    mount it, pass `lifespan` to the parent app, which does not run the lifespan of a mount. Raises
+    ConfigurationError.
     """
 
     def __init__(

@@ -21,9 +21,13 @@ _CHUNK = 64 * 1024
 class WSGIDriver(SyncDriver):
     """Translate between WSGI and the receiver, for the handler below and for adapters."""
 
+    def register_once(self) -> None:
+        """Register the workers unless this process has done so before: cheap enough for every request."""
+        self.registrar.start_once()
+
     def respond_to(self, environ: WSGIEnvironment, path: str) -> Response:
         """Answer a WSGI request. `path` is the part of it below the mount."""
-        self.registrar.start_once()
+        self.register_once()
         request = Request(environ["REQUEST_METHOD"], path, headers_of(environ))
         return self.respond(request, lambda plan: self._read(environ, plan))
 

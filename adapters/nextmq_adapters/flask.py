@@ -27,7 +27,7 @@ class NextMQBlueprint(Blueprint, BaseHandler):
         self._driver = WSGIDriver(self._receiver)
         rule: dict[str, t.Any] = {"methods": _METHODS, "provide_automatic_options": False}
         self.add_url_rule("/<path:path>", "deliver", self._deliver, **rule)
-        self.before_app_request(lambda: self._driver.registrar.start_once())
+        self.before_app_request(self._driver.register_once)
 
     def _deliver(self, path: str) -> Response:
         answer = self._driver.respond_to(request.environ, "/" + path)

@@ -37,14 +37,7 @@ class ReadPlan:
     __slots__ = ("declared_size", "headers", "max_size", "queue", "received_at", "seal", "timeout")
 
     def __init__(
-        self,
-        queue: str,
-        seal: Seal,
-        headers: Headers,
-        *,
-        declared_size: int | None,
-        max_size: int,
-        timeout: float,
+        self, queue: str, seal: Seal, headers: Headers, declared_size: int | None, max_size: int, timeout: float
     ) -> None:
         self.queue: str = queue
         self.seal: Seal = seal
@@ -66,7 +59,7 @@ class Claim:
 
 
 Steps = t.Generator[Claim | Attempt | Response, None, None]
-"""What a driver carries out: a claim, then an attempt to run, whose `outcome` it sets. Ends with the response."""
+"""What a driver carries out: a claim, an attempt to run, whose `outcome` it sets, and the response to send."""
 
 
 class Receiver:
@@ -94,11 +87,7 @@ class Receiver:
     ) -> None:
         self._by_queue = by_queue(workers)
         self.workers: tuple[Worker, ...] = tuple(self._by_queue.values())
-        self._arguments: dict[str, t.Any] = {
-            "url": url,
-            "app_url": app_url,
-            "webhook_secrets": webhook_secrets,
-        }
+        self._arguments: dict[str, t.Any] = {"url": url, "app_url": app_url, "webhook_secrets": webhook_secrets}
         self._settings = load_settings(**self._arguments)
         self._tolerance = timeout_seconds("tolerance", tolerance)
         self._max_body_size = max_body_size
@@ -151,18 +140,13 @@ class Receiver:
         declared_size = request.declared_size()
         if declared_size is not None and declared_size > self._max_body_size:
             return self.too_large(queue)
-        return ReadPlan(
-            queue,
-            seal,
-            request.headers,
-            declared_size=declared_size,
-            max_size=self._max_body_size,
-            timeout=self._body_timeout,
-        )
+        limits = self._max_body_size, self._body_timeout
+        return ReadPlan(queue, seal, request.headers, declared_size, *limits)
 
     def too_large(self, queue: str) -> Response:
         """Refuse a body over the limit."""
-        return self._refuse(413, "payload_too_large", f"over max_body_size, {self._max_body_size} bytes", queue)
+        reason = f"over max_body_size, {self._max_body_size} bytes"
+        return self._refuse(413, "payload_too_large", reason, queue)
 
     def too_slow(self, queue: str) -> Response:
         """Refuse a body that was not whole in time."""

@@ -190,7 +190,7 @@ def test_a_function_of_one_argument_is_told() -> None:
 
 def test_a_home_that_its_arguments_do_not_tell_can_be_named() -> None:
     handler = create_nextmq_wsgi_handler([emails])
-    assert deliver(lambda env, start: handler(env, start), JOB, home="wsgi", path="").outcome.completed
+    assert deliver(lambda env, start: handler(env, start), JOB, integration="wsgi", path="").outcome.completed
 
 
 def test_an_answer_of_another_app_has_no_code() -> None:

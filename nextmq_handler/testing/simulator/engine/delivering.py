@@ -1,4 +1,4 @@
-"""The signed path: a job becomes a signed delivery, the real receiver takes it, the server reads its signed answer."""
+"""The signed path: a job becomes a signed delivery, the real receiver takes it, its signed answer is read."""
 
 from __future__ import annotations
 
