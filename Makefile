@@ -1,4 +1,4 @@
-# Two commands for a newcomer: `make demo` and `make test`. Each makes what it needs first.
+# Three commands for a newcomer: `make demo`, `make test` and `make check`. Each installs what it needs first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,13 +7,13 @@ BIN := $(VENV)/bin
 .PHONY: help demo test test-long check format docs bench clean
 
 help:
-	@echo "make demo       jobs through the whole circle: Valkey, BullMQ, signed webhook, FastAPI app"
-	@echo "make test       the test suite"
-	@echo "make test-long  the test suite with its long forms"
-	@echo "make check      ruff, mypy, pyright, import rules, generated code"
-	@echo "make format     format the code and generate what is generated"
-	@echo "make docs       the documentation as a site, in site/"
-	@echo "make bench      the benchmarks"
+	@echo "make demo       run jobs end to end: Valkey, BullMQ, signed webhook, FastAPI app"
+	@echo "make test       run the test suite"
+	@echo "make test-long  run the test suite, with the long forms of its tests"
+	@echo "make check      ruff, mypy, pyright, import rules, layout, generated code"
+	@echo "make format     format the code, and generate the generated files"
+	@echo "make docs       build the documentation as a site, in site/"
+	@echo "make bench      run the benchmarks"
 
 demo: $(VENV)/installed
 	@$(BIN)/python -m examples.fastapi.demo
@@ -29,6 +29,7 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/python scripts/generate_sync.py --check
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/house.py
 	$(BIN)/mypy
 	$(BIN)/pyright
 

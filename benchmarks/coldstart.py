@@ -1,4 +1,4 @@
-"""What a cold start costs: `python -m benchmarks.coldstart`.
+"""Measure what a cold start costs: `python -m benchmarks.coldstart`.
 
 A fresh process imports a Lambda handler, answers one signed delivery of 1 KB with 200 and ends, as a ratio to
 `python -c pass` of the same run. Each contender must refuse the same delivery with one byte changed.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from . import ours, peers
 from .deliveries import APP_URL, MOUNT, PATH, SECRET, SIZES, Sample, delivery
-from .homes import lambda_event
+from .integrations import lambda_event
 
 ROUNDS = 21
 GOAL = 2.8
@@ -107,24 +107,24 @@ class Python:
         }
 
     def run(self, name: str, code: str) -> Cost:
-        """What a process that runs `code` costs; ends the benchmark where it fails."""
+        """Run `code` in a fresh process and return its cost; end the benchmark if it fails."""
         start = time.perf_counter()
         pid = os.posix_spawn(self._command[0], [*self._command, code], self._env)
         _, status, usage = os.wait4(pid, 0)
         wall = time.perf_counter() - start
         if status:
-            raise SystemExit(f"{name} fails, as said above: nothing is measured")
+            raise SystemExit(f"{name} failed (see above); nothing was measured")
         return Cost(wall, usage.ru_utime + usage.ru_stime)
 
     def modules(self, code: str) -> set[str]:
-        """The modules that a process has loaded when it has run `code`."""
+        """Return the modules that a process has loaded after it ran `code`."""
         command = [*self._command, f"{code}\nimport sys; print(*sys.modules)"]
         process = subprocess.run(command, env=self._env, capture_output=True, text=True, check=True)
         return set(process.stdout.split())
 
 
 def _codes(name: str, statement: str, small: Sample) -> tuple[str, str]:
-    """The code that ends well where the contender answers 200, and the one that does where it refuses."""
+    """Return the code that succeeds if the contender answers 200, and the code that succeeds if it refuses."""
     path, query, sample = MOUNT + PATH, "", small
     if "inngest" in name:
         path, query, sample = peers.INNGEST, peers.INNGEST_QUERY, peers.inngest_sample(SIZES["1 KB"])

@@ -1,8 +1,8 @@
-"""What a command to Redis costs its client: `python -m benchmarks.commands`. Linux and macOS: a Unix socket.
+"""Measure what a command to Redis costs its client: `python -m benchmarks.commands`. Linux and macOS only.
 
-Our multiplexed connection beside the libraries that could take its place. Each makes the same calls in one run, in
-rounds: a script of four commands with 600 bytes of arguments, like BullMQ's, from 100 callers at once on one
-asyncio loop.
+The server's multiplexed connection beside the libraries that could take its place, over a Unix socket. Each makes
+the same calls in one run, in rounds: a script of four commands with 600 bytes of arguments, like BullMQ's, called
+by 100 callers at once on one asyncio loop.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.redis.address import Address
-from nextmq_server.redis.connection import Connection
+from nextmq_server.redis.connection import RedisConnection
 
 CALLERS, CALLS, ROUNDS = 100, 5000, 5
 
@@ -39,8 +39,8 @@ Call = t.Callable[[], t.Awaitable[t.Any]]
 
 
 @contextlib.asynccontextmanager
-async def ours(socket: str, sha: str) -> t.AsyncGenerator[Call]:
-    connection = Connection(Address(f"unix://{socket}"), name="bench")
+async def nextmq(socket: str, sha: str) -> t.AsyncGenerator[Call]:
+    connection = RedisConnection(Address(f"unix://{socket}"), name="bench")
     await connection.connect()
     yield lambda: connection.execute("EVALSHA", sha, 2, *KEYS, *ARGUMENTS)
     await connection.close()
@@ -69,7 +69,7 @@ async def coredis_pool(socket: str, sha: str) -> t.AsyncGenerator[Call]:
 
 
 CONTENDERS = {
-    "ours, on hiredis": ours,
+    "nextmq, on hiredis": nextmq,
     "valkey-glide": valkey_glide,
     "redis-py's pool, hiredis": redis_py,
     "coredis": coredis_pool,
@@ -77,7 +77,7 @@ CONTENDERS = {
 
 
 async def round_of(call: Call) -> tuple[float, float]:
-    """Calls in a second, and the CPU time of one in this process, in s."""
+    """Return the calls per second, and the CPU time of one call in this process, in s."""
 
     async def caller() -> None:
         for _ in range(CALLS // CALLERS):
@@ -99,7 +99,7 @@ async def main() -> None:
 
 
 async def compare(socket: str) -> None:
-    """Every contender in every round; the ratio is the median of those within a round."""
+    """Run every contender in every round; the ratio is the median of the ratios within a round."""
     async with contextlib.AsyncExitStack() as stack:
         redis: t.Any = await stack.enter_async_context(Redis(unix_socket_path=socket, decode_responses=True))
         sha = await redis.script_load(SCRIPT)

@@ -1,4 +1,4 @@
-"""How late delayed jobs start: `python -m benchmarks.delay`.
+"""Measure how late delayed jobs start: `python -m benchmarks.delay`.
 
 Jobs delayed by 200 ms, through `nextmq dev` and a signed webhook to an app under uvicorn, beside bullmq's own
 Python Worker on the same Valkey, in one run. Lateness is measured where the processor starts, against the time the
@@ -38,10 +38,10 @@ async def main() -> None:
         )
         try:
             app.wait_for_line("Uvicorn running")
-            await ours(url, jobs=5)  # connections open, code warm
+            await nextmq(url, jobs=5)  # connections open, code warm
             rows = [
-                ("nextmq, one by one", await ours(url, jobs=JOBS)),
-                ("nextmq, all at once", await ours(url, jobs=JOBS, gap=0)),
+                ("nextmq, one by one", await nextmq(url, jobs=JOBS)),
+                ("nextmq, all at once", await nextmq(url, jobs=JOBS, gap=0)),
                 ("bullmq Worker, one by one", await stock(data_dir / "valkey" / "valkey.sock")),
             ]
         finally:
@@ -54,8 +54,8 @@ async def main() -> None:
         print(f"{name:<28}{statistics.median(lateness):>8.1f}{p99:>8.1f}{max(lateness):>8.1f}")
 
 
-async def ours(url: str, *, jobs: int, gap: float = GAP) -> Lateness:
-    """Through the server and the app; the processor returns when it started."""
+async def nextmq(url: str, *, jobs: int, gap: float = GAP) -> Lateness:
+    """Run jobs through the server and the app; the processor returns when it started."""
     queue = AsyncQueue("delay", url=url)
     adds: list[asyncio.Task[AsyncQueueJob]] = []
     for _ in range(jobs):
@@ -76,7 +76,7 @@ async def lateness_of(queue: AsyncQueue, job_id: str) -> float:
 
 
 async def stock(socket: Path) -> Lateness:
-    """bullmq's Worker, in this process, with the socket timeout that it needs to work at all."""
+    """Run jobs in bullmq's Worker, in this process, with the socket timeout that it needs to work at all."""
     connection: t.Any = Redis(unix_socket_path=str(socket), decode_responses=True, socket_timeout=None)
     lateness: Lateness = []
 

@@ -1,4 +1,4 @@
-"""The app of benchmarks/delay.py: its processor says when it started."""
+"""The app of benchmarks/delay.py: its processor returns the time of its start."""
 
 from __future__ import annotations
 

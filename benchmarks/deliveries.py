@@ -47,7 +47,7 @@ class Sample(t.NamedTuple):
 
 
 def rows(count: int, *, amount: float = 125) -> list[dict[str, t.Any]]:
-    """What jobs carry: a list of small objects. Each holds a multiple of `amount`."""
+    """Return job data: a list of small objects, each with a multiple of `amount`."""
     return [
         {
             "id": 100_000 + i,
@@ -61,7 +61,7 @@ def rows(count: int, *, amount: float = 125) -> list[dict[str, t.Any]]:
 
 
 def filled(size: int, build: t.Callable[[int, str], object]) -> bytes:
-    """What `build` makes of a count of rows and a text, as JSON of exactly `size` bytes."""
+    """Return JSON of exactly `size` bytes that `build` makes from a count of rows and a text."""
 
     def encode(count: int, text: str) -> bytes:
         return json.dumps(build(count, text), separators=(",", ":")).encode()
@@ -73,7 +73,7 @@ def filled(size: int, build: t.Callable[[int, str], object]) -> bytes:
 
 
 def delivery_body(size: int, *, fingerprint: str, amount: float = 125) -> bytes:
-    """A delivery as the queue server sends it; `fingerprint` is of the registration that it holds."""
+    """Return a delivery as the queue server sends it, with the `fingerprint` of the registration."""
     return filled(
         size,
         lambda count, text: {
@@ -103,7 +103,7 @@ def delivery_body(size: int, *, fingerprint: str, amount: float = 125) -> bytes:
 
 
 def delivery(size: int, *, fingerprint: str, amount: float = 125) -> Sample:
-    """A delivery of `size` bytes signed now, and its forgery."""
+    """Return a delivery of `size` bytes that is signed now, and its forgery."""
     body = delivery_body(size, fingerprint=fingerprint, amount=amount)
     sent_at = str(int(time.time()))
     signed = f"{DELIVERY_ID}.{sent_at}.".encode() + body
@@ -117,7 +117,7 @@ def delivery(size: int, *, fingerprint: str, amount: float = 125) -> Sample:
 
 
 def sample(headers: tuple[tuple[str, str], ...], body: bytes) -> Sample:
-    """The request with `headers` beside the ordinary ones, and its forgery, still JSON of the same size."""
+    """Return the request with `headers` added, and its forgery: JSON of the same size."""
     forged = body.replace(_MARK.encode(), _MARK.replace("one", "onf").encode())
     assert sum(a != b for a, b in zip(body, forged, strict=True)) == 1
     about = (("content-type", "application/json"), ("content-length", str(len(body))))

@@ -1,8 +1,8 @@
-"""How fast jobs become webhooks: `python -m benchmarks.dispatch`. Linux only: CPU times come from /proc.
+"""Measure how fast jobs become webhooks: `python -m benchmarks.dispatch`. Linux only: CPU times come from /proc.
 
-Our engine and dispatcher with signed webhooks, beside Node's bullmq with undici and with fetch, and Python's
-bullmq with httpx: the same Valkey, the same receiving app, in one run, in rounds. Then the engines alone, with a
-processor that does nothing, and 1,000 queues with next to nothing to do. "CPU" is of the contender's processes.
+The server's engine and dispatcher with signed webhooks, beside Node's bullmq with undici and with fetch, and
+Python's bullmq with httpx: the same Valkey, the same receiving app, in one run, in rounds. Then the engines alone,
+with a processor that does nothing, and 1,000 queues that are nearly idle. "CPU" is of the contender's processes.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Stage:
 
     @contextlib.contextmanager
     def running(self, contender: Contender, in_flight: int, *, queues: int = 1) -> t.Generator[list[int]]:
-        """The contender at work on the queue `bench`; the ids of its processes."""
+        """Run the contender on the queue `bench`; yield the ids of its processes."""
         command = [*contender.command, str(self._socket), self._url, "bench", str(in_flight), str(queues)]
         processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(contender.processes)]
         try:
@@ -95,8 +95,8 @@ class Stage:
                 process.wait()
 
     async def score(self, contender: Contender, in_flight: int) -> Score:
-        """How the contender does on a queue with jobs enough."""
-        # Those before were killed: they leave active jobs behind, and ours a bound of how many there may be.
+        """Measure the contender on a queue that does not run empty."""
+        # Earlier contenders were killed: they leave active jobs behind, and nextmq leaves its concurrency.
         await self.redis.delete("bull:bench:active", "bull:bench:meta")
         await self._add(round(contender.most * (WARM_UP + SECONDS)) - await self.redis.llen("bull:bench:wait"))
         before = await self._done()
@@ -128,7 +128,7 @@ class Stage:
             await asyncio.sleep(0.02)
 
     async def idle(self) -> str:
-        """What our server costs with many queues and hardly a job, and how soon it delivers one."""
+        """Measure what the server costs with many nearly idle queues, and how soon it delivers a job."""
         await self.redis.flushall()
         with self.running(SERVICE, 10, queues=IDLE_QUEUES) as pids:
             while len(await self.redis.keys("bull:*:meta")) < IDLE_QUEUES:  # noqa: ASYNC110 - another process
@@ -189,7 +189,7 @@ async def compare(stage: Stage, title: str, contenders: t.Sequence[Contender], i
 
 
 def cpu_of(pids: t.Sequence[int]) -> float:
-    """The CPU time that the processes have used, in s."""
+    """Return the CPU time that the processes have used, in s."""
     fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
     return sum(int(user) + int(system) for user, system in (field[11:13] for field in fields)) / os.sysconf(
         "SC_CLK_TCK"

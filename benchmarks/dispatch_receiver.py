@@ -1,6 +1,6 @@
-"""The app of benchmarks/dispatch.py, as fast as Python gets: `python -m benchmarks.dispatch_receiver`.
+"""The app of benchmarks/dispatch.py, as fast as Python allows: `python -m benchmarks.dispatch_receiver`.
 
-It prints its port and answers every POST alike: a signed outcome whose return value is the time of the answer.
+It prints its port and answers every POST with a signed outcome whose return value is the time of the answer.
 """
 
 from __future__ import annotations

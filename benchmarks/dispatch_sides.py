@@ -1,8 +1,8 @@
 """The Python contenders of benchmarks/dispatch.py: `python -m benchmarks.dispatch_sides NAME SOCKET URL QUEUE
 CONCURRENCY QUEUES`, until it is killed.
 
-`service` is our server without its API: it delivers signed webhooks. `engine` is its engine alone; both collect
-garbage as `nextmq serve` does. `stock` is bullmq's own Worker with httpx. With QUEUES above 1 there are so many,
+`service` is the server without its API: it delivers signed webhooks. `engine` is its engine alone; both collect
+garbage as `nextmq serve` does. `stock` is bullmq's own Worker with httpx. If QUEUES is above 1, the queues are
 named QUEUE-0 and so on.
 """
 
@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from nextmq_server.cli.process import collect_less_garbage
 from nextmq_server.dispatch.egress.rules import EgressRules
-from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import WorkerOptions
@@ -51,7 +51,7 @@ async def engine(socket: str, url: str, queues: list[str], concurrency: int) -> 
     hub = Hub(Address(f"unix://{socket}"), prefix="bull", instance_id="bench", alone=False)
     await hub.start()
 
-    async def process(job: ActiveJob) -> Verdict:
+    async def process(job: EngineJob) -> Verdict:
         return Complete(None)
 
     for queue in queues:

@@ -1,4 +1,4 @@
-"""What adding a job costs: `python -m benchmarks.enqueue`.
+"""Measure what adding a job costs: `python -m benchmarks.enqueue`.
 
 Adds per second, one by one, 50 at once, and 1,000 in a bulk, one bulk after the other and four at once: through
 the SDK and `nextmq dev`, beside Node's and Python's bullmq straight to the same Valkey, in one run. Then the
@@ -42,7 +42,7 @@ def main() -> None:
             rates = [
                 ("Node bullmq to Valkey", node(socket)),
                 ("Python bullmq to Valkey", asyncio.run(python(socket))),
-                ("nextmq SDK and server", asyncio.run(ours(url))),
+                ("nextmq SDK and server", asyncio.run(nextmq(url))),
             ]
             cpu = [
                 ("httpx.Client.post", [bare_cpu(url) for _ in range(3)]),
@@ -77,8 +77,8 @@ async def python(socket: Path) -> Rates:
     return rates
 
 
-async def ours(url: str) -> Rates:
-    queue: AsyncQueue = AsyncQueue("ours", url=url)
+async def nextmq(url: str) -> Rates:
+    queue: AsyncQueue = AsyncQueue("nextmq", url=url)
     return await measured(
         lambda: queue.add("job", DATA), lambda: queue.add_bulk([{"name": "job", "data": DATA}] * BULK)
     )
@@ -109,7 +109,7 @@ async def rate(work: t.Callable[[], t.Awaitable[object]], size: int, *, seconds:
 
 
 def cpu_of(work: t.Callable[[], object], times: int = 500) -> float:
-    """This process' CPU for one call, in µs."""
+    """Return the CPU time of one call in this process, in µs."""
     for _ in range(50):
         work()
     started = time.process_time()

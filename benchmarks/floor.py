@@ -1,4 +1,4 @@
-"""The floor: the protocol written by hand, once for each home, without options, limits, deadlines or errors.
+"""The floor: the protocol written by hand, once per integration, without options, limits, deadlines or errors.
 
 Headers, timestamp window, HMAC, stdlib json, a processor that does nothing, and the signed answer.
 """
@@ -35,7 +35,7 @@ def is_authentic(id: bytes, sent_at: bytes, signature: bytes, body: bytes) -> bo
 
 
 def sealed(id: bytes, result: object) -> tuple[bytes, bytes, bytes]:
-    """Body, timestamp and signature of the outcome."""
+    """Return the body, timestamp and signature of the outcome."""
     body = json.dumps({"outcome": "completed", "returnValue": result}).encode()
     sent_at = b"%d" % time.time()
     digest = hmac.digest(KEY, b"outcome.%s.%s.%s" % (id, sent_at, body), "sha256")
@@ -55,7 +55,7 @@ async def asgi_app(scope: t.Any, receive: t.Any, send: t.Any) -> None:
 
 
 async def asgi_app_unsigned(scope: t.Any, receive: t.Any, send: t.Any) -> None:
-    """The same with an answer that is not signed, which the protocol does not allow."""
+    """Answer without a signature, which the protocol does not allow."""
     found = {name: value for name, value in scope["headers"] if name in _NEEDED}
     body = await _read(receive)
     id, sent_at, signature = (found[name] for name in _NEEDED)
@@ -98,7 +98,7 @@ def lambda_app(event: t.Any, context: t.Any) -> dict[str, t.Any]:
 
 
 def lean_flask_view(path: str) -> flask.Response:
-    """What a view costs that takes nothing of Flask but the route and the answer."""
+    """Use nothing of Flask but the route and the answer."""
     environ = flask.request.environ
     id, sent_at = environ["HTTP_X_NEXTMQ_ID"].encode(), environ["HTTP_X_NEXTMQ_TIMESTAMP"].encode()
     body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))

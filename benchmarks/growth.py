@@ -1,6 +1,6 @@
-"""What a job costs as queues and waiting jobs grow: `python -m benchmarks.growth`. Linux only.
+"""Measure what a job costs as queues and waiting jobs grow: `python -m benchmarks.growth`. Linux only.
 
-Our engine and dispatcher with signed webhooks, in a process of their own, on a Valkey of their own. First the same
+The engine and dispatcher with signed webhooks, in their own process, on their own Valkey. First the same
 jobs over more and more queues, few at a time: on many queues each job wakes one that had nothing to do. Then one
 queue with more and more jobs that wait; as many are added as are done. A job's CPU in Valkey includes its adding.
 """
@@ -24,7 +24,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.queues.jobs import Jobs
 from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.redis.address import Address
-from nextmq_server.redis.connection import Connection
+from nextmq_server.redis.connection import RedisConnection
 
 from .dispatch import DATA, SERVICE, cpu_of
 from .dispatch_receiver import Receiver
@@ -63,7 +63,7 @@ class App:
         self.news = asyncio.Event()
 
     def connect(self) -> Receiver:
-        """What serves a connection."""
+        """Return the protocol that serves a connection."""
         app = self
 
         class Counting(Receiver):
@@ -79,7 +79,7 @@ class Stage:
     """The Valkey, the app and a producer."""
 
     def __init__(
-        self, valkey: EmbeddedValkey, redis: Connection, runner: ScriptRunner, app: App, url: str
+        self, valkey: EmbeddedValkey, redis: RedisConnection, runner: ScriptRunner, app: App, url: str
     ) -> None:
         self.redis = redis
         self._valkey = valkey
@@ -90,12 +90,12 @@ class Stage:
 
     @property
     def open(self) -> int:
-        """How many jobs are there that were not delivered yet."""
+        """How many jobs are not delivered yet."""
         return self._added - self._app.done
 
     @contextlib.contextmanager
     def server(self, queues: int) -> t.Generator[int]:
-        """The server, with so many queues; its process id."""
+        """Run the server with `queues` queues; yield its process id."""
         socket = str(self._valkey.socket_path)
         command = [*SERVICE.command, socket, self._url, "bench", str(CONCURRENCY), str(queues)]
         with subprocess.Popen(command) as process:
@@ -112,7 +112,7 @@ class Stage:
         return asyncio.create_task(self._jobs.adder.add(jobs))
 
     async def fill(self, waiting: int) -> tuple[float, float, float]:
-        """Add until so many wait; jobs a second, Valkey's CPU in s and its memory in bytes for each."""
+        """Add until `waiting` jobs wait; return jobs/s, and Valkey's CPU (s) and memory (bytes) per job."""
         started, cpu, memory, before = time.perf_counter(), self._valkey_cpu(), await self._memory(), self._added
         while (left := waiting - self.open) > 0:
             sizes = [BULK] * min(4, left // BULK) or [left]
@@ -122,7 +122,7 @@ class Stage:
         return rate, (self._valkey_cpu() - cpu) / added, (await self._memory() - memory) / added
 
     async def idle(self, pid: int) -> Idle:
-        """What the server does while nothing is to do."""
+        """Measure the server while it is idle."""
         clients: str = await self.redis.execute("CLIENT", "LIST")
         server, valkey = cpu_of([pid]), self._valkey_cpu()
         await asyncio.sleep(IDLE)
@@ -130,7 +130,7 @@ class Stage:
         return Idle(clients.count("name=nextmq-"), *seconds)
 
     async def cost(self, queues: t.Sequence[str], pid: int, idle: Idle | None = None) -> Cost:
-        """What a job costs while as many are open as there are now, beyond what is done anyway.
+        """Measure what a job costs at the present number of open jobs, less the cost of the idle server.
 
         The median of some rounds.
         """
@@ -181,13 +181,13 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def staged() -> t.AsyncGenerator[Stage]:
-    """A stage that nothing has played on."""
+    """Yield a fresh stage."""
     app = App()
     serving = await asyncio.get_running_loop().create_server(app.connect, "127.0.0.1", 0, backlog=1024)
     with tempfile.TemporaryDirectory() as folder:
         valkey = EmbeddedValkey(Path(folder))
         valkey.start()
-        redis = Connection(Address(valkey.url), name="benchmark")
+        redis = RedisConnection(Address(valkey.url), name="benchmark")
         await redis.connect()
         await redis.execute("CONFIG", "SET", "auto-aof-rewrite-percentage", 0)  # it would come in one row only
         runner = ScriptRunner(redis)
@@ -200,7 +200,7 @@ async def staged() -> t.AsyncGenerator[Stage]:
 
 
 async def by_queues() -> None:
-    """The first table."""
+    """Print the first table."""
     print(f"{JOBS * ROUNDS:,} jobs over so many queues, {CONCURRENCY} at a time; ratios to one queue")
     print(f"{'queues':>9}{'jobs/s':>9}{'server µs':>16}{'Valkey µs':>16}{'connections':>13}{'idle server':>13}")
     first: Cost | None = None
@@ -216,7 +216,7 @@ async def by_queues() -> None:
 
 
 async def by_waiting() -> None:
-    """The second table."""
+    """Print the second table."""
     print("\nOne queue in which so many jobs wait; ratios to the first row")
     print(f"{'':>9}{'to add one more':-^34}{'to add one and run one':-^41}")
     print(
@@ -236,7 +236,7 @@ async def by_waiting() -> None:
 
 
 def shown(cost: Cost, first: Cost) -> str:
-    """The columns of a cost."""
+    """Format the columns of a cost."""
     server, valkey = (f"{own * 1e6:.0f} ({own / base:.2f})" for own, base in zip(cost[1:], first[1:], strict=True))
     return f"{cost.rate:>9.0f}{server:>16}{valkey:>16}"
 

@@ -1,4 +1,4 @@
-"""What a request costs: `python -m benchmarks.handler`.
+"""Measure what a request costs: `python -m benchmarks.handler`.
 
 In this process, in CPU time, as ratios to a hand-written floor of the same run (see benchmarks/floor.py), beside
 what people use today. Each contender must first answer a valid delivery with 200 and refuse the same with one byte
@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 from mangum import Mangum
 
-from . import floor, homes, ours, peers
+from . import floor, integrations, ours, peers
 from .deliveries import DELIVERY_ID, KEY, MOUNT, PATH, SIZES, Sample, delivery
-from .homes import Case, Contender
+from .integrations import Case, Contender
 from .rounds import Result, compare, prove
 
 URL_PATH = MOUNT + PATH
@@ -24,12 +24,12 @@ FRACTIONS = "64 KB, a fraction in each row"
 
 
 class Group(t.NamedTuple):
-    """Contenders of one home and size; the first is what the others are compared with."""
+    """Contenders of one integration and size; the first is what the others are compared with."""
 
     title: str
     contenders: Sequence[Contender]
     goals: t.Mapping[str, float]
-    """By contender: the ratio that it may have."""
+    """The highest ratio allowed, by contender."""
     is_forged: bool = False
 
 
@@ -56,22 +56,22 @@ def asgi_groups(url: str, samples: t.Mapping[str, Sample]) -> list[Group]:
     app = ours.asgi_app(url)
     small, large = samples["1 KB"], samples["1 MB"]
     one_kb = [
-        homes.asgi("floor", floor.asgi_app, PATH, small),
-        homes.asgi("floor, answer not signed", floor.asgi_app_unsigned, PATH, small),
-        homes.asgi("nextmq", app, PATH, small),
-        homes.asgi("nextmq in Starlette, mounted", ours.starlette_app(url), URL_PATH, small),
-        homes.asgi("nextmq in FastAPI, mounted", ours.fastapi_mount(url), URL_PATH, small),
-        homes.asgi("nextmq in FastAPI, router", ours.fastapi_router(url), URL_PATH, small),
-        homes.asgi("Starlette route", peers.starlette_route(), URL_PATH, small),
-        homes.asgi("FastAPI route", peers.fastapi_route(), URL_PATH, small),
-        homes.asgi("FastAPI route, declared model", peers.fastapi_declared(), URL_PATH, small),
-        homes.asgi(
+        integrations.asgi("floor", floor.asgi_app, PATH, small),
+        integrations.asgi("floor, answer not signed", floor.asgi_app_unsigned, PATH, small),
+        integrations.asgi("nextmq", app, PATH, small),
+        integrations.asgi("nextmq in Starlette, mounted", ours.starlette_app(url), URL_PATH, small),
+        integrations.asgi("nextmq in FastAPI, mounted", ours.fastapi_mount(url), URL_PATH, small),
+        integrations.asgi("nextmq in FastAPI, router", ours.fastapi_router(url), URL_PATH, small),
+        integrations.asgi("Starlette route", peers.starlette_route(), URL_PATH, small),
+        integrations.asgi("FastAPI route", peers.fastapi_route(), URL_PATH, small),
+        integrations.asgi("FastAPI route, declared model", peers.fastapi_declared(), URL_PATH, small),
+        integrations.asgi(
             "standardwebhooks in Starlette",
             peers.standardwebhooks_app(),
             peers.WEBHOOK,
             peers.standardwebhooks_sample(small.valid.body),
         ),
-        homes.asgi(
+        integrations.asgi(
             "qstash in Starlette", peers.qstash_app(), peers.WEBHOOK, peers.qstash_sample(small.valid.body)
         ),
         _inngest(SIZES["1 KB"]),
@@ -81,9 +81,9 @@ def asgi_groups(url: str, samples: t.Mapping[str, Sample]) -> list[Group]:
         Group(
             f"ASGI, {name}",
             [
-                homes.asgi("floor", floor.asgi_app, PATH, samples[name]),
-                homes.asgi("nextmq", app, PATH, samples[name]),
-                homes.asgi("FastAPI route", peers.fastapi_route(), URL_PATH, samples[name]),
+                integrations.asgi("floor", floor.asgi_app, PATH, samples[name]),
+                integrations.asgi("nextmq", app, PATH, samples[name]),
+                integrations.asgi("FastAPI route", peers.fastapi_route(), URL_PATH, samples[name]),
                 _inngest(SIZES[name]),
             ],
             {"nextmq": 1.05},
@@ -91,14 +91,14 @@ def asgi_groups(url: str, samples: t.Mapping[str, Sample]) -> list[Group]:
         for name in ("64 KB", "1 MB")
     ]
     fractions = [
-        homes.asgi("floor", floor.asgi_app, PATH, samples[FRACTIONS]),
-        homes.asgi("nextmq", app, PATH, samples[FRACTIONS]),
+        integrations.asgi("floor", floor.asgi_app, PATH, samples[FRACTIONS]),
+        integrations.asgi("nextmq", app, PATH, samples[FRACTIONS]),
     ]
     forged = [
-        homes.work("its HMAC alone", lambda: _hmac(large)),
-        homes.asgi("floor", floor.asgi_app, PATH, large),
-        homes.asgi("nextmq", app, PATH, large),
-        homes.asgi("FastAPI route, declared model", peers.fastapi_declared(), URL_PATH, large),
+        integrations.work("its HMAC alone", lambda: _hmac(large)),
+        integrations.asgi("floor", floor.asgi_app, PATH, large),
+        integrations.asgi("nextmq", app, PATH, large),
+        integrations.asgi("FastAPI route, declared model", peers.fastapi_declared(), URL_PATH, large),
         _inngest(SIZES["1 MB"]),
     ]
     return [
@@ -112,11 +112,11 @@ def asgi_groups(url: str, samples: t.Mapping[str, Sample]) -> list[Group]:
 def lambda_group(url: str, samples: t.Mapping[str, Sample]) -> Group:
     small = samples["1 KB"]
     contenders = [
-        homes.aws_lambda("floor", floor.lambda_app, URL_PATH, small),
-        homes.aws_lambda("nextmq", ours.lambda_app(url), URL_PATH, small),
-        homes.aws_lambda("Mangum + Starlette", Mangum(peers.starlette_route(), "off"), URL_PATH, small),
-        homes.aws_lambda("Mangum + FastAPI", Mangum(peers.fastapi_route(), "off"), URL_PATH, small),
-        homes.aws_lambda(
+        integrations.aws_lambda("floor", floor.lambda_app, URL_PATH, small),
+        integrations.aws_lambda("nextmq", ours.lambda_app(url), URL_PATH, small),
+        integrations.aws_lambda("Mangum + Starlette", Mangum(peers.starlette_route(), "off"), URL_PATH, small),
+        integrations.aws_lambda("Mangum + FastAPI", Mangum(peers.fastapi_route(), "off"), URL_PATH, small),
+        integrations.aws_lambda(
             "Mangum + inngest",
             Mangum(peers.inngest_fastapi(), "off"),
             peers.INNGEST,
@@ -130,10 +130,10 @@ def lambda_group(url: str, samples: t.Mapping[str, Sample]) -> Group:
 def flask_group(url: str, samples: t.Mapping[str, Sample]) -> Group:
     small = samples["1 KB"]
     contenders = [
-        homes.wsgi("lean Flask view", floor.flask_app(), URL_PATH, small),
-        homes.wsgi("nextmq blueprint", ours.flask_app(url), URL_PATH, small),
-        homes.wsgi("Flask view", peers.flask_view(), URL_PATH, small),
-        homes.wsgi(
+        integrations.wsgi("lean Flask view", floor.flask_app(), URL_PATH, small),
+        integrations.wsgi("nextmq blueprint", ours.flask_app(url), URL_PATH, small),
+        integrations.wsgi("Flask view", peers.flask_view(), URL_PATH, small),
+        integrations.wsgi(
             "inngest in Flask",
             peers.inngest_flask(),
             peers.INNGEST,
@@ -145,7 +145,7 @@ def flask_group(url: str, samples: t.Mapping[str, Sample]) -> Group:
 
 
 def show(group: Group, results: Sequence[Result]) -> list[str]:
-    """Prints the group's table; the goals that were missed."""
+    """Print the table of the group; return the goals that it missed."""
     missed: list[str] = []
     print(f"\n{group.title:<36}{'us':>10}{'ratio':>9}{'goal':>9}")
     for result in results:
@@ -164,7 +164,7 @@ def _case(group: Group, contender: Contender) -> tuple[str, Case]:
 def _inngest(size: int) -> Contender:
     query = peers.INNGEST_QUERY.encode()
     app, sample = peers.inngest_fastapi(), peers.inngest_sample(size)
-    return homes.asgi("inngest in FastAPI", app, peers.INNGEST, sample, query=query)
+    return integrations.asgi("inngest in FastAPI", app, peers.INNGEST, sample, query=query)
 
 
 def _hmac(sample: Sample) -> bytes:

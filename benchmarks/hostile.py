@@ -1,6 +1,6 @@
-"""What hostile apps do to the queues of others: `python -m benchmarks.hostile`. Linux only.
+"""Measure what hostile apps do to the queues of others: `python -m benchmarks.hostile`. Linux only.
 
-One server, a queue whose app answers at once, and queues whose apps mean harm. The healthy queue's jobs come one
+One server, a queue whose app answers at once, and queues whose apps are hostile. The healthy queue's jobs come one
 by one, first alone, then while each hostile queue gets a job ten times a second: how long they take from the
 pick-up to the end, what the server uses meanwhile, and how the hostile deliveries end.
 """
@@ -28,7 +28,7 @@ from nextmq_server.engine.queues.jobs import Jobs
 from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
-from nextmq_server.redis.connection import Connection
+from nextmq_server.redis.connection import RedisConnection
 from nextmq_server.service import Service
 from nextmq_server.workers.registry import Options, Registration
 
@@ -65,13 +65,13 @@ class Ends(t.NamedTuple):
 class Stage:
     """A producer beside the server, and a look at what Redis holds."""
 
-    def __init__(self, redis: Connection, runner: ScriptRunner, server: int) -> None:
+    def __init__(self, redis: RedisConnection, runner: ScriptRunner, server: int) -> None:
         self._redis = redis
         self._jobs = Jobs(runner, "bull")
         self._server = server
 
     async def healthy(self) -> Taken:
-        """So many jobs of the healthy queue, one by one."""
+        """Run the jobs of the healthy queue, one by one."""
         ids: list[str] = []
         started, cpu = time.perf_counter(), cpu_of([self._server])
         for _ in range(JOBS):
@@ -92,7 +92,7 @@ class Stage:
                 await asyncio.sleep(HOSTILE_GAP / len(queues))
 
     async def ends(self, queue: str) -> Ends:
-        """What became of the deliveries of a hostile queue."""
+        """Return how the deliveries of a hostile queue ended."""
         ids: list[str] = await self._redis.execute("ZRANGE", f"bull:{queue}:failed", 0, -1)
         errors: collections.Counter[str] = collections.Counter()
         longest = 0
@@ -110,7 +110,7 @@ class Stage:
             await asyncio.sleep(0.02)
 
     def memory(self) -> float:
-        """The server's memory, in MB."""
+        """Return the memory of the server, in MB."""
         pages = int(Path(f"/proc/{self._server}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -126,7 +126,7 @@ class Stage:
 
 
 async def serve(redis_url: str, ports: dict[str, int]) -> None:
-    """The server, until it is killed."""
+    """Run the server until it is killed."""
     project = Project("bench", ("nmq_" + "0" * 40,), (SECRET,))
     service = Service(project, redis_url, egress=EgressRules.for_development())
     await service.start()
@@ -141,7 +141,7 @@ async def serve(redis_url: str, ports: dict[str, int]) -> None:
 
 @contextlib.contextmanager
 def child(module: str, *arguments: str) -> t.Generator[tuple[int, str]]:
-    """A process of ours: its id, and the line that it printed."""
+    """Start a benchmark process; yield its id and the line that it printed."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
@@ -158,7 +158,7 @@ async def main() -> None:
         valkey.start()
         hostile: dict[str, int] = json.loads(line)
         ports = {HEALTHY: receiver.sockets[0].getsockname()[1], **hostile}
-        redis = Connection(Address(valkey.url), name="benchmark")
+        redis = RedisConnection(Address(valkey.url), name="benchmark")
         await redis.connect()
         runner = ScriptRunner(redis)
         await runner.load()

@@ -17,7 +17,7 @@ BOMB = gzip.compress(bytes(1_000_000), mtime=0) * 400
 
 
 async def drip(reader: Reader, writer: Writer) -> None:
-    """A body of a byte a second."""
+    """Send a body of one byte per second."""
     await read_request(reader)
     writer.write(OK + b"content-length: 1000\r\n\r\n")
     while True:
@@ -27,7 +27,7 @@ async def drip(reader: Reader, writer: Writer) -> None:
 
 
 async def redirect(reader: Reader, writer: Writer) -> None:
-    """60 redirects, each to the next."""
+    """Answer with 60 redirects, each to the next."""
     for number in range(60):
         await read_request(reader)
         writer.write(b"HTTP/1.1 307 Moved\r\nlocation: /%d\r\ncontent-length: 0\r\n\r\n" % number)
@@ -55,7 +55,7 @@ APPS: dict[str, RawHandler] = {
 
 
 async def serve(app: RawHandler) -> int:
-    """The port where it is served."""
+    """Serve the handler; return its port."""
 
     async def handle(reader: Reader, writer: Writer) -> None:
         with contextlib.suppress(OSError, EOFError):

@@ -1,4 +1,4 @@
-"""This library in each of its homes, with a processor that does nothing."""
+"""The library in each integration, with a processor that does nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _TakesAnyRegistration(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def queue_server() -> Iterator[str]:
-    """The connection string of a server that takes every registration, so that none is tried again meanwhile."""
+    """Yield the URL of a server that accepts every registration, so that none is retried during the run."""
     server = http.server.HTTPServer(("127.0.0.1", 0), _TakesAnyRegistration)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -56,14 +56,14 @@ def queue_server() -> Iterator[str]:
 
 
 def wait_for_registrations() -> None:
-    """They run beside the first requests, and would be measured with them."""
+    """Wait for the registrations that run beside the first requests, so that they are not measured with them."""
     for thread in threading.enumerate():
         if thread.name == "nextmq-registrar":
             thread.join()
 
 
 def registered_fingerprint(url: str) -> str:
-    """What the server sends in a delivery while it holds the registration of these homes."""
+    """Return the fingerprint that the server sends in a delivery to these apps."""
     return fingerprint(Worker(QUEUE, process), load_settings(url=url, app_url=APP_URL))
 
 

@@ -10,7 +10,7 @@ import typing as t
 
 @contextlib.contextmanager
 def receiver(module: str) -> t.Generator[str]:
-    """An app that prints its port, as `module` makes it; its URL."""
+    """Run a module that serves an app and prints its port; yield the URL."""
     with subprocess.Popen([sys.executable, "-m", module], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -7,7 +7,7 @@ import statistics
 import typing as t
 from collections.abc import Sequence
 
-from .homes import Case, Contender
+from .integrations import Case, Contender
 
 ROUNDS = 25
 BATCH = 0.012
@@ -17,13 +17,13 @@ BATCH = 0.012
 class Result(t.NamedTuple):
     name: str
     seconds: float
-    """For one request, the median of the rounds."""
+    """Per request, the median of the rounds."""
     ratio: float
     """To the first contender, the median of the ratios within a round."""
 
 
 def prove(contender: Contender) -> None:
-    """Stops the benchmark where a contender does not answer its delivery, or takes a forged one."""
+    """Stop the benchmark if a contender does not answer its delivery, or accepts a forged one."""
     valid, forged = contender.valid.answer(), contender.forged.answer()
     if valid != 200:
         raise SystemExit(f"{contender.name} answers {valid} to a valid delivery: nothing is measured")
@@ -32,7 +32,7 @@ def prove(contender: Contender) -> None:
 
 
 def compare(cases: Sequence[tuple[str, Case]], *, rounds: int = ROUNDS) -> list[Result]:
-    """Every case in every round; the first is what the others are compared with."""
+    """Run every case in every round; the others are compared with the first."""
     times = {name: _calls(case) for name, case in cases}
     seconds: dict[str, list[float]] = {name: [] for name, _ in cases}
     gc.collect()
@@ -50,7 +50,7 @@ def compare(cases: Sequence[tuple[str, Case]], *, rounds: int = ROUNDS) -> list[
 
 
 def _calls(case: Case) -> int:
-    """How many calls fill a batch; they warm the contender up, too."""
+    """Return how many calls fill a batch; this also warms the contender up."""
     calls = 1
     while (taken := case.run(calls)) < BATCH / 2:
         calls *= 2

@@ -1,8 +1,8 @@
-"""Whether the server stays as it is: `python -m benchmarks.soak [DELIVERIES]`, 300,000 unless given. Linux only.
+"""Check that the server does not grow: `python -m benchmarks.soak [DELIVERIES]` (300,000 by default). Linux only.
 
-Jobs of several queues complete, fail, are tried again, delayed, rate-limited, not answered in time, cut off. At
-each tenth the queues run empty, and what the server holds is counted: its memory, its connections to Redis and to
-the app, its asyncio tasks, and the objects of its own classes.
+Jobs of several queues complete, fail, are retried, delayed, rate-limited, time out or lose their connection. After
+each tenth the queues run empty, and the benchmark counts what the server holds: its memory, its connections to Redis
+and to the app, its asyncio tasks, and the objects of its own classes.
 """
 
 from __future__ import annotations
@@ -154,20 +154,20 @@ class Soak:
 
 
 def resident() -> float:
-    """This process' memory, in MB."""
+    """Return the memory of this process, in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def connections_to(port: int) -> int:
-    """The open connections of this machine to a port of it."""
+    """Count the open connections of this machine to one of its ports."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(line[2].endswith(f":{port:04X}") and line[3] == "01" for line in lines)
 
 
 @contextlib.asynccontextmanager
 async def soaking(folder: Path) -> t.AsyncGenerator[Soak]:
-    """A server with a Valkey of its own and an app."""
+    """Yield a server with its own Valkey and an app."""
     valkey = EmbeddedValkey(folder)
     valkey.start()
     with receiver("benchmarks.soak_receiver") as url:
@@ -197,7 +197,7 @@ async def main(deliveries: int) -> None:
 
 
 def verdict(counts: t.Sequence[Count]) -> str:
-    """What the counts say. Raises SystemExit where the server holds more than it did."""
+    """Return the verdict on the counts. Raise SystemExit if the server holds more than before."""
     first, last = counts[2], counts[-1]
     growth = last.memory - first.memory
     said = f"from 20 % on memory {growth:+.1f} MB; connections, tasks and objects {first[3:]} -> {last[3:]}"

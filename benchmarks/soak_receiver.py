@@ -1,6 +1,6 @@
 """The app of benchmarks/soak.py: `python -m benchmarks.soak_receiver`. It prints its port.
 
-A job's name says what becomes of its delivery.
+The name of a job decides how its delivery ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FAILED: dict[str, t.Any] = {
 
 
 def outcome_of(job: dict[str, t.Any]) -> dict[str, t.Any]:
-    """What a processor made of the job."""
+    """Return the outcome of the job."""
     is_first = job["attemptsStarted"] == 1
     match job["name"]:
         case "fails":

@@ -1,7 +1,7 @@
-"""What LocalNextMQ costs a test suite: `python -m benchmarks.testing`.
+"""Measure what LocalNextMQ costs a test suite: `python -m benchmarks.testing`.
 
 A fresh process that imports it and runs one test, against what the app imports anyway; a test in a warm process;
-jobs drained through the signed path per second. All in CPU time: what else the machine does is not counted.
+jobs per second through the signed path. All in CPU time, so that other load on the machine does not count.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ def main() -> None:
     added = statistics.median(b - a for a, b in zip(costs[names[1]], costs[names[2]], strict=True))
     print(f"\nimport nextmq_handler.testing and one test: {added * 1000:.0f} ms (goal {TEST_GOAL * 1000:.0f} ms)")
     print(f"another test in the same process: {_warm_test() * 1000:.2f} ms\n")
-    print(f"{JOBS} jobs drained through the signed path")
+    print(f"{JOBS} jobs run through the signed path")
     for name, processor in {"def": _plain, "async def": _awaited}.items():
-        print(f"  LocalNextMQ, {name:18} {JOBS / _drain(processor):6.0f} jobs/s (goal {RATE_GOAL})")
-        print(f"  AsyncLocalNextMQ, {name:13} {JOBS / asyncio.run(_adrain(processor)):6.0f} jobs/s")
+        print(f"  LocalNextMQ, {name:18} {JOBS / _run_all(processor):6.0f} jobs/s (goal {RATE_GOAL})")
+        print(f"  AsyncLocalNextMQ, {name:13} {JOBS / asyncio.run(_arun_all(processor)):6.0f} jobs/s")
 
 
 def _fresh(code: str) -> float:
-    """The CPU time, in s, of a fresh process."""
+    """Return the CPU time of a fresh process, in s."""
     before = os.times()
     subprocess.run([sys.executable, "-c", code], check=True)
     after = os.times()
@@ -80,7 +80,7 @@ def _warm_test() -> float:
     return statistics.median(times)
 
 
-def _drain(processor: t.Callable[[t.Any], t.Any]) -> float:
+def _run_all(processor: t.Callable[[t.Any], t.Any]) -> float:
     times: list[float] = []
     for _ in range(BULKS):
         with LocalNextMQ(workers=[Worker("emails", processor)]) as mq:
@@ -91,7 +91,7 @@ def _drain(processor: t.Callable[[t.Any], t.Any]) -> float:
     return statistics.median(times)
 
 
-async def _adrain(processor: t.Callable[[t.Any], t.Any]) -> float:
+async def _arun_all(processor: t.Callable[[t.Any], t.Any]) -> float:
     times: list[float] = []
     for _ in range(BULKS):
         async with AsyncLocalNextMQ(workers=[Worker("emails", processor)]) as mq:

@@ -1,4 +1,10 @@
-"""What a processor sees: Job in a `def`, AsyncJob in an `async def`."""
+"""What a processor gets and raises: a Job (an AsyncJob in an `async def`), and the signals to its queue.
+
+ControlFlow (BaseException)                passes a processor's own `except Exception`
+├── RateLimitError                         raise it: rate-limit the queue, try the job again later
+├── DelayedError                           what `job.move_to_delayed()` and `job.retry_in()` raise
+└── WaitingChildrenError                   what `job.move_to_waiting_children()` raises
+"""
 
 from __future__ import annotations
 
@@ -8,10 +14,11 @@ import typing as t
 from .client._async.job_calls import AsyncJobCalls
 from .client._sync.job_calls import JobCalls
 from .client.caller import Caller
-from .errors import DelayedError, StaleDeliveryError, WaitingChildrenError
+from .errors import StaleDeliveryError, restored
+from .protocol.times import MAX_RATE_LIMIT_MS, duration_ms, timestamp_ms
 
 if t.TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from .protocol.wire import Delivery
     from .settings import Settings
@@ -26,6 +33,51 @@ else:
 
 # How long, in s, a call to the server may take with its attempts: a processor is to end before its deadline.
 _MIN_TIMEOUT, _MAX_TIMEOUT = 1.0, 10.0
+
+
+class ControlFlow(BaseException):
+    """A processor's signal that is not a failure.
+
+    Derives from BaseException, as asyncio's CancelledError does, so that an `except Exception` around the
+    work does not turn "later" into "done".
+    """
+
+    def __reduce__(self) -> tuple[t.Any, ...]:
+        return restored, (type(self), self.args, self.__dict__)
+
+
+class RateLimitError(ControlFlow):
+    """Raise it in a processor: the queue pauses for `delay`, then the job runs again. It uses no attempt.
+
+    `delay` is an int of ms, 1 to 86,400,000, or a timedelta. Raises ConfigurationError for another value.
+    """
+
+    def __init__(self, delay: int | timedelta) -> None:
+        self.delay: int = duration_ms("RateLimitError", delay, low=1, high=MAX_RATE_LIMIT_MS)
+        super().__init__(f"rate limited for {self.delay} ms")
+
+
+class DelayedError(ControlFlow):
+    """What `job.move_to_delayed(timestamp)` raises: the job waits until then. It uses no attempt.
+
+    `timestamp` is an int of ms since the epoch, or an aware datetime. Raises ConfigurationError otherwise.
+    """
+
+    def __init__(self, timestamp: int | datetime) -> None:
+        self.timestamp: int = timestamp_ms("move_to_delayed", timestamp)
+        super().__init__(f"delayed until {self.timestamp} ms since the epoch")
+
+
+class WaitingChildrenError(ControlFlow):
+    """What `job.move_to_waiting_children()` raises: the job waits for its open children."""
+
+    def __init__(self) -> None:
+        super().__init__("waiting for children")
+
+
+def is_control_flow(exc: BaseException) -> bool:
+    """Tell whether `exc` is a signal to the queue, which a broad `except` must let through."""
+    return isinstance(exc, ControlFlow)
 
 
 class JobBase(t.Generic[T]):

@@ -10,9 +10,6 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from .errors import ConfigurationError
 from .protocol.signing import Secret, parse_secret
 
-if t.TYPE_CHECKING:
-    from .client.local_server import LocalServer
-
 _SHAPE = "nextmq://API_KEY:WEBHOOK_SECRET@host[:port]/project"
 _SCHEMES = {"nextmq": "https", "nextmq+http": "http"}
 _API_KEY = re.compile(r"[!-~]+")
@@ -51,8 +48,8 @@ class Settings:
     def connection(self) -> Connection:
         """The queue server. Raises ConfigurationError where none is set."""
         if self._connection is None:
-            if (local := _local_server()) is not None:
-                return local.connection
+            if (url := _url_of_a_test()) is not None:
+                return parse_connection_string(url)
             raise ConfigurationError(
                 f"NEXTMQ_URL is not set: copy the connection string that the server printed ({_SHAPE}), "
                 "or pass url=…"
@@ -63,8 +60,8 @@ class Settings:
     def app_url(self) -> str:
         """Where the server reaches this app. Raises ConfigurationError where it is not set."""
         if self._app_url is None:
-            if (local := _local_server()) is not None:
-                return local.connection.base_url
+            if (url := _url_of_a_test()) is not None:
+                return parse_connection_string(url).base_url
             raise ConfigurationError(
                 "NEXTMQ_APP_URL is not set: it is the public URL of this handler, mount path included, "
                 "such as https://example.com/api/nextmq; or pass app_url=…"
@@ -139,10 +136,10 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or host == "::1" or (host.startswith("127.") and _is_ipv4(host))
 
 
-def _local_server() -> LocalServer | None:
-    from .client import local_server  # needed in tests, and where something is wrong
+def _url_of_a_test() -> str | None:
+    from . import _overrides  # on a cold start in Lambda nothing else needs it
 
-    return local_server.active
+    return _overrides.url
 
 
 def _is_ipv4(host: str) -> bool:

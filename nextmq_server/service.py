@@ -8,26 +8,27 @@ import logging
 import secrets
 import typing as t
 
+from nextmq_handler.rules.schedules import Template
+
 from .dispatch.delivery_ids import delivery_id
 from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher, Report
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, Health
 from .dispatch.http.client import DeliveryClient
-from .engine.events.events import EventHub
-from .engine.queues.adding import Added, Idempotency, NewJob
+from .engine.events.hub import EventHub
+from .engine.events.results import Results
+from .engine.queues.adding import AddResult, Idempotency, JobToAdd
 from .engine.queues.children import Children
 from .engine.queues.flows import Flows
-from .engine.queues.job import ActiveJob
+from .engine.queues.job import EngineJob
 from .engine.queues.jobs import Jobs
-from .engine.queues.logs import JobLogs
+from .engine.queues.logs import JobLogStore
 from .engine.queues.queues import Limits, Queues, apply_worker_concurrency
 from .engine.queues.redrive import Redriver, Wanted
-from .engine.queues.results import Results
-from .engine.queues.schedulers import Scheduler, Schedulers
-from .engine.queues.scheduling import Template
+from .engine.queues.schedulers import JobSchedulers, SchedulerState
 from .engine.verdicts import Hold, Verdict
 from .engine.worker.hub import Hub
-from .engine.worker.slots import Rooms
+from .engine.worker.slots import Slots
 from .projects.credentials import Credentials
 from .projects.projects import Project
 from .redis.address import Address
@@ -70,7 +71,7 @@ class Service:
     once. `replace_workers` lets a registration that differs take over, as `nextmq dev` wants it. `max_hold` is
     the longest pause, in s, between two tries of an endpoint that is not there. After `max_free_starts` that burnt
     no attempt a job fails. `egress` bounds where deliveries and triggers may go: public addresses over https,
-    unless given. `rooms` bounds what is in flight, of services that share it together.
+    unless given. `slots` bounds what is in flight, of services that share it together.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Service:
         egress: EgressRules = _PUBLIC_ONLY,
         report: t.Callable[[Report], None] | None = None,
         instance_id: str | None = None,
-        rooms: Rooms | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self.egress = egress
         self._follower: asyncio.Task[None] | None = None
@@ -94,20 +95,20 @@ class Service:
         self._report = _harmless(report or _ignore)
         address = Address(redis_url)
         instance_id = instance_id or secrets.token_hex(6)
-        self._hub = Hub(address, prefix=project.prefix, instance_id=instance_id, alone=alone, rooms=rooms)
+        self._hub = Hub(address, prefix=project.prefix, instance_id=instance_id, alone=alone, slots=slots)
         connection = self._hub.connection
         self.events = EventHub(address, connection, name=f"nextmq-{instance_id}-events")
         self.jobs = Jobs(self._hub.scripts, project.prefix)
         self.children = Children(self.jobs, project.prefix)
         self.flows = Flows(self.jobs, self.children)
-        self.logs = JobLogs(self.jobs)
+        self.logs = JobLogStore(self.jobs)
         self.queues = Queues(self.jobs)
         self.limits = Limits(self.jobs)
         self.results = Results(self.jobs, self.events)
         self._directory = QueueDirectory(connection, project.name)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
         self.storage = StorageWatch(connection)
-        self.schedulers = Schedulers(self._hub.scripts, project.prefix)
+        self.schedulers = JobSchedulers(self._hub.scripts, project.prefix)
         self.registry = Registry(connection, project.name)
         self.credentials = Credentials(project, connection, self.registry)
         self._declared = DeclaredSchedules(connection, project.name, self.registry, self.schedulers)
@@ -203,8 +204,8 @@ class Service:
         """Where Redis keeps the result of the request with this idempotency key."""
         return f"nextmq:{self.project.name}:idempotency:{key}"
 
-    async def add(self, jobs: t.Sequence[NewJob], idempotency: Idempotency | None = None) -> list[Added]:
-        """Add jobs in one step. Raises IdempotencyKeyReused, ParentError, RedisError or ConnectionLost."""
+    async def add(self, jobs: t.Sequence[JobToAdd], idempotency: Idempotency | None = None) -> list[AddResult]:
+        """Add jobs in one step. Raises IdempotencyKeyReused, UnusableParent, RedisError or ConnectionLost."""
         queues = {job.queue for job in jobs}
         await self._directory.note(queues)
         added = await self.jobs.adder.add(jobs, idempotency)
@@ -214,7 +215,7 @@ class Service:
 
     async def upsert_scheduler(
         self, queue: str, id: str, repeat: dict[str, t.Any], template: Template
-    ) -> Scheduler:
+    ) -> SchedulerState:
         """Make or change a job scheduler; an app that declares one of this id does so again when it registers.
 
         Raises InvalidSchedule, WrongState, NoSuchScheduler, RedisError or ConnectionLost.
@@ -318,7 +319,7 @@ class Service:
         dispatcher = self._dispatcher
         assert dispatcher is not None
 
-        async def process(job: ActiveJob) -> Verdict:
+        async def process(job: EngineJob) -> Verdict:
             # Looked up for each delivery: a registration may change while jobs wait.
             current = self.registry.get(queue)
             if current is None:

@@ -1,4 +1,4 @@
-"""The protocol written by hand for one Lambda event shape: nothing is imported but what that takes."""
+"""The protocol written by hand for one Lambda event shape: it imports nothing else."""
 
 from __future__ import annotations
 

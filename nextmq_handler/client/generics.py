@@ -5,15 +5,14 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ..rules.options import Data as Data
 from ..workers.annotations import Signature
 
 if t.TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    Data = TypeVar("Data", default=t.Any)
     Result = TypeVar("Result", default=t.Any)
 else:
-    Data = t.TypeVar("Data")
     Result = t.TypeVar("Result")
 
 

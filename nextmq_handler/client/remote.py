@@ -5,9 +5,10 @@ from __future__ import annotations
 import typing as t
 from datetime import timedelta
 
-from ..errors import ConfigurationError, timeout_seconds
-from ..settings import Connection, load_settings
-from . import overrides
+from .. import _overrides
+from ..errors import ConfigurationError
+from ..protocol.times import timeout_seconds
+from ..settings import Connection, load_settings, parse_connection_string
 
 
 class Remote:
@@ -28,8 +29,8 @@ class Remote:
     @property
     def connection(self) -> Connection:
         """The parts of the connection string. Raises ConfigurationError where there is none."""
-        if overrides.connection is not None:
-            return overrides.connection
+        if _overrides.url is not None:
+            return parse_connection_string(_overrides.url)
         if self._connection is None:
             self._connection = load_settings(url=self._url).connection
         return self._connection

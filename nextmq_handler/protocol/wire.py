@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ..errors import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, NextMQError
+from ..errors import NextMQError
 from . import strict_json
+from .times import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS
 
 if t.TYPE_CHECKING:
     from .delivered import DeliveredJob

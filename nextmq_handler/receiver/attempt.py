@@ -6,16 +6,8 @@ import contextlib
 import sys
 import typing as t
 
-from ..errors import (
-    ControlFlow,
-    DataError,
-    DelayedError,
-    RateLimitError,
-    ResultError,
-    UnrecoverableJobError,
-    WaitingChildrenError,
-)
-from ..job import AsyncJob, Job
+from ..errors import DataError, ResultError, UnrecoverableJobError
+from ..job import AsyncJob, ControlFlow, DelayedError, Job, RateLimitError, WaitingChildrenError
 from ..protocol.wire import (
     MAX_STACK_SIZE,
     Completed,

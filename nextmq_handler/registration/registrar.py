@@ -8,8 +8,8 @@ import random
 import threading
 import time
 import typing as t
-from contextvars import ContextVar
 
+from .. import _overrides
 from ..client._sync.workers import register_worker
 from ..errors import ConfigurationError, NextMQError, NextMQHTTPError, WorkerRegistrationError
 from ..settings import Settings
@@ -22,9 +22,6 @@ REASSERT_INTERVAL = 60.0
 """Deliveries and `GET /health` register again at most this often, in s (section 4)."""
 
 MIN_RETRY_DELAY, MAX_RETRY_DELAY = 0.25, 30.0
-
-is_paused: ContextVar[bool] = ContextVar("nextmq_registrations_paused", default=False)
-"""True while a test delivers: a handler under test does not register with any server."""
 
 
 class Registrar:
@@ -51,7 +48,7 @@ class Registrar:
 
     def start(self) -> None:
         """Register, and retry until each worker is registered or the server refuses it."""
-        if is_paused.get():
+        if _overrides.registration_paused.get():
             return
         with self._lock:
             self._started_at, self._pid = self._monotonic(), os.getpid()

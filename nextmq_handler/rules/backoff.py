@@ -7,7 +7,7 @@ import types
 import typing as t
 
 Strategies = t.Mapping[str, t.Sequence[int]]
-"""What a worker has beside BullMQ's own types: the ms after each attempt, the last one again and again."""
+"""A worker's own backoff types: the ms to wait after each attempt; the last one repeats."""
 
 BUILT_IN = ("fixed", "exponential")
 
@@ -23,7 +23,7 @@ def backoff_delay(
     *,
     rand: t.Callable[[], float] = random.random,
 ) -> int:
-    """The ms to wait after `attempts_made` attempts. `backoff` is the job option: ms, or a dict, or nothing.
+    """Return the ms to wait after `attempts_made` attempts. `backoff` is the job option: ms, a dict, or None.
 
     Raises UnknownBackoff.
     """

@@ -1,4 +1,4 @@
-"""When a cron pattern comes next in a time zone, also where its clocks change."""
+"""When a cron pattern comes next in a time zone, including when clocks change."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import typing as t
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from croniter import croniter
+if t.TYPE_CHECKING:
+    from croniter import croniter
 
 _FIELDS = 'five fields, "minute hour day month weekday", or six with the second first'
 _HOURS, _WEEKDAYS = 1, 4
 _LAST_WEEKDAY = re.compile(r"\b([0-7])L\b")
-"""Node's word for the last such day of a month; croniter's has the letter first."""
+"""Node's form of the last such weekday of a month; croniter's has the letter first."""
 
 
 class InvalidSchedule(ValueError):
-    """A schedule that cannot be: the message says what is wrong with which of its options."""
+    """A schedule that cannot work. The message names the option and what is wrong with it."""
 
 
 def next_run(pattern: str, tz: str | None, after: int) -> int:
-    """The first time of `pattern` on the clocks of `tz` after `after`; both are ms since the epoch.
+    """Return the first time of `pattern` in the time zone `tz` after `after`; both are ms since the epoch.
 
-    A time that the clocks skip comes as much later; one that they show twice comes the first time only, unless the
-    pattern is of every hour. So does Node's BullMQ. Raises InvalidSchedule.
+    As in Node's BullMQ, a time that daylight saving skips runs after the jump, and a time that occurs twice runs
+    once, unless the pattern is of every hour. Raises InvalidSchedule, or ModuleNotFoundError without croniter.
     """
     zone = time_zone(tz)
     start = datetime.fromtimestamp(after / 1000, zone)
@@ -37,13 +38,15 @@ def next_run(pattern: str, tz: str | None, after: int) -> int:
 
 
 def time_zone(name: str | None) -> tzinfo:
-    """The time zone of this name; UTC for None. Raises InvalidSchedule."""
+    """Return the time zone called `name`, UTC for None. Raises InvalidSchedule."""
     if not name:
         return UTC
     try:
         return ZoneInfo(name)
-    except (LookupError, ValueError, OSError):  # it may name no file, a folder, or something outside
-        raise InvalidSchedule(f'tz: "{name}" is no time zone: use an IANA name, such as Europe/Berlin') from None
+    except (LookupError, ValueError, OSError):  # no file, a folder, or a path outside of the zones
+        raise InvalidSchedule(
+            f'tz: "{name}" is not a time zone: use an IANA name, such as Europe/Berlin'
+        ) from None
 
 
 def _offset(moment: datetime, *, fold: t.Literal[0, 1]) -> timedelta:
@@ -67,11 +70,13 @@ def _is_of_every_hour(pattern: str) -> bool:
 
 
 def _parsed(pattern: str, wall: datetime) -> croniter:
+    from croniter import croniter  # a dependency of the server
+
     try:
         times = croniter(_LAST_WEEKDAY.sub(r"L\1", pattern), wall, second_at_beginning=True)
-    except Exception as exc:  # noqa: BLE001 - croniter lets more than its own errors out
-        raise InvalidSchedule(f'pattern: "{pattern}" is no cron pattern: {exc}; use {_FIELDS}') from None
+    except Exception as exc:  # noqa: BLE001 - croniter raises more than its own errors
+        raise InvalidSchedule(f'pattern: "{pattern}" is not a cron pattern: {exc}; use {_FIELDS}') from None
     days: list[t.Any] = times.expanded[_WEEKDAYS]
-    if 7 in days:  # of six fields croniter leaves Sunday as it is written, and then it never comes
+    if 7 in days:  # with six fields croniter leaves Sunday as 7, which never comes
         times.expanded[_WEEKDAYS] = sorted({day % 7 for day in days})
     return times

@@ -6,10 +6,16 @@ import math
 import typing as t
 from datetime import datetime, timedelta
 
-from ..client.generics import Data
-from ..errors import ConfigurationError, duration_ms, timestamp_ms
+from ..errors import ConfigurationError
+from ..protocol.times import duration_ms, timestamp_ms
+from .limits import MAX_DELAY_MS
 
-MAX_DELAY_MS = 10 * 365 * 86_400_000
+if t.TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Data = TypeVar("Data", default=t.Any)
+else:
+    Data = t.TypeVar("Data")
 
 Duration = int | timedelta
 """Whole ms, as in BullMQ, or a timedelta."""

@@ -1,74 +1,48 @@
-"""Tools for the tests of an app: jobs that record, processors run without a server, deliveries, LocalNextMQ.
-
-Every name is loaded when it is first used, so that a test pays only for what it runs.
-"""
+"""Tools for the tests of an app: jobs that record, processors run without a server, deliveries, LocalNextMQ."""
 
 from __future__ import annotations
 
 import typing as _t
 
+from .._lazy import public_names as _public_names
+
 if _t.TYPE_CHECKING:
-    from .delivering import Answer, adeliver, deliver
-    from .jobs import RecordedAsyncJob, RecordedJob, make_async_job, make_job
-    from .outcomes import JobError, JobOutcome
-    from .probe import conformance_worker
-    from .running import arun, run
-    from .simulator.api.routing import NotSimulatedError
-    from .simulator.engine.clock import VirtualClock
-    from .simulator.engine.engine import NeverFinishedError, NotIdleError
-    from .simulator.engine.forgotten import UndrainedJobsWarning
-    from .simulator.engine.job import LocalJob
-    from .simulator.local import AsyncLocalNextMQ, LocalNextMQ
+    from .delivering import Answer as Answer
+    from .delivering import adeliver as adeliver
+    from .delivering import deliver as deliver
+    from .jobs import RecordedAsyncJob as RecordedAsyncJob
+    from .jobs import RecordedJob as RecordedJob
+    from .jobs import make_async_job as make_async_job
+    from .jobs import make_job as make_job
+    from .outcomes import JobError as JobError
+    from .outcomes import JobOutcome as JobOutcome
+    from .probe import conformance_worker as conformance_worker
+    from .running import arun as arun
+    from .running import run as run
+    from .simulator.api.routing import NotSimulatedError as NotSimulatedError
+    from .simulator.engine.clock import VirtualClock as VirtualClock
+    from .simulator.engine.engine import NeverFinishedError as NeverFinishedError
+    from .simulator.engine.engine import NotIdleError as NotIdleError
+    from .simulator.engine.forgotten import UndrainedJobsWarning as UndrainedJobsWarning
+    from .simulator.engine.job import LocalJob as LocalJob
+    from .simulator.local import AsyncLocalNextMQ as AsyncLocalNextMQ
+    from .simulator.local import LocalNextMQ as LocalNextMQ
 
-_MODULES = {
-    ".delivering": ("Answer", "adeliver", "deliver"),
-    ".jobs": ("RecordedAsyncJob", "RecordedJob", "make_async_job", "make_job"),
-    ".simulator.engine.clock": ("VirtualClock",),
-    ".simulator.engine.engine": ("NeverFinishedError", "NotIdleError"),
-    ".simulator.engine.forgotten": ("UndrainedJobsWarning",),
-    ".simulator.engine.job": ("LocalJob",),
-    ".simulator.local": ("AsyncLocalNextMQ", "LocalNextMQ"),
-    ".simulator.api.routing": ("NotSimulatedError",),
-    ".outcomes": ("JobError", "JobOutcome"),
-    ".probe": ("conformance_worker",),
-    ".running": ("arun", "run"),
-}
-
-__all__ = [
-    "Answer",
-    "AsyncLocalNextMQ",
-    "JobError",
-    "JobOutcome",
-    "LocalJob",
-    "LocalNextMQ",
-    "NeverFinishedError",
-    "NotIdleError",
-    "NotSimulatedError",
-    "RecordedAsyncJob",
-    "RecordedJob",
-    "UndrainedJobsWarning",
-    "VirtualClock",
-    "adeliver",
-    "arun",
-    "conformance_worker",
-    "deliver",
-    "make_async_job",
-    "make_job",
-    "run",
-]
-
-# Behind TYPE_CHECKING, so that a checker still reports a name that does not exist.
-if not _t.TYPE_CHECKING:
-    _HOME = {name: module for module, names in _MODULES.items() for name in names}
-
-    def __getattr__(name):
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        value = getattr(import_module(_HOME[name], __name__), name)
-        globals()[name] = value
-        return value
-
-    def __dir__():
-        return sorted(__all__)
+    __all__: list[str]
+else:  # hidden from checkers, so that they report a name that does not exist
+    __getattr__, __dir__, __all__ = _public_names(
+        __name__,
+        {
+            ".delivering": "Answer adeliver deliver",
+            ".jobs": "RecordedAsyncJob RecordedJob make_async_job make_job",
+            ".outcomes": "JobError JobOutcome",
+            ".probe": "conformance_worker",
+            ".running": "arun run",
+            ".simulator.api.routing": "NotSimulatedError",
+            ".simulator.engine.clock": "VirtualClock",
+            ".simulator.engine.engine": "NeverFinishedError NotIdleError",
+            ".simulator.engine.forgotten": "UndrainedJobsWarning",
+            ".simulator.engine.job": "LocalJob",
+            ".simulator.local": "AsyncLocalNextMQ LocalNextMQ",
+        },
+    )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from .. import _overrides
 from .._deprecated import deprecated
 from ..errors import ConfigurationError
 from ..protocol.messages import Headers, Response
@@ -130,13 +131,11 @@ class _SignedRequest:
 
 @contextlib.contextmanager
 def _no_registration() -> t.Generator[None]:
-    from ..registration.registrar import is_paused  # it brings the HTTP client along
-
-    token = is_paused.set(True)
+    token = _overrides.registration_paused.set(True)
     try:
         yield
     finally:
-        is_paused.reset(token)
+        _overrides.registration_paused.reset(token)
 
 
 def _told_integration(how: Tampering) -> Integration | None:

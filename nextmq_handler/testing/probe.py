@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from ..errors import RateLimitError, UnrecoverableJobError
-from ..job import AsyncJob
+from ..errors import UnrecoverableJobError
+from ..job import AsyncJob, RateLimitError
 from ..workers.worker import Worker
 
 

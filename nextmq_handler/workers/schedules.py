@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ..errors import ConfigurationError, duration_ms, shown
+from ..errors import ConfigurationError
+from ..protocol.times import duration_ms, shown
 
 if t.TYPE_CHECKING:
     from datetime import timedelta

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ..errors import ConfigurationError, duration_ms, shown
+from ..errors import ConfigurationError
 from ..protocol.names import check_queue_name
+from ..protocol.times import duration_ms, shown
 from .processor import BoundProcessor, bind
 
 if t.TYPE_CHECKING:

@@ -6,7 +6,7 @@ import typing as t
 
 from fastapi import APIRouter, Query, Response
 
-from ..engine.queues.children import Dependencies
+from ..engine.queues.children import ChildDependencies
 from .errors import DOCUMENTED, ASCIIResponse
 from .job_changes import Job
 from .request import Closed, Done, Removed, StrictRoute
@@ -68,7 +68,7 @@ async def get_dependencies(
     job: Job, limit: t.Annotated[int, Query(ge=1, le=MAX_CHILDREN, description="of each kind")] = MAX_CHILDREN
 ) -> Response:
     """The job's children by what became of them."""
-    found: Dependencies = await job.do(job.service.children.dependencies(job.queue, job.id, limit))
+    found: ChildDependencies = await job.do(job.service.children.dependencies(job.queue, job.id, limit))
     return ASCIIResponse(
         {
             "processed": _by_name(found.processed),

@@ -12,8 +12,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from ..engine.events.events import MAX_LISTENERS, TooManyListeners
-from ..models.options import TAG
+from nextmq_handler.rules.problems import invalid_request, problem, problems_of
+
+from ..engine.events.hub import MAX_LISTENERS, TooManyListeners
 from ..redis.connection import ConnectionLost, RedisError
 
 logger = logging.getLogger("nextmq_server.api")
@@ -59,10 +60,9 @@ class ASCIIResponse(JSONResponse):
         return json.dumps(content, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
-def invalid_member(path: str, problem: str) -> APIError:
+def invalid_member(path: str, text: str) -> APIError:
     """422: the member at `path` of the request's body cannot be."""
-    problems = [{"path": path, "problem": problem}]
-    return APIError(422, "invalid_request", f"{path}: {problem}", problems=problems)
+    return APIError(422, "invalid_request", f"{path}: {text}", problems=[problem(path, text)])
 
 
 def no_such_job(queue: str, job_id: str) -> APIError:
@@ -104,18 +104,7 @@ async def _on_http_exception(request: Request, exc: HTTPException) -> JSONRespon
 
 
 async def _on_invalid(request: Request, exc: RequestValidationError) -> JSONResponse:
-    problems = [{"path": _path(error["loc"][1:]), "problem": problem_of(error)} for error in exc.errors()]
-    where = f"{problems[0]['path'] or 'the body'}: {problems[0]['problem']}"
-    return _answer(422, "invalid_request", where, {"problems": problems})
-
-
-def problem_of(error: t.Mapping[str, t.Any]) -> str:
-    """What pydantic says of a value, without its own words before a validator's."""
-    return str(error["msg"]).removeprefix("Value error, ")
-
-
-def _path(parts: t.Iterable[int | str]) -> str:
-    return ".".join(part for part in map(str, parts) if not part.startswith(TAG))
+    return ASCIIResponse(invalid_request(problems_of(exc.errors(), skip=1)), status_code=422)
 
 
 async def _on_connection_lost(request: Request, exc: ConnectionLost) -> JSONResponse:

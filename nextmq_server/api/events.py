@@ -79,7 +79,7 @@ async def get_events(
     """The queue's events as they come, under BullMQ's names; `data` is JSON: `jobId` and what the event has."""
     after = last_event_id or ("$" if start is None else start)
     try:
-        return EventStream(service.events.listen(service.jobs.scripts(queue), after))
+        return EventStream(Listener(service.events, service.jobs.scripts(queue), after))
     except ValueError:
         where = "last-event-id" if last_event_id else "from"
         raise APIError(422, "invalid_request", f'{where}: the id of an event such as "123-0", or "$"') from None

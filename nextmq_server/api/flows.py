@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field, field_validator, model_validator
 
+from nextmq_handler.rules.limits import MAX_DATA_SIZE
+from nextmq_handler.rules.models import JobOptionsModel, Queue, check_data_size
+from nextmq_handler.rules.states import FAILURE_POLICIES
+
 from ..engine.queues.adding import Idempotency
 from ..engine.queues.flows import FlowNode
-from ..engine.queues.job import FAILURE_POLICIES
 from ..engine.queues.jobs import NoSuchJob
-from ..models.options import MAX_DATA_SIZE, JobOptions, Queue, check_data_size
 from ..service import Service
+from ..timers import now_ms
 from .errors import DOCUMENTED, ASCIIResponse, invalid_member, no_such_job
 from .jobs import add_all
 from .models import AddedJob, NewJob
@@ -49,11 +51,11 @@ class Node(NewJob):
 class QueueOptions(Closed):
     """What holds for the jobs of one queue that do not say otherwise."""
 
-    defaultJobOptions: JobOptions = JobOptions()
+    defaultJobOptions: JobOptionsModel = JobOptionsModel()
 
     @field_validator("defaultJobOptions")
     @classmethod
-    def check_defaults(cls, value: JobOptions) -> JobOptions:
+    def check_defaults(cls, value: JobOptionsModel) -> JobOptionsModel:
         """An id and a parent belong to one job."""
         if value.jobId is not None or value.parent is not None:
             raise ValueError("jobId and parent belong to one job: give them in its own opts")
@@ -149,7 +151,7 @@ async def _add(
     service: Service, roots: t.Mapping[str, FlowNode], idempotency: Idempotency | None
 ) -> list[dict[str, t.Any]]:
     _check_jobs(roots)
-    plan = service.flows.plan(list(roots.values()), now=round(time.time() * 1000))
+    plan = service.flows.plan(list(roots.values()), now=now_ms())
     return await service.flows.show(plan, await add_all(service, plan.jobs, idempotency))
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
+from nextmq_handler.rules.models import BoundedData, Delay, Priority
+
 from ..engine.queues.jobs import JobLocked, NoSuchJob, WrongState
-from ..models.options import BoundedData, Delay, Priority
+from ..timers import now_ms
 from .errors import DOCUMENTED, APIError, no_such_job
 from .request import Authorized, Closed, DeliveryId, Done, PathId, QueueName, Removed, StrictRoute, check_delivery
 
@@ -117,7 +118,7 @@ async def update_progress(job: Job, body: Progress) -> Done:
 @router.put("/delay")
 async def change_delay(job: Job, body: NewDelay) -> Done:
     """Delay a delayed job until then instead."""
-    now = round(time.time() * 1000)
+    now = now_ms()
     await job.do(job.service.jobs.change_delay(job.queue, job.id, body.delay, now))
     return Done()
 

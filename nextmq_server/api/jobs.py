@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from ..engine.queues.adding import Added, Idempotency, IdempotencyKeyReused, ParentError
-from ..engine.queues.adding import NewJob as EngineJob
-from ..engine.queues.jobs import STATES, NoSuchJob
-from ..models.options import MAX_DATA_SIZE, over_limit
+from nextmq_handler.rules.limits import MAX_DATA_SIZE
+from nextmq_handler.rules.models import over_limit
+from nextmq_handler.rules.states import STORED_STATES
+
+from ..engine.queues.adding import AddResult, Idempotency, IdempotencyKeyReused, JobToAdd, UnusableParent
+from ..engine.queues.jobs import NoSuchJob
 from ..service import Service
+from ..timers import now_ms
 from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member, no_such_job
 from .job_changes import Job
 from .models import AddedJob, JobView, NewJob
@@ -94,18 +96,20 @@ async def get_jobs(
     queue: QueueName,
     service: Authorized,
     states: t.Annotated[
-        str | None, Query(max_length=200, description=f"comma-separated, of {', '.join(STATES)}")
+        str | None, Query(max_length=200, description=f"comma-separated, of {', '.join(STORED_STATES)}")
     ] = None,
     start: PageStart = 0,
     end: PageEnd = 99,
     asc: bool = False,
 ) -> Response:
     """The jobs from `start` to `end` of each state, the newest first unless `asc`; at most 1,000 of a state."""
-    wanted = states.split(",") if states is not None else list(STATES)
-    unknown = sorted(set(wanted) - set(STATES))
+    wanted = states.split(",") if states is not None else list(STORED_STATES)
+    unknown = sorted(set(wanted) - set(STORED_STATES))
     if unknown:
         raise APIError(
-            422, "invalid_request", f"states: no such state as {', '.join(unknown)}; there are {', '.join(STATES)}"
+            422,
+            "invalid_request",
+            f"states: no such state as {', '.join(unknown)}; there are {', '.join(STORED_STATES)}",
         )
     check_page(start, end)
     if "waiting" in wanted:
@@ -130,16 +134,16 @@ async def remove_job(job: Job, removeChildren: bool = True) -> Done:
     return Done()
 
 
-def _new(service: Service, queue: str, job: NewJob, trace: dict[str, t.Any], path: str) -> EngineJob:
+def _new(service: Service, queue: str, job: NewJob, trace: dict[str, t.Any], path: str) -> JobToAdd:
     opts = {**trace, **job.opts.given()}
-    new = service.jobs.new(queue, job.name, job.data, opts, now=round(time.time() * 1000))
+    new = service.jobs.new(queue, job.name, job.data, opts, now=now_ms())
     limit = min(MAX_DATA_SIZE, opts.get("sizeLimit", MAX_DATA_SIZE))
     if new.data_size > limit:
         raise invalid_member(path, over_limit(new.data_size, limit))
     return new
 
 
-async def _bulk_job(service: Service, new: EngineJob, added: Added) -> dict[str, t.Any]:
+async def _bulk_job(service: Service, new: JobToAdd, added: AddResult) -> dict[str, t.Any]:
     shown: dict[str, t.Any] = {"id": added.id, "deduplicated": added.deduplicated}
     if not (added.deduplicated or added.replayed):
         return {**shown, "state": new.state, "timestamp": new.timestamp, "job": None}
@@ -148,7 +152,9 @@ async def _bulk_job(service: Service, new: EngineJob, added: Added) -> dict[str,
     return {**shown, "state": job["state"], "timestamp": job["timestamp"], "job": job}
 
 
-async def add_all(service: Service, jobs: t.Sequence[EngineJob], idempotency: Idempotency | None) -> list[Added]:
+async def add_all(
+    service: Service, jobs: t.Sequence[JobToAdd], idempotency: Idempotency | None
+) -> list[AddResult]:
     """Add the jobs; what stands against it is an answer."""
     try:
         return await service.add(jobs, idempotency)
@@ -158,7 +164,7 @@ async def add_all(service: Service, jobs: t.Sequence[EngineJob], idempotency: Id
             "idempotency_key_reused",
             "another request had this idempotency key in the last 24 h: use a new one",
         ) from None
-    except ParentError as exc:
+    except UnusableParent as exc:
         job = jobs[exc.index]
         parent = {"id": job.opts["parent"]["id"], "queue": job.opts["parent"]["queue"].rpartition(":")[2]}
         text = f"the parent of job {exc.index}, {parent['queue']}/{parent['id']}, {exc}"

@@ -7,7 +7,8 @@ import typing as t
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from ..models.options import MAX_DELAY
+from nextmq_handler.rules.limits import MAX_DELAY_MS
+
 from .errors import DOCUMENTED
 from .queues import RateLimit
 from .request import Authorized, Closed, Done, QueueName, Removed, StrictRoute
@@ -33,7 +34,7 @@ class NewRateLimit(Closed):
     """At most `max` starts in each `duration` ms."""
 
     max: int = Field(ge=1, le=MAX_COUNT)
-    duration: int = Field(ge=1, le=MAX_DELAY)
+    duration: int = Field(ge=1, le=MAX_DELAY_MS)
 
 
 class RateLimitView(Closed):
@@ -45,7 +46,7 @@ class RateLimitView(Closed):
 class Rest(Closed):
     """For how many ms no job starts."""
 
-    duration: int = Field(ge=1, le=MAX_DELAY)
+    duration: int = Field(ge=1, le=MAX_DELAY_MS)
 
 
 class RestLeft(Closed):

@@ -7,7 +7,8 @@ import typing as t
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from ..models.options import Count
+from nextmq_handler.rules.models import Count
+
 from .errors import DOCUMENTED, ASCIIResponse
 from .job_changes import Job
 from .request import Closed, Done, StrictRoute

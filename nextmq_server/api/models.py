@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..models.closed import Closed
-from ..models.options import JobOptions, Name, Parent
+from nextmq_handler.rules.models import Closed, JobOptionsModel, Name, ParentModel
 
 
 class NewJob(Closed):
@@ -13,7 +12,7 @@ class NewJob(Closed):
 
     name: Name
     data: t.Any = None
-    opts: JobOptions = JobOptions()
+    opts: JobOptionsModel = JobOptionsModel()
 
 
 class DeliveryView(Closed):
@@ -45,7 +44,7 @@ class JobView(Closed):
     failedReason: str | None
     stacktrace: list[str]
     deliveries: list[DeliveryView]
-    parent: Parent | None
+    parent: ParentModel | None
     repeatJobKey: str | None
     deduplicationId: str | None
     timestamp: int

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from nextmq_handler.errors import MAX_TIMESTAMP_MS
+from nextmq_handler.protocol.times import MAX_TIMESTAMP_MS
+from nextmq_handler.rules.limits import MAX_DELAY_MS, MAX_PRIORITY
+from nextmq_handler.rules.models import Count
 
-from ..engine.queues.job import MAX_PRIORITY
 from ..engine.queues.jobs import WrongState
-from ..models.options import MAX_DELAY, Count
+from ..timers import now_ms
 from ..workers.registry import Registration
 from .errors import DOCUMENTED, APIError, ASCIIResponse
 from .request import Authorized, Closed, Done, PathId, QueueName, Removed, StrictRoute
@@ -92,7 +92,7 @@ class Drain(Closed):
 class Clean(Closed):
     """Which jobs go: at most `limit`, in `state` for longer than `grace` ms."""
 
-    grace: int = Field(ge=0, le=MAX_DELAY)
+    grace: int = Field(ge=0, le=MAX_DELAY_MS)
     limit: int = Field(default=1000, ge=1, le=1000)
     state: t.Literal["completed", "wait", "active", "paused", "prioritized", "delayed", "failed"] = "completed"
 
@@ -246,7 +246,7 @@ async def obliterate(queue: QueueName, body: Obliterate, service: Authorized) ->
 @router.post("/{queue}/retry-jobs")
 async def retry_jobs(queue: QueueName, body: RetryJobs, service: Authorized) -> Done:
     """Let finished jobs wait again."""
-    now = round(time.time() * 1000)
+    now = now_ms()
     before = now if body.timestamp is None else body.timestamp
     await service.queues.retry_jobs(queue, body.state, before)
     return Done()

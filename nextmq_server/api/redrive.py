@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from nextmq_handler.rules.models import Name
+
 from ..engine.queues.redrive import Wanted
-from ..models.options import Name
+from ..timers import now_ms
 from .errors import DOCUMENTED, ASCIIResponse
 from .request import Authorized, Closed, CreatesJobs, QueueName, StrictRoute
 
@@ -42,5 +43,5 @@ async def redrive(queue: QueueName, body: Redrive, service: Authorized) -> Respo
     Letters that a worker holds stay, and so does what is no dead letter.
     """
     wanted = Wanted(body.ids, body.name, body.reason)
-    redriven = await service.redrive(queue, wanted, limit=body.limit, now=round(time.time() * 1000))
+    redriven = await service.redrive(queue, wanted, limit=body.limit, now=now_ms())
     return ASCIIResponse({"redriven": redriven})

@@ -15,11 +15,11 @@ from starlette.responses import Response
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol import strict_json
 from nextmq_handler.protocol.names import check_queue_name
+from nextmq_handler.rules.models import Closed as Closed  # the routes' models are made of it
 from nextmq_handler.telemetry import trace_options
 
 from ..dispatch.delivery_ids import owns
 from ..engine.queues.adding import Idempotency
-from ..models.closed import Closed as Closed  # the routes' models are made of it
 from ..service import Service
 from .errors import APIError
 

@@ -7,6 +7,8 @@ import typing as t
 
 from fastapi import APIRouter, Query, Request, Response
 
+from nextmq_handler.rules.results import JobResult
+
 from ..engine.queues.jobs import NoSuchJob
 from .errors import DOCUMENTED, ASCIIResponse, no_such_job
 from .request import Authorized, Closed, PathId, QueueName, StrictRoute
@@ -47,9 +49,7 @@ async def get_result(
     return Response(status_code=_CLIENT_GONE) if result is None else ASCIIResponse(result)
 
 
-async def _unless_gone(
-    request: Request, work: t.Coroutine[t.Any, t.Any, dict[str, t.Any]]
-) -> dict[str, t.Any] | None:
+async def _unless_gone(request: Request, work: t.Coroutine[t.Any, t.Any, JobResult]) -> JobResult | None:
     """The result of `work`; None where the client went away, which ends it."""
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_disconnected(request))

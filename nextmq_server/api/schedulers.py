@@ -5,17 +5,16 @@ from __future__ import annotations
 import typing as t
 
 from fastapi import APIRouter, Response
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import TypeAdapter, ValidationError
 
-from nextmq_handler.errors import MAX_TIMESTAMP_MS
 from nextmq_handler.rules.cron import InvalidSchedule
+from nextmq_handler.rules.models import BoundedData, Name
+from nextmq_handler.rules.problems import problem_text
+from nextmq_handler.rules.schedules import RepeatModel, SchedulerId, Template, TemplateOptions
 
 from ..engine.queues.jobs import WrongState
 from ..engine.queues.schedulers import NoSuchScheduler
-from ..engine.queues.scheduling import Template
-from ..models.options import BoundedData, Name
-from ..models.schedules import SchedulerId, TemplateOptions, Times
-from .errors import DOCUMENTED, APIError, ASCIIResponse, problem_of
+from .errors import DOCUMENTED, APIError, ASCIIResponse
 from .request import (
     Authorized,
     Closed,
@@ -33,30 +32,7 @@ router = APIRouter(
     prefix="/v1/queues/{queue}/schedulers", tags=["schedulers"], route_class=StrictRoute, responses=DOCUMENTED
 )
 
-Moment = t.Annotated[int, Field(ge=0, lt=MAX_TIMESTAMP_MS)]
-
 _id: TypeAdapter[str] = TypeAdapter(SchedulerId)
-
-
-class Repeat(Times):
-    """When it runs, as in BullMQ: from `startDate` until `endDate`, ms since the epoch; a pattern now too."""
-
-    startDate: Moment | None = None
-    endDate: Moment | None = None
-    immediately: bool | None = None
-
-    @model_validator(mode="after")
-    def check_dates(self) -> t.Self:
-        """BullMQ begins at a start date, or immediately."""
-        if self.immediately and self.startDate is not None:
-            raise ValueError("immediately and startDate exclude each other")
-        if self.startDate is not None and self.endDate is not None and self.endDate < self.startDate:
-            raise ValueError("endDate: is before startDate")
-        return self
-
-    def given(self) -> dict[str, t.Any]:
-        """What the request says, with BullMQ's names."""
-        return self.model_dump(exclude_none=True)
 
 
 class NewTemplate(Closed):
@@ -70,7 +46,7 @@ class NewTemplate(Closed):
 class NewScheduler(Closed):
     """When a job scheduler runs, and what its jobs are made of."""
 
-    repeat: Repeat
+    repeat: RepeatModel
     template: NewTemplate = NewTemplate()
 
 
@@ -125,7 +101,7 @@ async def upsert_scheduler(queue: QueueName, id: PathId, body: NewScheduler, ser
     try:
         _id.validate_python(id)
     except ValidationError as exc:
-        raise APIError(422, "invalid_request", f"id: {problem_of(exc.errors()[0])}") from None
+        raise APIError(422, "invalid_request", f"id: {problem_text(exc.errors()[0])}") from None
     template = Template(body.template.name or id, body.template.data, body.template.opts.given())
     try:
         made = await service.upsert_scheduler(queue, id, body.repeat.given(), template)

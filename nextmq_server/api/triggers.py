@@ -9,10 +9,11 @@ from fastapi import APIRouter, Response
 from pydantic import AfterValidator, Field, field_validator
 
 from nextmq_handler.protocol import strict_json
+from nextmq_handler.rules.limits import MAX_DELAY_MS
+from nextmq_handler.rules.models import BackoffModel, BackoffOption, Delay, Name, check_data_size
+from nextmq_handler.rules.schedules import When
 
 from ..dispatch.egress.rules import EgressRefused
-from ..models.options import MAX_DELAY, Backoff, BackoffOption, Delay, Name, check_data_size
-from ..models.schedules import When
 from ..triggers.records import MAX_TRIGGERS, Run, TooManyTriggers, TriggerOptions
 from ..triggers.triggers import NoSuchTrigger, Shown
 from ..workers.registry import endpoint_url
@@ -33,7 +34,7 @@ router = APIRouter(prefix="/v1/triggers", tags=["triggers"], route_class=StrictR
 class TriggerRepeat(When):
     """When to send: `every` so many ms, or by a cron `pattern` on the clocks of `tz` (UTC)."""
 
-    every: int | None = Field(default=None, ge=MIN_EVERY, le=MAX_DELAY)
+    every: int | None = Field(default=None, ge=MIN_EVERY, le=MAX_DELAY_MS)
 
 
 class NewTrigger(Closed):
@@ -80,7 +81,7 @@ class TriggerView(Closed):
     payload: t.Any
     repeat: TriggerRepeat
     attempts: int
-    backoff: Delay | Backoff | None
+    backoff: Delay | BackoffModel | None
     timeout: int
     isPaused: bool
     next: int | None
@@ -113,7 +114,7 @@ async def create_trigger(body: NewTrigger, service: Authorized) -> Response:
         body=strict_json.dumps(body.payload).decode("ascii"),
         repeat=body.repeat.model_dump(exclude_none=True),
         attempts=body.attempts,
-        backoff=backoff.model_dump() if isinstance(backoff, Backoff) else backoff,
+        backoff=backoff.model_dump() if isinstance(backoff, BackoffModel) else backoff,
         timeout=body.timeout,
     )
     try:

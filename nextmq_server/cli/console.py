@@ -11,9 +11,10 @@ import typing as t
 from rich.console import Console
 from rich.text import Text
 
+from nextmq_handler.rules.log_text import one_line
+
 from ..dispatch.dispatcher import Report
-from ..engine.text import one_line
-from ..engine.verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict
+from ..engine.verdicts import Complete, Delay, Fail, Hold, LimitRate, Verdict
 from ..projects.projects import Project
 
 if t.TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _outcome(verdict: Verdict, is_final: bool) -> tuple[str, str]:
             return "completed", ""
         case Fail():
             return ("failed" if is_final else "retrying"), one_line(verdict.reason, 120)
-        case RateLimit():
+        case LimitRate():
             return "rateLimited", f"for {verdict.delay} ms"
         case Delay():
             return "delayed", f"until {verdict.timestamp}"

@@ -10,7 +10,7 @@ from nextmq_handler.errors import ConfigurationError
 from ..projects.credentials import Credentials, LastUse, moment
 from ..projects.projects_file import load_projects
 from ..redis.address import Address
-from ..redis.connection import Connection, ConnectionLost, RedisError
+from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 from ..workers.registry import Registry
 
 
@@ -22,7 +22,7 @@ async def show_project(path: Path, name: str, redis_url: str) -> list[str]:
     projects = {project.name: project for project in load_projects(path)}
     if name not in projects:
         raise ConfigurationError(f"{path} has no project {name}, but {', '.join(projects)}")
-    connection = Connection(Address(redis_url), name="nextmq-projects-show")
+    connection = RedisConnection(Address(redis_url), name="nextmq-projects-show")
     await connection.connect()
     try:
         credentials = Credentials(projects[name], connection, Registry(connection, name))

@@ -14,7 +14,7 @@ from nextmq_handler.settings import is_loopback
 
 from ..api.app import create_app
 from ..dispatch.egress.rules import EgressRules, parse_network
-from ..engine.worker.slots import Rooms
+from ..engine.worker.slots import Slots
 from ..projects.projects_file import load_projects
 from ..redis.address import Address
 from ..redis.checks import check_redis
@@ -52,7 +52,7 @@ class Server:
     def __init__(self, options: ServeOptions) -> None:
         self._options = options
         self._egress = EgressRules(allowed=[parse_network(text) for text in options.allow_egress])
-        self._rooms = Rooms(options.max_in_flight, options.max_per_origin)
+        self._slots = Slots(options.max_in_flight, options.max_per_origin)
         self._services: list[Service] = []
         self._reload_requested = asyncio.Event()
 
@@ -120,7 +120,7 @@ class Server:
             self._options.redis_url,
             max_free_starts=self._options.max_free_starts,
             egress=self._egress,
-            rooms=self._rooms,
+            slots=self._slots,
         )
         try:
             await service.start()

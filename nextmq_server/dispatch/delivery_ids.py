@@ -10,11 +10,11 @@ import asyncio
 import base64
 import hashlib
 
-from ..engine.queues.job import ActiveJob, whole
+from ..engine.queues.job import EngineJob, whole
 from ..engine.scripts.scripts import QueueScripts
 
 
-def delivery_id(queue: str, job: ActiveJob) -> str:
+def delivery_id(queue: str, job: EngineJob) -> str:
     """The id of the delivery that this start of `job` makes."""
     return _derived(queue, job.id, job.token, job.attempts_started, job.processed_on)
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from nextmq_handler._version import SERVER
 from nextmq_handler.protocol.signing import Secret, signature_headers
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, encode_delivery
+from nextmq_handler.rules.delivery_log import delivery_entry
 from nextmq_handler.telemetry import delivery_headers
 
-from ..engine.queues.job import ActiveJob
+from ..engine.queues.job import EngineJob
 from ..engine.verdicts import Fail, Hold, Verdict
 from .findings import Reached
 from .health import Health
@@ -61,7 +62,7 @@ class Dispatcher:
         *,
         health: t.Callable[[str], Health],
         secrets: t.Callable[[], t.Sequence[Secret]],
-        identify: t.Callable[[str, ActiveJob], str],
+        identify: t.Callable[[str, EngineJob], str],
         note_signed: t.Callable[[str], None],
         report: t.Callable[[Report], None],
         max_free_starts: int = MAX_FREE_STARTS,
@@ -76,7 +77,7 @@ class Dispatcher:
         self._max_free_starts = max_free_starts
         self._clock = clock
 
-    async def deliver(self, endpoint: Endpoint, job: ActiveJob) -> Verdict:
+    async def deliver(self, endpoint: Endpoint, job: EngineJob) -> Verdict:
         """One delivery of `job`, and what becomes of it."""
         free_starts = job.attempts_started - job.attemptsMade - 1
         if free_starts >= self._max_free_starts:
@@ -98,14 +99,14 @@ class Dispatcher:
         if isinstance(verdict, Fail):
             verdict = replace(verdict, status=status)
         job.note_delivery(
-            {
-                "deliveryId": delivery_id,
-                "at": round(sent_at * 1000),
-                "status": status,
-                "ms": round(duration),
-                "outcome": verdict.outcome,
-                "detail": verdict.reason if isinstance(verdict, Fail | Hold) else None,
-            }
+            delivery_entry(
+                delivery_id,
+                at=round(sent_at * 1000),
+                status=status,
+                ms=round(duration),
+                outcome=verdict.outcome,
+                detail=verdict.reason if isinstance(verdict, Fail | Hold) else None,
+            )
         )
         self._report(
             Report(
@@ -122,7 +123,7 @@ class Dispatcher:
         )
         return verdict
 
-    async def _send(self, endpoint: Endpoint, job: ActiveJob, delivery_id: str) -> Answer | NoAnswer:
+    async def _send(self, endpoint: Endpoint, job: EngineJob, delivery_id: str) -> Answer | NoAnswer:
         now = self._clock()
         body = encode_delivery(
             job,

@@ -7,8 +7,9 @@ import random
 import time
 import typing as t
 
+from nextmq_handler.rules.log_text import one_line
+
 from ..engine.scripts.holds import Held, Kind, Trouble
-from ..engine.text import one_line
 from ..engine.verdicts import Fail, Hold, Verdict
 from ..engine.worker.gate import Gate
 from ..redis.connection import ConnectionLost, RedisError

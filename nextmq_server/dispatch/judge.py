@@ -18,7 +18,7 @@ from nextmq_handler.protocol.wire import (
     parse_outcome,
 )
 
-from ..engine.verdicts import Complete, Delay, Fail, RateLimit, Verdict, WaitForChildren
+from ..engine.verdicts import Complete, Delay, Fail, LimitRate, Verdict, WaitForChildren
 from .findings import Broken, Finding, Gone, NotRun, Reached, Throttled
 from .http.answers import Answer, NoAnswer
 
@@ -77,7 +77,7 @@ def _verdict(outcome: Outcome) -> Verdict:
     if isinstance(outcome, Failed):
         return Fail(outcome.name, outcome.message, outcome.stack, outcome.unrecoverable)
     if isinstance(outcome, RateLimited):
-        return RateLimit(outcome.delay)
+        return LimitRate(outcome.delay)
     if isinstance(outcome, Delayed):
         return Delay(outcome.timestamp)
     return WaitForChildren()

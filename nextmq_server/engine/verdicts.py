@@ -35,7 +35,7 @@ class Fail:
 
 
 @dataclass(frozen=True, slots=True)
-class RateLimit:
+class LimitRate:
     """The queue rests for `delay` ms, the job is queued again, no attempt burnt."""
 
     outcome: t.ClassVar = "rateLimited"
@@ -66,4 +66,4 @@ class Hold:
     reason: str
 
 
-Verdict = Complete | Fail | RateLimit | Delay | WaitForChildren | Hold
+Verdict = Complete | Fail | LimitRate | Delay | WaitForChildren | Hold

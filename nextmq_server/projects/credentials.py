@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from nextmq_handler.errors import ConfigurationError
 
-from ..redis.connection import Connection, ConnectionLost, RedisError
+from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 from ..workers.registry import Registry
 from .last_uses import LastUses
 from .projects import Project
@@ -33,7 +33,7 @@ class Credentials:
     def __init__(
         self,
         project: Project,
-        connection: Connection,
+        connection: RedisConnection,
         registry: Registry,
         *,
         clock: t.Callable[[], float] = time.time,

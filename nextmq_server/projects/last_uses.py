@@ -6,7 +6,7 @@ import asyncio
 import time
 import typing as t
 
-from ..redis.connection import Connection
+from ..redis.connection import RedisConnection
 
 NOTE_INTERVAL = 60.0
 """How often, in s, a process writes at most that an id is used."""
@@ -15,7 +15,7 @@ NOTE_INTERVAL = 60.0
 class LastUses:
     """The last uses of ids, which are no secrets, in the hash `key` of Redis."""
 
-    def __init__(self, connection: Connection, key: str, *, clock: t.Callable[[], float] = time.time) -> None:
+    def __init__(self, connection: RedisConnection, key: str, *, clock: t.Callable[[], float] = time.time) -> None:
         self._connection = connection
         self._key = key
         self._clock = clock

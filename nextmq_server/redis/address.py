@@ -28,14 +28,14 @@ class Place(t.NamedTuple):
         return self.path or f"{host}:{self.port}"
 
 
-class Credentials(t.NamedTuple):
+class RedisCredentials(t.NamedTuple):
     """A user and a password, each "" where there is none. Its repr shows no password."""
 
     username: str
     password: str
 
     def __repr__(self) -> str:
-        return f"<Credentials {self.username}>"
+        return f"<RedisCredentials {self.username}>"
 
     def commands(self) -> list[tuple[str, ...]]:
         """What a connection starts with."""
@@ -73,8 +73,8 @@ class Address:
         if database and not database.isdecimal():
             raise ConfigurationError("--redis-url names a database that is not a number")
         self.database = int(database or 0)
-        self.credentials = Credentials(unquote(parts.username or ""), unquote(parts.password or ""))
-        self.sentinel_credentials = Credentials(
+        self.credentials = RedisCredentials(unquote(parts.username or ""), unquote(parts.password or ""))
+        self.sentinel_credentials = RedisCredentials(
             query.get("sentinel_username", ""), query.get("sentinel_password", "")
         )
         self.tls = _tls_context(query.get("ssl_ca_certs")) if scheme.startswith("rediss") else None

@@ -8,7 +8,7 @@ import typing as t
 from nextmq_handler.errors import ConfigurationError
 
 from .address import Address
-from .connection import Connection, ConnectionLost, RedisError
+from .connection import ConnectionLost, RedisConnection, RedisError
 from .primary import parse_info
 
 OLDEST = (6, 2)
@@ -30,7 +30,7 @@ async def check_redis(address: Address) -> list[str]:
 
     Raises ConfigurationError, which names the fix, where it cannot be reached, would lose jobs or cannot run them.
     """
-    connection = Connection(address, name="nextmq-checks")
+    connection = RedisConnection(address, name="nextmq-checks")
     await connection.connect()
     try:
         facts = await _ask(connection)
@@ -79,7 +79,7 @@ def judge(facts: Facts) -> list[str]:
     return warnings
 
 
-async def _ask(connection: Connection) -> Facts:
+async def _ask(connection: RedisConnection) -> Facts:
     info = parse_info(await connection.execute("INFO"))
     save = await _setting(connection, "save")
     return Facts(
@@ -91,7 +91,7 @@ async def _ask(connection: Connection) -> Facts:
     )
 
 
-async def _setting(connection: Connection, name: str) -> str | None:
+async def _setting(connection: RedisConnection, name: str) -> str | None:
     try:
         answer: list[str] = await connection.execute("CONFIG", "GET", name)
     except RedisError:  # many providers forbid it

@@ -16,14 +16,14 @@ from .address import Address
 from .primary import CannotConnect, open_primary
 from .resp import Argument, ConnectionLost, Protocol, RedisError
 
-__all__ = ["Argument", "Connection", "ConnectionLost", "RedisError"]
+__all__ = ["Argument", "ConnectionLost", "RedisConnection", "RedisError"]
 
 logger = logging.getLogger("nextmq_server.redis")
 
 MAX_RETRY_DELAY = 2.0
 
 
-class Connection:
+class RedisConnection:
     """One connection that comes back by itself after it was lost."""
 
     def __init__(self, address: Address, *, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from .connection import Connection, ConnectionLost, RedisError
+from .connection import ConnectionLost, RedisConnection, RedisError
 
 logger = logging.getLogger("nextmq_server.redis")
 
@@ -22,7 +22,7 @@ INTERVAL = 1.0
 class StorageWatch:
     """Knows whether Redis is near its memory limit."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: RedisConnection) -> None:
         self.is_full = False
         self._connection = connection
         self._task: asyncio.Task[None] | None = None

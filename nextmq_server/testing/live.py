@@ -19,10 +19,9 @@ from unittest import mock
 import uvicorn
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from nextmq_handler import Worker, create_nextmq_handler, ensure_workers_registered
-from nextmq_handler.client import local_server, overrides
-from nextmq_handler.errors import NextMQError, timeout_seconds
-from nextmq_handler.settings import parse_connection_string
+from nextmq_handler import Worker, _overrides, create_nextmq_handler, ensure_workers_registered
+from nextmq_handler.errors import NextMQError
+from nextmq_handler.protocol.times import timeout_seconds
 
 from ..api.app import create_app
 from ..cli.process import base_url, listen
@@ -75,7 +74,7 @@ class LiveServer:
         Raises ConfigurationError and WorkerRegistrationError for workers that cannot be served, NextMQError inside
         a LocalNextMQ.
         """
-        if local_server.active is not None:
+        if _overrides.server is not None:
             raise NextMQError(
                 "a LocalNextMQ is in force already: a test has its queues in process or on a real server"
             )
@@ -158,6 +157,5 @@ def _served(portal: BlockingPortal, app: t.Any, listener: socket.socket) -> t.Ge
 def _environment(url: str, app_url: str) -> t.Generator[None]:
     """Every producer of this process, however it was made, talks to the server of `url`."""
     variables = {"NEXTMQ_URL": url, "NEXTMQ_APP_URL": app_url}
-    connection = parse_connection_string(url)
-    with mock.patch.dict(os.environ, variables), mock.patch.object(overrides, "connection", connection):
+    with mock.patch.dict(os.environ, variables), mock.patch.object(_overrides, "url", url):
         yield

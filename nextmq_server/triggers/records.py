@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from nextmq_handler.protocol.signing import Secret, parse_secret
 
-from ..redis.connection import Connection
+from ..redis.connection import RedisConnection
 
 logger = logging.getLogger("nextmq_server.triggers")
 
@@ -114,7 +114,7 @@ class Trigger(TriggerOptions):
 class TriggerRecords:
     """The triggers of one project. Each call raises RedisError or ConnectionLost."""
 
-    def __init__(self, connection: Connection, project: str) -> None:
+    def __init__(self, connection: RedisConnection, project: str) -> None:
         self._connection = connection
         self._key = f"nextmq:{project}:triggers"
         self._runs_prefix = f"nextmq:{project}:trigger-runs:"

@@ -10,7 +10,7 @@ import typing as t
 
 from ..dispatch.dispatcher import Report
 from ..dispatch.http.client import DeliveryClient
-from ..engine.queues.job import ActiveJob
+from ..engine.queues.job import EngineJob
 from ..engine.queues.jobs import decoded
 from ..engine.verdicts import Complete, Fail, Verdict
 from ..engine.worker.hub import Hub
@@ -82,7 +82,7 @@ class TriggerRunner:
             except (RedisError, ConnectionLost) as exc:
                 logger.error("cannot look for triggers, trying again: %s", exc)
 
-    async def _process(self, job: ActiveJob) -> Verdict:
+    async def _process(self, job: EngineJob) -> Verdict:
         data = decoded(job.data)
         trigger = await self._records.get(trigger_of(data))
         if trigger is None or (trigger.is_paused and not data.get("isFired")):
@@ -114,7 +114,7 @@ class TriggerRunner:
             logger.warning("trigger %s: its last run cannot be remembered: %s", id, exc)
 
 
-def _message_id(trigger: Trigger, job: ActiveJob) -> str:
+def _message_id(trigger: Trigger, job: EngineJob) -> str:
     """The same for each attempt of a run, as Standard Webhooks want it: a receiver can tell a repetition."""
     run = f"{trigger.id} {job.id} {job.timestamp}"
     return f"msg_{hashlib.sha256(run.encode('utf-8', 'replace')).hexdigest()[:32]}"

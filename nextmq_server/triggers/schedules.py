@@ -8,10 +8,10 @@ import time
 import typing as t
 
 from nextmq_handler.rules.cron import InvalidSchedule
+from nextmq_handler.rules.schedules import Template
 
 from ..engine.queues.jobs import Jobs, NoSuchJob, WrongState
-from ..engine.queues.schedulers import NoSuchScheduler, Scheduler, Schedulers
-from ..engine.queues.scheduling import Template
+from ..engine.queues.schedulers import JobSchedulers, NoSuchScheduler, SchedulerState
 from ..engine.worker.hub import Hub
 from .records import Trigger, TriggerRecords
 
@@ -35,7 +35,7 @@ class TriggerSchedules:
     ) -> None:
         self._jobs = jobs
         self._records = records
-        self._schedulers = Schedulers(hub.scripts, hub.prefix)
+        self._schedulers = JobSchedulers(hub.scripts, hub.prefix)
         self._clock = clock
 
     async def settle(self, id: str) -> None:
@@ -89,7 +89,7 @@ class TriggerSchedules:
             with contextlib.suppress(NoSuchJob, WrongState):  # it has begun: it sends nothing any more
                 await self._jobs.remove(QUEUE, job_id, with_children=False)
 
-    async def _scheduler(self, id: str) -> Scheduler | None:
+    async def _scheduler(self, id: str) -> SchedulerState | None:
         try:
             return await self._schedulers.get(QUEUE, id)
         except NoSuchScheduler:

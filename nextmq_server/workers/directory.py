@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..redis.connection import Connection
+from ..redis.connection import RedisConnection
 
 
 class QueueDirectory:
     """The names of the queues that jobs were added to. Each call raises RedisError or ConnectionLost."""
 
-    def __init__(self, connection: Connection, project: str) -> None:
+    def __init__(self, connection: RedisConnection, project: str) -> None:
         self._connection = connection
         self._key = f"nextmq:{project}:queues"
         self._noted: set[str] = set()

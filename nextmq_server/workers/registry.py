@@ -13,22 +13,23 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from nextmq_handler.rules.backoff import BUILT_IN
+from nextmq_handler.rules.limits import (
+    MAX_BACKOFF_STRATEGIES,
+    MAX_CONCURRENCY,
+    MAX_SCHEDULES,
+    MAX_STARTS,
+    MAX_STRATEGY_DELAYS,
+    MAX_WORKER_MS,
+)
+from nextmq_handler.rules.models import BackoffType, Delay, Queue
+from nextmq_handler.rules.schedules import ScheduleModel
 
 from ..dispatch.dispatcher import Endpoint
 from ..dispatch.egress.rules import parse_url
 from ..engine.worker.options import WorkerOptions
-from ..models.options import BackoffType, Delay, Queue
-from ..models.schedules import Schedule
-from ..redis.connection import Connection, ConnectionLost, RedisError
+from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 
 logger = logging.getLogger("nextmq_server")
-
-_MAX_MS = 7 * 86_400_000
-_MAX_STARTS = 10**9
-_MAX_STRATEGIES, _MAX_STRATEGY_DELAYS = 20, 100
-
-MAX_SCHEDULES = 200
-"""How many schedules a worker may declare."""
 
 POLL_INTERVAL = 1.0
 """How often, in s, what other server processes registered is looked for."""
@@ -54,8 +55,8 @@ class _Camel(BaseModel):
 class Limiter(_Camel):
     """At most `max` starts in each `duration` ms."""
 
-    max: int = Field(ge=1, le=_MAX_STARTS)
-    duration: int = Field(ge=1, le=_MAX_MS)
+    max: int = Field(ge=1, le=MAX_STARTS)
+    duration: int = Field(ge=1, le=MAX_WORKER_MS)
 
 
 def _no_built_in(strategies: dict[str, list[int]]) -> dict[str, list[int]]:
@@ -66,8 +67,8 @@ def _no_built_in(strategies: dict[str, list[int]]) -> dict[str, list[int]]:
 
 
 BackoffStrategies = t.Annotated[
-    dict[BackoffType, t.Annotated[list[Delay], Field(min_length=1, max_length=_MAX_STRATEGY_DELAYS)]],
-    Field(max_length=_MAX_STRATEGIES),
+    dict[BackoffType, t.Annotated[list[Delay], Field(min_length=1, max_length=MAX_STRATEGY_DELAYS)]],
+    Field(max_length=MAX_BACKOFF_STRATEGIES),
     AfterValidator(_no_built_in),
 ]
 
@@ -75,11 +76,11 @@ BackoffStrategies = t.Annotated[
 class Options(_Camel):
     """The worker options that the server enforces; times are ms."""
 
-    concurrency: int = Field(default=1, ge=1, le=10_000)
-    timeout: int = Field(default=30_000, ge=1, le=_MAX_MS)
+    concurrency: int = Field(default=1, ge=1, le=MAX_CONCURRENCY)
+    timeout: int = Field(default=30_000, ge=1, le=MAX_WORKER_MS)
     limiter: Limiter | None = None
-    lock_duration: int = Field(default=30_000, ge=1000, le=_MAX_MS)
-    stalled_interval: int = Field(default=30_000, ge=1000, le=_MAX_MS)
+    lock_duration: int = Field(default=30_000, ge=1000, le=MAX_WORKER_MS)
+    stalled_interval: int = Field(default=30_000, ge=1000, le=MAX_WORKER_MS)
     max_stalled_count: int = Field(default=3, ge=0, le=1000)
     dead_letter: Queue | None = None
     backoff_strategies: BackoffStrategies = {}
@@ -112,7 +113,7 @@ def _unicode_only(schemas: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
     return schemas
 
 
-def _no_duplicates(schedules: list[Schedule]) -> list[Schedule]:
+def _no_duplicates(schedules: list[ScheduleModel]) -> list[ScheduleModel]:
     ids = [schedule.id for schedule in schedules]
     twice = sorted({id for id in ids if ids.count(id) > 1})
     if twice:
@@ -129,7 +130,9 @@ class Registration(_Camel):
     fingerprint: str = Field(pattern="^[A-Za-z0-9_-]{1,64}$")
     sdk: str = Field(default="", max_length=200)
     schemas: t.Annotated[dict[str, t.Any] | None, AfterValidator(_unicode_only)] = None
-    schedules: t.Annotated[list[Schedule], Field(max_length=MAX_SCHEDULES), AfterValidator(_no_duplicates)] = []
+    schedules: t.Annotated[
+        list[ScheduleModel], Field(max_length=MAX_SCHEDULES), AfterValidator(_no_duplicates)
+    ] = []
     last_seen: int = 0
 
     def endpoint(self, queue: str) -> Endpoint:
@@ -163,7 +166,9 @@ class WorkerConflict(Exception):
 class Registry:
     """The registrations of one project, which several server processes may share."""
 
-    def __init__(self, connection: Connection, project: str, *, clock: t.Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, connection: RedisConnection, project: str, *, clock: t.Callable[[], float] = time.time
+    ) -> None:
         self._connection = connection
         self._key = f"nextmq:{project}:workers"
         self._writes_key = f"nextmq:{project}:workers-writes"
@@ -225,7 +230,7 @@ class Registry:
         """The registration of each queue that has one."""
         return dict(self._registrations)
 
-    async def declared(self, queue: str) -> list[Schedule]:
+    async def declared(self, queue: str) -> list[ScheduleModel]:
         """The schedules of the registration that Redis holds now, whoever put it. Raises ConnectionLost."""
         text: str | None = await self._connection.execute("HGET", self._key, queue)
         return Registration.model_validate_json(text).schedules if text is not None else []

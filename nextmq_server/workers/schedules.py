@@ -8,12 +8,12 @@ import typing as t
 from nextmq_handler.rules.cron import InvalidSchedule
 
 from ..engine.queues.jobs import WrongState
-from ..engine.queues.schedulers import NoSuchScheduler, Schedulers
-from ..redis.connection import Connection
+from ..engine.queues.schedulers import JobSchedulers, NoSuchScheduler
+from ..redis.connection import RedisConnection
 from .registry import Registry
 
 if t.TYPE_CHECKING:
-    from ..models.schedules import Schedule
+    from nextmq_handler.rules.schedules import ScheduleModel
 
 logger = logging.getLogger("nextmq_server")
 
@@ -24,7 +24,9 @@ class DeclaredSchedules:
     Each call raises RedisError or ConnectionLost.
     """
 
-    def __init__(self, connection: Connection, project: str, registry: Registry, schedulers: Schedulers) -> None:
+    def __init__(
+        self, connection: RedisConnection, project: str, registry: Registry, schedulers: JobSchedulers
+    ) -> None:
         self._connection = connection
         self._prefix = f"nextmq:{project}:schedules:"
         self._registry = registry
@@ -32,7 +34,7 @@ class DeclaredSchedules:
 
     async def apply(self, queue: str) -> None:
         """Have the schedulers that the registration of `queue` declares, and none that only an earlier one did."""
-        applied: list[Schedule] | None = None
+        applied: list[ScheduleModel] | None = None
         made: set[str] = set()  # by this call: one that another process removed meanwhile is not known any more
         # Until it is the last one: another process may take a registration at the same time.
         while (declared := await self._registry.declared(queue)) != applied:
@@ -44,7 +46,7 @@ class DeclaredSchedules:
         """Somebody else makes this scheduler: it stays when the app's code has it no more."""
         await self._connection.execute("SREM", self._prefix + queue, id)
 
-    async def _apply(self, queue: str, declared: t.Sequence[Schedule], made: set[str]) -> None:
+    async def _apply(self, queue: str, declared: t.Sequence[ScheduleModel], made: set[str]) -> None:
         key, ids = self._prefix + queue, {schedule.id for schedule in declared}
         if ids:
             await self._connection.execute("SADD", key, *ids)  # first: what is made is known to be the app's

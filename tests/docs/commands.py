@@ -1,4 +1,4 @@
-"""The commands that pages show: whether the program at hand, or its parser, knows them."""
+"""Check the commands that pages show, with the program that they name or its parser."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class UnknownCommand(AssertionError):
 
 
 def commands_in(block: str) -> list[list[str]]:
-    """The commands after the prompts of a console block, word by word; a command may go on over lines."""
+    """Return the commands after the prompts of a console block, split into words; a command may span lines."""
     found: list[list[str]] = []
     pending = ""
     for line in block.splitlines():
@@ -61,9 +61,9 @@ def _words(line: str) -> list[list[str]]:
 
 
 def check(command: list[str], page: str) -> None:
-    """Fail where `command`, on a page with the text `page`, cannot be right.
+    """Fail if `command`, on a page with the text `page`, cannot be right.
 
-    What it exports goes into os.environ.
+    Put what it exports into os.environ.
     """
     program, *arguments = command
     if program not in _CHECKS:
@@ -105,7 +105,7 @@ def _python(arguments: list[str], page: str) -> None:
 def _check_module(target: str, page: str) -> None:
     module = target.partition(":")[0]
     shown = f"# {module.replace('.', '/')}.py" in page
-    assert shown or importlib.util.find_spec(module), f"{target}: neither shown on the page nor there"
+    assert shown or importlib.util.find_spec(module), f"{target}: not shown on the page, and no such module"
 
 
 def _pip(arguments: list[str], page: str) -> None:
@@ -143,7 +143,7 @@ def _export(arguments: list[str], page: str) -> None:
 
 
 def _shell(arguments: list[str], page: str) -> None:
-    """The shell's own."""
+    """Accept a builtin of the shell."""
 
 
 _CHECKS: t.Mapping[str, t.Callable[[list[str], str], None]] = {

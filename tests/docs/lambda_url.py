@@ -19,7 +19,7 @@ class Context:
 
 
 def function_url(function: LambdaHandler) -> WSGIApplication:
-    """The function behind its URL."""
+    """Serve the function as its URL does."""
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         answer = function(_event(environ), Context())

@@ -19,7 +19,7 @@ _NOT_RUN = re.compile(r"<!-- not run: \S.* -->\s*\Z")
 
 
 class Block(t.NamedTuple):
-    """A block of code as a reader sees it: fenced with a language, or indented, where `language` is empty."""
+    """A block of code as a reader sees it: fenced with a language, or indented (`language` is empty)."""
 
     line: int
     language: str
@@ -28,7 +28,7 @@ class Block(t.NamedTuple):
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """Every block of `page`, in order."""
+    """Return every block of `page`, in order."""
     text = page.read_text()
     lines = text.splitlines(keepends=True)
     return [
@@ -39,5 +39,5 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def has_reason(before: str) -> bool:
-    """Whether the text before a block ends with `<!-- not run: why -->`."""
+    """Tell whether the text before a block ends with `<!-- not run: why -->`."""
     return _NOT_RUN.search(before) is not None

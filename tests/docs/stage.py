@@ -1,4 +1,4 @@
-"""What a page's code runs on: `nextmq dev`, and a server for the app that the page shows."""
+"""The stage for a page's code: `nextmq dev`, and a server for the app that the page shows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOUNT = "/api/nextmq"
 
 
 class Stage:
-    """A page's own time on a running `nextmq dev`, and room for one app."""
+    """A running `nextmq dev` for one page, and a server for one app."""
 
     def __init__(self, server: ChildProcess, url: str) -> None:
         self.url = url
@@ -35,23 +35,23 @@ class Stage:
         self.app_url = f"http://127.0.0.1:{self._port}{MOUNT}"
 
     def serve(self, *shown: t.Any) -> str:
-        """Serve an app, a handler, a function or workers, in the place of what was served; the app's address."""
+        """Serve an app, a handler, a function or workers instead of the former one; return its address."""
         self._app.close()
         app = _as_app(shown)
         if isinstance(app, Starlette):
             self._app.enter_context(_uvicorn(app, self._port))
         else:
             self._app.enter_context(_wsgiref(app, self._port))
-        # What registers with its first request, or when a deploy says so, does it now.
+        # A WSGI or Lambda app registers with its first request.
         httpx.get(f"{self.app_url}/health").raise_for_status()
         return f"http://127.0.0.1:{self._port}"
 
     def run(self, queue: str, name: str, data: t.Any = None, **opts: t.Any) -> t.Any:
-        """Add a job; its return value."""
+        """Add a job; return its return value."""
         return Queue(queue).add(name, data, **opts).wait_until_finished(timeout=PATIENCE)
 
     def delivery(self, job: str) -> str:
-        """The line that the server printed about the first delivery of `job`, name#id."""
+        """Return the line that the server printed about the first delivery of `job` (name#id)."""
 
         def lines() -> list[str]:
             return [line for line in self._server.lines[self._lines_before :] if f" {job} " in line]
@@ -60,14 +60,14 @@ class Stage:
         return lines()[0]
 
     def eventually(self, condition: t.Callable[[], bool], what: str) -> None:
-        """Wait for what must come true; fail, naming it, where it does not."""
+        """Wait until the condition is true; fail with `what` if it stays false."""
         deadline = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < deadline, f"not within {PATIENCE:g} s: {what}"
             time.sleep(0.05)
 
     def clear(self) -> None:
-        """Stop the app, and leave the server as it was: without a worker and without a job."""
+        """Stop the app, and remove every worker and job from the server."""
         self._app.close()
         names = [view.name for view in NextMQ(self.url).queues()]
         unregister_workers([Worker(name, lambda job: None) for name in names], url=self.url)
@@ -115,4 +115,4 @@ def _wsgiref(app: t.Any, port: int) -> t.Iterator[None]:
 
 class _Silent(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""Every block of code in README and docs is run or checked; one that is not says why in the page's source."""
+"""Every block of code in README and docs is run or checked, or the page's source says why not."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ EXAMPLES = Sybil([CodeBlockParser(language, evaluator) for language, evaluator i
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_block_is_run_or_checked_or_says_why_not(page: str) -> None:
-    unsaid = [
+    unexplained = [
         f"{page}:{block.line} ({block.language or 'indented'})"
         for block in blocks_of(PAGES[page])
         if block.language not in ("python", *CHECKED) and not block.reason
     ]
-    assert unsaid == []
+    assert unexplained == []
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -77,22 +77,22 @@ def test_commands_and_data_are_what_their_parsers_take(page: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     [
         ("nextmq dev --prot 7410", "No such option"),
         ("nextmq serv", "No such command"),
         ("nextmq register", "module:handler"),
-        ("uvicorn nowhere:app", "neither shown on the page nor there"),
+        ("uvicorn nowhere:app", "not shown on the page, and no such module"),
         ("make demonstration", "make"),
         ("pip install nextmq-handler[lambda]", "nextmq-handler[lambda]"),
     ],
 )
 def test_a_command_that_cannot_be_right_is_found(
-    command: str, said: str, capfd: pytest.CaptureFixture[str]
+    command: str, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises((Exception, SystemExit)) as failed:
         check(command.split(), page="")
-    assert said in f"{failed.value}{capfd.readouterr().err}"
+    assert message in f"{failed.value}{capfd.readouterr().err}"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""The Python of README and docs runs as it stands: against a server, and where it is an app, with jobs through it.
+"""The Python of README and docs runs as shown: against a server, and for an app, with jobs through it.
 
-What a page claims about its code is asserted in the page's source, in comments that are Python
-(`<!--- invisible-code: python`), by what Stage puts into its namespace.
+A page's claims about its code are asserted in its source, in invisible Python blocks
+(`<!--- invisible-code: python`) that use the functions of Stage.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .stage import Stage
 
 EXAMPLES = Sybil([CodeBlockParser("python", PythonEvaluator())])
 OF_FILES = "docs/how-to/test.md"
-"""Its blocks are files with tests: tests/testing/test_documentation.py runs them."""
+"""Its blocks are test files: tests/testing/test_documentation.py runs them."""
 WITH_PYTHON = [
     page
     for page, path in PAGES.items()
@@ -50,7 +50,7 @@ def stage(server: tuple[ChildProcess, str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def _django_not_configured() -> t.Iterator[None]:
-    """For a page that does it, whichever other test of this process has done it before."""
+    """Let a page configure Django, even if another test of this process configured it."""
     held = vars(django_settings)
     before = dict(held)
     held.clear()

@@ -1,4 +1,4 @@
-"""The site of the documentation builds without a warning, loads nothing from elsewhere, has every public name."""
+"""The documentation site builds without a warning, loads nothing from elsewhere and has every public name."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ OUTSIDE = [page for page in PAGES if not page.startswith("docs/")]
 
 
 class Site(t.NamedTuple):
-    """What `mkdocs build` wrote, and said."""
+    """The output of `mkdocs build`: the folder and the log."""
 
     folder: Path
-    said: str
+    log: str
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 def test_it_builds_without_a_warning(site: Site) -> None:
-    assert "WARNING" not in site.said
+    assert "WARNING" not in site.log
 
 
 def test_its_pages_load_nothing_from_elsewhere(site: Site) -> None:

@@ -6,7 +6,7 @@ import pytest
 import respx
 from hypothesis import settings
 
-from nextmq_handler.client import overrides
+from nextmq_handler import _overrides
 from tests.support.client import ClientTime
 
 settings.register_profile("handler", max_examples=100, deadline=None, derandomize=True, print_blob=True)
@@ -31,7 +31,7 @@ def client_time(monkeypatch: pytest.MonkeyPatch) -> ClientTime:
     """The client's clock, which only its own pauses move: no test waits for a retry."""
     time = ClientTime()
     for name in ("monotonic", "wall_clock", "uniform", "sleep", "async_sleep", "new_key"):
-        monkeypatch.setattr(overrides, name, getattr(time, name))
+        monkeypatch.setattr(_overrides, name, getattr(time, name))
     return time
 
 

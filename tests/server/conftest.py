@@ -22,10 +22,10 @@ from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.dispatcher import Report
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.jobs import Jobs, NoSuchJob
 from nextmq_server.engine.queues.queues import Queues
-from nextmq_server.engine.queues.schedulers import Schedulers
+from nextmq_server.engine.queues.schedulers import JobSchedulers
 from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker.gate import Gate
@@ -33,7 +33,7 @@ from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import WorkerOptions
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.redis.address import Address
-from nextmq_server.redis.connection import Connection
+from nextmq_server.redis.connection import RedisConnection
 from nextmq_server.service import Service
 
 settings.register_profile("server", max_examples=100, deadline=None, derandomize=True, print_blob=True)
@@ -70,7 +70,7 @@ class Processor:
     """A fake dispatcher: its verdicts in turn, the last one again and again. Close the `gate` to hold jobs."""
 
     def __init__(self, *verdicts: Verdict) -> None:
-        self.started: list[ActiveJob] = []
+        self.started: list[EngineJob] = []
         self.aborted: list[str] = []
         self.running = 0
         self.most_running = 0
@@ -78,7 +78,7 @@ class Processor:
         self.gate.set()
         self._verdicts = list(verdicts) or [Complete(None)]
 
-    async def __call__(self, job: ActiveJob) -> Verdict:
+    async def __call__(self, job: EngineJob) -> Verdict:
         self.started.append(job)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -99,11 +99,11 @@ class Engine:
     def __init__(self, url: str) -> None:
         self.address = Address(url)
         self.prefix = f"t{next(_numbers)}"
-        self.redis = Connection(self.address, name="test")
+        self.redis = RedisConnection(self.address, name="test")
         self._runner = ScriptRunner(self.redis)
         self.jobs = Jobs(self._runner, self.prefix)
         self.queues = Queues(self.jobs)
-        self.schedulers = Schedulers(self._runner, self.prefix)
+        self.schedulers = JobSchedulers(self._runner, self.prefix)
         self._hubs: list[Hub] = []
 
     async def open(self) -> None:

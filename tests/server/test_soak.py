@@ -1,4 +1,4 @@
-"""The server holds nothing of deliveries that are over, however they ended."""
+"""The server keeps nothing of finished deliveries, however they ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
 
 @pytest.fixture(scope="module")
 async def counts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Count, Count]:
-    """What the server held at rest after 500 deliveries, and after 3,000 more."""
+    """Return what the idle server holds after 500 deliveries, and after 3,000 more."""
     async with soaking(tmp_path_factory.mktemp("soak")) as soak:
         return await soak.deliver(500), await soak.deliver(3500)
 

@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.queues.jobs import QUEUE_KEYS
+from nextmq_handler.rules.job_ids import QUEUE_KEYS
 
 MIB = 1024 * 1024
 TEN_YEARS = 10 * 365 * 86_400_000

@@ -13,7 +13,7 @@ from nextmq_handler.protocol.wire import JobRecord, encode_delivery, parse_deliv
 from nextmq_server.dispatch.dispatcher import Dispatcher, Endpoint, Report
 from nextmq_server.dispatch.health import Health
 from nextmq_server.dispatch.http.client import DeliveryClient
-from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.gate import Gate
 
@@ -44,11 +44,11 @@ class Queue:
     opts: dict[str, t.Any] = field(default_factory=dict)
 
 
-def make_job(**fields: str) -> ActiveJob:
-    return ActiveJob(Queue(), "42", {"name": "welcome", "ats": "1", **fields}, "token")
+def make_job(**fields: str) -> EngineJob:
+    return EngineJob(Queue(), "42", {"name": "welcome", "ats": "1", **fields}, "token")
 
 
-def delivery_body(endpoint: Endpoint, job: ActiveJob, delivery_id: str, *, now: float) -> bytes:
+def delivery_body(endpoint: Endpoint, job: EngineJob, delivery_id: str, *, now: float) -> bytes:
     """The body that the dispatcher sends; `now` is Unix seconds."""
     return encode_delivery(
         job,

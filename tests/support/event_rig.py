@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from nextmq_server.engine.events.events import EventHub
+from nextmq_server.engine.events.hub import EventHub
 from nextmq_server.engine.events.listener import Listener
 from nextmq_server.engine.events.streams import Event
-from nextmq_server.redis.connection import Argument, Connection
+from nextmq_server.redis.connection import Argument, RedisConnection
 
 if t.TYPE_CHECKING:
     from ..server.conftest import Engine
@@ -20,11 +20,11 @@ class Rig:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.name = f"nextmq-{engine.prefix}-events"
-        self.commands = Connection(engine.address, name=f"{self.name}-commands")
+        self.commands = RedisConnection(engine.address, name=f"{self.name}-commands")
         self.hub = EventHub(engine.address, self.commands, name=self.name)
 
     def listen(self, last_id: str = "$", *, queue: str = "emails") -> Listener:
-        return self.hub.listen(self.engine.jobs.scripts(queue), last_id)
+        return Listener(self.hub, self.engine.jobs.scripts(queue), last_id)
 
     def key(self, queue: str = "emails") -> str:
         return self.engine.jobs.scripts(queue).keys["events"]

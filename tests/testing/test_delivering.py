@@ -21,11 +21,11 @@ from nextmq_handler import (
     ConfigurationError,
     Job,
     Worker,
+    _overrides,
     create_nextmq_handler,
     create_nextmq_wsgi_handler,
 )
 from nextmq_handler.protocol.signing import SignatureError
-from nextmq_handler.registration.registrar import is_paused
 from nextmq_handler.testing import Answer, adeliver, deliver, make_job
 from tests.conformance.integrations.wsgi import django_app
 from tests.support.handler import APP_URL, OTHER_SECRET, SECRET, URL
@@ -148,7 +148,7 @@ def test_a_delivery_registers_nothing(make: t.Callable[[], t.Any]) -> None:
 
 def test_registrations_go_on_after_a_delivery() -> None:
     deliver(create_nextmq_wsgi_handler([emails]), JOB)
-    assert not is_paused.get()
+    assert not _overrides.registration_paused.get()
 
 
 def test_a_delivery_may_bear_several_signatures() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...errors import timestamp_ms
+from ...protocol.times import timestamp_ms
 from ...rules.options import Duration, Moment, check_list, milliseconds
 from .._http.answer import listed, member
 from ..generics import Data, Result

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ... import _overrides
 from ...settings import Connection
-from .. import local_server, overrides
 from .._http.answer import Answer, R
 from .._http.call import DEFAULT_TIMEOUT, Call, Options
 from .._http.pools import async_http_client
@@ -37,17 +37,17 @@ class AsyncTransport:
             try:
                 answer = await _attempt(call)
             except failures() as exc:
-                await overrides.async_sleep(call.pause_after_failure(exc))
+                await _overrides.async_sleep(call.pause_after_failure(exc))
                 continue
             pause = call.pause_after(answer)
             if pause is None:
                 return call.result(answer, reader)
-            await overrides.async_sleep(pause)
+            await _overrides.async_sleep(pause)
 
 
 async def _attempt(call: Call) -> Answer:
     timeout = call.begin_attempt()
-    if (local := local_server.active) is not None:
+    if (local := _overrides.server) is not None:
         status, content = await local.async_answer(call.method, call.url, call.headers, call.body)
         return call.answer(status, {}, content)
     chunks: list[bytes] = []

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ... import _overrides
 from ...errors import ConfigurationError, NextMQConnectionError, NextMQTimeoutError
 from ...settings import Connection
-from .. import overrides
 from .answer import Answer, R, UnreadableAnswer
 from .content import encode
 from .pools import Query, url_of
@@ -69,7 +69,7 @@ class Call:
             self.headers["idempotency-key"] = self._key
         self._is_repeatable = method != "POST" or self._key is not None or options.get("is_repeatable", False)
         self._retries = retries
-        self._budget = Budget(overrides.monotonic() + timeout, ATTEMPT_TIMEOUT + options.get("wait", 0.0))
+        self._budget = Budget(_overrides.monotonic() + timeout, ATTEMPT_TIMEOUT + options.get("wait", 0.0))
         self._attempts = 0
         self._attempt_deadline = 0.0
         self._may_have_run = False
@@ -78,12 +78,12 @@ class Call:
         """How long, in s, each step of the attempt that begins now may take."""
         timeout = max(0.001, min(self._budget.attempt, self._budget.left()))
         self._attempts += 1
-        self._attempt_deadline = overrides.monotonic() + timeout
+        self._attempt_deadline = _overrides.monotonic() + timeout
         return timeout
 
     def check_time(self) -> None:
         """Raises httpx.ReadTimeout where an answer that comes in drops takes too long."""
-        if overrides.monotonic() > self._attempt_deadline:
+        if _overrides.monotonic() > self._attempt_deadline:
             import httpx
 
             raise httpx.ReadTimeout("the answer was not whole in time")
@@ -156,7 +156,7 @@ class Call:
 
 def key_of(given: object) -> str:
     """The idempotency key that is `given`, or a new one. Raises ConfigurationError for one that cannot be."""
-    key = overrides.new_key() if given is None else given
+    key = _overrides.new_key() if given is None else given
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise ConfigurationError("idempotency_key takes 1 to 128 printable ASCII characters, and no spaces")
     return key

@@ -13,7 +13,8 @@ import typing as t
 import weakref
 from urllib.parse import quote, urlencode
 
-from ...errors import ConfigurationError, shown
+from ...errors import ConfigurationError
+from ...protocol.times import shown
 
 if t.TYPE_CHECKING:
     import httpx

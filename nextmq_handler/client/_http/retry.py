@@ -6,7 +6,7 @@ import math
 import typing as t
 from datetime import UTC, datetime
 
-from .. import overrides
+from ... import _overrides
 
 MAX_PAUSE = 5.0
 """The longest pause of our own, in s, between two attempts; the server may ask for a longer one."""
@@ -40,7 +40,7 @@ def is_transient(exc: Exception) -> bool:
 
 def pause_of(attempts: int, retry_after: float | None) -> float:
     """How long, in s, to wait after so many attempts: exponential, full jitter, or longer if the server says."""
-    pause = overrides.uniform(0, min(MAX_PAUSE, _FIRST_PAUSE * 2 ** min(attempts - 1, 10)))
+    pause = _overrides.uniform(0, min(MAX_PAUSE, _FIRST_PAUSE * 2 ** min(attempts - 1, 10)))
     return max(pause, retry_after or 0.0)
 
 
@@ -56,7 +56,7 @@ def parse_retry_after(value: str | None) -> float | None:
         moment: datetime = parsedate_to_datetime(value)
         if moment.tzinfo is None:  # what "-0000" means: UTC, from an unknown place
             moment = moment.replace(tzinfo=UTC)
-        seconds = moment.timestamp() - overrides.wall_clock()
+        seconds = moment.timestamp() - _overrides.wall_clock()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
@@ -70,4 +70,4 @@ class Budget(t.NamedTuple):
 
     def left(self) -> float:
         """Seconds until the deadline; negative after it."""
-        return self.deadline - overrides.monotonic()
+        return self.deadline - _overrides.monotonic()

@@ -7,9 +7,10 @@ import typing as t
 from datetime import timedelta
 from functools import cached_property
 
-from ...errors import JobFailedError, JobRemovedError, NextMQTimeoutError, timeout_seconds
+from ... import _overrides
+from ...errors import JobFailedError, JobRemovedError, NextMQTimeoutError
+from ...protocol.times import timeout_seconds
 from ...rules.options import Duration, milliseconds
-from .. import overrides
 from .._http.answer import member
 from .._http.call import ATTEMPT_TIMEOUT
 from ..caller import Caller
@@ -179,9 +180,9 @@ class QueueJob(JobCalls, Typed[Data, Result]):
         where the result is not what the queue's type says, NextMQHTTPError or NextMQConnectionError.
         """
         seconds = None if timeout is None else timeout_seconds("timeout", timeout)
-        end = None if seconds is None else overrides.monotonic() + seconds
+        end = None if seconds is None else _overrides.monotonic() + seconds
         while True:
-            asked_at = overrides.monotonic()
+            asked_at = _overrides.monotonic()
             left = MAX_WAIT if end is None else end - asked_at
             if left <= 0:
                 break
@@ -191,9 +192,9 @@ class QueueJob(JobCalls, Typed[Data, Result]):
             if self.state == "completed":
                 return t.cast(Result, self.return_value)
             # A server that stops answers early: not every moment again.
-            early = min(MAX_WAIT, left) - (overrides.monotonic() - asked_at)
+            early = min(MAX_WAIT, left) - (_overrides.monotonic() - asked_at)
             if early > 0:
-                overrides.sleep(min(_MIN_PAUSE, early))
+                _overrides.sleep(min(_MIN_PAUSE, early))
         raise NextMQTimeoutError(
             f"job {self.id} of queue {self.queue_name} has not finished within {seconds} s: it is {self.state}"
         )

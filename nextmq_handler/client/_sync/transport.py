@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ... import _overrides
 from ...settings import Connection
-from .. import local_server, overrides
 from .._http.answer import Answer, R
 from .._http.call import DEFAULT_TIMEOUT, Call, Options
 from .._http.pools import http_client
@@ -38,17 +38,17 @@ class Transport:
             try:
                 answer = _attempt(call)
             except failures() as exc:
-                overrides.sleep(call.pause_after_failure(exc))
+                _overrides.sleep(call.pause_after_failure(exc))
                 continue
             pause = call.pause_after(answer)
             if pause is None:
                 return call.result(answer, reader)
-            overrides.sleep(pause)
+            _overrides.sleep(pause)
 
 
 def _attempt(call: Call) -> Answer:
     timeout = call.begin_attempt()
-    if (local := local_server.active) is not None:
+    if (local := _overrides.server) is not None:
         status, content = local.answer(call.method, call.url, call.headers, call.body)
         return call.answer(status, {}, content)
     chunks: list[bytes] = []

@@ -6,7 +6,8 @@ from __future__ import annotations
 import typing as t
 from datetime import timedelta
 
-from ...errors import NotFoundError, timeout_seconds
+from ...errors import NotFoundError
+from ...protocol.times import timeout_seconds
 from ...rules.options import Backoff, Repeat, job_options, to_wire
 from .._http.answer import R, ignored, listed, member
 from .._http.call import Options

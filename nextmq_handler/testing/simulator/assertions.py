@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .api.views import STATES
+from ...rules.states import STATES
 from .engine.job import Key, LocalJob, recorded
 
 if t.TYPE_CHECKING:

@@ -6,7 +6,7 @@ import threading
 import typing as t
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ...client import local_server, overrides
+from ... import _overrides
 from ...errors import NextMQError
 from .engine.job import Job, Key
 
@@ -20,32 +20,33 @@ _lock = threading.Lock()
 class Interception:
     """While it is on, `server` answers the SDK's calls, and the SDK waits in virtual time."""
 
-    def __init__(self, server: local_server.LocalServer, clock: VirtualClock) -> None:
+    def __init__(self, server: _overrides.ServerStandIn, url: str, clock: VirtualClock) -> None:
         self._server = server
+        self._url = url
         self._clock = clock
-        self._monotonic = overrides.monotonic
+        self._monotonic = _overrides.monotonic
 
     def start(self) -> None:
         """Raises NextMQError where another one is on."""
         with _lock:
-            if local_server.active is not None:
+            if _overrides.server is not None:
                 raise NextMQError(
                     "a LocalNextMQ is in force already: leave it first, or hand that one to whoever needs it"
                 )
-            if overrides.connection is not None:
+            if _overrides.url is not None:
                 raise NextMQError(
                     "a live_nextmq is in force already: a test has its queues in process or on a real server"
                 )
-            self._monotonic = overrides.monotonic
-            overrides.monotonic, overrides.connection = self._clock.seconds, self._server.connection
-            local_server.active = self._server
+            self._monotonic = _overrides.monotonic
+            _overrides.monotonic, _overrides.url = self._clock.seconds, self._url
+            _overrides.server = self._server
 
     def stop(self) -> None:
         """Nothing is left of it."""
         with _lock:
-            if local_server.active is self._server:
-                overrides.monotonic, overrides.connection = self._monotonic, None
-                local_server.active = None
+            if _overrides.server is self._server:
+                _overrides.monotonic, _overrides.url = self._monotonic, None
+                _overrides.server = None
 
     @staticmethod
     def wait_of(simulation: Simulation, method: str, url: str) -> tuple[Job, int] | None:

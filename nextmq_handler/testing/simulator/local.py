@@ -21,7 +21,6 @@ from .engine.simulation import Simulation
 from .interception import Interception
 
 if t.TYPE_CHECKING:
-    from ...settings import Connection
     from ...workers.worker import Worker
     from .engine.delivering import LocalDelivery
 
@@ -47,8 +46,7 @@ class LocalBase(Assertions):
         self.clock: VirtualClock = clock or VirtualClock()
         self._simulation = Simulation(listed(workers), self.clock, rand or _same_numbers())
         self._seen = set()
-        self.connection: Connection = self._simulation.app.connection
-        self._interception = Interception(self, self.clock)
+        self._interception = Interception(self, self._simulation.app.url, self.clock)
 
     @property
     def now(self) -> datetime:

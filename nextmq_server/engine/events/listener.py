@@ -6,33 +6,33 @@ import asyncio
 import collections
 import typing as t
 
-from .streams import START, Event, StreamId
-
-if t.TYPE_CHECKING:
-    from .events import EventHub
+from ..scripts.scripts import QueueScripts
+from .hub import EventHub
+from .streams import PAGE, START, Event, StreamId
 
 MAX_BACKLOG = 1000
-"""How many events a listener may be late before it is ended."""
-
-PAGE = 100
-"""How many events of a stream are read at once."""
+"""How many events may wait for a slow listener before it is ended."""
 
 
 class TooSlow(Exception):
-    """The listener was too far behind: it may listen again from the last id it had."""
+    """The listener fell too far behind. It may listen again from the last id it had."""
 
 
 class Listener:
-    """The events of one queue, oldest first: those of the past in pages, then those that come.
+    """Listens to the events of a queue, oldest first: `async with`, then `async for`.
 
-    `last_id` is the id of the last event that was given out, or the one after which they begin.
+    It gives the events after `last_id`, or with "$" those from now on. The attribute `last_id` is the id of the
+    last event that it gave, or the id that they begin after. Iterating ends when the hub stops.
+
+    Raises ValueError if `last_id` is not an id. Entering raises TooManyListeners, RedisError or ConnectionLost;
+    iterating raises the last two, and TooSlow if MAX_BACKLOG events have waited for the listener.
     """
 
-    def __init__(self, hub: EventHub, key: str, last_id: StreamId | None) -> None:
-        self.last_id = last_id or START
+    def __init__(self, hub: EventHub, scripts: QueueScripts, last_id: str = "$") -> None:
+        self._from_now = last_id == "$"
+        self.last_id = START if self._from_now else StreamId.parse(last_id)
         self._hub = hub
-        self._key = key
-        self._from_now = last_id is None
+        self._key = scripts.keys["events"]
         self._read_to = START
         self._is_behind = True
         self._joined = False
@@ -49,7 +49,7 @@ class Listener:
         except BaseException:
             self._hub.dismiss(self)
             raise
-        # An id of the future would hide what comes before it: for this listener, and for who joins later.
+        # An id of the future would hide what comes before it, here and for sinks that join later.
         self._read_to = self.last_id = end if self._from_now else min(self.last_id, end)
         return self
 
@@ -70,7 +70,7 @@ class Listener:
                     return event
 
     def take(self, event: Event) -> None:
-        """The hub's next event."""
+        """Take the hub's next event."""
         if len(self._present) >= MAX_BACKLOG:
             self.end(TooSlow())
             return
@@ -78,7 +78,7 @@ class Listener:
         self._changed.set()
 
     def end(self, failure: Exception | None) -> None:
-        """No more events come; without a `failure` those that wait are dropped too."""
+        """Take no more events. Without a `failure`, drop those that wait too."""
         self._hub.leave(self._key, self)
         self._ended, self._failure = True, failure
         if failure is None:
@@ -88,7 +88,7 @@ class Listener:
         self._changed.set()
 
     async def _step(self) -> Event | None:
-        """The next event, if there is one already."""
+        """Return the next event, or None after waiting or reading: then try again."""
         if self._past:
             return self._past.popleft()
         if self._is_behind:
@@ -112,6 +112,6 @@ class Listener:
             self._read_to = page[-1].id
         if len(page) == PAGE:
             return
-        # All that there was is read; what the hub gave to others meanwhile takes one more look.
+        # The past is read; what the hub gave to others meanwhile takes one more look.
         self._is_behind = not self._joined and self._hub.join_at(self._key, self, self._read_to) > self._read_to
         self._joined = True

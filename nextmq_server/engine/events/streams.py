@@ -1,27 +1,30 @@
-"""BullMQ's event streams: ids, entries, and what takes them."""
+"""BullMQ's event streams: ids, entries, and the sinks that take them."""
 
 from __future__ import annotations
 
 import typing as t
 
+PAGE = 100
+"""How many events of a stream are read at once."""
+
 _LARGEST = 2**64 - 1
 
 
 class StreamId(t.NamedTuple):
-    """Where an event is in its stream."""
+    """The position of an event in its stream."""
 
     ms: int
     sequence: int
 
     @classmethod
     def parse(cls, text: str) -> StreamId:
-        """From "123-0" or "123". Raises ValueError."""
+        """Read "123-0" or "123". Raises ValueError."""
         parts = text.split("-")
         if len(parts) > 2 or not all(part.isascii() and part.isdecimal() and len(part) <= 20 for part in parts):
             raise ValueError("not the id of an event")
         ms, sequence = int(parts[0]), int(parts[1]) if len(parts) == 2 else 0
         if max(ms, sequence) > _LARGEST:
-            raise ValueError("an id of an event holds numbers of 64 bits")
+            raise ValueError("the numbers in the id of an event must fit in 64 bits")
         return cls(ms, sequence)
 
     def __str__(self) -> str:
@@ -29,11 +32,11 @@ class StreamId(t.NamedTuple):
 
 
 START = StreamId(0, 0)
-"""Before all events."""
+"""The position before all events."""
 
 
 class Event(t.NamedTuple):
-    """One entry of a BullMQ event stream; its fields as they are stored."""
+    """One entry of a BullMQ event stream, with its fields as they are stored."""
 
     id: StreamId
     name: str
@@ -41,18 +44,18 @@ class Event(t.NamedTuple):
 
     @classmethod
     def of(cls, entry: tuple[str, list[str]]) -> Event:
-        """From an entry as XREAD and XRANGE answer it."""
+        """Read an entry as XREAD and XRANGE answer it."""
         fields = dict(zip(entry[1][::2], entry[1][1::2], strict=True))
         return cls(StreamId.parse(entry[0]), fields.pop("event", ""), fields)
 
 
 class Sink(t.Protocol):
-    """What takes the events of a stream. Neither call may wait."""
+    """Takes the events of a stream. Neither method may wait."""
 
     def take(self, event: Event) -> None:
-        """The next event."""
+        """Take the next event."""
         ...
 
     def end(self, failure: Exception | None) -> None:
-        """There will be no more: the stream cannot be read, or, where `failure` is None, the hub stops."""
+        """Take no more events: the stream cannot be read, or, if `failure` is None, the hub stops."""
         ...

@@ -93,7 +93,7 @@ class IdempotencyKeyReused(Exception):
     """Another request had this idempotency key."""
 
 
-class ParentError(Exception):
+class UnusableParent(Exception):
     """The job's parent is gone, or the job that is there already has another one."""
 
     def __init__(self, index: int, *, is_gone: bool) -> None:
@@ -103,7 +103,7 @@ class ParentError(Exception):
 
 
 @dataclass(frozen=True)
-class NewJob:
+class JobToAdd:
     """A job to add, with BullMQ's long option names. `timestamp` is ms since the epoch.
 
     A parent in the options has the full name of its queue, prefix included, as BullMQ wants it.
@@ -128,7 +128,7 @@ class NewJob:
         return job
 
     @functools.cached_property
-    def call(self) -> Call:
+    def call(self) -> ScriptCall:
         """What BullMQ's packers would call to add it."""
         packers, job = _packers(self.prefix, self.queue), self.job
         if self.is_parent:
@@ -139,7 +139,7 @@ class NewJob:
             call = packers.addPrioritizedJob(job, job.opts["priority"])
         else:
             call = packers.addStandardJob(job, job.timestamp)
-        return t.cast("Call", call)
+        return t.cast("ScriptCall", call)
 
     @property
     def data_size(self) -> int:
@@ -169,7 +169,7 @@ class Idempotency:
     request: str
 
 
-class Added(t.NamedTuple):
+class AddResult(t.NamedTuple):
     """A job's id. `deduplicated`: it was there before, no job was made. `replayed`: an earlier request made it."""
 
     id: str
@@ -183,10 +183,10 @@ class Adder:
     def __init__(self, runner: ScriptRunner) -> None:
         self._runner = runner
 
-    async def add(self, jobs: t.Sequence[NewJob], idempotency: Idempotency | None = None) -> list[Added]:
+    async def add(self, jobs: t.Sequence[JobToAdd], idempotency: Idempotency | None = None) -> list[AddResult]:
         """Add all of them in one step, in their order; a parent comes before its children.
 
-        Raises IdempotencyKeyReused, ParentError, RedisError or ConnectionLost.
+        Raises IdempotencyKeyReused, UnusableParent, RedisError or ConnectionLost.
         """
         keys: list[str] = [idempotency.key if idempotency else ""]
         key_ranges: list[tuple[int, int]] = []
@@ -212,11 +212,11 @@ class Adder:
             raise
         status, detail = answer
         if status < 0:
-            raise ParentError(detail - 1, is_gone=status == _PARENT_GONE)
-        return [Added(result[1:], result[0] == "1", bool(status)) for result in detail]
+            raise UnusableParent(detail - 1, is_gone=status == _PARENT_GONE)
+        return [AddResult(result[1:], result[0] == "1", bool(status)) for result in detail]
 
 
-class Call(t.NamedTuple):
+class ScriptCall(t.NamedTuple):
     """A script that was to be called, with its keys and arguments."""
 
     script: str
@@ -224,8 +224,8 @@ class Call(t.NamedTuple):
     args: list[t.Any]
 
 
-def _record(script: str, keys: list[str], args: list[t.Any], client: object = None) -> Call:
-    return Call(script, keys, args)
+def _record(script: str, keys: list[str], args: list[t.Any], client: object = None) -> ScriptCall:
+    return ScriptCall(script, keys, args)
 
 
 class _Recorder:

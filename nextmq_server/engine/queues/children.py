@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from ...redis.connection import Connection
+from ...redis.connection import RedisConnection
 from .jobs import Jobs, NoSuchJob, decoded
 
 KINDS = ("processed", "unprocessed", "ignored", "failed")
@@ -23,7 +23,7 @@ class ChildKey(t.NamedTuple):
         return f"{self.queue}:{self.id}"
 
 
-class Dependencies(t.NamedTuple):
+class ChildDependencies(t.NamedTuple):
     """A job's children: the completed with their values, the open, the failed and ignored with the reasons, the
     failed that let it fail.
     """
@@ -49,7 +49,7 @@ class Children:
         """Why the children failed whose failure the job goes on from. Raises NoSuchJob."""
         return await self._hash(queue, job_id, "failed")
 
-    async def dependencies(self, queue: str, job_id: str, limit: int) -> Dependencies:
+    async def dependencies(self, queue: str, job_id: str, limit: int) -> ChildDependencies:
         """Up to `limit` children of each kind. Raises NoSuchJob."""
         scripts = await self._jobs.scripts_of(queue, job_id)
         connection = scripts.connection
@@ -59,7 +59,7 @@ class Children:
             _scan(connection, "HSCAN", scripts.key(job_id, "failed"), limit),
             connection.execute("ZRANGE", scripts.key(job_id, "unsuccessful"), 0, limit - 1),
         )
-        return Dependencies(
+        return ChildDependencies(
             {child: decoded(text) for child, text in self._pairs(processed).items()},
             self._children(unprocessed),
             self._pairs(ignored),
@@ -112,7 +112,7 @@ class Children:
         return ChildKey(queue, job_id) if job_id else None
 
 
-async def _scan(connection: Connection, command: str, key: str, limit: int) -> list[str]:
+async def _scan(connection: RedisConnection, command: str, key: str, limit: int) -> list[str]:
     """Up to `limit` members of a set or a hash, whose names and values alternate."""
     size = 2 * limit if command == "HSCAN" else limit
     cursor, found = "0", t.cast("list[str]", [])

@@ -7,8 +7,8 @@ import typing as t
 from nextmq_handler.protocol.names import is_queue_name
 
 from ..scripts.scripts import QueueScripts
-from .adding import NewJob
-from .job import ActiveJob
+from .adding import JobToAdd
+from .job import EngineJob
 from .jobs import decoded
 
 
@@ -50,7 +50,7 @@ class Failure(t.NamedTuple):
     at: int
 
 
-def letter_of(job: ActiveJob, scripts: QueueScripts, dead_letter_queue: str, failure: Failure) -> NewJob:
+def letter_of(job: EngineJob, scripts: QueueScripts, dead_letter_queue: str, failure: Failure) -> JobToAdd:
     """The dead letter of a job of the queue of `scripts`."""
     opts = job.opts
     if isinstance(opts.get("parent"), dict):
@@ -68,7 +68,7 @@ def letter_of(job: ActiveJob, scripts: QueueScripts, dead_letter_queue: str, fai
         "failedAt": failure.at,
     }
     letter_id = _letter_id(scripts.queue, job.id, failure.at)
-    return NewJob(
+    return JobToAdd(
         scripts.prefix, dead_letter_queue, _unicode(job.name), letter, {}, failure.at, _unicode(letter_id)
     )
 

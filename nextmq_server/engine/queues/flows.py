@@ -7,7 +7,7 @@ import typing as t
 import uuid
 from dataclasses import dataclass, replace
 
-from .adding import Added, NewJob
+from .adding import AddResult, JobToAdd
 from .children import ChildKey, Children
 from .jobs import Jobs, NoSuchJob
 
@@ -30,7 +30,7 @@ class FlowNode:
 class FlowPlan:
     """The jobs of some flows, each after its parent, and the index of each one's parent: None for roots."""
 
-    jobs: list[NewJob]
+    jobs: list[JobToAdd]
     parents: list[int | None]
 
 
@@ -60,7 +60,7 @@ class Flows:
             plan.parents.append(parent)
         return plan
 
-    async def show(self, plan: FlowPlan, added: t.Sequence[Added]) -> list[dict[str, t.Any]]:
+    async def show(self, plan: FlowPlan, added: t.Sequence[AddResult]) -> list[dict[str, t.Any]]:
         """The trees of a plan that was added."""
         # A child that was done before it was added may have let its parent run.
         changed = {parent for parent, one in zip(plan.parents, added, strict=True) if one.deduplicated}

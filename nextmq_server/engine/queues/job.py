@@ -7,9 +7,10 @@ import typing as t
 from bullmq import job as bullmq_job
 
 from nextmq_handler.protocol import strict_json
+from nextmq_handler.rules.delivery_log import DeliveryEntry
 
 from ..verdicts import Fail
-from .delivery_log import FIELD, Delivery, appended
+from .delivery_log import FIELD, appended
 from .faulty_options import faults, in_words
 
 _decode: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = t.cast("t.Any", bullmq_job).optsFromJSON
@@ -35,18 +36,6 @@ def short_names(opts: dict[str, t.Any]) -> dict[str, t.Any]:
     return {**rest, **{name: value for name, value in stored.items() if value is not None}}
 
 
-FAILURE_POLICIES = (
-    "failParentOnFailure",
-    "continueParentOnFailure",
-    "ignoreDependencyOnFailure",
-    "removeDependencyOnFailure",
-)
-"""The options that say what a child's failure means for its parent: a job has one of them at most."""
-
-MAX_PRIORITY = 2**21
-"""The lowest priority: BullMQ's scores have no room for more."""
-
-
 class HasOptions(t.Protocol):
     """What bullmq's packers read of a queue: its worker options."""
 
@@ -56,7 +45,7 @@ class HasOptions(t.Protocol):
         ...
 
 
-class ActiveJob:
+class EngineJob:
     """The job of one start. `data` stays JSON text, passed through to the delivery as it is.
 
     `is_answered`: its delivery has an answer, which must not get lost. `changes` are fields that go into its hash
@@ -85,9 +74,9 @@ class ActiveJob:
         self.deferred_failure = fields.get("defa")
         self.scheduler_id = fields.get("rjk")
 
-    def note_delivery(self, delivery: Delivery) -> None:
+    def note_delivery(self, entry: DeliveryEntry) -> None:
         """Keep a delivery of this start with the job."""
-        self.changes[FIELD] = appended(self.fields.get(FIELD), delivery)
+        self.changes[FIELD] = appended(self.fields.get(FIELD), entry)
 
     @property
     def attempts_made(self) -> int:

@@ -5,28 +5,16 @@ from __future__ import annotations
 import json
 import typing as t
 
-from bullmq import queue_keys
-
 from nextmq_handler.protocol import strict_json
 
 from ...redis.connection import RedisError
 from ..scripts.scripts import QueueScripts, ScriptRunner
-from .adding import Added, Adder, NewJob
+from .adding import Adder, AddResult, JobToAdd
 from .delivery_log import FIELD, deliveries
 from .job import lines_of, long_names, parent_of, whole
 from .snapshots import forget_snapshot
 
-STATES = ("waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed", "paused")
-
-QUEUE_KEYS: frozenset[str] = frozenset(t.cast("t.Any", queue_keys).QueueKeys().getKeys("queue"))
-"""The names of a queue's own keys, which a job's id must not be."""
-
 _GONE, _SCHEDULED = -1, -8
-
-
-def is_custom_id(text: str) -> bool:
-    """Whether a job may be given this id: by BullMQ's own rules, and no key of the queue has the name."""
-    return bool(text) and ":" not in text and not text.isdecimal() and text not in QUEUE_KEYS
 
 
 class NoSuchJob(Exception):
@@ -81,15 +69,15 @@ class Jobs:
 
     def new(
         self, queue: str, name: str, data: t.Any, opts: dict[str, t.Any], *, now: int, is_parent: bool = False
-    ) -> NewJob:
+    ) -> JobToAdd:
         """A job to add, from BullMQ's long option names; the parent in them is of a queue of this prefix."""
         timestamp = opts.get("timestamp") or now
         parent = opts.get("parent")
         if parent:
             opts = {**opts, "parent": {"id": parent["id"], "queue": f"{self._prefix}:{parent['queue']}"}}
-        return NewJob(self._prefix, queue, name, data, opts, timestamp, opts.get("jobId"), is_parent)
+        return JobToAdd(self._prefix, queue, name, data, opts, timestamp, opts.get("jobId"), is_parent)
 
-    async def added(self, new: NewJob, added: Added) -> dict[str, t.Any]:
+    async def added(self, new: JobToAdd, added: AddResult) -> dict[str, t.Any]:
         """What the API shows of a job that was just added, or was there already."""
         if not (added.deduplicated or added.replayed):
             return {**_fresh_view(new, added.id), "deduplicated": False}
@@ -224,7 +212,7 @@ _UNTOUCHED: dict[str, t.Any] = {
 }
 
 
-def _fresh_view(new: NewJob, job_id: str) -> dict[str, t.Any]:
+def _fresh_view(new: JobToAdd, job_id: str) -> dict[str, t.Any]:
     opts = long_names({name: value for name, value in new.job.opts.items() if value is not None})
     parent = new.opts.get("parent")
     if parent:

@@ -7,7 +7,7 @@ import typing as t
 from .jobs import Jobs, NoSuchJob
 
 
-class JobLogs:
+class JobLogStore:
     """The log lines that jobs keep. Each call raises RedisError or ConnectionLost too."""
 
     def __init__(self, jobs: Jobs) -> None:

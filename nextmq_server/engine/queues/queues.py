@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
-import time
 import typing as t
 
+from nextmq_handler.rules.states import STORED_STATES
+
+from ...timers import now_ms
 from ..scripts.holds import Holds
 from ..scripts.scripts import QueueScripts
-from .jobs import STATES, Jobs, WrongState
+from .jobs import Jobs, WrongState
 
 GLOBAL_CONCURRENCY = "nextmq:concurrency"
 """The field of a queue's meta that holds the global concurrency which somebody set.
@@ -43,10 +45,10 @@ class Queues:
 
     async def counts(self, queue: str) -> dict[str, int]:
         """How many jobs are in each state."""
-        names = ["wait" if state == "waiting" else state for state in STATES]
+        names = ["wait" if state == "waiting" else state for state in STORED_STATES]
         scripts = self._jobs.scripts(queue)
         numbers: list[int] = await scripts.run("getCounts", [scripts.keys[""]], names)
-        return dict(zip(STATES, numbers, strict=True))
+        return dict(zip(STORED_STATES, numbers, strict=True))
 
     async def counts_per_priority(self, queue: str, priorities: t.Sequence[int]) -> dict[str, int]:
         """How many jobs wait with each of the priorities."""
@@ -193,14 +195,14 @@ class Limits:
 
     async def rest(self, queue: str, duration: int) -> None:
         """Start no job for `duration` ms."""
-        await Holds(self._jobs.scripts(queue)).limit(duration, round(time.time() * 1000))
+        await Holds(self._jobs.scripts(queue)).limit(duration, now_ms())
 
     async def rest_left(self, queue: str, max_jobs: int) -> int:
         """For how many ms no job starts because a rate limit, or `max_jobs` of it, is reached, or for a hold."""
         scripts = self._jobs.scripts(queue)
         held = await Holds(scripts).read()
         if held is not None and held.until is not None:
-            return max(0, held.until - round(time.time() * 1000))
+            return max(0, held.until - now_ms())
         left: int = await scripts.run("getRateLimitTtl", scripts.all_keys("limiter", "meta"), [max_jobs])
         return max(0, left)
 
@@ -213,7 +215,7 @@ class Limits:
 
     async def end_hold(self, queue: str) -> bool:
         """Deliver to the queue's endpoint again, whatever it was held for; whether it was held."""
-        now = round(time.time() * 1000)
+        now = now_ms()
         return await Holds(self._jobs.scripts(queue)).succeed(now, is_enabled=True)
 
     async def end_rest(self, queue: str) -> bool:

@@ -7,12 +7,15 @@ import hashlib
 import typing as t
 from dataclasses import dataclass, replace
 
+from nextmq_handler.rules.job_ids import is_custom_id
+from nextmq_handler.rules.limits import MAX_PRIORITY
+from nextmq_handler.rules.states import FAILURE_POLICIES
+
 from ...redis.connection import RedisError
 from ..scripts.scripts import QueueScripts, as_function
-from .adding import NewJob
+from .adding import JobToAdd
 from .dead_letters import DeadLetter, read_letter
-from .job import FAILURE_POLICIES, MAX_PRIORITY
-from .jobs import Jobs, is_custom_id
+from .jobs import Jobs
 
 SCRIPT = "nextmqRedriveLetter"
 
@@ -143,12 +146,12 @@ class Redriver:
         return bool(await scripts.run_composed(SCRIPT, _LUA, keys, args))
 
 
-def _new_job(target: QueueScripts, letter: DeadLetter, now: int) -> NewJob:
+def _new_job(target: QueueScripts, letter: DeadLetter, now: int) -> JobToAdd:
     opts = {name: value for name, value in letter["opts"].items() if name not in _OF_THE_FIRST_RUN}
     priority = opts.get("priority")
     if priority and not (isinstance(priority, int) and 0 < priority <= MAX_PRIORITY):
         raise ValueError("no priority of BullMQ's")
-    return NewJob(target.prefix, target.queue, letter["name"], letter["data"], opts, now)
+    return JobToAdd(target.prefix, target.queue, letter["name"], letter["data"], opts, now)
 
 
 async def _data(scripts: QueueScripts, letter_id: str) -> str | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 import typing as t
 
+from nextmq_handler.rules.schedules import Template
+
+from ...timers import now_ms
 from ..scripts.scripts import QueueScripts, ScriptRunner
 from .job import long_names, whole
 from .jobs import decoded
-from .scheduling import Template, add
+from .scheduling import add
 
 
 class NoSuchScheduler(Exception):
@@ -24,7 +26,7 @@ class NextJob(t.NamedTuple):
     delay: int
 
 
-class Scheduler(t.NamedTuple):
+class SchedulerState(t.NamedTuple):
     """A job scheduler as it is now: what the API shows, and its next job where there is one."""
 
     view: dict[str, t.Any]
@@ -34,10 +36,10 @@ class Scheduler(t.NamedTuple):
     def has_ended(self) -> bool:
         """Whether its limit or its end is reached."""
         limit, end = self.view["limit"], self.view["endDate"]
-        return bool((limit and self.view["iterationCount"] >= limit) or (end and _now() > end))
+        return bool((limit and self.view["iterationCount"] >= limit) or (end and now_ms() > end))
 
 
-class Schedulers:
+class JobSchedulers:
     """The job schedulers of all queues under one BullMQ prefix.
 
     Each call raises RedisError or ConnectionLost too.
@@ -47,7 +49,7 @@ class Schedulers:
         self._runner = runner
         self._prefix = prefix
 
-    async def upsert(self, queue: str, id: str, repeat: dict[str, t.Any], template: Template) -> Scheduler:
+    async def upsert(self, queue: str, id: str, repeat: dict[str, t.Any], template: Template) -> SchedulerState:
         """Make a scheduler, or change it. One that is the same already is left alone, also where it has ended.
 
         `repeat` has BullMQ's names: `every` ms or a cron `pattern` in the time zone `tz` (UTC), `limit`, `offset`
@@ -61,14 +63,14 @@ class Schedulers:
             await add(self._runner, self._prefix, queue, id, repeat, template)
         return await self.get(queue, id)
 
-    async def get(self, queue: str, id: str) -> Scheduler:
+    async def get(self, queue: str, id: str) -> SchedulerState:
         """A scheduler. Raises NoSuchScheduler."""
         found = await _read(self._scripts(queue), id)
         if found is None:
             raise NoSuchScheduler(id)
         return found
 
-    async def page(self, queue: str, start: int, end: int, *, ascending: bool) -> list[Scheduler]:
+    async def page(self, queue: str, start: int, end: int, *, ascending: bool) -> list[SchedulerState]:
         """The schedulers from `start` to `end`, the one that runs next first where `ascending`."""
         scripts = self._scripts(queue)
         command = "ZRANGE" if ascending else "ZREVRANGE"
@@ -90,7 +92,7 @@ class Schedulers:
         return QueueScripts(self._runner, queue, self._prefix)
 
 
-async def _read(scripts: QueueScripts, id: str) -> Scheduler | None:
+async def _read(scripts: QueueScripts, id: str) -> SchedulerState | None:
     key = scripts.keys["repeat"]
     execute = scripts.connection.execute
     flat, millis = await asyncio.gather(execute("HGETALL", f"{key}:{id}"), execute("ZSCORE", key, id))
@@ -101,8 +103,8 @@ async def _read(scripts: QueueScripts, id: str) -> Scheduler | None:
     timestamp, finished_on = await execute("HMGET", scripts.key(job_id), "timestamp", "finishedOn")
     next_job = None
     if timestamp is not None and finished_on is None:
-        next_job = NextJob(job_id, max(0, int(millis) - _now()))
-    return Scheduler(_view(id, fields, int(millis) if next_job else None), next_job)
+        next_job = NextJob(job_id, max(0, int(millis) - now_ms()))
+    return SchedulerState(_view(id, fields, int(millis) if next_job else None), next_job)
 
 
 def _view(id: str, fields: dict[str, str], next_millis: int | None) -> dict[str, t.Any]:
@@ -143,7 +145,3 @@ def _canonical(value: t.Any) -> str:
 def _number(text: str) -> float:
     number = float(text)
     return int(number) if number.is_integer() else number
-
-
-def _now() -> int:
-    return round(time.time() * 1000)

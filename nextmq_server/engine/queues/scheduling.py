@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import typing as t
-from dataclasses import dataclass
 
 from bullmq import job_scheduler as bullmq_scheduler
 from bullmq import scripts as bullmq_packers
 
 from nextmq_handler.rules.cron import InvalidSchedule, next_run
+from nextmq_handler.rules.schedules import Template
 
 from ...redis.connection import ConnectionLost, RedisError
 from ..scripts.scripts import QueueScripts, ScriptRunner, as_function
-from .job import ActiveJob, short_names
+from .job import EngineJob, short_names
 from .jobs import WrongState
 
 logger = logging.getLogger("nextmq_server.engine")
@@ -64,15 +64,6 @@ return addJobScheduler(KEYS, ARGV)
 )
 
 
-@dataclass(frozen=True)
-class Template:
-    """What the jobs of a scheduler are made of, with BullMQ's long option names."""
-
-    name: str
-    data: t.Any
-    opts: dict[str, t.Any]
-
-
 class NotAdvanced(Exception):
     """A scheduler's next job cannot be made at the moment."""
 
@@ -104,7 +95,7 @@ async def add(
     raise WrongState(_NO_SLOT)
 
 
-async def advance(scripts: QueueScripts, job: ActiveJob) -> None:
+async def advance(scripts: QueueScripts, job: EngineJob) -> None:
     """Have the scheduler that made `job` make its next one, as BullMQ's workers do when they have fetched one.
 
     Does nothing where that was done before: only the scheduler's newest job makes another. Raises NotAdvanced
@@ -137,7 +128,7 @@ async def advance(scripts: QueueScripts, job: ActiveJob) -> None:
         )
 
 
-def _is_past_end(job: ActiveJob, repeat: dict[str, t.Any]) -> bool:
+def _is_past_end(job: EngineJob, repeat: dict[str, t.Any]) -> bool:
     """Whether the next of a scheduler with `every` comes after its end: BullMQ's class looks at now alone."""
     every, end, due = repeat.get("every"), repeat.get("endDate"), job.id.rpartition(":")[2]
     return bool(every and end and due.isdecimal() and int(due) + every > end)

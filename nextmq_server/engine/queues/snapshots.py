@@ -1,29 +1,24 @@
-"""What became of a job that may be gone as soon as it has finished, kept for those who wait for it."""
+"""Snapshots: the result of a job that may be removed as soon as it has finished, kept for those who wait for it."""
 
 from __future__ import annotations
 
 import json
 import typing as t
 
+from nextmq_handler.protocol.strict_json import compact
+from nextmq_handler.rules.results import JobResult
+
 from ..scripts.scripts import QueueScripts
-from .job import ActiveJob
-
-SNAPSHOT_LIFE = 60_000
-"""How long, in ms, a terminal snapshot is kept."""
-
-
-def may_vanish(keep: object) -> bool:
-    """Whether a job with this removeOnComplete or removeOnFail may be removed once it has finished."""
-    return keep is not None and keep is not False  # 0 keeps no job
+from .job import EngineJob
 
 
 def snapshot_key(scripts: QueueScripts, job_id: str) -> str:
-    """Where the job's terminal snapshot is: outside BullMQ's key space, which a look at the queue would list."""
+    """Return the key of the job's snapshot: outside BullMQ's key space, so no listing of the queue shows it."""
     return f"nextmq:result:{scripts.key(job_id)}"
 
 
 def snapshot_of(
-    job: ActiveJob,
+    job: EngineJob,
     state: t.Literal["completed", "failed"],
     *,
     finished_on: int,
@@ -31,31 +26,24 @@ def snapshot_of(
     reason: str | None = None,
     stacktrace: list[str] | None = None,
 ) -> str:
-    """The text of the snapshot: what the job would show if it stayed. `finished_on` is ms since the epoch."""
+    """Return the text of the snapshot: what the job would show if it stayed. `finished_on` is ms since the epoch."""
     # A completed job goes on to show how earlier attempts failed.
-    earlier = job.fields.get
-    return json.dumps(
-        {
-            "state": state,
-            "returnValue": return_value,
-            "failedReason": earlier("failedReason") if reason is None else reason,
-            "stacktrace": job.stacktrace if stacktrace is None else stacktrace,
-            "finishedOn": finished_on,
-        },
-        separators=(",", ":"),
-    )
+    result: JobResult = {
+        "state": state,
+        "returnValue": return_value,
+        "failedReason": job.fields.get("failedReason") if reason is None else reason,
+        "stacktrace": job.stacktrace if stacktrace is None else stacktrace,
+        "finishedOn": finished_on,
+    }
+    return compact(result)
 
 
-async def read_snapshot(scripts: QueueScripts, job_id: str) -> dict[str, t.Any] | None:
-    """The terminal snapshot of a job that is gone, None where there is none (any more).
-
-    Its members: state, returnValue, failedReason, stacktrace, finishedOn (ms since the epoch). Raises RedisError
-    or ConnectionLost.
-    """
+async def read_snapshot(scripts: QueueScripts, job_id: str) -> JobResult | None:
+    """Return the snapshot of a job that was removed, None if there is none. Raises RedisError or ConnectionLost."""
     text: str | None = await scripts.connection.execute("GET", snapshot_key(scripts, job_id))
     return None if text is None else json.loads(text)
 
 
 async def forget_snapshot(scripts: QueueScripts, job_id: str) -> None:
-    """The job was removed by hand: nothing is left of it. Raises RedisError or ConnectionLost."""
+    """Remove the snapshot of a job that was removed by hand. Raises RedisError or ConnectionLost."""
     await scripts.connection.execute("DEL", snapshot_key(scripts, job_id))

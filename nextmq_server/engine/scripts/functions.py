@@ -1,7 +1,7 @@
 """The scripts that every job runs, as functions of Redis.
 
-A script of BullMQ's defines some forty Lua functions anew at each call. A function of Redis (7.0 and newer) does
-so once, when it is loaded. Where Redis has no functions, or lets us load none, the same is a script.
+Each call of a BullMQ script defines some forty Lua functions again. A function of Redis (7.0 and newer) defines them
+once, when it is loaded. If Redis has no functions, or does not let us load any, the same Lua runs as a script.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _DEFINITION = re.compile(r"local function |local \w+ = function")
 
 
 class HotScript:
-    """Lua that does `work` with the functions that some of BullMQ's scripts are.
+    """Lua `work` that may call these `scripts` of BullMQ as functions.
 
-    With `needs_memory` a Redis that is full refuses it.
+    With `needs_memory`, Redis refuses it when its memory is full.
     """
 
     def __init__(self, name: str, scripts: t.Sequence[str], work: str, *, needs_memory: bool) -> None:
         self.name = name
         self._source = "".join(map(as_function, scripts)) + work
-        # Another version of it is another function: both may be at work.
+        # Another version is another function: servers of both versions may run at the same time.
         self._id = f"{name}_{hashlib.sha256(self._source.encode()).hexdigest()[:16]}"
         self._library = f"""#!lua name={self._id}
 local rcall
@@ -41,7 +41,7 @@ redis.register_function{{
 """
 
     async def load(self, runner: ScriptRunner) -> None:
-        """Let `runner` call it by its name. Raises RedisError or ConnectionLost."""
+        """Load it, so that `runner` can call it by its name. Raises RedisError or ConnectionLost."""
         try:
             await runner.connection.execute("FUNCTION", "LOAD", self._library)
         except RedisError as exc:
@@ -56,7 +56,7 @@ redis.register_function{{
         except RedisError as exc:
             if str(exc).startswith("NOPERM"):
                 await runner.add(self.name, self._source)
-            elif "Function not found" in str(exc):  # Redis was restarted or its functions flushed
+            elif "Function not found" in str(exc):  # Redis was restarted or its functions were flushed
                 await self.load(runner)
             else:
                 raise
@@ -64,7 +64,7 @@ redis.register_function{{
 
 
 def _as_lasting_function(script: str) -> str:
-    """The same as `as_function`, but that the functions it defines are there from one call to the next."""
+    """Return the same as `as_function`, but define the script's own functions only once."""
     functions: list[str] = []
     body: list[str] = []
     is_inside = False

@@ -1,7 +1,7 @@
 """Holds in Redis: why and until when a queue's endpoint gets no deliveries, for every process to see.
 
-While a queue is held, BullMQ's own limiter key is over the limit: whoever fetches, in any process and within any
-script, gets nothing at that very moment. What the key was before is kept with the hold, and put back after it.
+While a queue is held, BullMQ's own limiter key is over the limit, so no process and no script fetches a job from it.
+The hold keeps the value that the key had before, and restores it at the end.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from .scripts import QueueScripts, as_function, pack
 Kind = t.Literal["unreachable", "throttled", "breaker", "disabled"]
 
 LOOK_INTERVAL = 5.0
-"""How often, in s, a process looks at least whether a hold or a rate limit is over: others may have ended it."""
+"""How often (s) a process checks at least whether a hold or a rate limit is over: others may have ended it."""
 
 DISABLED = "endpoint-disabled"
-"""The event, in BullMQ's stream of the queue, of an endpoint that gets nothing until its app registers again."""
+"""The event in the queue's stream when an endpoint is disabled: it gets no jobs until its app registers again."""
 
 _MAX_GAP = 2 * 86_400_000
-"""Failures that lie further apart than this, in ms, are no row: a weekly job is no week of failures."""
+"""A longer gap (ms) ends a failure streak: a weekly job that fails twice has not failed for a week."""
 
 _LAPSE = 86_400_000
-"""How long, in ms, a hold is kept beyond its end while there is no job to find out with how the endpoint is."""
+"""How long (ms) a hold is kept after its end, until a job probes the endpoint."""
 
 _FOR_GOOD = 10 * 365 * 86_400_000
 
+# Functions for the scripts below: `shut` and `reopen` the limiter's key, `lift` a hold.
 _LIMITER = f"""
 local UNLIMITED = '{UNLIMITED}'
 local function shut(hold, limiter, now, life)
@@ -52,7 +53,8 @@ local function lift(hold, limiter, marker, now)
 end
 """
 
-# KEYS: hold, limiter, marker, when failing began, events, meta. ARGV: the members of `new`, times and rests in ms.
+# KEYS: hold, limiter, marker, when the failure streak began, events, meta.
+# ARGV: the failure, as `Holds.fail` packs it; times and rests in ms.
 _FAIL = (
     _LIMITER
     + f"""
@@ -80,7 +82,7 @@ end
 local isNew = not oldKind or kind == 'disabled' or (oldKind == 'breaker') ~= (kind == 'breaker')
 if isNew then since, till, count = now, 0, 0 end
 since, till, count = tonumber(since), tonumber(till), tonumber(count)
--- Several deliveries fail together when an app goes: that is one reason to rest, not several.
+-- When an app goes away, several deliveries fail together: that is one reason to rest, not several.
 if now >= till then
   count = count + 1
   local backoff = math.min(new.longest, new.first * 2 ^ math.min(count - 1, 30)) * new.jitter
@@ -103,7 +105,7 @@ return {{kind, since, till, count, detail, isNew and 1 or 0}}
 """
 )
 
-# KEYS: hold, limiter, marker, when failing began. ARGV: now in ms, "1" where a disabled endpoint is enabled too.
+# KEYS: hold, limiter, marker, when the failure streak began. ARGV: now in ms, "1" to enable a disabled endpoint too.
 _SUCCEED = (
     _LIMITER
     + """
@@ -126,9 +128,9 @@ else
 end
 """
 
-# KEYS: the 11 of moveToActive, hold. ARGV: its 3, "1" where the worker has no limiter. The answer: whether the
-# queue is held, and that of moveToActive. A job that is fetched from a held queue is a probe, and the only one as
-# long as its lock lives.
+# KEYS: the 11 of moveToActive, hold. ARGV: the 3 of moveToActive, "1" if the worker has no limiter.
+# Returns whether the queue is held, and the answer of moveToActive. A job that is fetched from a held queue is a
+# probe, and the only one as long as its lock lives.
 _FETCH = (
     as_function("moveToActive")
     + _LIMITER
@@ -154,10 +156,10 @@ return {{1, found}}
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A failure of an endpoint. `kind` is None where it alone is no reason to hold the queue.
+    """A failure of an endpoint. `kind` is None if it alone is not a reason to hold the queue.
 
-    The first hold lasts `first` ms times `jitter`, each one after that twice as long, up to `longest`; or `rest`
-    ms, where the endpoint said how long. With nothing but failures for `disable_after` ms it is disabled.
+    The first hold lasts `first` ms times `jitter`, each following one twice as long, up to `longest` ms; or `rest`
+    ms if the endpoint told how long. After `disable_after` ms with nothing but failures the endpoint is disabled.
     """
 
     kind: Kind | None
@@ -170,7 +172,7 @@ class Trouble:
 
 
 class Held(t.NamedTuple):
-    """A hold: times are ms since the epoch, `until` is None where only a registration ends it."""
+    """A hold. Times are ms since the epoch; `until` is None if only a registration ends it."""
 
     kind: Kind
     since: int
@@ -180,12 +182,12 @@ class Held(t.NamedTuple):
 
     @classmethod
     def of(cls, kind: Kind, since: str, until: str, detail: str, *, is_new: bool = False) -> Held:
-        """From what Redis holds."""
+        """Read what Redis holds."""
         return cls(kind, int(since), None if kind == "disabled" else int(until), detail, is_new)
 
 
 class Holds:
-    """The hold of one queue. Each call raises RedisError or ConnectionLost; `now` is ms since the epoch."""
+    """The hold of one queue. Each method raises RedisError or ConnectionLost; `now` is ms since the epoch."""
 
     def __init__(self, scripts: QueueScripts) -> None:
         self._scripts = scripts
@@ -194,12 +196,12 @@ class Holds:
         self._keys = [self._hold, *scripts.all_keys("limiter", "marker"), f"nextmq:failing:{qualified}"]
 
     async def read(self) -> Held | None:
-        """The hold that there is."""
+        """Return the hold, if the queue is held."""
         fields = await self._scripts.connection.execute("HMGET", self._hold, "kind", "since", "until", "detail")
         return None if fields[0] is None else Held.of(*fields)
 
     async def fail(self, trouble: Trouble, now: int) -> Held | bool:
-        """Note a failure: the hold that there is now, else whether this ended one, as the endpoint was reached."""
+        """Note a failure. Return the hold, or whether the failure ended one because the endpoint was reached."""
         new = {
             "now": now,
             "kind": trouble.kind or "",
@@ -220,18 +222,18 @@ class Holds:
         return Held.of(kind, since, until, detail, is_new=bool(is_new))
 
     async def succeed(self, now: int, *, is_enabled: bool = False) -> bool:
-        """Note that the endpoint is well; whether that ended a hold. A disabled one has to be enabled."""
+        """Note that the endpoint works. Return whether that ended a hold: of a disabled one only if `is_enabled`."""
         args = [now, "1" if is_enabled else "0"]
         return bool(await self._scripts.run_composed("nextmqSucceed", _SUCCEED, self._keys, args))
 
     async def limit(self, duration: int, now: int) -> None:
-        """Start no job for `duration` ms by a rate limit, which goes on after the hold if there is one."""
+        """Rate-limit the queue for `duration` ms. If it is held, the limit applies after the hold too."""
         await self._scripts.run_composed("nextmqLimit", _LIMIT, self._keys[:2], [now, duration])
 
     async def fetch(self, keys: list[str], args: list[t.Any]) -> tuple[bool, list[t.Any]]:
-        """moveToActive, with its `keys`, as far as a hold lets; whether the queue is held.
+        """Run moveToActive if the hold allows it. Return whether the queue is held, and the answer.
 
-        `args` are its own, and the flag of `limiter_of`.
+        `keys` are those of moveToActive; `args` are its own and the flag of `limiter_of`.
         """
         is_held, answer = await self._scripts.run_composed("nextmqProbe", _FETCH, [*keys, self._hold], args)
         return bool(is_held), answer

@@ -1,22 +1,22 @@
-"""BullMQ's limiter key, by which a queue rests in every process: heard of, and not counted on without need."""
+"""BullMQ's limiter key, which makes a queue rest in every process."""
 
 from __future__ import annotations
 
 import typing as t
 
 UNLIMITED = 2**53 - 1
-"""The limiter counter that means "over the limit", as BullMQ writes it for a rate limit by hand."""
+"""The limiter counter that means "over the limit", as BullMQ writes it for a manual rate limit."""
 
 NEVER_LIMITS: t.Final = {"max": UNLIMITED, "duration": 1000}
-"""The limiter of a worker that has none: BullMQ looks at the limiter's key for those only that have one."""
+"""The limiter of a worker without a limit: BullMQ reads the limiter key only for workers that have a limiter."""
 
 
 def hear_of_limits(*, opts: int, flag: int) -> str:
-    """Lua that goes before one of BullMQ's scripts whose argument number `opts` are the packed worker options.
+    """Return Lua to run before one of BullMQ's scripts, which lets a worker without a limiter see rate limits.
 
-    BullMQ looks at the limiter's key only for a worker that has a limiter, and counts its starts there. One
-    without (argument number `flag` is "1", as `limiter_of` has it) gets one that never limits, but only while the
-    key is there: so it hears of rate limits and holds, and Redis counts nothing for it.
+    BullMQ reads the limiter key only for a worker that has a limiter, and counts its starts there. A worker without
+    one (argument number `flag` is "1", see `limiter_of`) gets one that never limits, but only while the key exists:
+    it sees rate limits and holds, and Redis counts nothing for it. Argument number `opts` is the packed options.
     """
     return f"""
 if ARGV[{flag}] == '1' and redis.call('EXISTS', KEYS[6]) == 1 then
@@ -28,6 +28,6 @@ end
 
 
 def limiter_of(worker: t.Mapping[str, t.Any]) -> tuple[dict[str, int] | None, str]:
-    """The limiter to pack of these worker options, and the flag for `hear_of_limits`."""
+    """Return the limiter to pack for these worker options, and the flag for `hear_of_limits`."""
     limiter = worker["limiter"]
     return (None, "1") if limiter is NEVER_LIMITS else (limiter, "")

@@ -1,4 +1,4 @@
-"""BullMQ's Lua scripts and argument packers over our connection: all that the engine takes of `bullmq`."""
+"""BullMQ's Lua scripts over this server's connection to Redis."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import typing as t
 
 import msgpack
 from bullmq import redis_connection as bullmq_scripts
-from bullmq import scripts as bullmq_packers
 
-from ...redis.connection import Connection, RedisError
+from ...redis.connection import RedisConnection, RedisError
+from .packers import packers
 
 pack: t.Callable[[object], bytes] = t.cast("t.Any", msgpack).packb
-"""msgpack, which the scripts take their options in."""
+"""Encode options as msgpack, the form that the scripts take."""
 
-# Scripts that the distribution carries and its Python classes do not call.
+# Scripts that bullmq's distribution has and its Python classes do not call.
 _MORE_SCRIPTS = {
     name.partition("-")[0]: name
     for name in (
@@ -33,54 +33,54 @@ _FILES: dict[str, str] = {**t.cast("t.Any", bullmq_scripts).SCRIPT_DEFINITIONS, 
 
 
 def source_of(script: str) -> str:
-    """The Lua text of one of BullMQ's scripts."""
+    """Return the Lua text of one of BullMQ's scripts."""
     return str(bullmq_scripts.loadScript(_FILES[script]))
 
 
 def arguments(keys: t.Sequence[str], args: t.Sequence[t.Any]) -> list[t.Any]:
-    """What follows the name in a call of a script or a function. BullMQ's take "" for what is None here."""
+    """Return what follows the name in a call of a script or a function. None becomes "", as BullMQ's expect."""
     return [len(keys), *keys, *["" if arg is None else arg for arg in args]]
 
 
 def flat(fields: t.Mapping[str, str]) -> list[str]:
-    """The fields of a hash, each followed by its value."""
+    """Return the fields of a hash, each followed by its value."""
     return [text for field in fields.items() for text in field]
 
 
 def as_function(script: str) -> str:
-    """The same as a Lua function `script(KEYS, ARGV)`: a script of ours can do several in one step."""
+    """Return a script as a Lua function `script(KEYS, ARGV)`, so that one script can call several."""
     return f"local function {script}(KEYS, ARGV)\n{source_of(script)}\nend\n"
 
 
 class ScriptRunner:
-    """Stands in for bullmq's RedisConnection: its packers call `commands`, and `conn` they only carry along."""
+    """Runs scripts. It stands in for bullmq's RedisConnection, whose `commands` the packers call."""
 
     conn = None
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: RedisConnection) -> None:
         self.connection = connection
         self.commands: dict[str, t.Callable[..., t.Awaitable[t.Any]]] = {}
 
     async def load(self) -> None:
-        """Load every script of BullMQ into the server."""
+        """Load every script of BullMQ into Redis. Raises RedisError or ConnectionLost."""
         for name in _FILES:
             await self.add(name, source_of(name))
 
     async def add(self, name: str, source: str) -> None:
-        """Load a script, to be called by `name`. Raises RedisError or ConnectionLost."""
+        """Load a script, so that `commands[name]` calls it. Raises RedisError or ConnectionLost."""
         sha: str = await self.connection.execute("SCRIPT", "LOAD", source)
         self.commands[name] = self._command(sha, source)
 
     async def run_composed(
         self, script: str, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]
     ) -> t.Any:
-        """The raw answer of a script of ours, loaded at its first use. Raises RedisError or ConnectionLost."""
+        """Run a script of this server, loaded at its first use. Raises RedisError or ConnectionLost."""
         if script not in self.commands:
             await self.add(script, source)
         return await self.commands[script](keys=keys, args=args)
 
     async def getRedisVersion(self) -> str:
-        """What bullmq asks before it picks a variant of a script: the newer ones."""
+        """Tell bullmq to use the newer variants of its scripts."""
         return "7.0.8"
 
     def _command(self, sha: str, source: str) -> t.Callable[..., t.Awaitable[t.Any]]:
@@ -91,7 +91,7 @@ class ScriptRunner:
             except RedisError as exc:
                 if not str(exc).startswith("NOSCRIPT"):
                     raise
-            # Redis was restarted or its scripts flushed.
+            # Redis was restarted or its scripts were flushed.
             await self.connection.execute("SCRIPT", "LOAD", source)
             return await self.connection.execute(*call)
 
@@ -99,38 +99,38 @@ class ScriptRunner:
 
 
 class QueueScripts:
-    """The scripts of one queue: its keys, bullmq's packers (`pack`, untyped as they are) and the call."""
+    """The scripts of one queue: its keys, bullmq's packers (`pack`, untyped) and the call."""
 
     def __init__(self, runner: ScriptRunner, queue: str, prefix: str) -> None:
         self.queue = queue
         self.prefix = prefix
         self.connection = runner.connection
-        self.pack: t.Any = t.cast("t.Any", bullmq_packers).Scripts(prefix, queue, runner)
+        self.pack: t.Any = packers(prefix, queue, runner)
         self.keys: dict[str, str] = self.pack.keys
         self._runner = runner
 
     def key(self, *names: str) -> str:
-        """The key of a job, or of a part of it such as its lock."""
+        """Return the key of a job, or of a part of it such as its lock."""
         return self.keys[""] + ":".join(names)
 
     def all_keys(self, *names: str) -> list[str]:
-        """The queue's keys of these names."""
+        """Return the queue's keys with these names."""
         return [self.keys[name] for name in names]
 
     def run(self, script: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Awaitable[t.Any]:
-        """The raw answer of a script. Raises RedisError or ConnectionLost."""
+        """Run a script of BullMQ and return its raw answer. Raises RedisError or ConnectionLost."""
         return self._runner.commands[script](keys=keys, args=args)
 
     def run_composed(
         self, script: str, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]
     ) -> t.Awaitable[t.Any]:
-        """The same of a script of ours."""
+        """Run a script of this server, loaded at its first use. Raises RedisError or ConnectionLost."""
         return self._runner.run_composed(script, source, keys, args)
 
     async def move_stalled(self, max_stalled_count: int, interval: int) -> list[str]:
-        """Move the jobs back that had no lock at this check and the last, `interval` ms ago; their ids."""
+        """Put back the jobs that had no lock at this check and the last one, `interval` ms ago. Return their ids."""
         return t.cast("list[str]", await self.pack.moveStalledJobsToWait(max_stalled_count, interval) or [])
 
     async def extend_locks(self, job_ids: list[str], tokens: list[str], duration: int) -> list[str]:
-        """Renew locks for `duration` ms; the ids of those that are lost."""
+        """Renew locks for `duration` ms. Return the ids of the jobs whose locks are lost."""
         return t.cast("list[str]", await self.pack.extendJobLocks(job_ids, tokens, duration) or [])

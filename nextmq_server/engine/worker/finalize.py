@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 import typing as t
 
 from nextmq_handler.rules.backoff import Strategies, UnknownBackoff, backoff_delay
+from nextmq_handler.rules.results import may_vanish
 
+from ...timers import now_ms
 from ..queues.dead_letters import Failure, letter_of
-from ..queues.job import ActiveJob
-from ..queues.snapshots import may_vanish, snapshot_of
+from ..queues.job import EngineJob
+from ..queues.snapshots import snapshot_of
 from ..scripts.holds import Holds
 from ..scripts.scripts import QueueScripts, as_function, flat
-from ..verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict, WaitForChildren
+from ..verdicts import Complete, Delay, Fail, Hold, LimitRate, Verdict, WaitForChildren
 from .move_to_finished import Ending, Finishing
 
 _JOB_GONE, _LOCK_GONE, _NOT_ACTIVE, _CHILDREN_OPEN, _OTHER_LOCK, _CHILD_FAILED = -1, -2, -3, -4, -6, -9
@@ -88,7 +89,7 @@ class Finalizer:
         self._dead_letter_queue = dead_letter_queue
         self._backoff_strategies = backoff_strategies
 
-    async def apply(self, job: ActiveJob, verdict: Verdict, *, fetch_next: bool) -> Next:
+    async def apply(self, job: EngineJob, verdict: Verdict, *, fetch_next: bool) -> Next:
         """Move the job where the verdict says. Raises Refused, LostJob, RedisError or ConnectionLost."""
         match verdict:
             case Complete():
@@ -96,9 +97,9 @@ class Finalizer:
             case Fail():
                 return await self._fail(job, verdict, fetch_next)
             case Delay():
-                return await self._delay(job, max(0, verdict.timestamp - _now()), fetch_next)
-            case RateLimit():
-                await self._holds.limit(verdict.delay, _now())
+                return await self._delay(job, max(0, verdict.timestamp - now_ms()), fetch_next)
+            case LimitRate():
+                await self._holds.limit(verdict.delay, now_ms())
                 return Next(limited_for=await self._requeue(job))
             case WaitForChildren():
                 return await self._wait_for_children(job)
@@ -106,13 +107,13 @@ class Finalizer:
                 await self._requeue(job, is_uncounted=True)  # the processor did not run
                 return Next()
 
-    async def release(self, job: ActiveJob) -> None:
+    async def release(self, job: EngineJob) -> None:
         """Hand an unfinished job back, uncounted: the server is stopping. Raises LostJob."""
         await self._requeue(job)
 
-    async def _complete(self, job: ActiveJob, verdict: Complete, fetch_next: bool) -> Next:
+    async def _complete(self, job: EngineJob, verdict: Complete, fetch_next: bool) -> Next:
         keep = job.opts.get("removeOnComplete", False)
-        ending = Ending("completed", _json(verdict.return_value), keep, _now())
+        ending = Ending("completed", _json(verdict.return_value), keep, now_ms())
         snapshot = None
         if may_vanish(keep):
             snapshot = snapshot_of(job, "completed", return_value=verdict.return_value, finished_on=ending.at)
@@ -124,7 +125,7 @@ class Finalizer:
             raise Refused(Fail("ChildFailed", reason, unrecoverable=True))
         return Next.of(_checked(answer), fetched=fetch_next)
 
-    async def _fail(self, job: ActiveJob, verdict: Fail, fetch_next: bool) -> Next:
+    async def _fail(self, job: EngineJob, verdict: Fail, fetch_next: bool) -> Next:
         stacktrace = _stacktrace(job, verdict)
         fields = {**job.changes, "failedReason": verdict.reason, "stacktrace": json.dumps(stacktrace)}
         if not verdict.unrecoverable and job.attemptsMade + 1 < job.attempts:
@@ -141,7 +142,7 @@ class Finalizer:
                 )
                 return Next.of(_checked(await self._scripts.run("retryJob", keys, args)), fetched=False)
         reason, keep = fields["failedReason"], job.opts.get("removeOnFail", False)
-        ending = Ending("failed", reason, keep, _now())
+        ending = Ending("failed", reason, keep, now_ms())
         snapshot = letter = None
         if may_vanish(keep):
             snapshot = snapshot_of(job, "failed", reason=reason, stacktrace=stacktrace, finished_on=ending.at)
@@ -154,7 +155,7 @@ class Finalizer:
         return Next.of(_checked(answer), fetched=fetch_next)
 
     async def _delay(
-        self, job: ActiveJob, delay: int, fetch_next: bool, *, fields: dict[str, str] | None = None
+        self, job: EngineJob, delay: int, fetch_next: bool, *, fields: dict[str, str] | None = None
     ) -> Next:
         """Delay for `delay` ms. With `fields` it is a failed attempt's backoff, without no attempt is burnt."""
         options = {
@@ -163,11 +164,11 @@ class Finalizer:
             "workerOpts": job.queue.opts,
             "fieldsToUpdate": job.changes if fields is None else fields,
         }
-        keys, args = self._scripts.pack.moveToDelayedArgs(job.id, _now(), job.token, delay, options)
+        keys, args = self._scripts.pack.moveToDelayedArgs(job.id, now_ms(), job.token, delay, options)
         answer = _checked(await self._scripts.run("moveToDelayed", keys, args))
         return Next.of(answer, fetched=False)  # it does not say whether a rate limit kept it from fetching
 
-    async def _wait_for_children(self, job: ActiveJob) -> Next:
+    async def _wait_for_children(self, job: EngineJob) -> Next:
         if job.changes:
             await self._scripts.connection.execute(
                 "EVAL", _CHANGE, 1, self._scripts.key(job.id), *flat(job.changes)
@@ -183,7 +184,7 @@ class Finalizer:
         _checked(answer)
         return Next()
 
-    async def _requeue(self, job: ActiveJob, *, is_uncounted: bool = False) -> int:
+    async def _requeue(self, job: EngineJob, *, is_uncounted: bool = False) -> int:
         """Queue the job again; the ms that the limiter's key lives, which may hold a mere count of starts."""
         keys = self._scripts.all_keys(
             "active", "wait", "stalled", "paused", "meta", "limiter", "prioritized", "marker", "events"
@@ -205,11 +206,7 @@ def _checked(answer: t.Any) -> t.Any:
     return answer
 
 
-def _stacktrace(job: ActiveJob, verdict: Fail) -> list[str]:
+def _stacktrace(job: EngineJob, verdict: Fail) -> list[str]:
     limit = job.opts.get("stackTraceLimit")
     stacktrace = [*job.stacktrace, verdict.stack or verdict.reason]
     return stacktrace if limit is None else stacktrace[-limit:] if limit > 0 else []
-
-
-def _now() -> int:
-    return round(time.time() * 1000)

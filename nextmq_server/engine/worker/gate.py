@@ -6,6 +6,7 @@ import enum
 import time
 import typing as t
 
+from ...timers import now_ms
 from ..scripts.functions import HotScript
 from ..scripts.holds import LOOK_INTERVAL, Held, Holds, Trouble
 from ..scripts.limiter import hear_of_limits, limiter_of
@@ -89,7 +90,7 @@ class Gate:
         """The next job, locked with `token`, if there is one that may run now."""
         limiter, is_free = limiter_of(opts)
         packed = pack({"token": token, **opts, "limiter": limiter})
-        args = [self._scripts.keys[""], round(time.time() * 1000), packed, is_free]
+        args = [self._scripts.keys[""], now_ms(), packed, is_free]
         if self._state is State.OPEN:
             found = Next.of(await self._scripts.run(FETCH.name, self._keys, args))
             self.note(found)

@@ -6,33 +6,34 @@ import asyncio
 import contextlib
 
 from ...redis.address import Address
-from ...redis.connection import Connection, ConnectionLost
+from ...redis.connection import ConnectionLost, RedisConnection
 from ..queues.queues import apply_worker_concurrency, meta_rate_limit
 from ..scripts.scripts import QueueScripts, ScriptRunner
 from .gate import FETCH
 from .markers import QUEUES_PER_WATCHER, Watcher
 from .move_to_finished import FINISH
 from .options import WorkerOptions
-from .runner import Process, QueueRunner
-from .slots import Rooms
+from .runner import QueueRunner
+from .running import Process
+from .slots import Slots
 from .upkeep import Instance, Upkeep
 
 
 class Hub:
     """Runs the queues that were added to it. `instance_id` names this process in lock tokens.
 
-    `rooms` bounds what is in flight; hubs may share it.
+    `slots` bounds what is in flight; hubs may share it.
     """
 
     def __init__(
-        self, address: Address, *, prefix: str, instance_id: str, alone: bool, rooms: Rooms | None = None
+        self, address: Address, *, prefix: str, instance_id: str, alone: bool, slots: Slots | None = None
     ) -> None:
         self.prefix = prefix
-        self.connection = Connection(address, name=f"nextmq-{instance_id}")
+        self.connection = RedisConnection(address, name=f"nextmq-{instance_id}")
         self.scripts = ScriptRunner(self.connection)
         self.queues: dict[str, QueueRunner] = {}
         self._address = address
-        self._rooms = rooms or Rooms()
+        self._slots = slots or Slots()
         self._instance = Instance(instance_id, self.connection, alone=alone)
         self._upkeep = Upkeep(self.queues, self.connection, self._instance)
         self._watchers: list[Watcher] = []
@@ -53,16 +54,16 @@ class Hub:
             scripts = QueueScripts(self.scripts, name, self.prefix)
             await apply_worker_concurrency(scripts, options.concurrency)
             queue = self.queues.get(name)
-            room = self._rooms.room(options.origin)
+            slots = self._slots.for_origin(options.origin)
             if queue is not None:
-                queue.change(options, room)
+                queue.change(options, slots)
                 return
-            watcher = await self._watcher_with_room()
+            watcher = await self._free_watcher()
             queue = QueueRunner(
                 scripts,
                 options,
                 process,
-                room=room,
+                slots=slots,
                 new_token=self._instance.new_token,
                 on_cold=watcher.on_cold,
             )
@@ -105,7 +106,7 @@ class Hub:
         for queue in self.queues.values():
             queue.abort_all()
 
-    async def _watcher_with_room(self) -> Watcher:
+    async def _free_watcher(self) -> Watcher:
         for watcher in self._watchers:
             if len(watcher.queues) < QUEUES_PER_WATCHER:
                 return watcher

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ..queues.adding import NewJob
-from ..queues.job import FAILURE_POLICIES, ActiveJob
-from ..queues.snapshots import SNAPSHOT_LIFE, snapshot_key
+from nextmq_handler.rules.results import RESULT_LIFE
+from nextmq_handler.rules.states import FAILURE_POLICIES
+
+from ..queues.adding import JobToAdd
+from ..queues.job import EngineJob
+from ..queues.snapshots import snapshot_key
 from ..scripts.functions import HotScript
 from ..scripts.limiter import hear_of_limits, limiter_of
 from ..scripts.scripts import QueueScripts, flat, pack
@@ -58,7 +61,7 @@ class Finishing:
         self._metrics = {state: scripts.key("metrics", state) for state in _RESULT}
 
     def call(
-        self, job: ActiveJob, ending: Ending, changes: dict[str, str], *, fetch_next: bool
+        self, job: EngineJob, ending: Ending, changes: dict[str, str], *, fetch_next: bool
     ) -> tuple[list[str], list[t.Any]]:
         """Keys and arguments of the script; `changes` are fields of the job's hash that change with it."""
         scripts = self._scripts
@@ -93,13 +96,13 @@ class Finishing:
 
     async def finish(
         self,
-        job: ActiveJob,
+        job: EngineJob,
         ending: Ending,
         changes: dict[str, str],
         *,
         fetch_next: bool,
         snapshot: str | None = None,
-        letter: NewJob | None = None,
+        letter: JobToAdd | None = None,
     ) -> t.Any:
         """The answer of moveToFinished. Where it refuses, nothing else is done.
 
@@ -108,7 +111,7 @@ class Finishing:
         keys, args = self.call(job, ending, changes, fetch_next=fetch_next)
         if snapshot is not None or letter is not None:
             keys.append(snapshot_key(self._scripts, job.id))
-            args += snapshot or "", SNAPSHOT_LIFE
+            args += snapshot or "", RESULT_LIFE
         if letter is not None:
             keys += letter.call.keys
             args += letter.call.args

@@ -1,4 +1,4 @@
-"""One queue: fetch jobs while there is room, run each, carry out its verdict, know when to look again."""
+"""One queue: fetch jobs while slots are free, run each, know when to look again."""
 
 from __future__ import annotations
 
@@ -9,35 +9,26 @@ import time
 import typing as t
 
 from ...redis.connection import ConnectionLost, RedisError
-from ..queues.job import ActiveJob
-from ..queues.scheduling import NotAdvanced, advance
+from ...timers import Timer
+from ..queues.job import EngineJob
 from ..scripts.scripts import QueueScripts
-from ..text import one_line
-from ..verdicts import Fail, Hold, Verdict
-from .finalize import Finalizer, LostJob, Next, Refused
+from .finalize import Finalizer, Next
 from .gate import Gate
 from .options import WorkerOptions
-from .run import Run
-from .slots import Room
+from .running import ERROR_PAUSE, JobRun, JobRunner, Process
+from .slots import QueueSlots
 
 logger = logging.getLogger("nextmq_server.engine")
-failures = logging.getLogger("nextmq_server.failures")
-"""One ERROR line for each job that failed for good."""
-
-Process = t.Callable[[ActiveJob], t.Awaitable[Verdict]]
-"""Deliver a job and say what becomes of it. Cancelled when the job's lock is lost."""
-
-ERROR_PAUSE = 0.5
 
 _BURSTS = (1, 1, 2, 4, 8, 16)
-"""How many jobs are fetched in one round trip, each time that as many were there: often there is just one."""
+"""How many jobs a round trip fetches: more each time that it found as many. Often there is just one."""
 
 FINISH_TIME = 5.0
-"""How long, in s, a stopping queue may take to hand its jobs back."""
+"""How long (s) a stopping queue may take to put its jobs back."""
 
 
 class QueueRunner:
-    """The engine's state of one queue."""
+    """Runs one queue in this process. Create it in a running event loop."""
 
     def __init__(
         self,
@@ -45,7 +36,7 @@ class QueueRunner:
         options: WorkerOptions,
         process: Process,
         *,
-        room: Room,
+        slots: QueueSlots,
         new_token: t.Callable[[], str],
         on_cold: t.Callable[[QueueRunner], None],
     ) -> None:
@@ -53,23 +44,22 @@ class QueueRunner:
         self.scripts = scripts
         self.gate = Gate(scripts)
         self.options = options
-        self.active: dict[str, Run] = {}
-        self._room = room
+        self.active: dict[str, JobRun] = {}
         self.global_rate_limit: dict[str, int] | None = None
         self.fetched_at = 0.0
         self.is_cold = False
-        self._process = process
+        self._slots = slots
         self._new_token = new_token
         self._on_cold = on_cold
-        self._finalizer = Finalizer(
+        finalizer = Finalizer(
             scripts,
             dead_letter_queue=lambda: self.options.dead_letter,
             backoff_strategies=lambda: self.options.backoff_strategies,
         )
+        self._jobs = JobRunner(scripts, self.gate, finalizer, process, self._may_fetch)
         self._fetching = False
         self._fetch_again = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = 0.0
+        self._timer = Timer(self.poke)
         self._paused = False
         self._stopped = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,12 +67,12 @@ class QueueRunner:
 
     @property
     def marker(self) -> str:
-        """The key whose marker says that there is something to fetch."""
+        """The key of the marker that says there is something to fetch."""
         return self.scripts.keys["marker"]
 
     @property
-    def has_room(self) -> bool:
-        """Whether one more job may run here now."""
+    def has_slot(self) -> bool:
+        """Whether one more job of this queue may run here now."""
         return not (self._stopped or self._paused) and len(self.active) < self.options.concurrency
 
     @property
@@ -91,53 +81,41 @@ class QueueRunner:
         return self.options.for_scripts(self.global_rate_limit)
 
     def poke(self) -> None:
-        """Something may be there to fetch: fetch while there is room."""
+        """Fetch while slots are free: there may be jobs."""
         if self._fetching:
             self._fetch_again = True
-        elif self.has_room:
+        elif self.has_slot:
             self._fetching = True
             self.is_cold = False
             self._spawn(self._fetch())
 
-    def poke_in(self, seconds: float) -> None:
-        """`poke` in `seconds`, unless one is due sooner."""
-        loop = asyncio.get_running_loop()
-        when = loop.time() + max(0.0, seconds)
-        if self._timer is not None:
-            if self._timer_due <= when:
-                return
-            self._timer.cancel()
-        # Noted here: uvloop's handle has no `when()` where the time has as good as come.
-        self._timer, self._timer_due = loop.call_at(when, self._on_timer), when
-
     def poke_at(self, timestamp: float) -> None:
-        """`poke` at `timestamp`, ms since the epoch: half a millisecond later, so that it has surely come."""
-        self.poke_in(timestamp / 1000 - time.time() + 0.0005)
+        """Call `poke` at `timestamp`, ms since the epoch: half a millisecond later, so the time has come."""
+        self._timer.set_in(timestamp / 1000 - time.time() + 0.0005)
 
     def pause(self) -> None:
-        """Fetch no more; jobs in flight finish."""
+        """Fetch no more. Jobs in flight finish."""
         self._paused = True
-        self._room.give_up()
+        self._slots.give_up()
 
-    def change(self, options: WorkerOptions, room: Room) -> None:
-        """Fetch under these options, again or still; what is in flight keeps its place where it is."""
+    def change(self, options: WorkerOptions, slots: QueueSlots) -> None:
+        """Fetch with these options from now on. Jobs in flight keep the slots they hold."""
         self.options = options
-        self._room.give_up()
-        self._room = room
+        self._slots.give_up()
+        self._slots = slots
         self._paused = False
         self.poke()
 
     def look_again(self) -> None:
-        """Fetch again now, whatever the queue rested for: that has changed."""
+        """Fetch now: what the queue rested for has changed."""
         self.gate.look_again()
         self.poke()
 
     async def stop(self, grace: float) -> None:
-        """Fetch no more, wait `grace` s for the jobs in flight, hand the rest back uncounted."""
+        """Fetch no more, wait `grace` s for the jobs in flight, put the others back. They use no attempt."""
         self._stopped = True
-        self._room.give_up()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._slots.give_up()
+        self._timer.cancel()
         if self._reconnecting is not None:
             self._reconnecting.cancel()
         await self._settle(grace)
@@ -145,8 +123,15 @@ class QueueRunner:
         await self._settle(FINISH_TIME)
 
     def abort_all(self) -> None:
-        """Abort the deliveries in flight: a stopped queue hands their jobs back."""
+        """Abort the deliveries in flight: a stopped queue puts their jobs back."""
         for run in self.active.values():
+            run.abort()
+
+    def drop(self, job_id: str) -> None:
+        """Abort the delivery of a job that lost its lock, and do not finish the job."""
+        run = self.active.get(job_id)
+        if run is not None:
+            run.is_lost = True
             run.abort()
 
     async def _settle(self, seconds: float) -> None:
@@ -154,16 +139,8 @@ class QueueRunner:
         while self._tasks and (left := deadline - time.monotonic()) > 0:
             await asyncio.wait(self._tasks, timeout=left)
 
-    def drop(self, job_id: str) -> None:
-        """The lock of a job in flight is lost: abort its delivery and finish nothing."""
-        run = self.active.get(job_id)
-        if run is not None:
-            run.is_lost = True
-            run.abort()
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self.poke()
+    def _may_fetch(self) -> bool:
+        return self.gate.is_open and not (self._stopped or self._paused)
 
     def _spawn(self, coroutine: t.Coroutine[t.Any, t.Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -173,71 +150,70 @@ class QueueRunner:
 
     async def _fetch(self) -> None:
         try:
-            await self._fetch_while_there_is_room()
+            await self._fetch_while_slots_are_free()
         except ConnectionLost:
             await self._wait_for_connection()
             self._fetch_again = True
         except RedisError as exc:
             logger.error("queue %s: cannot fetch: %s", self.name, exc)
-            self.poke_in(ERROR_PAUSE)
+            self._timer.set_in(ERROR_PAUSE)
         except Exception:  # as of a job that cannot be read: the next ones must not wait for the sweep
             logger.exception("queue %s: cannot start a job; it will stall", self.name)
-            self.poke_in(ERROR_PAUSE)
+            self._timer.set_in(ERROR_PAUSE)
         finally:
             self._fetching = False
-        if self._fetch_again and self.has_room:
+        if self._fetch_again and self.has_slot:
             self._fetch_again = False
             self.poke()
         else:
             self._turn_cold()
 
     def _turn_cold(self) -> None:
-        if self.has_room and not self.gate.rest_left:  # a timer ends a rest, not a marker
+        if self.has_slot and not self.gate.rest_left:  # a timer ends a rest, not a marker
             self.is_cold = True
             self._on_cold(self)
 
     async def _wait_for_connection(self) -> None:
-        """Wait until the connection stands again, or the queue is stopped: then nobody needs it to fetch."""
+        """Wait until the connection is back or the queue is stopped."""
         if not self._stopped:
             self._reconnecting = asyncio.create_task(self.scripts.connection.ready())
             await asyncio.wait({self._reconnecting})
 
-    async def _fetch_while_there_is_room(self) -> None:
+    async def _fetch_while_slots_are_free(self) -> None:
         bursts = itertools.chain(_BURSTS, itertools.repeat(_BURSTS[-1]))
         burst = next(bursts)
-        while self.has_room:
+        while self.has_slot:
             if rest := self.gate.rest_left:
-                self.poke_in(rest)
+                self._timer.set_in(rest)
                 return
-            room = self._room
+            slots = self._slots
             wanted = min(burst, self.options.concurrency - len(self.active)) if self.gate.is_open else 1
-            size = room.take(wanted)
-            size = size or await self._take_turn(room)
+            size = slots.take(wanted) or await self._take_turn(slots)
             if not size:
                 continue
             self._fetch_again = False
             self.fetched_at = time.monotonic()
             found: list[Next] = []
             try:
-                await self._fetch_burst(size, room, found)
+                await self._fetch_burst(size, slots, found)
             finally:
-                room.leave(size - len(found))
+                slots.release(size - len(found))
             if len(found) == size:
                 burst = next(bursts)
             elif not (self._fetch_again or self.gate.is_unsure):
                 return
 
-    async def _take_turn(self, room: Room) -> int:
-        """Wait in line for a place: 1, or 0 where it is of no use any more."""
-        if not await room.take_turn():
+    async def _take_turn(self, slots: QueueSlots) -> int:
+        """Wait in line for a slot. Return 1, or 0 if the queue cannot use it any more."""
+        if not await slots.take_turn():
             return 0
-        if self.has_room and not self.gate.rest_left:
+        if self.has_slot and not self.gate.rest_left:
             return 1
-        room.leave()
+        slots.release()
         return 0
 
-    async def _fetch_burst(self, size: int, room: Room, found: list[Next]) -> None:
-        """Fetch up to `size` jobs in one round trip and start them, each in one of the places taken in `room`."""
+    async def _fetch_burst(self, size: int, slots: QueueSlots, found: list[Next]) -> None:
+        """Fetch up to `size` jobs in one round trip and start them, each in one of the taken `slots`."""
         tokens = [self._new_token() for _ in range(size)]
         fetches = (self.gate.fetch(token, self.opts) for token in tokens)
         answers = await asyncio.gather(*fetches, return_exceptions=True)
@@ -246,114 +222,43 @@ class QueueRunner:
             if isinstance(answer, BaseException):
                 errors.append(answer)
             elif answer.fields is None:
-                self._look_again(answer)
+                self._look_again_after(answer)
             else:
-                self._start(answer, token, room)
+                run = self._begin(answer.job_id, answer.fields, token, slots)
+                run.task = self._spawn(self._run(run))
                 found.append(answer)
         if errors:
             raise errors[0]  # after what was fetched has been started
 
-    def _start(self, found: Next, token: str, room: Room) -> None:
-        run = self._take(found, token, room)
-        run.task = self._spawn(self._run(run))
-
-    def _take(self, found: Next, token: str, room: Room) -> Run:
-        assert found.fields is not None
-        job = ActiveJob(self, found.job_id, found.fields, token)
-        run = self.active[job.id] = Run(job, renewed_at=time.monotonic(), room=room)
+    def _begin(self, job_id: str, fields: dict[str, str], token: str, slots: QueueSlots) -> JobRun:
+        job = EngineJob(self, job_id, fields, token)
+        run = self.active[job.id] = JobRun(job, time.monotonic(), slots)
         return run
 
-    def _look_again(self, found: Next) -> None:
+    def _look_again_after(self, found: Next) -> None:
         if rest := self.gate.rest_left:
-            self.poke_in(rest)
+            self._timer.set_in(rest)
         elif found.delayed_until:
             self.poke_at(found.delayed_until)
 
-    async def _run(self, run: Run) -> None:
-        """Run a job, and those that finishing it and its successors hands back."""
+    async def _run(self, run: JobRun) -> None:
+        """Run a job, then those that the scripts hand back with each finished one."""
         try:
-            found = await self._run_once(run)
-            while found.fields is not None:
-                # Task and place go on to the next job, and so does the token, as in BullMQ's own worker.
-                following = self._take(found, run.job.token, run.room)
-                following.task, run = run.task, following
-                found = await self._run_once(run)
+            while True:
+                try:
+                    found = await self._jobs.run(run)
+                finally:
+                    self.active.pop(run.job.id, None)
+                if found.fields is None:
+                    break
+                # Task and slot go on to the next job, and so does the token, as in BullMQ's own worker.
+                task, run = run.task, self._begin(found.job_id, found.fields, run.job.token, run.slots)
+                run.task = task
         finally:
-            run.room.leave()
+            run.slots.release()
         self.gate.note(found)
-        self._look_again(found)
+        self._look_again_after(found)
         if not found.is_dry:
             self.poke()
         elif not self._fetching:
             self._turn_cold()
-
-    async def _run_once(self, run: Run) -> Next:
-        job = run.job
-        try:
-            return await self._run_and_finish(run)
-        except LostJob as exc:
-            logger.error(
-                "queue %s job %s: cannot finish it, %s; it may run again", self.name, one_line(job.id), exc
-            )
-        except (RedisError, ConnectionLost) as exc:
-            logger.error("queue %s job %s: cannot finish it: %s; it will stall", self.name, one_line(job.id), exc)
-        except Exception:  # a bug of ours must not keep the next jobs waiting
-            logger.exception("queue %s job %s: cannot finish it; it will stall", self.name, one_line(job.id))
-        finally:
-            self.active.pop(job.id, None)
-        return Next()
-
-    async def _run_and_finish(self, run: Run) -> Next:
-        job = run.job
-        try:
-            verdict = await self._verdict(job)
-        except asyncio.CancelledError:
-            if run.is_lost:
-                raise LostJob("its lock was lost while the delivery ran") from None
-            run.is_finishing = True
-            await self._finalizer.release(job)
-            return Next()
-        run.is_finishing = True
-        if isinstance(verdict, Hold) and not self.gate.is_held:
-            self.gate.rest(verdict.seconds)
-        try:
-            return await self._finish(run, verdict)
-        except Refused as exc:
-            return await self._finish(run, exc.failure)
-
-    async def _verdict(self, job: ActiveJob) -> Verdict:
-        try:
-            if job.scheduler_id is not None:
-                await advance(self.scripts, job)
-            if job.fault:
-                return Fail("InvalidOptions", job.fault, unrecoverable=True)
-            if job.deferred_failure:
-                return Fail("UnrecoverableError", job.deferred_failure, unrecoverable=True)
-            return await self._process(job)
-        except NotAdvanced as exc:
-            logger.error("queue %s: %s", self.name, exc)
-            return Hold(ERROR_PAUSE, str(exc))
-        except ConnectionLost:
-            return Hold(0, "the connection to Redis was lost before the delivery")
-        except Exception as exc:  # a bug of ours must not lose the job
-            logger.exception("queue %s job %s: the dispatcher failed", self.name, job.id)
-            return Fail("InternalError", f"the queue server failed to deliver: {type(exc).__name__}")
-
-    async def _finish(self, run: Run, verdict: Verdict) -> Next:
-        job = run.job
-        if isinstance(verdict, Fail) and job.is_last_attempt(verdict):
-            job_id, name, reason = map(one_line, (job.id, job.name, verdict.reason))
-            args = (self.name, job_id, name, job.attemptsMade + 1, reason)
-            failures.error("queue %s job %s (%s) failed for good on attempt %d: %s", *args)
-        retried = False
-        while True:
-            fetch_next = self.gate.is_open and not (self._stopped or self._paused or run.room.is_wanted)
-            try:
-                return await self._finalizer.apply(job, verdict, fetch_next=fetch_next)
-            except ConnectionLost:
-                await self.scripts.connection.ready()
-                retried = True
-            except LostJob:
-                if retried:
-                    return Next()  # the call whose answer was lost had done it, or the job stalled meanwhile
-                raise

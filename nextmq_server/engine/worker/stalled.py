@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
+from ...timers import now_ms
 from ..scripts.scripts import QueueScripts, as_function
 
 SCRIPT = "nextmqFreeJobs"
@@ -40,6 +40,6 @@ async def free(
     keys = scripts.all_keys(
         "stalled", "wait", "active", "stalled-check", "meta", "paused", "marker", "events", "repeat"
     )
-    args = [max_stalled_count, scripts.keys[""], round(time.time() * 1000), interval]
+    args = [max_stalled_count, scripts.keys[""], now_ms(), interval]
     held = [part for pair in tokens.items() for part in pair]
     return t.cast("list[str]", await scripts.run_composed(SCRIPT, _LUA, keys, [*args, *held]))

@@ -7,9 +7,10 @@ import logging
 import time
 import typing as t
 
-from ...redis.connection import Connection, ConnectionLost, RedisError
+from nextmq_handler.rules.log_text import one_line
+
+from ...redis.connection import ConnectionLost, RedisConnection, RedisError
 from ..queues.queues import meta_rate_limit
-from ..text import one_line
 from .runner import QueueRunner
 from .stalled import free
 
@@ -31,7 +32,7 @@ class Instance:
     `alone` says that no other server process can be alive, as on an embedded Valkey.
     """
 
-    def __init__(self, id: str, connection: Connection, *, alone: bool) -> None:
+    def __init__(self, id: str, connection: RedisConnection, *, alone: bool) -> None:
         self.id = id
         self._connection = connection
         self._alone = alone
@@ -60,7 +61,9 @@ class Instance:
 class Upkeep:
     """The regular work for all queues of this process."""
 
-    def __init__(self, queues: t.Mapping[str, QueueRunner], connection: Connection, instance: Instance) -> None:
+    def __init__(
+        self, queues: t.Mapping[str, QueueRunner], connection: RedisConnection, instance: Instance
+    ) -> None:
         self._queues = queues
         self._connection = connection
         self._instance = instance

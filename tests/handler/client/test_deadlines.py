@@ -47,7 +47,7 @@ async def test_a_pause_is_anything_up_to_its_bound(
         bounds.append((low, high))
         return high / 2
 
-    monkeypatch.setattr("nextmq_handler.client.overrides.uniform", uniform)
+    monkeypatch.setattr("nextmq_handler._overrides.uniform", uniform)
     scripted(server, answer(503), answer(503))
     await attempt(REPEATABLE["GET"], kind)
     assert (bounds, client_time.pauses) == ([(0, 0.2), (0, 0.4)], [0.1, 0.2])

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import WorkerOptions
@@ -33,7 +33,7 @@ POLICIES = {"ignored": "ignoreDependencyOnFailure", "lost": "failParentOnFailure
 COUNTED = {"processed": 1, "unprocessed": 1, "ignored": 1, "failed": 1}
 
 
-async def process(job: ActiveJob) -> Verdict:
+async def process(job: EngineJob) -> Verdict:
     """Children fail that have a policy for it, the others complete."""
     return Fail("Error", "no") if job.name in POLICIES else Complete(VALUE)
 

@@ -19,8 +19,9 @@ from nextmq_server.api.app import create_app
 from nextmq_server.api.events import EventStream, encode
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.events import events as engine_events
+from nextmq_server.engine.events import hub as engine_events
 from nextmq_server.engine.events import listener as engine_listener
+from nextmq_server.engine.events.listener import Listener
 from nextmq_server.engine.events.streams import Event, StreamId
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
@@ -218,7 +219,7 @@ async def test_a_client_that_reads_too_slowly_is_told(service: Service, monkeypa
     async def send(message: t.MutableMapping[str, t.Any]) -> None:
         sent.append(message.get("body", b""))
         if b"one" in sent[-1]:
-            async with service.events.listen(scripts) as others:
+            async with Listener(service.events, scripts) as others:
                 for number in range(10):
                     await emit(service, str(number))
                     await anext(others)
@@ -226,7 +227,7 @@ async def test_a_client_that_reads_too_slowly_is_told(service: Service, monkeypa
     start = str(await service.events.end_of(scripts.keys["events"]))
     await emit(service, "one")
     async with asyncio.timeout(30):
-        await EventStream(service.events.listen(scripts, start)).stream_response(send)
+        await EventStream(Listener(service.events, scripts, start)).stream_response(send)
     assert sent[-2:] == [b": too slow: connect again with the last-event-id\n\n", b""]
 
 
@@ -240,8 +241,8 @@ async def test_a_client_that_takes_nothing_makes_place(service: Service, monkeyp
 
     scripts = service.jobs.scripts("emails")
     async with asyncio.timeout(30):
-        await EventStream(service.events.listen(scripts)).stream_response(send)
-    async with service.events.listen(scripts) as others:
+        await EventStream(Listener(service.events, scripts)).stream_response(send)
+    async with Listener(service.events, scripts) as others:
         assert others.last_id == (0, 0)
 
 

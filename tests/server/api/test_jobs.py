@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine.queues.jobs import QUEUE_KEYS, STATES
+from nextmq_handler.rules.job_ids import QUEUE_KEYS
+from nextmq_handler.rules.states import STORED_STATES
 from tests.support.api import COUNTS, JOBS, WORKER, any_json, one_service, problem_paths, refusal, send
 from tests.support.api_cases import DATA, MIB, NO_JSON, RENAMED, RIGHT, WRONG, WRONG_JOBS, cases
 
@@ -230,7 +231,7 @@ async def test_a_body_of_2_mib_is_taken(api: httpx.AsyncClient) -> None:
 
 async def test_a_refused_job_is_not_added(api: httpx.AsyncClient) -> None:
     await api.post(JOBS, json={"name": "welcome", "opts": {"attempts": 0}})
-    assert (await api.get(COUNTS)).json() == dict.fromkeys(STATES, 0)
+    assert (await api.get(COUNTS)).json() == dict.fromkeys(STORED_STATES, 0)
 
 
 async def test_an_id_that_is_there_already_adds_nothing(api: httpx.AsyncClient) -> None:
@@ -254,7 +255,7 @@ async def test_what_is_no_job_is_not_found(api: httpx.AsyncClient, job_id: str) 
 @pytest.mark.usefixtures("busy_queue")
 async def test_counts_say_how_many_jobs_are_in_each_state(api: httpx.AsyncClient) -> None:
     counts = {"waiting": 2, "active": 1, "delayed": 1, "prioritized": 1}
-    assert (await api.get(COUNTS)).json() == dict.fromkeys(STATES, 0) | counts
+    assert (await api.get(COUNTS)).json() == dict.fromkeys(STORED_STATES, 0) | counts
 
 
 @pytest.mark.parametrize("queue", ["x", "x" * 100, "1", "...", "A.b_c~d-e"])

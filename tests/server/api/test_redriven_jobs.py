@@ -7,7 +7,7 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.engine.queues.jobs import QUEUE_KEYS
+from nextmq_handler.rules.job_ids import QUEUE_KEYS
 from tests.support.api import JOBS
 from tests.support.redriving import LETTER, add_letter, jobs, only_job, redrive
 

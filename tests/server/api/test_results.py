@@ -8,11 +8,12 @@ import typing as t
 import httpx
 import pytest
 
+from nextmq_handler.rules.results import JobResult
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.events import events as engine_events
-from nextmq_server.engine.queues import results as engine_results
+from nextmq_server.engine.events import hub as engine_events
+from nextmq_server.engine.events import results as engine_results
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.support.api import JOBS, WORKER, refusal, send
@@ -33,7 +34,7 @@ async def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     looks: list[str] = []
     look = engine_results._look
 
-    async def noted(scripts: t.Any, job_id: str) -> dict[str, t.Any]:
+    async def noted(scripts: t.Any, job_id: str) -> JobResult:
         try:
             return await look(scripts, job_id)
         finally:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_server.dispatch.delivery_ids import delivery_id, owns
-from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 from nextmq_server.engine.worker.options import WorkerOptions
 from tests.support.dispatching import make_job
@@ -69,9 +69,9 @@ async def test_the_delivery_of_an_earlier_attempt_owns_nothing(
 async def test_a_job_that_is_added_again_under_its_id_gets_another_delivery_id(
     engine: Engine, until: Until
 ) -> None:
-    started: list[ActiveJob] = []
+    started: list[EngineJob] = []
 
-    async def process(job: ActiveJob) -> Verdict:
+    async def process(job: EngineJob) -> Verdict:
         started.append(job)
         if len(started) == 2:
             await engine.add(jobId="again", removeOnComplete=True)

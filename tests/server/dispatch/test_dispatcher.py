@@ -16,7 +16,7 @@ from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, parse_delivery
 from nextmq_server.dispatch.dispatcher import Dispatcher, Report
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.client import DeliveryClient
-from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
 from nextmq_server.engine.worker.gate import Gate
 from tests.support.dispatching import (
@@ -79,7 +79,7 @@ def test_a_delivery_holds_every_field_of_the_protocol() -> None:
 
 
 def test_a_job_with_hardly_a_field_makes_a_delivery() -> None:
-    body = delivery_body(ENDPOINT, ActiveJob(Queue(), "1", {}, "token"), "dlv_1", now=NOW)
+    body = delivery_body(ENDPOINT, EngineJob(Queue(), "1", {}, "token"), "dlv_1", now=NOW)
     job = parse_delivery(body, "dlv_1").job
     assert (job.name, job.data, job.opts, job.progress, job.parent) == ("", None, {}, 0, None)
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.queues.adding import NewJob
+from nextmq_server.engine.queues.adding import JobToAdd
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.workers import registry as registry_module
@@ -90,7 +90,7 @@ async def servers(project: Project, valkey: EmbeddedValkey) -> t.AsyncIterator[S
     await servers.stop_all()
 
 
-def new(service: Service, **opts: t.Any) -> NewJob:
+def new(service: Service, **opts: t.Any) -> JobToAdd:
     return service.jobs.new("emails", "welcome", None, opts, now=0)
 
 

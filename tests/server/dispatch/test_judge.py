@@ -16,7 +16,7 @@ from nextmq_handler.protocol.signing import ID, SIGNATURE, TIMESTAMP, Secret
 from nextmq_server.dispatch.findings import Broken, Finding, Gone, NotRun, Reached, Throttled
 from nextmq_server.dispatch.http.answers import Answer, NoAnswer
 from nextmq_server.dispatch.judge import EXCERPT_SIZE
-from nextmq_server.engine.verdicts import Complete, Delay, Fail, RateLimit, Verdict, WaitForChildren
+from nextmq_server.engine.verdicts import Complete, Delay, Fail, LimitRate, Verdict, WaitForChildren
 from tests.support.judging import (
     DONE,
     NEW,
@@ -52,8 +52,8 @@ OUTCOMES: dict[str, tuple[Answer, Verdict]] = {
         outcome("failed", unrecoverable=1, error={"name": "Bad", "message": "data"}),
         Fail("Bad", "data"),
     ),
-    "shortest rate limit": (outcome("rateLimited", delay=1), RateLimit(1)),
-    "longest rate limit": (outcome("rateLimited", delay=86_400_000), RateLimit(86_400_000)),
+    "shortest rate limit": (outcome("rateLimited", delay=1), LimitRate(1)),
+    "longest rate limit": (outcome("rateLimited", delay=86_400_000), LimitRate(86_400_000)),
     "delayed": (outcome("delayed", timestamp=1_790_000_060_000), Delay(1_790_000_060_000)),
     "delayed to the last ms": (outcome("delayed", timestamp=2_099_999_999_999), Delay(2_099_999_999_999)),
     "waiting children": (outcome("waitingChildren"), WaitForChildren()),

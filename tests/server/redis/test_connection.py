@@ -12,7 +12,7 @@ from nextmq_handler.errors import ConfigurationError
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.redis import connection as connection_module
 from nextmq_server.redis.address import Address, Place
-from nextmq_server.redis.connection import Connection, ConnectionLost, RedisError
+from nextmq_server.redis.connection import ConnectionLost, RedisConnection, RedisError
 
 if t.TYPE_CHECKING:
     from ..conftest import Engine, Until
@@ -21,21 +21,21 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def connection(engine: Engine) -> t.AsyncIterator[Connection]:
+async def connection(engine: Engine) -> t.AsyncIterator[RedisConnection]:
     """A connection of its own to the shared Valkey."""
-    connection = Connection(engine.address, name=f"connection-{engine.prefix}")
+    connection = RedisConnection(engine.address, name=f"connection-{engine.prefix}")
     await connection.connect()
     yield connection
     await connection.close()
 
 
 @pytest.fixture
-async def connect() -> t.AsyncIterator[t.Callable[[str], t.Awaitable[Connection]]]:
+async def connect() -> t.AsyncIterator[t.Callable[[str], t.Awaitable[RedisConnection]]]:
     """Connects to a URL, and closes the connection after the test."""
-    connections: list[Connection] = []
+    connections: list[RedisConnection] = []
 
-    async def connect(url: str) -> Connection:
-        connection = Connection(Address(url), name="test")
+    async def connect(url: str) -> RedisConnection:
+        connection = RedisConnection(Address(url), name="test")
         await connection.connect()
         connections.append(connection)
         return connection
@@ -45,10 +45,10 @@ async def connect() -> t.AsyncIterator[t.Callable[[str], t.Awaitable[Connection]
         await connection.close()
 
 
-Connect = t.Callable[[str], t.Awaitable[Connection]]
+Connect = t.Callable[[str], t.Awaitable[RedisConnection]]
 
 
-async def sever(connection: Connection, engine: Engine) -> None:
+async def sever(connection: RedisConnection, engine: Engine) -> None:
     """Make Valkey close the connection while a command is in flight."""
     own_id = await connection.execute("CLIENT", "ID")
     waiting = connection.execute("BLPOP", engine.key("nothing"), 0)
@@ -57,12 +57,12 @@ async def sever(connection: Connection, engine: Engine) -> None:
         await waiting
 
 
-async def test_concurrent_callers_get_the_answers_to_their_own_commands(connection: Connection) -> None:
+async def test_concurrent_callers_get_the_answers_to_their_own_commands(connection: RedisConnection) -> None:
     words = [f"word {number}" for number in range(1000)]
     assert await asyncio.gather(*(connection.execute("ECHO", word) for word in words)) == words
 
 
-async def test_commands_over_many_loop_ticks_keep_their_answers(connection: Connection) -> None:
+async def test_commands_over_many_loop_ticks_keep_their_answers(connection: RedisConnection) -> None:
     async def echo(number: int) -> bool:
         for _ in range(number % 7):
             await asyncio.sleep(0)
@@ -71,36 +71,36 @@ async def test_commands_over_many_loop_ticks_keep_their_answers(connection: Conn
     assert all(await asyncio.gather(*(echo(number) for number in range(300))))
 
 
-async def test_a_cancelled_caller_does_not_shift_the_answers_of_others(connection: Connection) -> None:
+async def test_a_cancelled_caller_does_not_shift_the_answers_of_others(connection: RedisConnection) -> None:
     first, second = connection.execute("ECHO", "first"), connection.execute("ECHO", "second")
     first.cancel()
     assert await second == "second"
 
 
-async def test_a_large_answer_comes_whole(connection: Connection, engine: Engine) -> None:
+async def test_a_large_answer_comes_whole(connection: RedisConnection, engine: Engine) -> None:
     await connection.execute("SET", engine.key("large"), "x" * 3_000_000)
     assert len(await connection.execute("GET", engine.key("large"))) == 3_000_000
 
 
-async def test_bytes_that_are_no_utf8_come_back_as_they_went(connection: Connection) -> None:
+async def test_bytes_that_are_no_utf8_come_back_as_they_went(connection: RedisConnection) -> None:
     answer: str = await connection.execute("ECHO", b"\xff\xfe")
     assert answer.encode("utf-8", "surrogateescape") == b"\xff\xfe"
 
 
-async def test_an_error_answer_is_a_redis_error_with_its_code(connection: Connection, engine: Engine) -> None:
+async def test_an_error_answer_is_a_redis_error_with_its_code(connection: RedisConnection, engine: Engine) -> None:
     await connection.execute("SET", engine.key("text"), "a")
     with pytest.raises(RedisError, match=r"^WRONGTYPE "):
         await connection.execute("LLEN", engine.key("text"))
 
 
-async def test_an_error_is_of_its_own_command_only(connection: Connection) -> None:
+async def test_an_error_is_of_its_own_command_only(connection: RedisConnection) -> None:
     before, wrong, after = (connection.execute(*command) for command in (("PING",), ("NONSENSE",), ("PING",)))
     answers = await asyncio.gather(before, wrong, after, return_exceptions=True)
     assert [type(answer) for answer in answers] == [str, RedisError, str]
 
 
 async def test_a_command_in_flight_when_the_connection_breaks_is_lost(
-    connection: Connection, engine: Engine
+    connection: RedisConnection, engine: Engine
 ) -> None:
     own_id = await connection.execute("CLIENT", "ID")
     waiting = connection.execute("BLPOP", engine.key("nothing"), 0)
@@ -119,7 +119,7 @@ async def test_a_command_while_disconnected_is_lost_at_once(own_valkey: Embedded
     assert isinstance(refused.exception(), ConnectionLost)
 
 
-async def test_a_severed_connection_comes_back_by_itself(connection: Connection, engine: Engine) -> None:
+async def test_a_severed_connection_comes_back_by_itself(connection: RedisConnection, engine: Engine) -> None:
     await sever(connection, engine)
     await connection.ready()
     assert await connection.execute("PING") == "PONG"
@@ -173,7 +173,7 @@ async def test_ready_waits_from_the_moment_of_the_loss(
     assert asyncio.isfuture(connection.ready().send(None))
 
 
-async def test_a_returned_connection_has_its_name_again(connection: Connection, engine: Engine) -> None:
+async def test_a_returned_connection_has_its_name_again(connection: RedisConnection, engine: Engine) -> None:
     await sever(connection, engine)
     await connection.ready()
     assert await connection.execute("CLIENT", "GETNAME") == f"connection-{engine.prefix}"
@@ -191,7 +191,7 @@ async def test_a_returned_connection_has_its_database_again(own_valkey: Embedded
 
 
 async def test_loss_and_return_are_logged(
-    connection: Connection, engine: Engine, caplog: pytest.LogCaptureFixture
+    connection: RedisConnection, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "nextmq_server.redis"):
         await sever(connection, engine)

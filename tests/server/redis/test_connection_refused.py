@@ -12,7 +12,7 @@ import pytest
 from nextmq_handler.errors import ConfigurationError
 from nextmq_server.redis import primary
 from nextmq_server.redis.address import Address
-from nextmq_server.redis.connection import Connection
+from nextmq_server.redis.connection import RedisConnection
 
 if t.TYPE_CHECKING:
     from ..conftest import Listen, RawHandler
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 async def refusal(url: str) -> str:
     """What connecting to `url` is refused with."""
-    connection = Connection(Address(url), name="test")
+    connection = RedisConnection(Address(url), name="test")
     with pytest.raises(ConfigurationError) as caught:
         await connection.connect()
     await connection.close()

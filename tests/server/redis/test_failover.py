@@ -14,7 +14,7 @@ from nextmq_handler.errors import ConfigurationError
 from nextmq_server.redis import connection as connection_module
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.checks import check_redis
-from nextmq_server.redis.connection import Connection, ConnectionLost
+from nextmq_server.redis.connection import ConnectionLost, RedisConnection
 from nextmq_server.redis.resp import Protocol
 from nextmq_server.testing.processes import free_port
 from tests.support.failover import Pair, ask
@@ -118,13 +118,13 @@ async def test_the_start_checks_look_at_the_primary_that_a_sentinel_names(sentin
 async def test_a_service_that_no_sentinel_knows_is_named(sentinel: int) -> None:
     url = by_sentinels(sentinel).replace("/main", "/mian")
     with pytest.raises(ConfigurationError, match="this Sentinel knows no service 'mian'"):
-        await Connection(Address(url), name="test").connect()
+        await RedisConnection(Address(url), name="test").connect()
 
 
 async def test_the_password_of_a_sentinel_is_not_in_its_refusal(sentinel: int) -> None:
     url = by_sentinels(sentinel).replace("watching", "sw0rdfish")
     with pytest.raises(ConfigurationError, match=r"refused the connection: WRONGPASS (?!.*(sw0rdfish|hunter2))"):
-        await Connection(Address(url), name="test").connect()
+        await RedisConnection(Address(url), name="test").connect()
 
 
 async def test_of_several_hosts_the_primary_is_used(pair: Pair) -> None:

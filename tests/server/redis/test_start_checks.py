@@ -13,7 +13,7 @@ from nextmq_handler.errors import ConfigurationError
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.checks import Facts, check_redis, judge
-from nextmq_server.redis.connection import Connection
+from nextmq_server.redis.connection import RedisConnection
 from nextmq_server.testing.processes import ChildProcess
 
 if t.TYPE_CHECKING:
@@ -26,7 +26,7 @@ SOUND = Facts("7.2.4", False, "noeviction", True, True)
 
 async def command(valkey: EmbeddedValkey, *words: str) -> None:
     """Have Valkey carry out a command."""
-    connection = Connection(Address(valkey.url), name="test")
+    connection = RedisConnection(Address(valkey.url), name="test")
     await connection.connect()
     await connection.execute(*words)
     await connection.close()

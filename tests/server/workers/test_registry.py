@@ -13,7 +13,7 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
-from nextmq_server.redis.connection import Connection
+from nextmq_server.redis.connection import RedisConnection
 from nextmq_server.service import Service
 from nextmq_server.workers import registry as registry_module
 from nextmq_server.workers.registry import Registration, Registry, WorkerConflict
@@ -38,8 +38,8 @@ class Clock:
 
 
 @pytest.fixture
-async def connection(valkey: EmbeddedValkey) -> t.AsyncIterator[Connection]:
-    connection = Connection(Address(valkey.url), name="test")
+async def connection(valkey: EmbeddedValkey) -> t.AsyncIterator[RedisConnection]:
+    connection = RedisConnection(Address(valkey.url), name="test")
     await connection.connect()
     yield connection
     await connection.close()
@@ -51,7 +51,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def registry(connection: Connection, project: Project, clock: Clock) -> Registry:
+def registry(connection: RedisConnection, project: Project, clock: Clock) -> Registry:
     """An empty registry."""
     return Registry(connection, project.name, clock=clock)
 
@@ -70,7 +70,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 async def test_a_registration_is_read_back_as_it_was_stored(
-    registry: Registry, connection: Connection, project: Project
+    registry: Registry, connection: RedisConnection, project: Project
 ) -> None:
     options = {"concurrency": 5, "limiter": {"max": 1, "duration": 1000}}
     schemas = {"wel\u2713come": {"type": "object", "maximum": 10**30}}
@@ -94,7 +94,7 @@ async def test_the_origin_that_deliveries_count_for_is_scheme_host_and_port(
 
 
 async def test_a_removed_registration_is_not_read_back(
-    registry: Registry, connection: Connection, project: Project
+    registry: Registry, connection: RedisConnection, project: Project
 ) -> None:
     await registry.put("emails", worker(project), replace=False)
     await registry.delete("emails")
@@ -102,7 +102,7 @@ async def test_a_removed_registration_is_not_read_back(
 
 
 async def test_projects_do_not_share_registrations(
-    registry: Registry, connection: Connection, project: Project
+    registry: Registry, connection: RedisConnection, project: Project
 ) -> None:
     await registry.put("emails", worker(project), replace=False)
     assert await Registry(connection, f"{project.name}-other").load() == {}
@@ -129,7 +129,11 @@ async def test_last_seen_is_when_it_was_registered_last(
 
 
 async def test_a_registration_that_cannot_be_applied_is_tried_again(
-    connection: Connection, registry: Registry, project: Project, until: Until, monkeypatch: pytest.MonkeyPatch
+    connection: RedisConnection,
+    registry: Registry,
+    project: Project,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(registry_module, "POLL_INTERVAL", 0.01)
     applied: list[str] = []

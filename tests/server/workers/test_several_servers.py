@@ -11,7 +11,7 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
-from nextmq_server.redis.connection import Connection, RedisError
+from nextmq_server.redis.connection import RedisConnection, RedisError
 from nextmq_server.service import Service
 from nextmq_server.workers import registry as registry_module
 from nextmq_server.workers.registry import Registration, Registry, WorkerConflict
@@ -40,7 +40,7 @@ async def other(service: Service, valkey: EmbeddedValkey, project: Project) -> t
 @pytest.fixture
 async def registries(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[tuple[Registry, Registry]]:
     """The registries of two servers, which do not look at each other's by themselves."""
-    connections = [Connection(Address(valkey.url), name="test") for _ in range(2)]
+    connections = [RedisConnection(Address(valkey.url), name="test") for _ in range(2)]
     for connection in connections:
         await connection.connect()
     yield Registry(connections[0], project.name), Registry(connections[1], project.name)

@@ -19,10 +19,10 @@ from nextmq_handler import (
     NextMQError,
     Queue,
     Worker,
+    _overrides,
     create_nextmq_handler,
     ensure_workers_registered,
 )
-from nextmq_handler.client import local_server, overrides
 from nextmq_handler.testing import AsyncLocalNextMQ, LocalNextMQ, NotSimulatedError
 from tests.support.handler import URL
 
@@ -94,19 +94,19 @@ def test_an_app_that_registers_when_it_starts_needs_no_settings() -> None:
 
 
 def test_nothing_of_it_is_left_afterwards() -> None:
-    before = overrides.monotonic, overrides.connection
+    before = _overrides.monotonic, _overrides.url
     with LocalNextMQ():
         MADE_BEFORE.add("inside")
     with pytest.raises(ConfigurationError, match="NEXTMQ_URL is not set"):
         MADE_BEFORE.add("outside")
-    assert local_server.active is None
-    assert (overrides.monotonic, overrides.connection) == before
+    assert _overrides.server is None
+    assert (_overrides.monotonic, _overrides.url) == before
 
 
 def test_nothing_of_it_is_left_after_a_failure() -> None:
     with pytest.raises(ZeroDivisionError), LocalNextMQ():
         _ = 1 / 0
-    assert local_server.active is None
+    assert _overrides.server is None
 
 
 def test_a_second_one_inside_the_first_is_refused_and_the_first_goes_on() -> None:
@@ -124,7 +124,7 @@ def test_start_and_stop_do_what_with_does() -> None:
     mq.stop()
     mq.stop()
     assert mq.job().name == "welcome"
-    assert local_server.active is None
+    assert _overrides.server is None
 
 
 @pytest.mark.anyio

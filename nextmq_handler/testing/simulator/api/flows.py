@@ -7,8 +7,9 @@ import itertools
 import typing as t
 import uuid
 
+from ....rules.states import FAILURE_POLICIES
 from ..engine.adding import NewJob
-from ..engine.job import POLICIES, Job, Key
+from ..engine.job import Job, Key
 from .jobs import add, added_view, new_job
 from .refusals import invalid, no_such_job
 from .routing import Request, Router
@@ -88,8 +89,8 @@ def _plan(
 def _options(node: Tree, queues: dict[str, t.Any]) -> dict[str, t.Any]:
     own: dict[str, t.Any] = node.get("opts") or {}
     defaults: dict[str, t.Any] = queues.get(node["queueName"], {}).get("defaultJobOptions", {})
-    if any(own.get(policy) for policy in POLICIES):  # they exclude each other
-        defaults = {name: value for name, value in defaults.items() if name not in POLICIES}
+    if any(own.get(policy) for policy in FAILURE_POLICIES):  # they exclude each other
+        defaults = {name: value for name, value in defaults.items() if name not in FAILURE_POLICIES}
     return {**defaults, **own}
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ....rules.states import STATES
 from ..engine.adding import Added, NewJob, ParentError, add_all
 from ..engine.job import Job, Key
 from ..engine.limits import check_data, check_name, check_options
 from ..engine.snapshots import result_of
 from .refusals import Refusal, no_such_job, wrong_state
 from .routing import Request, Router
-from .views import STATES, by_name, dependencies_view, job_view
+from .views import by_name, dependencies_view, job_view
 
 router = Router()
 _JOB = "queues/*/jobs/*"

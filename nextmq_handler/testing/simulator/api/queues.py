@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ....rules.states import FAILURE_POLICIES
 from ..engine.adding import NewJob, put
-from ..engine.job import POLICIES
 from ..engine.limits import check_data, check_limits, check_scheduler
 from ..engine.rates import Rate
 from ..engine.schedulers import InvalidTimes, NoSlotLeft, Scheduler
@@ -19,7 +19,7 @@ _QUEUE = "queues/*"
 _OF_THE_FIRST_RUN = frozenset(
     (
         *("deduplication", "delay", "jobId", "parent", "prevMillis", "repeat", "repeatJobKey", "timestamp"),
-        *POLICIES,
+        *FAILURE_POLICIES,
     )
 )
 

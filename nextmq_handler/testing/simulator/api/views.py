@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ....rules.states import STATES
+
 if t.TYPE_CHECKING:
     from ..engine.job import Job, Key
     from ..engine.queue_state import QueueState
     from ..engine.schedulers import Scheduler
-
-STATES = ("waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed")
 
 
 def job_view(job: Job) -> dict[str, t.Any]:

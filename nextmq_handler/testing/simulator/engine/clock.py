@@ -6,7 +6,8 @@ import time
 import typing as t
 from datetime import UTC, datetime, timedelta
 
-from ....errors import ConfigurationError, duration_ms, timestamp_ms
+from ....errors import ConfigurationError
+from ....protocol.times import duration_ms, timestamp_ms
 
 _MAX_MS = 100 * 365 * 86_400_000
 

@@ -13,7 +13,6 @@ from ....receiver.attempt import Attempt
 from ....receiver.receiver import Claim, Receiver, Steps
 from ....receiver.replay import MemoryReplayGuard
 from ....receiver.run_sync import run_sync
-from ....settings import Connection, parse_connection_string
 from ....telemetry import delivery_headers
 
 if t.TYPE_CHECKING:
@@ -63,14 +62,13 @@ class LocalApp:
         secret = generate_secret()
         self._clock = clock
         self._secrets = (parse_secret(secret),)
-        url = f"nextmq+http://local:{secret}@127.0.0.1/local"
-        self.connection: Connection = parse_connection_string(url)
+        self.url: str = f"nextmq+http://local:{secret}@127.0.0.1/local"
         self._timeouts = {worker.name: worker.options["timeout"] for worker in workers}
         self._receiver: Receiver | None = None
         if workers:
             self._receiver = Receiver(
                 workers,
-                url=url,  # these three, whatever the environment says
+                url=self.url,  # these three, whatever the environment says
                 app_url="http://127.0.0.1",
                 webhook_secrets=secret,
                 replay_guard=MemoryReplayGuard(monotonic=clock.seconds),

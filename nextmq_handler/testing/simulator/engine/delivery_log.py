@@ -5,27 +5,17 @@ from __future__ import annotations
 import typing as t
 
 from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited
+from ....rules.delivery_log import delivery_entry, with_entry
 
 if t.TYPE_CHECKING:
     from .job import Job
 
-MAX_DELIVERIES = 20
-"""How many are kept."""
-
-_MAX_DETAIL = 300
-
 
 def note(job: Job, delivery_id: str, at: int, outcome: Outcome, status: int | None) -> None:
     """Keep with the job a delivery that began `at`, ms since the epoch, and took no virtual time."""
-    noted = {
-        "deliveryId": delivery_id,
-        "at": at,
-        "status": status,
-        "ms": 0,
-        "outcome": _name(outcome),
-        "detail": _one_line(reason_of(outcome)) if isinstance(outcome, Failed) else None,
-    }
-    job.deliveries = [*job.deliveries, noted][-MAX_DELIVERIES:]
+    detail = reason_of(outcome) if isinstance(outcome, Failed) else None
+    entry = delivery_entry(delivery_id, at=at, status=status, ms=0, outcome=_name(outcome), detail=detail)
+    job.deliveries = with_entry(job.deliveries, entry)
 
 
 def reason_of(failure: Failed) -> str:
@@ -41,8 +31,3 @@ def _name(outcome: Outcome) -> str:
     if isinstance(outcome, RateLimited):
         return "rateLimited"
     return "delayed" if isinstance(outcome, Delayed) else "waitingChildren"
-
-
-def _one_line(text: str) -> str:
-    shown = "".join(char if char.isprintable() else " " for char in text)
-    return shown if len(shown) <= _MAX_DETAIL else shown[: _MAX_DETAIL - 1] + "…"

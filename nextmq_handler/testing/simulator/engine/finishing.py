@@ -8,6 +8,7 @@ import typing as t
 
 from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited
 from ....rules.backoff import Strategies, UnknownBackoff, backoff_delay
+from ....rules.dead_letters import dead_letter_id
 from .adding import NewJob, add_all, put
 from .delivery_log import reason_of
 from .snapshots import may_vanish
@@ -161,7 +162,7 @@ class Finisher:
         if target is None:
             return
         failed_at, letters = self._now, self._store.queue(target).jobs
-        while (letter_id := _letter_id(job, failed_at)) in letters:
+        while (letter_id := dead_letter_id(job.key.queue, job.id, failed_at)) in letters:
             failed_at += 1  # the same job failed at this time before: time stands still
         letter = {
             "queue": job.key.queue,
@@ -176,11 +177,6 @@ class Finisher:
             "failedAt": failed_at,
         }
         add_all(self._store, [NewJob(target, job.name, letter, {}, failed_at, letter_id)])
-
-
-def _letter_id(job: Job, failed_at: int) -> str:
-    escaped = job.id.replace("%", "%25").replace(":", "%3A")
-    return f"{job.key.queue}@{escaped}@{failed_at}"
 
 
 def _count_until(finished: t.Iterable[str], queue: QueueState, moment: int) -> int:

@@ -6,15 +6,10 @@ import copy
 import typing as t
 from dataclasses import dataclass, field
 
-State = t.Literal["waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed"]
+from ....rules.delivery_log import DeliveryEntry
+from ....rules.states import FAILURE_POLICIES
 
-POLICIES = (
-    "failParentOnFailure",
-    "continueParentOnFailure",
-    "ignoreDependencyOnFailure",
-    "removeDependencyOnFailure",
-)
-"""The options that say what a child's failure means for its parent: a job has one of them at most."""
+State = t.Literal["waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed"]
 
 
 class Key(t.NamedTuple):
@@ -56,7 +51,7 @@ class Job:
     ignored_children: dict[Key, str] = field(default_factory=dict[Key, str])
     failed_children: dict[Key, None] = field(default_factory=dict[Key, None])
     delivery_id: str | None = None
-    deliveries: list[dict[str, t.Any]] = field(default_factory=list[dict[str, t.Any]])
+    deliveries: list[DeliveryEntry] = field(default_factory=list[DeliveryEntry])
     waits: list[int] = field(default_factory=list[int])
     starts: list[int] = field(default_factory=list[int])
     is_removed: bool = False
@@ -80,7 +75,7 @@ class Job:
     @property
     def policy(self) -> str | None:
         """What its failure means for its parent; None: the parent waits on."""
-        return next((policy for policy in POLICIES if self.opts.get(policy)), None)
+        return next((policy for policy in FAILURE_POLICIES if self.opts.get(policy)), None)
 
     @property
     def deduplication_id(self) -> str | None:

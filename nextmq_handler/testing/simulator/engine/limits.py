@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ....errors import MAX_TIMESTAMP_MS
 from ....protocol.names import is_queue_name
+from ....protocol.times import MAX_TIMESTAMP_MS
 from ....rules.backoff import BUILT_IN
+from ....rules.states import FAILURE_POLICIES as POLICIES
 from ..api.refusals import invalid
-from .job import POLICIES
 
 Check = t.Callable[[t.Any], bool]
 

@@ -212,14 +212,14 @@ def _next_slot(every: int, offset: int, now: int) -> int:
 
 
 def _next_of_pattern(repeat: dict[str, t.Any], after: int) -> int | None:
+    from ....rules.cron import InvalidSchedule, next_run
+
     try:
-        from ....rules.cron import InvalidSchedule, next_run
-    except ImportError:
+        return next_run(repeat["pattern"], repeat.get("tz"), max(after, repeat.get("startDate") or 0))
+    except ModuleNotFoundError:
         raise ConfigurationError(
             "cron patterns need croniter, which comes with the server: pip install 'nextmq-handler[server]', or "
             "croniter alone, beside the tests"
         ) from None
-    try:
-        return next_run(repeat["pattern"], repeat.get("tz"), max(after, repeat.get("startDate") or 0))
     except InvalidSchedule as exc:
         raise InvalidTimes(str(exc)) from None

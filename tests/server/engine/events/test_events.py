@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine.events import events as events_module
+from nextmq_server.engine.events import hub as events_module
 from nextmq_server.engine.events import listener as listener_module
-from nextmq_server.engine.events.events import TooManyListeners
+from nextmq_server.engine.events.hub import TooManyListeners
 from nextmq_server.engine.events.listener import Listener, TooSlow
 from nextmq_server.engine.events.streams import StreamId
 from tests.support.event_rig import Rig, running, take, take_all
@@ -187,8 +187,9 @@ async def test_listeners_with_any_start_hear_each_event_after_it_once(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     chance = random.Random(seed)
-    monkeypatch.setattr(listener_module, "PAGE", chance.choice([1, 2, 5]))
-    monkeypatch.setattr(events_module, "PAGE", listener_module.PAGE)
+    page = chance.choice([1, 2, 5])
+    monkeypatch.setattr(listener_module, "PAGE", page)
+    monkeypatch.setattr(events_module, "PAGE", page)
     ids = ["0-0"]
     heard: list[tuple[int, list[str]]] = []
 

@@ -8,7 +8,7 @@ import typing as t
 import pytest
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.events import events as events_module
+from nextmq_server.engine.events import hub as events_module
 from nextmq_server.engine.events.streams import Event, StreamId
 from nextmq_server.redis import connection as connection_module
 from nextmq_server.redis.connection import ConnectionLost, RedisError

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_server.engine.queues.dead_letters import Failure, letter_of, read_letter
-from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.snapshots import read_snapshot
 from nextmq_server.engine.scripts.scripts import QueueScripts
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict, WaitForChildren
@@ -228,7 +228,7 @@ def is_custom_id(job_id: str) -> bool:
 def letter_id(failure: tuple[str, str, int]) -> str:
     queue, job_id, failed_at = failure
     scripts = t.cast("QueueScripts", t.cast("t.Any", _Scripts)(queue))
-    job = ActiveJob(t.cast("t.Any", None), job_id, {}, "token")
+    job = EngineJob(t.cast("t.Any", None), job_id, {}, "token")
     letter = letter_of(job, scripts, DLQ, Failure("", [], None, failed_at))
     return letter.job_id or ""
 

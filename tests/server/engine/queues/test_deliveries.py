@@ -13,7 +13,8 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine.queues.delivery_log import Delivery, appended, deliveries
+from nextmq_handler.rules.delivery_log import delivery_entry
+from nextmq_server.engine.queues.delivery_log import appended, deliveries
 from nextmq_server.service import Service
 from nextmq_server.workers.registry import Registration
 from tests.support.api import JOBS
@@ -21,19 +22,18 @@ from tests.support.api import JOBS
 if t.TYPE_CHECKING:
     from ...conftest import App, Serve, Until
 
-ONE: Delivery = {"deliveryId": "dlv_1", "at": 1, "status": 200, "ms": 5, "outcome": "completed", "detail": None}
+ONE = delivery_entry("dlv_1", at=1, status=200, ms=5, outcome="completed")
 
 
 def test_the_last_20_are_kept() -> None:
     text = None
     for number in range(25):
-        text = appended(text, {**ONE, "at": number})
+        text = appended(text, delivery_entry("dlv_1", at=number, status=200, ms=5, outcome="completed"))
     assert [delivery["at"] for delivery in deliveries(text)] == list(range(5, 25))
 
 
 def test_a_long_reason_is_cut_to_one_line() -> None:
-    text = appended(None, {**ONE, "detail": "no\nroute " * 100})
-    [kept] = deliveries(text)
+    kept = delivery_entry("dlv_1", at=1, status=None, ms=5, outcome="failed", detail="no\nroute " * 100)
     assert kept["detail"] == ("no route " * 100)[:299] + "…"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nextmq_handler.rules.backoff import UnknownBackoff, backoff_delay
 from nextmq_server.dispatch.dispatcher import Endpoint
-from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.jobs import view
 from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
 from nextmq_server.engine.verdicts import Fail
@@ -126,8 +126,8 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-def job_of(fields: dict[str, str]) -> ActiveJob:
-    return ActiveJob(Queue(WorkerOptions().for_scripts(None)), "42", fields, "token")
+def job_of(fields: dict[str, str]) -> EngineJob:
+    return EngineJob(Queue(WorkerOptions().for_scripts(None)), "42", fields, "token")
 
 
 @given(fields=FIELDS)

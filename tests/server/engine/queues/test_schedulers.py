@@ -8,15 +8,16 @@ import typing as t
 import pytest
 
 from nextmq_handler.rules.cron import InvalidSchedule
-from nextmq_server.engine.queues.job import ActiveJob
-from nextmq_server.engine.queues.scheduling import NotAdvanced, Template, advance
+from nextmq_handler.rules.schedules import Template
+from nextmq_server.engine.queues.job import EngineJob
+from nextmq_server.engine.queues.scheduling import NotAdvanced, advance
 from nextmq_server.engine.scripts.scripts import pack
-from nextmq_server.engine.verdicts import Complete, Fail, Hold, RateLimit, Verdict
+from nextmq_server.engine.verdicts import Complete, Fail, Hold, LimitRate, Verdict
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.redis.connection import RedisError
 
 if t.TYPE_CHECKING:
-    from nextmq_server.engine.queues.schedulers import Scheduler
+    from nextmq_server.engine.queues.schedulers import SchedulerState
 
     from ...conftest import Engine, Processor, Until
 
@@ -37,7 +38,7 @@ class QueueOptions:
 
 async def upsert(
     engine: Engine, repeat: dict[str, t.Any], data: object = None, id: str = "report", **opts: t.Any
-) -> Scheduler:
+) -> SchedulerState:
     return await engine.schedulers.upsert("emails", id, repeat, Template("report", data, opts))
 
 
@@ -262,7 +263,7 @@ async def test_no_run_comes_after_the_end_date(
 
 
 @pytest.mark.parametrize(
-    "verdict", [FAILED, Hold(0.001, "404"), RateLimit(1)], ids=["failed", "held", "rate-limited"]
+    "verdict", [FAILED, Hold(0.001, "404"), LimitRate(1)], ids=["failed", "held", "rate-limited"]
 )
 async def test_it_goes_on_whatever_becomes_of_a_run(
     engine: Engine, processor: type[Processor], until: Until, verdict: Verdict
@@ -274,7 +275,7 @@ async def test_it_goes_on_whatever_becomes_of_a_run(
 
 
 @pytest.mark.parametrize(
-    "verdict", [FAILED, Hold(0.001, "404"), RateLimit(1)], ids=["failed", "held", "rate-limited"]
+    "verdict", [FAILED, Hold(0.001, "404"), LimitRate(1)], ids=["failed", "held", "rate-limited"]
 )
 async def test_a_run_that_starts_again_makes_no_other_job(
     engine: Engine, processor: type[Processor], until: Until, verdict: Verdict
@@ -327,7 +328,7 @@ async def test_redis_that_takes_no_writes_now_stops_no_scheduler(own_engine: Eng
     queue = QueueOptions()
     await own_engine.redis.execute("CONFIG", "SET", "min-replicas-to-write", 1)
     with pytest.raises(NotAdvanced, match="job scheduler report waits with its job"):
-        await advance(scripts, ActiveJob(queue, first.next_job.id, fields, "token"))
+        await advance(scripts, EngineJob(queue, first.next_job.id, fields, "token"))
 
 
 async def test_a_run_whose_next_one_cannot_be_made_now_is_delivered_once_it_can(

@@ -7,8 +7,9 @@ import typing as t
 
 import pytest
 
+from nextmq_handler.rules.results import RESULT_LIFE, JobResult
 from nextmq_server.engine.queues.jobs import NoSuchJob
-from nextmq_server.engine.queues.snapshots import SNAPSHOT_LIFE, read_snapshot, snapshot_key
+from nextmq_server.engine.queues.snapshots import read_snapshot, snapshot_key
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 
 if t.TYPE_CHECKING:
@@ -49,7 +50,7 @@ def finish(engine: Engine, processor: type[Processor], until: Until) -> Finish:
     return finish
 
 
-async def snapshot(engine: Engine, job_id: str) -> dict[str, t.Any] | None:
+async def snapshot(engine: Engine, job_id: str) -> JobResult | None:
     return await read_snapshot(engine.jobs.scripts("emails"), job_id)
 
 
@@ -107,7 +108,7 @@ async def test_the_snapshot_says_what_the_job_would_show(
 async def test_the_snapshot_is_kept_for_a_minute(engine: Engine, finish: Finish) -> None:
     key = snapshot_key(engine.jobs.scripts("emails"), await finish(Complete(1), removeOnComplete=True))
     left = await engine.redis.execute("PTTL", key)
-    assert SNAPSHOT_LIFE - 30_000 < left <= SNAPSHOT_LIFE == 60_000
+    assert RESULT_LIFE - 30_000 < left <= RESULT_LIFE == 60_000
 
 
 async def test_there_is_no_moment_without_the_job_and_its_snapshot(

@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.queues.delivery_log import Delivery
-from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_handler.rules.delivery_log import DeliveryEntry
+from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.scripts.holds import Holds, Kind, Trouble
 from nextmq_server.engine.verdicts import Fail, Verdict
 from nextmq_server.engine.worker.options import WorkerOptions
@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("_packages")]
 
 DAY = 86_400_000
-DELIVERY: Delivery = {
+DELIVERY: DeliveryEntry = {
     "deliveryId": "dlv_1",
     "at": 1,
     "status": 500,
@@ -69,7 +69,7 @@ async def test_node_hears_of_a_disabled_endpoint(engine: Engine) -> None:
 
 
 async def test_node_reads_a_job_that_has_deliveries(engine: Engine) -> None:
-    async def process(job: ActiveJob) -> Verdict:
+    async def process(job: EngineJob) -> Verdict:
         job.note_delivery(DELIVERY)
         return Fail("EndpointUnavailable", "the app answered 500")
 

@@ -8,7 +8,7 @@ import pytest
 import redis.asyncio
 from bullmq import flow_producer
 
-from nextmq_server.engine.queues.adding import ParentError
+from nextmq_server.engine.queues.adding import UnusableParent
 from nextmq_server.engine.queues.children import ChildKey, Children
 from nextmq_server.engine.queues.flows import FlowNode, Flows
 from nextmq_server.engine.verdicts import Complete, Fail, WaitForChildren
@@ -305,13 +305,13 @@ async def test_a_parent_whose_children_were_done_before_runs_at_once(
 
 async def test_a_flow_with_a_child_of_another_parent_adds_nothing(engine: Engine, add: Add) -> None:
     await add(node("first", node("child"), queue="emails"))
-    with pytest.raises(ParentError):
+    with pytest.raises(UnusableParent):
         await add(node("second", node("new"), node("child"), queue="emails"))
     assert await engine.redis.execute("EXISTS", engine.key("second"), engine.key("new", queue="reports")) == 0
 
 
 async def test_a_flow_with_one_job_under_two_parents_adds_nothing(engine: Engine, add: Add) -> None:
     left, right = (node(name, node("child"), queue="emails") for name in ("left", "right"))
-    with pytest.raises(ParentError):
+    with pytest.raises(UnusableParent):
         await add(node("root", left, right, queue="emails"))
     assert await engine.redis.execute("EXISTS", engine.key("root"), engine.key("child", queue="reports")) == 0

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.verdicts import Complete, Delay, Fail, Hold, RateLimit, Verdict, WaitForChildren
+from nextmq_server.engine.verdicts import Complete, Delay, Fail, Hold, LimitRate, Verdict, WaitForChildren
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, Until
@@ -127,7 +127,7 @@ async def test_an_unrecoverable_failure_leaves_the_attempts_unused(
 
 
 @pytest.mark.parametrize(
-    "verdict", [RateLimit(20), Hold(0.01, "the app answered 404"), Delay(0), WaitForChildren()]
+    "verdict", [LimitRate(20), Hold(0.01, "the app answered 404"), Delay(0), WaitForChildren()]
 )
 async def test_a_job_that_comes_back_has_burnt_no_attempt(
     engine: Engine, processor: type[Processor], verdict: Verdict
@@ -138,7 +138,7 @@ async def test_a_job_that_comes_back_has_burnt_no_attempt(
     assert [job.attemptsMade for job in process.started] == [0, 0]
 
 
-@pytest.mark.parametrize("verdict", [RateLimit(20), Delay(0), WaitForChildren()])
+@pytest.mark.parametrize("verdict", [LimitRate(20), Delay(0), WaitForChildren()])
 async def test_a_job_that_comes_back_has_one_more_start(
     engine: Engine, processor: type[Processor], verdict: Verdict
 ) -> None:
@@ -180,7 +180,7 @@ async def test_a_hold_ends_when_it_is_released(engine: Engine, processor: type[P
 
 
 async def test_a_rate_limit_rests_the_queue(engine: Engine, processor: type[Processor], until: Until) -> None:
-    process = processor(RateLimit(3_600_000))
+    process = processor(LimitRate(3_600_000))
     hub = await engine.run(process)
     for _ in range(2):
         await engine.add()
@@ -193,7 +193,7 @@ async def test_a_rate_limit_rests_the_queue(engine: Engine, processor: type[Proc
 async def test_another_server_sees_the_rate_limit(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
-    limited, other = processor(RateLimit(3_600_000)), processor()
+    limited, other = processor(LimitRate(3_600_000)), processor()
     hub = await engine.run(limited)
     await engine.add()
     await until(lambda: limited.started and not hub.queues["emails"].active)
@@ -222,7 +222,7 @@ async def test_a_server_bug_fails_the_attempt_and_names_the_exception(engine: En
 async def test_a_rate_limit_does_not_shorten_a_hold(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
-    process = processor(Hold(3600, "the app answered 404"), RateLimit(1), Complete(None))
+    process = processor(Hold(3600, "the app answered 404"), LimitRate(1), Complete(None))
     hub = await engine.run(process, concurrency=2)
     process.gate.clear()
     for _ in range(2):

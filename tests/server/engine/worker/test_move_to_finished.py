@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.scripts.limiter import NEVER_LIMITS
 from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
 from nextmq_server.engine.worker.move_to_finished import Ending, Finishing
@@ -63,7 +63,7 @@ def test_the_arguments_are_those_of_bullmqs_packer(
     fetch_next: bool,
 ) -> None:
     scripts = QueueScripts(ScriptRunner(t.cast("t.Any", None)), "emails", "bull")
-    job = ActiveJob(Queue(worker), "42", {"opts": json.dumps(options), "atm": str(made)}, "token")
+    job = EngineJob(Queue(worker), "42", {"opts": json.dumps(options), "atm": str(made)}, "token")
     if state == "completed":
         given_call = scripts.pack.moveToFinishedArgs(
             job, [1, "ä"], "returnvalue", keep, state, "token", fetch_next, changes
@@ -82,7 +82,7 @@ def test_the_limiter_that_never_limits_is_a_flag(
     limiter: dict[str, int] | None, packed: dict[str, int] | None, flag: str
 ) -> None:
     scripts = QueueScripts(ScriptRunner(t.cast("t.Any", None)), "emails", "bull")
-    job = ActiveJob(Queue(WorkerOptions(limiter=limiter)), "42", {}, "token")
+    job = EngineJob(Queue(WorkerOptions(limiter=limiter)), "42", {}, "token")
     _, args = Finishing(scripts).call(job, Ending("completed", "1", None, AT), {}, fetch_next=True)
     assert (unpack(args[7])["limiter"], args[9]) == (packed, flag)
 

@@ -14,7 +14,7 @@ from nextmq_server.engine.worker import upkeep
 from nextmq_server.engine.worker.options import WorkerOptions
 
 if t.TYPE_CHECKING:
-    from nextmq_server.engine.queues.job import ActiveJob
+    from nextmq_server.engine.queues.job import EngineJob
 
     from ...conftest import Engine, Processor, Until
 
@@ -84,7 +84,7 @@ async def test_a_delivery_that_follows_another_is_aborted_when_its_own_lock_is_l
     holding = processor()
     holding.gate.clear()
 
-    async def process(job: ActiveJob) -> Verdict:
+    async def process(job: EngineJob) -> Verdict:
         return Complete(None) if job.id == first else await holding(job)
 
     hub = await engine.start_hub()

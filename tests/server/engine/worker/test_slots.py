@@ -9,18 +9,18 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.queues.job import ActiveJob
+from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import WorkerOptions
-from nextmq_server.engine.worker.slots import Rooms
+from nextmq_server.engine.worker.slots import Slots
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 
-StartHub = t.Callable[[Rooms], t.Awaitable[Hub]]
+StartHub = t.Callable[[Slots], t.Awaitable[Hub]]
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ async def start_hub(engine: Engine) -> t.AsyncIterator[StartHub]:
     """Starts hubs with a room of their own, and stops them."""
     hubs: list[Hub] = []
 
-    async def start(rooms: Rooms) -> Hub:
-        instance_id = f"rooms-{engine.prefix}-{len(hubs)}"
-        hub = Hub(engine.address, prefix=engine.prefix, instance_id=instance_id, alone=False, rooms=rooms)
+    async def start(slots: Slots) -> Hub:
+        instance_id = f"slots-{engine.prefix}-{len(hubs)}"
+        hub = Hub(engine.address, prefix=engine.prefix, instance_id=instance_id, alone=False, slots=slots)
         await hub.start()
         hubs.append(hub)
         return hub
@@ -47,8 +47,8 @@ class Starts:
         self.queues: list[str] = []
         self._processor = processor
 
-    def of(self, queue: str) -> t.Callable[[ActiveJob], t.Awaitable[Verdict]]:
-        async def process(job: ActiveJob) -> Verdict:
+    def of(self, queue: str) -> t.Callable[[EngineJob], t.Awaitable[Verdict]]:
+        async def process(job: EngineJob) -> Verdict:
             self.queues.append(queue)
             return await self._processor(job)
 
@@ -62,32 +62,32 @@ async def fill(engine: Engine, queues: t.Iterable[str], *, jobs: int) -> None:
         await engine.jobs.adder.add([engine.jobs.new(queue, "welcome", None, {}, now=now) for _ in range(jobs)])
 
 
-def is_empty(rooms: Rooms, places: int) -> bool:
+def is_empty(slots: Slots, places: int) -> bool:
     """Whether nobody has one of so many places."""
-    room = rooms.room(None)
-    taken = room.take(places)
-    room.leave(taken)
+    own = slots.for_origin(None)
+    taken = own.take(places)
+    own.release(taken)
     return taken == places
 
 
-def in_line(rooms: Rooms) -> int:
+def in_line(slots: Slots) -> int:
     """How many queues wait for a place."""
-    return len(rooms._total.line)
+    return len(slots._total.line)
 
 
 async def test_200_hot_queues_share_50_places_and_each_has_its_turn(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
-    rooms, process = Rooms(50), processor()
+    slots, process = Slots(50), processor()
     starts = Starts(process)
-    hub = await start_hub(rooms)
+    hub = await start_hub(slots)
     queues = [f"queue-{number}" for number in range(200)]
     await fill(engine, queues, jobs=6)
     process.gate.clear()
     for queue in queues:
         await hub.add(queue, WorkerOptions(concurrency=100), starts.of(queue))
     await until(lambda: process.running == 50)
-    await until(lambda: in_line(rooms) == sum(not queue.is_cold for queue in hub.queues.values()))
+    await until(lambda: in_line(slots) == sum(not queue.is_cold for queue in hub.queues.values()))
     before = len(starts.queues)
     process.gate.set()
     await until(lambda: len(starts.queues) == 1200)
@@ -96,20 +96,20 @@ async def test_200_hot_queues_share_50_places_and_each_has_its_turn(
     first_round = collections.Counter(starts.queues[before : before + 150])
     assert max(first_round.values()) <= 2
     assert set(starts.queues[: before + 300]) == set(queues)
-    await until(lambda: is_empty(rooms, 50))
+    await until(lambda: is_empty(slots, 50))
 
 
 async def test_a_hot_queue_lets_one_that_waits_in_between(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
     process = processor()
-    starts, rooms = Starts(process), Rooms(1)
-    hub = await start_hub(rooms)
+    starts, slots = Starts(process), Slots(1)
+    hub = await start_hub(slots)
     await fill(engine, ["a", "b"], jobs=5)
     process.gate.clear()
     for queue in ("a", "b"):
         await hub.add(queue, WorkerOptions(), starts.of(queue))
-    await until(lambda: in_line(rooms) == 1)
+    await until(lambda: in_line(slots) == 1)
     process.gate.set()
     await until(lambda: len(starts.queues) == 10)
     assert starts.queues == ["a", "b"] * 5
@@ -119,7 +119,7 @@ async def test_a_hot_queue_alone_goes_on_without_waiting_in_line(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
     process = processor()
-    hub = await start_hub(Rooms(2))
+    hub = await start_hub(Slots(2))
     await fill(engine, ["a"], jobs=20)
     process.gate.clear()
     await hub.add("a", WorkerOptions(concurrency=10), process)
@@ -136,7 +136,7 @@ async def test_a_slow_origin_does_not_take_all_places(
     slow, quick = processor(), processor()
     slow.gate.clear()
     quick.gate.clear()
-    hub = await start_hub(Rooms(4, per_origin=2))
+    hub = await start_hub(Slots(4, per_origin=2))
     await fill(engine, ["slow-1", "slow-2", "quick"], jobs=5)
     for queue in ("slow-1", "slow-2"):
         await hub.add(queue, WorkerOptions(concurrency=10, origin="https://slow.example"), slow)
@@ -153,7 +153,7 @@ async def test_a_queue_that_moves_to_another_origin_waits_there(
 ) -> None:
     slow, quick = processor(), processor()
     slow.gate.clear()
-    hub = await start_hub(Rooms(4, per_origin=1))
+    hub = await start_hub(Slots(4, per_origin=1))
     await fill(engine, ["slow", "moving"], jobs=1)
     await hub.add("slow", WorkerOptions(origin="https://slow.example"), slow)
     await until(lambda: slow.running)
@@ -166,11 +166,11 @@ async def test_a_queue_that_moves_to_another_origin_waits_there(
 async def test_hubs_share_the_places_of_a_process(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
-    rooms, process = Rooms(3), processor()
+    slots, process = Slots(3), processor()
     process.gate.clear()
     await fill(engine, ["a", "b"], jobs=5)
     for queue in ("a", "b"):
-        await (await start_hub(rooms)).add(queue, WorkerOptions(concurrency=5), process)
+        await (await start_hub(slots)).add(queue, WorkerOptions(concurrency=5), process)
     await until(lambda: process.running == 3)
     process.gate.set()
     await until(lambda: len(process.started) == 10)
@@ -180,12 +180,12 @@ async def test_hubs_share_the_places_of_a_process(
 async def test_a_queue_that_waits_in_line_does_not_hold_up_a_stop(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
-    rooms, process = Rooms(1), processor()
+    slots, process = Slots(1), processor()
     process.gate.clear()
     await fill(engine, ["a", "b"], jobs=1)
-    await (await start_hub(rooms)).add("a", WorkerOptions(), process)
+    await (await start_hub(slots)).add("a", WorkerOptions(), process)
     await until(lambda: process.running)
-    waiting = await start_hub(rooms)
+    waiting = await start_hub(slots)
     await waiting.add("b", WorkerOptions(), process)
     await asyncio.wait_for(waiting.stop(grace=3600), 30)
     assert len(process.started) == 1
@@ -194,22 +194,22 @@ async def test_a_queue_that_waits_in_line_does_not_hold_up_a_stop(
 async def test_a_fetch_that_finds_nothing_gives_its_places_back(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
-    rooms = Rooms(5)
-    hub = await start_hub(rooms)
+    slots = Slots(5)
+    hub = await start_hub(slots)
     await hub.add("a", WorkerOptions(concurrency=10), processor(Complete(None)))
     await engine.until_state(await engine.add(queue="a"), "completed", queue="a")
     await until(lambda: hub.queues["a"].is_cold)
-    assert is_empty(rooms, 5)
+    assert is_empty(slots, 5)
 
 
 async def test_a_job_that_is_handed_back_gives_its_place_back(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
-    rooms, process = Rooms(5), processor()
+    slots, process = Slots(5), processor()
     process.gate.clear()
-    hub = await start_hub(rooms)
+    hub = await start_hub(slots)
     await fill(engine, ["a"], jobs=3)
     await hub.add("a", WorkerOptions(concurrency=3), process)
     await until(lambda: process.running == 3)
     await hub.stop(grace=0)
-    assert is_empty(rooms, 5)
+    assert is_empty(slots, 5)

@@ -95,7 +95,7 @@ async def test_a_job_that_ends_within_the_grace_is_finished(
     job_id = await engine.add()
     await until(lambda: process.running)
     stopping = asyncio.create_task(engine.stop_hub(hub, grace=60))
-    await until(lambda: not hub.queues["emails"].has_room)
+    await until(lambda: not hub.queues["emails"].has_slot)
     process.gate.set()
     await stopping
     assert (await engine.job(job_id))["state"] == "completed"
@@ -110,7 +110,7 @@ async def test_no_job_is_started_within_the_grace(
     first = await engine.add()
     await until(lambda: process.running)
     stopping = asyncio.create_task(engine.stop_hub(hub, grace=60))
-    await until(lambda: not hub.queues["emails"].has_room)
+    await until(lambda: not hub.queues["emails"].has_slot)
     second = await engine.add()
     process.gate.set()
     await stopping
@@ -124,7 +124,7 @@ async def test_hurry_ends_the_grace(engine: Engine, processor: type[Processor], 
     job_id = await engine.add()
     await until(lambda: process.running)
     stopping = asyncio.create_task(engine.stop_hub(hub, grace=3600))
-    await until(lambda: not hub.queues["emails"].has_room)
+    await until(lambda: not hub.queues["emails"].has_slot)
     hub.hurry()
     await asyncio.wait_for(stopping, 30)
     assert (await engine.job(job_id))["state"] == "waiting"

@@ -1,4 +1,4 @@
-"""Results of jobs: what a job ended with, waited for without polling."""
+"""Results of jobs: what a job ended with. Callers wait for it without polling."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import collections
 import contextlib
 import typing as t
 
+from nextmq_handler.rules.results import JobResult, unfinished
+
 from ...redis.connection import ConnectionLost
-from ..events.events import EventHub
-from ..events.streams import Event
+from ..queues.job import lines_of
+from ..queues.jobs import Jobs, NoSuchJob, decoded
+from ..queues.snapshots import read_snapshot
 from ..scripts.scripts import QueueScripts, as_function
-from .job import lines_of
-from .jobs import Jobs, NoSuchJob, decoded
-from .snapshots import read_snapshot
+from .hub import EventHub
+from .streams import Event
 
 FINISHED = frozenset(("completed", "failed"))
 
@@ -30,6 +32,8 @@ _STATE_KEYS = (
     "prioritized",
 )
 _SCRIPT = "nextmqResult"
+
+# KEYS: the 8 of getStateV2, the job. ARGV: the 1 of getStateV2, the job's id.
 _LUA = (
     as_function("getStateV2")
     + """
@@ -51,10 +55,10 @@ class Results:
         self._events = events
         self._waiting: dict[str, _Waiting] = {}
 
-    async def get(self, queue: str, job_id: str, *, wait: int) -> dict[str, t.Any]:
-        """What the job ended with; if it has not within `wait` ms, its state.
+    async def get(self, queue: str, job_id: str, *, wait: int) -> JobResult:
+        """Return what the job ended with; if it does not end within `wait` ms, its state.
 
-        Raises NoSuchJob for one that is gone without a trace, RedisError or ConnectionLost.
+        Raises NoSuchJob if the job is gone and its result too, RedisError or ConnectionLost.
         """
         scripts = self._jobs.scripts(queue)
         if not wait:
@@ -64,7 +68,7 @@ class Results:
         async with self._listening(scripts) as waiting:
             while True:
                 with waiting.expect(job_id) as event:
-                    # Now that its event cannot be missed: it may have ended before.
+                    # Only now its event cannot be missed. The job may have ended before.
                     result = await _look(scripts, job_id)
                     left = deadline - loop.time()
                     if result["state"] in FINISHED or left <= 0:
@@ -74,7 +78,7 @@ class Results:
                         raise ConnectionLost("there are no more events")
 
     def look_again(self, queue: str) -> None:
-        """Jobs of the queue were removed at once, for which BullMQ has no events: let those who wait know."""
+        """Tell those who wait that jobs of the queue were removed in bulk: BullMQ writes no events for that."""
         waiting = self._waiting.get(self._jobs.scripts(queue).keys["events"])
         if waiting is not None:
             waiting.look_again()
@@ -95,7 +99,7 @@ class Results:
 
 
 class _Waiting:
-    """The `calls` that wait for jobs of one queue, by job id: an event costs only those who wait for its job."""
+    """The `calls` that wait for jobs of one queue, by job id: an event wakes only those that wait for its job."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -103,7 +107,7 @@ class _Waiting:
 
     @contextlib.contextmanager
     def expect(self, job_id: str) -> t.Generator[asyncio.Future[None]]:
-        """Done with the next event that ends the job; cancelled where there will be none."""
+        """Give a future: done with the next event that ends the job, cancelled if no events will come."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._expected[job_id].add(future)
         try:
@@ -114,17 +118,17 @@ class _Waiting:
                 del self._expected[job_id]
 
     def take(self, event: Event) -> None:
-        """The hub's next event."""
+        """Take the hub's next event."""
         if event.name in _LAST_EVENTS:
             _wake(self._expected.get(event.fields.get("jobId", ""), ()))
 
     def look_again(self) -> None:
-        """Something may have happened to any of the jobs."""
+        """Wake all calls: any of the jobs may have changed."""
         for futures in self._expected.values():
             _wake(futures)
 
     def end(self, failure: Exception | None) -> None:
-        """No more events come."""
+        """End all calls: no more events come."""
         for futures in self._expected.values():
             for future in futures:
                 future.cancel()
@@ -136,7 +140,7 @@ def _wake(futures: t.Iterable[asyncio.Future[None]]) -> None:
             future.set_result(None)
 
 
-async def _look(scripts: QueueScripts, job_id: str) -> dict[str, t.Any]:
+async def _look(scripts: QueueScripts, job_id: str) -> JobResult:
     keys = [*scripts.all_keys(*_STATE_KEYS), scripts.key(job_id)]
     found: list[t.Any] | None = await scripts.run_composed(_SCRIPT, _LUA, keys, [job_id])
     if found is None:
@@ -146,7 +150,7 @@ async def _look(scripts: QueueScripts, job_id: str) -> dict[str, t.Any]:
         return snapshot
     state, (return_value, failed_reason, stacktrace, finished_on) = found
     if state not in FINISHED:
-        return {"state": state, "returnValue": None, "failedReason": None, "stacktrace": None, "finishedOn": None}
+        return unfinished(state)
     return {
         "state": state,
         "returnValue": decoded(return_value),

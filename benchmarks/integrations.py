@@ -1,4 +1,4 @@
-"""Ways to hand a request to an app in this process, as its server would: ASGI, WSGI, Lambda."""
+"""Ways to pass a request to an app in this process, as its server would: ASGI, WSGI, Lambda."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from .deliveries import Message, Sample
 
 CHUNK = 64 * 1024
-"""What an ASGI server reads from the socket at once."""
+"""How many bytes an ASGI server reads from the socket at once."""
 
 AsgiApp = Callable[[t.Any, t.Any, t.Any], Awaitable[None]]
 WsgiApp = Callable[[dict[str, t.Any], t.Any], Iterable[bytes]]
@@ -19,11 +19,11 @@ LambdaApp = Callable[[t.Any, t.Any], dict[str, t.Any]]
 
 
 class Case(t.NamedTuple):
-    """One app and one request: `run(n)` answers it n times over and returns the CPU s that took."""
+    """One app and one request: `run(n)` answers it n times and returns the CPU time, in s."""
 
     run: Callable[[int], float]
     answer: Callable[[], int]
-    """Answers it once; the status."""
+    """Answer it once and return the status."""
 
 
 class Contender(t.NamedTuple):
@@ -35,28 +35,28 @@ class Contender(t.NamedTuple):
 
 
 def asgi(name: str, app: AsgiApp, path: str, sample: Sample, *, query: bytes = b"") -> Contender:
-    """A contender under ASGI; every request gets a fresh scope and its body in chunks."""
+    """Make a contender under ASGI; every request gets a fresh scope and its body in chunks."""
     return Contender(name, *(_asgi_case(app, path, message, query) for message in sample))
 
 
 def wsgi(name: str, app: WsgiApp, path: str, sample: Sample, *, query: str = "") -> Contender:
-    """A contender under WSGI; every request gets a fresh environ."""
+    """Make a contender under WSGI; every request gets a fresh environ."""
     return Contender(name, *(_sync_case(_wsgi_call(app, path, message, query)) for message in sample))
 
 
 def aws_lambda(name: str, app: LambdaApp, path: str, sample: Sample, *, query: str = "") -> Contender:
-    """A contender in Lambda behind a function URL; every invocation gets a fresh event."""
+    """Make a contender in Lambda behind a function URL; every invocation gets a fresh event."""
     return Contender(name, *(_sync_case(_lambda_call(app, path, message, query)) for message in sample))
 
 
 def work(name: str, call: Callable[[], object]) -> Contender:
-    """A piece of work to compare with; it is no app, so there is nothing to prove."""
+    """Make a contender from a piece of work that is not an app: it has no delivery to prove."""
     run = _timed(call)
     return Contender(name, Case(run, lambda: 200), Case(run, lambda: 401))
 
 
 def lambda_event(path: str, message: Message, query: str = "") -> dict[str, t.Any]:
-    """The event of payload version 2.0."""
+    """Return the event of payload version 2.0."""
     headers = dict(message.headers)
     return {
         "version": "2.0",
@@ -86,7 +86,7 @@ def lambda_event(path: str, message: Message, query: str = "") -> dict[str, t.An
 
 
 class LambdaContext:
-    """What the runtime passes beside the event."""
+    """The context that the runtime passes beside the event."""
 
     aws_request_id = "00000000-0000-0000-0000-000000000000"
 

@@ -1,0 +1,136 @@
+"""Run one job that was fetched: deliver it and carry out the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import typing as t
+from dataclasses import dataclass
+
+from nextmq_handler.rules.log_text import one_line
+
+from ...redis.connection import ConnectionLost, RedisError
+from ..queues.job import EngineJob
+from ..queues.scheduling import NotAdvanced, advance
+from ..scripts.scripts import QueueScripts
+from ..verdicts import Fail, Hold, Verdict
+from .finalize import Finalizer, LostJob, Next, Refused
+from .gate import Gate
+from .slots import QueueSlots
+
+logger = logging.getLogger("nextmq_server.engine")
+failures = logging.getLogger("nextmq_server.failures")
+"""One ERROR line for each job that failed for good."""
+
+Process = t.Callable[[EngineJob], t.Awaitable[Verdict]]
+"""Deliver a job and return its verdict. Cancelled when the job's lock is lost."""
+
+ERROR_PAUSE = 0.5
+"""How long (s) a queue rests after an error of Redis."""
+
+
+@dataclass(slots=True)
+class JobRun:
+    """A job in flight: its slot, when its lock was renewed (monotonic s), whether the lock is lost."""
+
+    job: EngineJob
+    renewed_at: float
+    slots: QueueSlots
+    task: asyncio.Task[None] | None = None
+    is_lost: bool = False
+    is_finishing: bool = False
+
+    def abort(self) -> None:
+        """Abort the delivery, unless it was answered or the job is being finished."""
+        if self.task is not None and not (self.job.is_answered or self.is_finishing):
+            self.task.cancel()
+
+
+class JobRunner:
+    """Runs the jobs of one queue. `may_fetch` tells whether finishing a job may fetch the next one."""
+
+    def __init__(
+        self,
+        scripts: QueueScripts,
+        gate: Gate,
+        finalizer: Finalizer,
+        process: Process,
+        may_fetch: t.Callable[[], bool],
+    ) -> None:
+        self._queue = scripts.queue
+        self._scripts = scripts
+        self._gate = gate
+        self._finalizer = finalizer
+        self._process = process
+        self._may_fetch = may_fetch
+
+    async def run(self, run: JobRun) -> Next:
+        """Run the job and finish it. Return the next job, if the script that finished this one fetched it."""
+        job_id = run.job.id
+        try:
+            return await self._deliver_and_finish(run)
+        except LostJob as exc:
+            logger.error(
+                "queue %s job %s: cannot finish it, %s; it may run again", self._queue, one_line(job_id), exc
+            )
+        except (RedisError, ConnectionLost) as exc:
+            logger.error(
+                "queue %s job %s: cannot finish it: %s; it will stall", self._queue, one_line(job_id), exc
+            )
+        except Exception:  # a bug here must not keep the next jobs waiting
+            logger.exception("queue %s job %s: cannot finish it; it will stall", self._queue, one_line(job_id))
+        return Next()
+
+    async def _deliver_and_finish(self, run: JobRun) -> Next:
+        try:
+            verdict = await self._verdict(run.job)
+        except asyncio.CancelledError:
+            if run.is_lost:
+                raise LostJob("its lock was lost while the delivery ran") from None
+            run.is_finishing = True
+            await self._finalizer.release(run.job)
+            return Next()
+        run.is_finishing = True
+        if isinstance(verdict, Hold) and not self._gate.is_held:
+            self._gate.rest(verdict.seconds)
+        try:
+            return await self._finish(run, verdict)
+        except Refused as exc:
+            return await self._finish(run, exc.failure)
+
+    async def _verdict(self, job: EngineJob) -> Verdict:
+        try:
+            if job.scheduler_id is not None:
+                await advance(self._scripts, job)
+            if job.fault:
+                return Fail("InvalidOptions", job.fault, unrecoverable=True)
+            if job.deferred_failure:
+                return Fail("UnrecoverableError", job.deferred_failure, unrecoverable=True)
+            return await self._process(job)
+        except NotAdvanced as exc:
+            logger.error("queue %s: %s", self._queue, exc)
+            return Hold(ERROR_PAUSE, str(exc))
+        except ConnectionLost:
+            return Hold(0, "the connection to Redis was lost before the delivery")
+        except Exception as exc:  # a bug here must not lose the job
+            logger.exception("queue %s job %s: the dispatcher failed", self._queue, one_line(job.id))
+            return Fail("InternalError", f"the queue server failed to deliver: {type(exc).__name__}")
+
+    async def _finish(self, run: JobRun, verdict: Verdict) -> Next:
+        job = run.job
+        if isinstance(verdict, Fail) and job.is_last_attempt(verdict):
+            job_id, name, reason = map(one_line, (job.id, job.name, verdict.reason))
+            args = (self._queue, job_id, name, job.attemptsMade + 1, reason)
+            failures.error("queue %s job %s (%s) failed for good on attempt %d: %s", *args)
+        retried = False
+        while True:
+            fetch_next = self._may_fetch() and not run.slots.is_wanted
+            try:
+                return await self._finalizer.apply(job, verdict, fetch_next=fetch_next)
+            except ConnectionLost:
+                await self._scripts.connection.ready()
+                retried = True
+            except LostJob:
+                if retried:
+                    return Next()  # the call whose answer was lost had done it, or the job stalled meanwhile
+                raise

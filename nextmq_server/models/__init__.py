@@ -1,1 +1,0 @@
-"""What requests may say, and what is kept of it: limits that the API and the registry share."""

@@ -1,0 +1,82 @@
+"""Reads that block in Redis and can be woken: a wake key is one of the keys that each read waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import typing as t
+
+from .address import Address
+from .connection import Argument, ConnectionLost, RedisConnection
+
+logger = logging.getLogger("nextmq_server.redis")
+
+BLOCK_TIME = 5
+"""How long (s) one read blocks at most."""
+
+_ERROR_PAUSE = 1.0
+
+_P = t.TypeVar("_P")
+
+
+class WakeableReader(t.Generic[_P]):
+    """Repeats a blocking read on a connection of its own, after errors and lost connections too.
+
+    `armed` is what the read waits for at the moment, None if no read runs: the reader sets it with `arm`.
+    `commands` is the shared connection, over which `wake` ends the wait.
+    """
+
+    def __init__(self, address: Address, commands: RedisConnection, *, name: str, what: str) -> None:
+        self.connection = RedisConnection(address, name=name)
+        self.wake_key = f"nextmq:wake:{name}"
+        self.armed: _P | None = None
+        self._commands = commands
+        self._what = what
+        self._woken = False
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether `start` has succeeded."""
+        return self._task is not None
+
+    async def start(self, read: t.Callable[[], t.Awaitable[None]]) -> None:
+        """Connect, then call `read` again and again. Raises ConfigurationError."""
+        await self.connection.connect()
+        self._task = asyncio.create_task(self._repeat(read))
+
+    async def stop(self) -> None:
+        """Read no more and disconnect."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        await self.connection.close()
+
+    def arm(self, armed: _P) -> None:
+        """Note what the read that begins now waits for."""
+        self.armed, self._woken = armed, False
+
+    def wake(self, *commands: t.Sequence[Argument]) -> None:
+        """End the wait of the moment by `commands`, which write the wake key."""
+        if self.armed is None or self._woken:
+            return
+        self._woken = True
+        for command in commands:
+            self._commands.execute(*command).add_done_callback(_ignore_loss)
+
+    async def _repeat(self, read: t.Callable[[], t.Awaitable[None]]) -> None:
+        while True:
+            try:
+                await read()
+            except ConnectionLost:
+                await self.connection.ready()
+            except Exception:
+                logger.exception("cannot %s, trying again", self._what)
+                await asyncio.sleep(_ERROR_PAUSE)
+            finally:
+                self.armed = None
+
+
+def _ignore_loss(answer: asyncio.Future[t.Any]) -> None:
+    if not answer.cancelled():
+        answer.exception()  # the read ends by itself a little later
