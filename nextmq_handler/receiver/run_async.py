@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from ..protocol.wire import Outcome
 from .attempt import Attempt
-from .run_sync import run_def
+from .run_sync import run_sync
 
 CLEANUP_TIME = 0.25
 """How long, in s, a processor that was cancelled at its deadline may clean up before the answer leaves: at most
@@ -91,7 +91,7 @@ async def _run_in_thread(attempt: Attempt, limiter: anyio.CapacityLimiter) -> Ou
         if not claim.acquire(blocking=False):
             return attempt.deadline_exceeded()
         try:
-            return run_def(attempt)
+            return run_sync(attempt)
         finally:
             # An abandoned processor keeps its slot until its thread ends: the limit is one of threads.
             _call_soon(loop, limiter.release_on_behalf_of, attempt)

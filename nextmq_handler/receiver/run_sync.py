@@ -1,4 +1,4 @@
-"""Run a processor in a thread without an event loop: called here, or awaited on the process's kept loop."""
+"""Run a `def` processor: in the calling thread."""
 
 from __future__ import annotations
 
@@ -10,16 +10,6 @@ from .attempt import Attempt
 
 
 def run_sync(attempt: Attempt) -> Outcome:
-    """Run the attempt's processor. Raises nothing but KeyboardInterrupt."""
-    if attempt.processor is None or not attempt.processor.is_async:
-        return run_def(attempt)
-    from . import kept_loop
-    from .run_async import run_coroutine
-
-    return kept_loop.run(run_coroutine, attempt)
-
-
-def run_def(attempt: Attempt) -> Outcome:
     """Run a `def` processor in this thread. Raises nothing but KeyboardInterrupt."""
     processor = attempt.processor
     if processor is None:

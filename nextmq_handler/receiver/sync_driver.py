@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from ..protocol.messages import Request, Response
+from ..protocol.wire import Outcome
 from .attempt import Attempt
 from .receiver import Claim, ReadPlan, Receiver
 from .run_sync import run_sync
@@ -62,7 +63,7 @@ class SyncDriver:
                         is_outdated = receiver.is_outdated(attempt)
                         if is_outdated:
                             self.registrar.reassert()
-                        attempt.outcome = run_sync(attempt)
+                        attempt.outcome = run_attempt(attempt)
                     case Response() as answer:
                         if is_outdated:
                             self.registrar.wait(self._settle)
@@ -71,3 +72,13 @@ class SyncDriver:
                         t.assert_never(step)
         finally:
             steps.close()
+
+
+def run_attempt(attempt: Attempt) -> Outcome:
+    """Run the attempt's processor: a `def` one in this thread, an `async def` one on the kept loop."""
+    if attempt.processor is None or not attempt.processor.is_async:
+        return run_sync(attempt)
+    from . import kept_loop
+    from .run_async import run_coroutine
+
+    return kept_loop.run(run_coroutine, attempt)

@@ -8,7 +8,7 @@ import typing as t
 from ..errors import ConfigurationError
 from ..protocol.wire import Outcome, encode_outcome, parse_delivery
 from ..receiver.attempt import Attempt
-from ..receiver.run_sync import run_sync
+from ..receiver.sync_driver import run_attempt
 from ..settings import Settings
 from .outcomes import JobOutcome, read_outcome
 
@@ -26,7 +26,7 @@ def run(worker: Worker, job: AnyJob) -> JobOutcome:
     Raises ConfigurationError for a worker that cannot work, and for a job that its processor does not accept.
     """
     attempt = _attempt(worker, job)
-    return _read(attempt, run_sync(attempt))
+    return _read(attempt, run_attempt(attempt))
 
 
 async def arun(worker: Worker, job: AnyJob) -> JobOutcome:

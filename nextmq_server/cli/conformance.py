@@ -13,9 +13,9 @@ from nextmq_handler.protocol.signing import Secret, parse_secret
 from nextmq_handler.protocol.wire import MAX_BODY_SIZE
 from nextmq_handler.settings import load_settings
 
-from ..conformance.limits import Home
+from ..conformance.limits import Integration
 from ..conformance.report import line_of, summary
-from ..conformance.scoring import GroupScore, Target, score, total
+from ..conformance.scoring import CheckedHandler, GroupScore, score, total
 
 
 def conformance(
@@ -28,7 +28,12 @@ def conformance(
         str | None,
         typer.Option(help="A queue there with the probe for a processor. Without, no outcome is scored."),
     ] = None,
-    home: t.Annotated[Home, typer.Option(help="What keeps some requests from the handler.")] = Home.STREAM,
+    integration: t.Annotated[
+        Integration,
+        typer.Option(
+            "--integration", "--home", help="What is in front of the handler, and keeps some requests from it."
+        ),
+    ] = Integration.STREAM,
     max_body_size: t.Annotated[int, typer.Option(min=2000, help="The handler's, bytes.")] = MAX_BODY_SIZE,
     body_timeout: t.Annotated[float, typer.Option(min=0, help="The handler's, s.")] = 10.0,
     timeout: t.Annotated[float, typer.Option(min=0.1, help="How long an answer may take, s.")] = 30.0,
@@ -36,7 +41,7 @@ def conformance(
     """Send the whole receiver table to a handler in any language; exit 0 where it passes each case."""
     try:
         name = None if queue is None else check_queue_name(queue)
-        target = Target(url, _secret(secret), name, home, max_body_size, body_timeout, timeout)
+        target = CheckedHandler(url, _secret(secret), name, integration, max_body_size, body_timeout, timeout)
         scores = anyio.run(_score, target)
     except ConfigurationError as exc:
         typer.echo(f"nextmq conformance: {exc}", err=True)
@@ -47,7 +52,7 @@ def conformance(
     raise typer.Exit(0 if passed == sent else 1)
 
 
-async def _score(target: Target) -> list[GroupScore]:
+async def _score(target: CheckedHandler) -> list[GroupScore]:
     scores: list[GroupScore] = []
     async for group in score(target):
         typer.echo(line_of(group))

@@ -43,25 +43,25 @@ class Wire(requests.Wire):
 
 
 @dataclasses.dataclass(frozen=True)
-class Case(cases.Case):
+class Case(cases.StatusCase):
     """A case of the table, for a setup."""
 
     wire: Wire
 
 
 @dataclasses.dataclass(frozen=True)
-class Accepted(cases.Accepted):
+class Accepted(cases.AcceptedCase):
     """A request that is run, for a setup."""
 
     wire: Wire
 
 
-def refused(table: Iterable[cases.Case], setup: str = "plain") -> list[Case]:
+def refused(table: Iterable[cases.StatusCase], setup: str = "plain") -> list[Case]:
     """These cases of the table for a setup."""
     return [Case(**{**vars(case), "wire": _wire(case.wire, setup)}) for case in table]
 
 
-def accepted(table: Iterable[cases.Accepted], setup: str = "plain") -> list[Accepted]:
+def accepted(table: Iterable[cases.AcceptedCase], setup: str = "plain") -> list[Accepted]:
     """These cases of the table for a setup."""
     return [Accepted(**{**vars(case), "wire": _wire(case.wire, setup)}) for case in table]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nextmq_server.conformance import accepted as table
-from nextmq_server.conformance.cases import Accepted as AnyAccepted
+from nextmq_server.conformance.cases import AcceptedCase as AnyAccepted
 from nextmq_server.conformance.cases import Trait
 
 from .integrations.integration import Home

@@ -7,7 +7,7 @@ import typing as t
 from http.client import RemoteDisconnected
 
 from nextmq_server.conformance.broken import broken
-from nextmq_server.conformance.cases import Broken
+from nextmq_server.conformance.cases import BrokenCase
 
 from .integrations.integration import Answer
 from .integrations.processes import ServerHome, head_of, read_answer
@@ -18,7 +18,7 @@ from .support import SENDER, deliver, delivery, every_home, over_homes
 BROKEN = broken(SENDER)
 
 
-def _send(server: ServerHome, case: Broken) -> Answer | None:
+def _send(server: ServerHome, case: BrokenCase) -> Answer | None:
     """The answer, None where the connection was closed without one."""
     with server.connect() as connection:
         head = head_of("POST", mount_of("plain") + case.wire.route, case.wire.headers)
@@ -31,7 +31,7 @@ def _send(server: ServerHome, case: Broken) -> Answer | None:
 
 
 @over_homes(BROKEN, homes=SERVERS)
-def test_a_broken_body_is_no_fault(place: t.Any, case: Broken) -> None:
+def test_a_broken_body_is_no_fault(place: t.Any, case: BrokenCase) -> None:
     answer = _send(place, case)
     assert answer is None or answer.status < 500
 

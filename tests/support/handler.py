@@ -14,6 +14,8 @@ from nextmq_handler import AsyncJob, AsyncQueue, Job, Queue, Worker
 from nextmq_handler.asgi import NextMQHandler
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import parse_secret, signature_headers, verify_outcome
+from nextmq_handler.protocol.strict_json import compact
+from nextmq_handler.protocol.wire import JobRecord, encode_delivery
 
 NOW = 1_790_000_000
 SECRET = "whsec_" + base64.b64encode(b"the secret of these tests").decode()
@@ -59,34 +61,17 @@ def make_handler(
 
 
 def delivery(**changes: t.Any) -> dict[str, t.Any]:
-    """A delivery that is right in all points but `changes`; members of `job` are changed one by one."""
-    job = {
-        "id": "42",
-        "name": "welcome",
-        "data": {"to": "ä@example.com"},
-        "opts": {},
-        "attemptsMade": 0,
-        "attemptsStarted": 1,
-        "stalledCounter": 0,
-        "priority": 0,
-        "delay": 0,
-        "timestamp": 1_789_999_000_000,
-        "processedOn": 1_790_000_000_000,
-        "progress": 0,
-        "parent": None,
-    }
+    """Return a delivery that is valid except for `changes`. Members of `job` are changed one by one."""
+    times = {"timestamp": 1_789_999_000_000, "processedOn": 1_790_000_000_000}
+    job = JobRecord({"id": "42", "name": "welcome", **times})
+    data = compact({"to": "ä@example.com"})
+    body = encode_delivery(
+        job, data, id="dlv_1", queue="emails", timeout=30_000, now=NOW * 1000, fingerprint="0000"
+    )
+    content = t.cast("dict[str, t.Any]", json.loads(body))
     if isinstance(changes.get("job"), dict):
-        changes["job"] = job | changes["job"]
-    return {
-        "deliveryId": "dlv_1",
-        "queue": "emails",
-        "timeout": 30_000,
-        "deadline": 1_790_000_030_000,
-        "maxOutcomeBytes": 1_048_576,
-        "worker": {"fingerprint": "0000"},
-        "job": job,
-        **changes,
-    }
+        changes["job"] = content["job"] | changes["job"]
+    return content | changes
 
 
 def encode(content: object) -> bytes:

@@ -1,4 +1,4 @@
-"""`nextmq conformance`: our homes, served for real, pass the whole table; each hole of another app is listed."""
+"""`nextmq conformance`: the integrations, served for real, pass the table; each hole of another app is listed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 
 from nextmq_handler.protocol.signing import parse_secret
 from nextmq_server.cli.commands import app
-from nextmq_server.conformance.judge import Answer, Silence
-from nextmq_server.conformance.limits import Home, obstacle
+from nextmq_server.conformance.judge import HandlerAnswer, Silence
+from nextmq_server.conformance.limits import Integration, obstacle
 from nextmq_server.conformance.report import summary
 from nextmq_server.conformance.requests import Sender, Wire
 from nextmq_server.conformance.scoring import GroupScore, Hole
@@ -29,7 +29,7 @@ LIMITS = ["--max-body-size", str(MAX_BODY_SIZE), "--body-timeout", str(BODY_TIME
 ENVIRONMENT = {"NEXTMQ_WEBHOOK_SECRETS": SECRET}
 SENDER = Sender(parse_secret(SECRET), 1_790_000_000, max_body_size=MAX_BODY_SIZE)
 NAMES = {
-    group.title: {case.name for case in group.make(SENDER) if obstacle(Home.STREAM, case.traits) is None}
+    group.title: {case.name for case in group.make(SENDER) if obstacle(Integration.STREAM, case.traits) is None}
     for group in GROUPS
 }
 ALL = set[str]().union(*NAMES.values())
@@ -39,7 +39,7 @@ Serve = t.Callable[[str], t.ContextManager[str]]
 
 
 def run(url: str, *options: str) -> Result:
-    """The command with the options that the apps of these tests need."""
+    """Run the command with the options that the apps of these tests need."""
     return CliRunner().invoke(app, ["conformance", url, "--secret", SECRET, *LIMITS, *options])
 
 
@@ -57,22 +57,24 @@ def gunicorn(name: str) -> ServerHome:
     return start_server(arguments, "Listening at: http://", ENVIRONMENT)
 
 
-HOMES: dict[str, tuple[t.Callable[[str], ServerHome], str, Home]] = {
-    "asgi_alone": (uvicorn, "", Home.STREAM),
-    "fastapi_mount": (uvicorn, MOUNT, Home.STREAM),
-    "fastapi_router": (uvicorn, MOUNT, Home.STREAM),
-    "wsgi_alone": (gunicorn, "", Home.WSGI),
-    "flask_blueprint": (gunicorn, MOUNT, Home.WSGI),
-    "django_view": (gunicorn, MOUNT, Home.WSGI),
+INTEGRATIONS: dict[str, tuple[t.Callable[[str], ServerHome], str, Integration]] = {
+    "asgi_alone": (uvicorn, "", Integration.STREAM),
+    "fastapi_mount": (uvicorn, MOUNT, Integration.STREAM),
+    "fastapi_router": (uvicorn, MOUNT, Integration.STREAM),
+    "wsgi_alone": (gunicorn, "", Integration.WSGI),
+    "flask_blueprint": (gunicorn, MOUNT, Integration.WSGI),
+    "django_view": (gunicorn, MOUNT, Integration.WSGI),
 }
 
 
-@pytest.mark.parametrize("name", HOMES)
-def test_a_home_of_ours_passes_the_whole_table(name: str) -> None:
-    start, mount, home = HOMES[name]
+@pytest.mark.parametrize("name", INTEGRATIONS)
+def test_an_integration_passes_the_whole_table(name: str) -> None:
+    start, mount, integration = INTEGRATIONS[name]
     server = start(name)
     try:
-        result = run(f"http://127.0.0.1:{server.port}{mount}", "--queue", "conformance", "--home", home)
+        result = run(
+            f"http://127.0.0.1:{server.port}{mount}", "--queue", "conformance", "--integration", integration
+        )
     finally:
         server.stop()
     assert (result.exit_code, holes(result), _share(result)) == (0, set(), "100 %"), result.output
@@ -84,7 +86,7 @@ def test_a_function_in_the_lambda_runtime_passes_the_whole_table() -> None:
     app_url = f"{bridge.url}{MOUNT}"
     child = start_function(f"{APPS}.function", api, {**ENVIRONMENT, "NEXTMQ_APP_URL": app_url})
     try:
-        result = run(app_url, "--queue", "conformance", "--home", "lambda")
+        result = run(app_url, "--queue", "conformance", "--integration", "lambda")
     finally:
         child.kill()
         bridge.stop()
@@ -153,7 +155,7 @@ def test_a_score_below_all_is_never_100_percent() -> None:
 
 
 def test_what_came_cannot_steer_the_terminal() -> None:
-    hole = Hole("a case", "section 2", Wire(), "404", Answer(200, [], b"\x1b[2J"), "another status")
+    hole = Hole("a case", "section 2", Wire(), "404", HandlerAnswer(200, [], b"\x1b[2J"), "another status")
     assert r"  came      200 \x1b[2J (another status)" in summary([GroupScore("paths", holes=[hole])])
 
 
@@ -179,8 +181,8 @@ def test_a_wordy_refusal_is_a_hole(flawed: ServerHome) -> None:
     assert NAMES["headers"] | NAMES["timestamps"] | NAMES["signatures"] <= found
 
 
-def test_what_does_not_apply_to_a_home_is_told_with_the_reason(flawed: ServerHome) -> None:
-    result = run(f"http://127.0.0.1:{flawed.port}/patient", "--home", "lambda")
+def test_what_does_not_apply_to_an_integration_is_told_with_the_reason(flawed: ServerHome) -> None:
+    result = run(f"http://127.0.0.1:{flawed.port}/patient", "--integration", "lambda")
     assert (result.exit_code, "  an event holds a whole body" in result.output) == (0, True)
 
 

@@ -12,7 +12,7 @@ from ....protocol.wire import Failed, Outcome, clip, encode_delivery, parse_outc
 from ....receiver.attempt import Attempt
 from ....receiver.receiver import Claim, Receiver, Steps
 from ....receiver.replay import MemoryReplayGuard
-from ....receiver.run_sync import run_sync
+from ....receiver.sync_driver import run_attempt
 from ....telemetry import delivery_headers
 
 if t.TYPE_CHECKING:
@@ -118,7 +118,7 @@ class LocalApp:
 def run_here(delivery: LocalDelivery) -> Outcome | None:
     """Run the processor: a `def` one in this thread, an `async def` one on the process's kept loop."""
     with contextlib.closing(delivery):
-        return delivery.finish(run_sync(delivery.attempt)) if delivery.attempt is not None else None
+        return delivery.finish(run_attempt(delivery.attempt)) if delivery.attempt is not None else None
 
 
 async def run_awaited(delivery: LocalDelivery, limiter: anyio.CapacityLimiter) -> Outcome | None:
