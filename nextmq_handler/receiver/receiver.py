@@ -192,7 +192,7 @@ class Receiver:
         except ConfigurationError as exc:
             return self._refuse(401, "unauthorized", str(exc), plan.queue)
         if not secrets:
-            return self._refuse(401, "unauthorized", "NEXTMQ_URL is not set, so there is no secret", plan.queue)
+            return self._refuse(401, "unauthorized", "NEXTMQ_URL is not set, so the handler has no secret", plan.queue)
         try:
             return plan.seal.verify(body, secrets)
         except SignatureError as exc:

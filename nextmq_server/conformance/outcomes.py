@@ -8,7 +8,7 @@
     wait            waits for the job's children
     sleep           sleeps for the data, ms, and returns it
 
-There is no processor for jobs of other names.
+Jobs of other names have no processor.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""No request makes a home say a canary, no object shows one, and no setting that cannot work is quoted."""
+"""No request makes an integration say a canary, no object shows one, and no setting that cannot work is quoted."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from nextmq_handler.settings import load_settings
 from nextmq_handler.wsgi import create_nextmq_wsgi_handler
 
 from .canary import API_KEY, CANARIES, Ear, connection_string, leaks, text_of, text_of_error
-from .integrations.integration import Home
+from .integrations.integration import Integration
 from .limits import DRIVERS
 from .outcomes import ROWS
 from .setups import SECRET, WORKERS
-from .support import Wire, delivery, encode, over_homes, wire_of
+from .support import Wire, delivery, encode, over_integrations, wire_of
 from .test_accepted import HEADS
 from .test_attacks import REFUSED
 from .test_refusals import CASES
@@ -34,8 +34,8 @@ def _wire(case: t.Any) -> Wire:
     return wire_of(case.delivery()) if case in ROWS else t.cast("Wire", case.wire)
 
 
-@over_homes(SENT, homes=DRIVERS)
-def test_no_request_makes_a_home_say_a_canary(place: Home, case: t.Any, ear: Ear) -> None:
+@over_integrations(SENT, integrations=DRIVERS)
+def test_no_request_makes_an_integration_say_a_canary(place: Integration, case: t.Any, ear: Ear) -> None:
     answer = _wire(case).send(place)
     assert leaks(text_of(answer), ear.heard()) == []
 

@@ -35,13 +35,13 @@ def make(*workers: Worker) -> NextMQHandler:
 
 
 def registrations() -> set[threading.Thread]:
-    """The threads that are registering workers."""
+    """Return the threads that are registering workers."""
     return {thread for thread in threading.enumerate() if thread.name == "nextmq-registrar"}
 
 
 @contextmanager
 def background() -> Iterator[None]:
-    """Waits until the registrations that were started inside have ended."""
+    """Wait until the registrations that were started inside have ended."""
     before = registrations()
     yield
     for thread in registrations() - before:
@@ -49,7 +49,7 @@ def background() -> Iterator[None]:
 
 
 async def start_and_stop(lifespan: AbstractAsyncContextManager[object]) -> None:
-    """A lifespan that ends once what it started in the background has."""
+    """Run a lifespan, and wait for what it started in the background."""
     async with lifespan:
         for thread in registrations():
             await asyncio.to_thread(thread.join)
@@ -69,7 +69,7 @@ async def test_a_parents_lifespan_registers_each_worker(server: respx.MockRouter
 
 
 async def lifespan_messages(app: NextMQHandler) -> list[Message]:
-    """What the app answers a server that starts it and stops it."""
+    """Return what the app answers a server that starts and stops it."""
     asked: list[Message] = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     answered: list[Message] = []
 

@@ -1,4 +1,4 @@
-"""What `nextmq conformance` is run against: the probe in each home, and handlers with a hole."""
+"""What `nextmq conformance` is run against: the probe in each integration, and handlers with a hole."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _wrapped(
     heads: t.Callable[[list[tuple[bytes, bytes]]], list[tuple[bytes, bytes]]] = lambda headers: headers,
     answer: t.Callable[[Message], Message] = lambda message: message,
 ) -> ASGIApp:
-    """A handler that sees other heads than were sent, or whose answers are changed."""
+    """Return a handler that gets changed heads, or whose answers are changed."""
     handler = asgi_alone()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

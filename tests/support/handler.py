@@ -55,7 +55,7 @@ def make_handler(
     max_threads: int = 40,
     **options: t.Any,
 ) -> NextMQHandler:
-    """An app for the workers whose clock stands at NOW, and whose secret is SECRET."""
+    """Return an app for the workers whose clock stands at NOW, and whose secret is SECRET."""
     options = {"webhook_secrets": SECRET, "clock": clock, **options}
     return NextMQHandler([worker, *more], max_threads=max_threads, **options)
 
@@ -79,7 +79,7 @@ def encode(content: object) -> bytes:
 
 
 def seal(body: bytes, *, id: str = "dlv_1", at: int = NOW, secrets: Sequence[str] = (SECRET,)) -> HeaderList:
-    """The three signature headers over `body`."""
+    """Return the three signature headers over `body`."""
     return signature_headers([parse_secret(secret) for secret in secrets], id, at, body)
 
 
@@ -89,7 +89,7 @@ def signed(body: bytes, *, id: str = "dlv_1", at: int = NOW, secrets: Sequence[s
 
 
 def body_of(*chunks: bytes) -> Callable[[], Awaitable[Message]]:
-    """A receive that hands out `chunks`, then waits as a server does while the client stays."""
+    """Return a receive that hands out `chunks`, then waits as a server does while the client stays."""
     messages: list[Message] = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     messages = messages or [{"type": "http.request"}]
     messages[-1]["more_body"] = False
@@ -107,7 +107,7 @@ def scope_of(path: str, headers: HeaderList, *, method: str = "POST", **more: t.
 
 
 async def call(app: ASGIApp, scope: Scope, receive: Callable[[], Awaitable[Message]]) -> Answer | None:
-    """What the app sent, None where it sent nothing."""
+    """Call the app. Return what it sent, None if it sent nothing."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -130,7 +130,7 @@ async def send(
     method: str = "POST",
     **scope: t.Any,
 ) -> Answer:
-    """The answer to one request, by default a POST to queue emails whose body is signed."""
+    """Send one request, by default a POST to queue emails whose body is signed."""
     head = scope_of(path, signed(body) if headers is None else headers, method=method, **scope)
     answer = await call(app, head, body_of(body))
     assert answer is not None
@@ -138,7 +138,7 @@ async def send(
 
 
 async def deliver(app: ASGIApp, content: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-    """The outcome that the app answers a delivery with, its signature checked."""
+    """Deliver to the app, check the signature of its answer and return the outcome."""
     content = delivery() if content is None else content
     body = encode(content)
     head = signed(body, id=content["deliveryId"])
@@ -170,13 +170,13 @@ Colour = Callable[[Body], Callable[..., t.Any]]
 async def outcome_of(
     function: Callable[..., t.Any], *, expose_stack: bool = True, **changes: t.Any
 ) -> dict[str, t.Any]:
-    """The outcome of a delivery to a worker with this one processor."""
+    """Return the outcome of a delivery to a worker with this one processor."""
     app = make_handler(Worker("emails", function), expose_stack=expose_stack)
     return await deliver(app, delivery(**changes))
 
 
 def failed(name: str, message: str, **more: object) -> dict[str, object]:
-    """The outcome of a failure whose stack is not exposed."""
+    """Return the outcome of a failure whose stack is not exposed."""
     return {"outcome": "failed", **more, "error": {"name": name, "message": message, "stack": ""}}
 
 

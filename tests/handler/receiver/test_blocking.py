@@ -35,14 +35,14 @@ def get_health(driver: SyncDriver, *, method: str = "GET") -> int:
 def post(
     driver: SyncDriver, *, secret: str = SECRET, time_left: float | None = None, **changes: t.Any
 ) -> Response:
-    """The answer to a delivery."""
+    """Return the answer to a delivery."""
     body = encode(delivery(**changes))
     request = Request("POST", "/queues/emails", Headers(signed(body, secrets=[secret])))
     return driver.respond(request, lambda plan: body, time_left=time_left)
 
 
 def outcome_of(driver: SyncDriver, **changes: t.Any) -> dict[str, t.Any]:
-    """The outcome of a delivery, its signature checked."""
+    """Return the outcome of a delivery, its signature checked."""
     answer = post(driver, **changes)
     assert answer.status == 200
     verify_outcome(Headers(answer.headers), answer.body, [parse_secret(SECRET)], delivery_id="dlv_1", now=NOW)

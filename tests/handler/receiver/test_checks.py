@@ -180,7 +180,7 @@ MAKERS: dict[str, Callable[..., t.Any]] = {
 }
 
 
-@pytest.mark.parametrize("make_home", MAKERS.values(), ids=MAKERS)
-def test_every_home_has_the_check(make_home: Callable[..., t.Any]) -> None:
-    home = make_home([Worker("emails", lambda job: None)], url=URL, app_url="http://app.example")
-    assert home.check() == SETUPS["an app over plain http"][1]
+@pytest.mark.parametrize("make_integration", MAKERS.values(), ids=MAKERS)
+def test_every_integration_has_the_check(make_integration: Callable[..., t.Any]) -> None:
+    integration = make_integration([Worker("emails", lambda job: None)], url=URL, app_url="http://app.example")
+    assert integration.check() == SETUPS["an app over plain http"][1]

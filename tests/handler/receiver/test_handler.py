@@ -96,7 +96,7 @@ def test_a_mounted_worker_takes_no_more_processors() -> None:
 
 
 async def answer_of(options: dict[str, t.Any], *, age: int = 0) -> tuple[int, t.Any]:
-    """What a handler made with `options` answers a delivery signed `age` s ago."""
+    """Return what a handler made with `options` answers a delivery signed `age` s ago."""
     app = create_nextmq_handler([worker()], **options)
     head = scope_of("/queues/emails", signed(GOOD, at=int(time.time()) - age))
     answer = await call(app, head, body_of(GOOD))

@@ -144,7 +144,7 @@ def test_what_is_awaited_on_the_loop_raises_where_it_was_asked_for() -> None:
 
 
 def output_of(program: str) -> str:
-    """What a process of its own prints, once it has ended."""
+    """Run a program in a new process, and return what it prints."""
     command = [sys.executable, "-c", program]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 

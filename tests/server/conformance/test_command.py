@@ -19,7 +19,7 @@ from nextmq_server.conformance.scoring import GroupScore, Hole
 from nextmq_server.conformance.table import GROUPS
 from nextmq_server.testing.processes import free_port
 from tests.conformance.bridge import FunctionURL
-from tests.conformance.integrations.processes import ServerHome, start_function, start_server
+from tests.conformance.integrations.processes import ServerIntegration, start_function, start_server
 from tests.conformance.runtime_api import RuntimeAPI
 from tests.support.conformance_apps import BODY_TIMEOUT, MAX_BODY_SIZE, MOUNT
 
@@ -47,17 +47,17 @@ def holes(result: Result) -> set[str]:
     return set(re.findall(r"^hole: (.*)$", result.output, re.MULTILINE))
 
 
-def uvicorn(name: str) -> ServerHome:
+def uvicorn(name: str) -> ServerIntegration:
     arguments = ["uvicorn", "--factory", f"{APPS}:{name}", "--port", "0", "--lifespan", "off", "--no-access-log"]
     return start_server(arguments, "running on http://", ENVIRONMENT)
 
 
-def gunicorn(name: str) -> ServerHome:
+def gunicorn(name: str) -> ServerIntegration:
     arguments = ["gunicorn", f"{APPS}:{name}()", "--bind", "127.0.0.1:0", "--log-level", "info"]
     return start_server(arguments, "Listening at: http://", ENVIRONMENT)
 
 
-INTEGRATIONS: dict[str, tuple[t.Callable[[str], ServerHome], str, Integration]] = {
+INTEGRATIONS: dict[str, tuple[t.Callable[[str], ServerIntegration], str, Integration]] = {
     "asgi_alone": (uvicorn, "", Integration.STREAM),
     "fastapi_mount": (uvicorn, MOUNT, Integration.STREAM),
     "fastapi_router": (uvicorn, MOUNT, Integration.STREAM),
@@ -99,17 +99,17 @@ def _share(result: Result) -> str:
 
 
 @pytest.fixture(scope="module")
-def flawed() -> Iterator[ServerHome]:
+def flawed() -> Iterator[ServerIntegration]:
     server = uvicorn("flawed")
     yield server
     server.stop()
 
 
-def try_flawed(server: ServerHome, name: str, *options: str) -> Result:
+def try_flawed(server: ServerIntegration, name: str, *options: str) -> Result:
     return run(f"http://127.0.0.1:{server.port}/{name}", "--queue", "conformance", *options)
 
 
-def test_an_app_that_verifies_nothing_has_each_hole_listed(flawed: ServerHome) -> None:
+def test_an_app_that_verifies_nothing_has_each_hole_listed(flawed: ServerIntegration) -> None:
     result = try_flawed(flawed, "open")
     assert (result.exit_code, holes(result)) == (1, ALL - {"health: HEAD"} - NAMES["broken bodies"])
 
@@ -132,14 +132,14 @@ ONE_HOLE: dict[str, set[str]] = {
 
 
 @pytest.mark.parametrize("name", ONE_HOLE)
-def test_a_handler_with_one_hole_has_that_one_listed(flawed: ServerHome, name: str) -> None:
+def test_a_handler_with_one_hole_has_that_one_listed(flawed: ServerIntegration, name: str) -> None:
     assert holes(try_flawed(flawed, name, "--timeout", "3")) == ONE_HOLE[name]
 
 
 _COMPLETED = r'{"outcome":"completed","returnValue":{"to":"\u00e4@example.com"}}'
 
 
-def test_a_hole_tells_what_was_sent_what_was_expected_and_what_came(flawed: ServerHome) -> None:
+def test_a_hole_tells_what_was_sent_what_was_expected_and_what_came(flawed: ServerIntegration) -> None:
     lines = try_flawed(flawed, "timeless").output.splitlines()
     start = lines.index("hole: time: 1970")
     sent, expected, came = lines[start + 1 : start + 4]
@@ -159,7 +159,7 @@ def test_what_came_cannot_steer_the_terminal() -> None:
     assert r"  came      200 \x1b[2J (another status)" in summary([GroupScore("paths", holes=[hole])])
 
 
-def test_without_a_queue_no_outcome_is_scored(flawed: ServerHome) -> None:
+def test_without_a_queue_no_outcome_is_scored(flawed: ServerIntegration) -> None:
     result = run(f"http://127.0.0.1:{flawed.port}/unsigned")
     assert (result.exit_code, holes(result)) == (0, set())
     assert f"{len(PROBED)}  no --queue with the probe was named" in result.output
@@ -168,29 +168,29 @@ def test_without_a_queue_no_outcome_is_scored(flawed: ServerHome) -> None:
 HINT = "is the handler mounted at this URL, with a worker for the queue?"
 
 
-def test_a_wrong_mount_is_hinted_at(flawed: ServerHome) -> None:
+def test_a_wrong_mount_is_hinted_at(flawed: ServerIntegration) -> None:
     assert HINT in run(f"http://127.0.0.1:{flawed.port}/nothing/here").output
 
 
-def test_a_handler_with_holes_is_not_hinted_to_be_elsewhere(flawed: ServerHome) -> None:
+def test_a_handler_with_holes_is_not_hinted_to_be_elsewhere(flawed: ServerIntegration) -> None:
     assert HINT not in try_flawed(flawed, "open").output
 
 
-def test_a_wordy_refusal_is_a_hole(flawed: ServerHome) -> None:
+def test_a_wordy_refusal_is_a_hole(flawed: ServerIntegration) -> None:
     found = holes(run(f"http://127.0.0.1:{flawed.port}/wordy"))
     assert NAMES["headers"] | NAMES["timestamps"] | NAMES["signatures"] <= found
 
 
-def test_what_does_not_apply_to_an_integration_is_told_with_the_reason(flawed: ServerHome) -> None:
+def test_what_does_not_apply_to_an_integration_is_told_with_the_reason(flawed: ServerIntegration) -> None:
     result = run(f"http://127.0.0.1:{flawed.port}/patient", "--integration", "lambda")
     assert (result.exit_code, "  an event holds a whole body" in result.output) == (0, True)
 
 
-def test_the_secret_is_never_printed(flawed: ServerHome) -> None:
+def test_the_secret_is_never_printed(flawed: ServerIntegration) -> None:
     assert SECRET.removeprefix("whsec_") not in try_flawed(flawed, "open").output
 
 
-def test_the_secret_comes_from_the_environment(flawed: ServerHome, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_secret_comes_from_the_environment(flawed: ServerIntegration, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEXTMQ_WEBHOOK_SECRETS", SECRET)
     url = f"http://127.0.0.1:{flawed.port}/patient"
     result = CliRunner().invoke(app, ["conformance", url, "--home", "lambda", *LIMITS])
