@@ -81,24 +81,19 @@ class NextMQHandler(BaseHandler):
 
     async def _deliver(self, plan: ReadPlan, body: bytes) -> Response:
         receiver = self._receiver
-        steps = receiver.receive(plan, body)
-        try:
-            while True:
-                match next(steps):
-                    case Claim() as claim:
-                        claim.refusal = await anyio.to_thread.run_sync(receiver.claim, claim.plan)
-                    case Attempt() as attempt:
-                        if receiver.is_outdated(attempt):
-                            self._registrar.reassert()
-                        if self._limiter is None:
-                            self._limiter = anyio.CapacityLimiter(self._max_threads)
-                        attempt.outcome = await run_async(attempt, self._limiter)
-                    case Response() as answer:
-                        return answer
-                    case step:
-                        t.assert_never(step)
-        finally:
-            steps.close()
+        for step in receiver.receive(plan, body):
+            match step:
+                case Attempt():
+                    if receiver.is_outdated(step):
+                        self._registrar.reassert()
+                    if self._limiter is None:
+                        self._limiter = anyio.CapacityLimiter(self._max_threads)
+                    step.outcome = await run_async(step, self._limiter)
+                case Claim():
+                    step.refusal = await anyio.to_thread.run_sync(receiver.claim, plan)
+                case _:
+                    t.assert_never(step)
+        return plan.response
 
     async def _read(self, plan: ReadPlan, receive: Receive) -> bytes | Response | None:
         chunks: list[bytes] = []

@@ -125,7 +125,7 @@ class LambdaHandler(BaseHandler):
 
     def _mount(self) -> str:
         try:
-            return urlsplit(self.settings.app_url).path.rstrip("/")
+            return urlsplit(self._receiver.settings.app_url).path.rstrip("/")
         except ConfigurationError:
             return ""
 

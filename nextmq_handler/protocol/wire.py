@@ -263,11 +263,10 @@ def _text(name: str, value: object) -> str:
 
 
 def _integer(name: str, value: object, *, low: int = 0, high: int = _MAX_INTEGER) -> int:
-    if type(value) is not int:
-        raise WireError(f"{name} is not a whole number")
-    if not low <= value <= high:
-        raise WireError(f"{name} is not between {low} and {high}")
-    return value
+    if type(value) is int and low <= value <= high:
+        return value
+    reason = f"between {low} and {high}" if type(value) is int else "a whole number"
+    raise WireError(f"{name} is not {reason}")
 
 
 def _parent(value: object) -> dict[str, str] | None:

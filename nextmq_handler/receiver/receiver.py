@@ -33,9 +33,14 @@ _JSON = (b"content-type", b"application/json")
 
 
 class ReadPlan:
-    """The head of a delivery passed: read at most `max_size` bytes of body, whole within `timeout` s."""
+    """The head of a delivery passed: read at most `max_size` bytes of body, whole within `timeout` s.
 
-    __slots__ = ("declared_size", "headers", "max_size", "queue", "received_at", "seal", "timeout")
+    `response` is the answer once the receiver's steps have ended.
+    """
+
+    __slots__ = ("declared_size", "headers", "max_size", "queue", "received_at", "response", "seal", "timeout")
+
+    response: Response
 
     def __init__(
         self, queue: str, seal: Seal, headers: Headers, declared_size: int | None, max_size: int, timeout: float
@@ -50,17 +55,15 @@ class ReadPlan:
 
 
 class Claim:
-    """A step: call `Receiver.claim(plan)`, which may block, and set `refusal` to the result."""
+    """A step: call `Receiver.claim`, which may block, and set `refusal` to the result."""
 
-    __slots__ = ("plan", "refusal")
+    __slots__ = ("refusal",)
 
-    def __init__(self, plan: ReadPlan) -> None:
-        self.plan: ReadPlan = plan
-        self.refusal: Response | None = None
+    refusal: Response | None
 
 
-Steps = t.Generator[Claim | Attempt | Response, None, None]
-"""What a driver carries out: a claim, an attempt to run, whose `outcome` it sets, and the response to send."""
+Steps = t.Generator[Claim | Attempt, None, None]
+"""What a driver carries out: it makes the claim and sets its `refusal`, runs the attempt and sets its `outcome`."""
 
 
 class Receiver:
@@ -159,29 +162,29 @@ class Receiver:
         return self._refuse(401, "unauthorized", reason, plan.queue)
 
     def receive(self, plan: ReadPlan, body: bytes, *, time_left: float | None = None) -> Steps:
-        """Verify the body, claim its id, parse it, run the processor and sign the outcome, each as a step.
+        """Verify the body, claim its id, parse it, run the processor and sign the outcome: `plan.response`.
 
-        `time_left` is how long, in s, the platform lets this request run, if it says so. The driver must close
-        the generator, so that the span of an attempt ends in the context that it began in.
+        Yields what needs a driver: a thread or a loop. `time_left` is how long, in s, the platform lets this
+        request run, if it says so.
         """
         secret = self.verify(plan, body)
         if isinstance(secret, Response):
-            yield secret
+            plan.response = secret
             return
         if self._replay_guard is not None:
-            claim = Claim(plan)
+            claim = Claim()
             yield claim
             if claim.refusal is not None:
-                yield claim.refusal
+                plan.response = claim.refusal
                 return
         attempt = self.parse(plan, body, time_left=time_left)
         if isinstance(attempt, Response):
-            yield attempt
+            plan.response = attempt
             return
         with attempt.trace:
             yield attempt
             attempt.trace.ended(attempt.outcome)
-        yield self.finish(attempt.delivery, attempt.outcome, secret)
+        plan.response = self.finish(attempt.delivery, attempt.outcome, secret)
 
     def verify(self, plan: ReadPlan, body: bytes) -> Response | Secret:
         """Return the secret that signed the body, or the refusal."""
@@ -192,7 +195,9 @@ class Receiver:
         except ConfigurationError as exc:
             return self._refuse(401, "unauthorized", str(exc), plan.queue)
         if not secrets:
-            return self._refuse(401, "unauthorized", "NEXTMQ_URL is not set, so the handler has no secret", plan.queue)
+            return self._refuse(
+                401, "unauthorized", "NEXTMQ_URL is not set, so the handler has no secret", plan.queue
+            )
         try:
             return plan.seal.verify(body, secrets)
         except SignatureError as exc:

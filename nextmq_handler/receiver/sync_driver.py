@@ -52,26 +52,21 @@ class SyncDriver:
 
     def _deliver(self, plan: ReadPlan, body: bytes, time_left: float | None) -> Response:
         receiver = self.receiver
-        steps = receiver.receive(plan, body, time_left=time_left)
         is_outdated = False
-        try:
-            while True:
-                match next(steps):
-                    case Claim() as claim:
-                        claim.refusal = receiver.claim(claim.plan)
-                    case Attempt() as attempt:
-                        is_outdated = receiver.is_outdated(attempt)
-                        if is_outdated:
-                            self.registrar.reassert()
-                        attempt.outcome = run_attempt(attempt)
-                    case Response() as answer:
-                        if is_outdated:
-                            self.registrar.wait(self._settle)
-                        return answer
-                    case step:
-                        t.assert_never(step)
-        finally:
-            steps.close()
+        for step in receiver.receive(plan, body, time_left=time_left):
+            match step:
+                case Attempt():
+                    is_outdated = receiver.is_outdated(step)
+                    if is_outdated:
+                        self.registrar.reassert()
+                    step.outcome = run_attempt(step)
+                case Claim():
+                    step.refusal = receiver.claim(plan)
+                case _:
+                    t.assert_never(step)
+        if is_outdated:
+            self.registrar.wait(self._settle)
+        return plan.response
 
 
 def run_attempt(attempt: Attempt) -> Outcome:

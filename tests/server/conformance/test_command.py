@@ -162,7 +162,7 @@ def test_what_came_cannot_steer_the_terminal() -> None:
 def test_without_a_queue_no_outcome_is_scored(flawed: ServerIntegration) -> None:
     result = run(f"http://127.0.0.1:{flawed.port}/unsigned")
     assert (result.exit_code, holes(result)) == (0, set())
-    assert f"{len(PROBED)}  no --queue with the probe was named" in result.output
+    assert f"{len(PROBED)}  --queue with the probe was not given" in result.output
 
 
 HINT = "is the handler mounted at this URL, with a worker for the queue?"

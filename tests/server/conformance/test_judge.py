@@ -79,7 +79,7 @@ FAULTS: dict[str, tuple[t.Any, HandlerAnswer | Silence, str | None]] = {
     "encoded": (
         COMPLETED,
         outcome(RIGHT, JSON, (b"content-encoding", b"gzip")),
-        "an outcome has no content-encoding",
+        "an outcome must not have a content-encoding",
     ),
     "another status than 200": (COMPLETED, HandlerAnswer(201, [JSON], b"{}"), "another status"),
     "a fault": (COMPLETED, HandlerAnswer(503, [], b""), "no input yields a 5xx"),
@@ -94,7 +94,7 @@ FAULTS: dict[str, tuple[t.Any, HandlerAnswer | Silence, str | None]] = {
     "a refusal that is signed": (
         REFUSED,
         HandlerAnswer(401, sealed({}), b'{"error":"unauthorized"}'),
-        "an answer without an outcome bears no signature headers",
+        "an answer without an outcome must not have signature headers",
     ),
     "a method that is refused by a router": (
         NOT_ALLOWED,

@@ -10,7 +10,7 @@ from ....protocol.messages import Headers, Request, Response
 from ....protocol.signing import generate_secret, parse_secret, signature_headers, verify_outcome
 from ....protocol.wire import Failed, Outcome, clip, encode_delivery, parse_outcome
 from ....receiver.attempt import Attempt
-from ....receiver.receiver import Claim, Receiver, Steps
+from ....receiver.receiver import Claim, ReadPlan, Receiver, Steps
 from ....receiver.replay import MemoryReplayGuard
 from ....receiver.sync_driver import run_attempt
 from ....telemetry import delivery_headers
@@ -29,28 +29,29 @@ _EXCERPT_SIZE = 2048
 class LocalDelivery:
     """One delivery on its way: the receiver's steps, the attempt to run, and the answer once there is one."""
 
-    __slots__ = ("answer", "attempt", "fault", "id", "job", "steps")
+    __slots__ = ("answer", "attempt", "fault", "id", "job", "plan", "steps")
 
     def __init__(self, job: Job, id: str, fault: Fault | None) -> None:
         self.job = job
         self.id = id
         self.fault = fault
+        self.plan: ReadPlan | None = None
         self.steps: Steps | None = None
         self.attempt: Attempt | None = None
         self.answer: Response | None = None
 
     def finish(self, outcome: Outcome) -> Outcome:
         """Let the receiver answer with `outcome`. Return it."""
-        assert self.attempt is not None
+        assert self.plan is not None
         assert self.steps is not None
+        assert self.attempt is not None
         self.attempt.outcome = outcome
-        answer = next(self.steps)
-        assert isinstance(answer, Response)
-        self.answer = answer
+        next(self.steps, None)
+        self.answer = self.plan.response
         return outcome
 
     def close(self) -> None:
-        """End the receiver's steps."""
+        """End the receiver's steps, if an exception has left them unfinished."""
         if self.steps is not None:
             self.steps.close()
 
@@ -89,20 +90,19 @@ class LocalApp:
         if isinstance(plan, Response):
             delivery.answer = plan
             return
-        delivery.steps = receiver.receive(plan, body)
+        delivery.plan, delivery.steps = plan, receiver.receive(plan, body)
         for step in delivery.steps:
             match step:
-                case Claim():
-                    step.refusal = receiver.claim(step.plan)
                 case Attempt():
                     if delivery.fault is not None:
                         delivery.fault.put_into(step)
                     delivery.attempt = step
                     return
-                case Response():
-                    delivery.answer = step
+                case Claim():
+                    step.refusal = receiver.claim(plan)
                 case _:
                     t.assert_never(step)
+        delivery.answer = plan.response
 
     def close(self, delivery: LocalDelivery, _outcome: Outcome | None = None) -> tuple[Outcome, int]:
         """Return what the server makes of the app's answer, and the answer's status."""
