@@ -18,7 +18,6 @@ import httpx
 import uvloop
 from redis.asyncio import Redis
 
-from nextmq_server.cli.process import collect_less_garbage
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Complete, Verdict
@@ -27,7 +26,8 @@ from nextmq_server.engine.worker.options import WorkerOptions
 from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
 from nextmq_server.service import Service
-from nextmq_server.workers.registry import Options, Registration
+from nextmq_server.serving import collect_less_garbage
+from nextmq_server.workers.registration import RegisteredOptions, Registration
 
 from .deliveries import SECRET
 
@@ -39,10 +39,10 @@ async def service(socket: str, url: str, queues: list[str], concurrency: int) ->
     server = Service(project, f"unix://{socket}", replace_workers=True, egress=EgressRules.for_development())
     await server.start()
     secret_ids = [secret.id for secret in project.secrets]
-    options = Options(concurrency=concurrency)
+    options = RegisteredOptions(concurrency=concurrency)
     registration = Registration(url=url, options=options, secret_ids=secret_ids, fingerprint="bench")
     for queue in queues:
-        await server.register(queue, registration, replace=None)
+        await server.workers.register(queue, registration, replace=None)
     collect_less_garbage()
     await asyncio.Event().wait()
 

@@ -30,7 +30,7 @@ from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import RedisConnection
 from nextmq_server.service import Service
-from nextmq_server.workers.registry import Options, Registration
+from nextmq_server.workers.registration import RegisteredOptions, Registration
 
 from .deliveries import SECRET
 from .dispatch import cpu_of
@@ -132,9 +132,9 @@ async def serve(redis_url: str, ports: dict[str, int]) -> None:
     await service.start()
     secret_ids = [secret.id for secret in project.secrets]
     for queue, port in ports.items():
-        url, options = f"http://127.0.0.1:{port}/queues/x", Options(concurrency=5, timeout=TIMEOUT)
+        url, options = f"http://127.0.0.1:{port}/queues/x", RegisteredOptions(concurrency=5, timeout=TIMEOUT)
         registration = Registration(url=url, options=options, secret_ids=secret_ids, fingerprint="bench")
-        await service.register(queue, registration, replace=None)
+        await service.workers.register(queue, registration, replace=None)
     print("ready", flush=True)
     await asyncio.Event().wait()
 

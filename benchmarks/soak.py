@@ -1,8 +1,8 @@
 """Check that the server does not grow: `python -m benchmarks.soak [DELIVERIES]` (300,000 by default). Linux only.
 
 Jobs of several queues complete, fail, are retried, delayed, rate-limited, time out or lose their connection. After
-each tenth the queues run empty, and the benchmark counts what the server holds: its memory, its connections to Redis
-and to the app, its asyncio tasks, and the objects of its own classes.
+each tenth the queues run empty, and the benchmark counts what the server holds: memory, connections to Redis and to
+the app, asyncio tasks, and objects of its own classes.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pathlib import Path
 
 import uvloop
 
-from nextmq_server.dispatch.dispatcher import Report
 from nextmq_server.dispatch.egress.rules import EgressRules
+from nextmq_server.dispatch.reports import Report
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.verdicts import Complete
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
-from nextmq_server.workers.registry import Limiter, Options, Registration
+from nextmq_server.workers.registration import RegisteredLimiter, RegisteredOptions, Registration
 
 from .deliveries import SECRET
 from .receivers import receiver
@@ -42,10 +42,10 @@ MOST_GROWTH = 8.0
 """By how many MB the memory may differ between the second tenth and the last."""
 
 QUEUES = {
-    **{f"plain-{number}": Options(concurrency=20) for number in range(5)},
-    "limited": Options(concurrency=5, limiter=Limiter(max=50, duration=100)),
+    **{f"plain-{number}": RegisteredOptions(concurrency=20) for number in range(5)},
+    "limited": RegisteredOptions(concurrency=5, limiter=RegisteredLimiter(max=50, duration=100)),
     # So few at once that they cannot open the circuit: five in a row without an answer would.
-    "silent": Options(concurrency=4, timeout=200),
+    "silent": RegisteredOptions(concurrency=4, timeout=200),
 }
 KEPT = {"removeOnComplete": {"count": 1000}, "removeOnFail": {"count": 1000}}
 
@@ -107,7 +107,7 @@ class Soak:
         for queue, options in QUEUES.items():
             url = f"{self._url}/queues/{queue}"
             registration = Registration(url=url, options=options, secret_ids=secret_ids, fingerprint="soak")
-            await self.service.register(queue, registration, replace=None)
+            await self.service.workers.register(queue, registration, replace=None)
 
     async def deliver(self, most: int) -> Count:
         """Add jobs until there were about `most` deliveries, let all end, and count."""

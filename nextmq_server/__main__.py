@@ -1,15 +1,15 @@
-"""The `nextmq` command. What a deploy runs works without the server's parts; the rest says what to install."""
+"""The `nextmq` command. What a deployment needs works without the server extra; the rest names what to install."""
 
 from __future__ import annotations
 
 import sys
 
-_OF_THE_LIBRARY = ("register", "workers")
+_LIBRARY_COMMANDS = ("register", "workers")
 
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:] and sys.argv[1] in _OF_THE_LIBRARY:
+    if sys.argv[1:] and sys.argv[1] in _LIBRARY_COMMANDS:
         from nextmq_handler.__main__ import main as library_main
 
         library_main()
@@ -20,7 +20,7 @@ def main() -> None:
         if (exc.name or "").partition(".")[0] in ("nextmq_server", "nextmq_handler"):
             raise
         sys.exit(
-            f"This nextmq command needs the server's parts ({exc.name} is missing): "
+            f"This nextmq command needs the server extra ({exc.name} is missing): "
             'pip install "nextmq-handler[server]", best in an environment of its own (pipx, uvx)'
         )
     app()

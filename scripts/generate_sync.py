@@ -1,4 +1,4 @@
-"""Generate nextmq_handler/client/_sync from _async; with --check, fail where it is not fresh."""
+"""Generate nextmq_handler/client/_sync from _async; with --check, fail if it is stale."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ NAMES = {
     "AsyncQueueInspection": "QueueInspection",
     "AsyncQueueJob": "QueueJob",
     "AsyncQueueSchedulers": "QueueSchedulers",
-    "AsyncTransport": "Transport",
+    "AsyncResource": "Resource",
     "AsyncTriggers": "Triggers",
     "aiter_bytes": "iter_bytes",
     "async_answer": "answer",

@@ -9,12 +9,12 @@ import typing as t
 
 from .._version import SDK
 from ..settings import Settings
-from ..workers.worker import Worker
+from ..workers.worker import Worker, schedules_of, schemas_of
 
 
 def fingerprint(worker: Worker, settings: Settings) -> str:
     """Return the hash of a worker's URL, options and schedules. Raises ConfigurationError."""
-    parts = [worker_url(worker, settings), dict(worker.options), *worker.schedules()]
+    parts = [worker_url(worker, settings), dict(worker.options), *schedules_of(worker)]
     text = json.dumps(parts, sort_keys=True)
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:12]).decode()
 
@@ -32,7 +32,7 @@ def registration_of(worker: Worker, settings: Settings) -> dict[str, t.Any]:
         "secretIds": [secret.id for secret in settings.secrets],
         "fingerprint": fingerprint(worker, settings),
         "sdk": SDK,
-        "schemas": worker.schemas(),
+        "schemas": schemas_of(worker),
     }
-    schedules = worker.schedules()
+    schedules = schedules_of(worker)
     return {**body, "schedules": schedules} if schedules else body

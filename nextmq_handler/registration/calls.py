@@ -5,9 +5,8 @@ from __future__ import annotations
 import typing as t
 
 from .._deprecated import deprecated
-from ..settings import Connection, Settings, load_settings
-from ..workers.loading import listed
-from ..workers.worker import Worker
+from ..settings import ServerConnection, Settings, load_settings
+from ..workers.worker import Worker, listed
 from .body import fingerprint, registration_of
 
 
@@ -111,7 +110,7 @@ async def aget_worker_registration_statuses(
     return await aregistrations(workers, url=url, app_url=app_url)
 
 
-def _connection(url: str | None) -> Connection:
+def _connection(url: str | None) -> ServerConnection:
     return load_settings(url=url).connection
 
 

@@ -20,11 +20,11 @@ from ..projects.projects_file import add_project, check_base_url
 from .conformance import conformance
 from .dev import DevOptions, DevServer
 from .projects import show_project
-from .serve import ServeOptions, Server
+from .serve import ServeOptions, ServeServer
 
 _HELP = """The NextMQ queue server.
 
-Where the app is installed there are also: nextmq register module:handler, nextmq workers replace module:handler.
+In your app's environment there are also: nextmq register module:handler, nextmq workers replace module:handler.
 """
 
 app = typer.Typer(
@@ -33,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # --redis-url may hold a password
     help=_HELP,
 )
-projects_app = typer.Typer(no_args_is_help=True, help="The projects that nextmq serve serves.")
+projects_app = typer.Typer(no_args_is_help=True, help="Manage the projects file of nextmq serve.")
 app.add_typer(projects_app, name="projects")
 app.command()(conformance)
 
@@ -42,16 +42,16 @@ ProjectsFile = t.Annotated[
 ]
 
 RedisURL = t.Annotated[
-    str, typer.Option(envvar="NEXTMQ_REDIS_URL", help="The Redis 6.2 or newer, or Valkey, that keeps the jobs.")
+    str, typer.Option(envvar="NEXTMQ_REDIS_URL", help="The Redis (6.2 or newer) or Valkey that keeps the jobs.")
 ]
 
 AllowEgress = t.Annotated[
     list[str] | None,
-    typer.Option(metavar="CIDR", help="Deliver to this network too, like 10.0.0.0/8. May be repeated."),
+    typer.Option(metavar="CIDR", help="Also deliver to this network, for example 10.0.0.0/8. May be repeated."),
 ]
 
 MaxFreeStarts = t.Annotated[
-    int, typer.Option(min=1, help="Starts that burn no attempt, after which a job fails: TooManyStarts.")
+    int, typer.Option(min=1, help="Fail a job (TooManyStarts) after this many starts that used no attempt.")
 ]
 
 
@@ -74,23 +74,27 @@ def root(
 
 @app.command()
 def dev(
-    host: t.Annotated[str, typer.Option(help="A loopback address: it speaks plain HTTP.")] = "127.0.0.1",
-    port: t.Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7410,
-    data_dir: t.Annotated[Path, typer.Option(help="Where jobs, key and secret are kept.")] = Path(".nextmq"),
-    fsync: t.Annotated[FsyncPolicy, typer.Option(help="How the embedded Valkey flushes.")] = FsyncPolicy.everysec,
-    redis_url: t.Annotated[str | None, typer.Option(help="Use this Redis or Valkey instead.")] = None,
+    host: t.Annotated[str, typer.Option(help="A loopback address: the server speaks plain HTTP.")] = "127.0.0.1",
+    port: t.Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 picks a free one.")] = 7410,
+    data_dir: t.Annotated[Path, typer.Option(help="The folder for jobs, key and secret.")] = Path(".nextmq"),
+    fsync: t.Annotated[
+        FsyncPolicy, typer.Option(help="When the embedded Valkey flushes to disk.")
+    ] = FsyncPolicy.everysec,
+    redis_url: t.Annotated[
+        str | None, typer.Option(help="Use this Redis or Valkey instead of the embedded one.")
+    ] = None,
     app_url: t.Annotated[
         str | None,
-        typer.Option("--app", help="An app's NEXTMQ_APP_URL: polls its /health, so it registers."),
+        typer.Option("--app", help="Poll the /health of the app at this NEXTMQ_APP_URL, so that it registers."),
     ] = None,
     grace: t.Annotated[float, typer.Option(min=0, help="Seconds for deliveries in flight on Ctrl-C.")] = 30.0,
     allow_egress: AllowEgress = None,
     max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
 ) -> None:
-    """Embedded Valkey, REST API and dispatcher in one process. Ctrl-C drains."""
+    """Run a development server: embedded Valkey, API and dispatcher in one process. Ctrl-C shuts it down."""
     allowed = tuple(allow_egress or ())
     options = DevOptions(host, port, data_dir, fsync.value, redis_url, app_url, grace, allowed, max_free_starts)
-    with _errors_told("nextmq dev"), asyncio.Runner(loop_factory=_new_event_loop()) as runner:
+    with _exit_on_error("nextmq dev"), asyncio.Runner(loop_factory=_new_event_loop()) as runner:
         runner.run(DevServer(options).run())
 
 
@@ -99,58 +103,63 @@ def serve(
     projects: ProjectsFile,
     redis_url: RedisURL,
     host: t.Annotated[
-        str, typer.Option(help="It speaks plain HTTP: end TLS in a proxy before another address.")
+        str,
+        typer.Option(help="The address. The server speaks plain HTTP: put a TLS proxy in front of a public one."),
     ] = "127.0.0.1",
-    port: t.Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7410,
+    port: t.Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 picks a free one.")] = 7410,
     grace: t.Annotated[float, typer.Option(min=0, help="Seconds for deliveries in flight on SIGTERM.")] = 30.0,
     allow_egress: AllowEgress = None,
     max_in_flight: t.Annotated[
-        int, typer.Option(min=1, help="Deliveries that this process has in flight at once.")
+        int, typer.Option(min=1, help="The most deliveries in flight at once in this process.")
     ] = MAX_IN_FLIGHT,
     max_per_origin: t.Annotated[
-        int | None, typer.Option(min=1, help="Of these, to one scheme, host and port; unbounded unless given.")
+        int | None,
+        typer.Option(min=1, help="The most of these to one scheme, host and port. Default: no bound."),
     ] = None,
     max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
 ) -> None:
-    """REST API and dispatcher on a Redis or Valkey of yours; several may share it. SIGTERM drains."""
+    """Run the API and dispatcher on your Redis or Valkey; several servers may share it. SIGTERM shuts it down."""
     allowed = tuple(allow_egress or ())
     options = ServeOptions(
         host, port, redis_url, projects, grace, allowed, max_in_flight, max_per_origin, max_free_starts
     )
-    with _errors_told("nextmq serve"), asyncio.Runner(loop_factory=_new_event_loop()) as runner:
-        runner.run(Server(options).run())
+    with _exit_on_error("nextmq serve"), asyncio.Runner(loop_factory=_new_event_loop()) as runner:
+        runner.run(ServeServer(options).run())
 
 
 @projects_app.command()
 def add(
-    name: t.Annotated[str, typer.Argument(help="A-Z a-z 0-9 . _ ~ -")],
+    name: t.Annotated[str, typer.Argument(help="The project's name: A-Z a-z 0-9 . _ ~ -")],
     projects: ProjectsFile,
-    url: t.Annotated[str, typer.Option(help="Where apps reach the server.")] = "http://127.0.0.1:7410",
+    url: t.Annotated[str, typer.Option(help="The URL at which apps reach the server.")] = "http://127.0.0.1:7410",
     prefix: t.Annotated[
-        str | None, typer.Option(help="BullMQ's, NAME unless given; its own clients use bull.")
+        str | None, typer.Option(help="The BullMQ key prefix. Default: NAME. BullMQ's own clients use bull.")
     ] = None,
 ) -> None:
-    """Make a project, and print its NEXTMQ_URL. Running servers take it on SIGHUP."""
-    with _errors_told("nextmq projects add"):
+    """Create a project and print its NEXTMQ_URL. Send running servers a SIGHUP to serve it."""
+    with _exit_on_error("nextmq projects add"):
         base_url = check_base_url(url)
         typer.echo(add_project(projects, name, prefix=prefix or name).connection_string(base_url))
-        typer.echo(f"Key and secret are in {projects} too. Running servers take them on SIGHUP.", err=True)
+        typer.echo(
+            f"{projects} holds the key and the secret too. Send running servers a SIGHUP to serve the project.",
+            err=True,
+        )
 
 
 @projects_app.command()
 def show(
-    name: t.Annotated[str, typer.Argument(help="A project of the file.")],
+    name: t.Annotated[str, typer.Argument(help="The name of a project in the file.")],
     projects: ProjectsFile,
     redis_url: RedisURL,
 ) -> None:
-    """Tell by their ids when each API key was last used, and each webhook secret last signed an outcome."""
-    with _errors_told("nextmq projects show"):
+    """Show when each API key was last used and when each webhook secret last signed an outcome, by their ids."""
+    with _exit_on_error("nextmq projects show"):
         for line in asyncio.run(show_project(projects, name, redis_url)):
             typer.echo(line)
 
 
 @contextlib.contextmanager
-def _errors_told(command: str) -> t.Generator[None]:
+def _exit_on_error(command: str) -> t.Generator[None]:
     try:
         yield
     except ConfigurationError as exc:
@@ -163,6 +172,6 @@ def _new_event_loop() -> t.Callable[[], asyncio.AbstractEventLoop] | None:
         return None
     try:
         import uvloop
-    except ImportError:  # not on every Python
+    except ImportError:  # it does not exist for every Python
         return None
     return uvloop.new_event_loop

@@ -1,4 +1,4 @@
-"""`nextmq conformance`: the receiver's table against any handler behind a URL."""
+"""`nextmq conformance`: check any handler behind a URL against the protocol."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ from ..conformance.scoring import CheckedHandler, GroupScore, score, total
 
 
 def conformance(
-    url: t.Annotated[str, typer.Argument(help="Where the handler is, mount included: its NEXTMQ_APP_URL.")],
+    url: t.Annotated[
+        str, typer.Argument(help="The handler's URL, including its mount path: the app's NEXTMQ_APP_URL.")
+    ],
     secret: t.Annotated[
         str | None,
-        typer.Option(help="Its webhook secret; without, that of NEXTMQ_WEBHOOK_SECRETS or NEXTMQ_URL."),
+        typer.Option(help="The handler's webhook secret. Default: that of NEXTMQ_WEBHOOK_SECRETS or NEXTMQ_URL."),
     ] = None,
     queue: t.Annotated[
         str | None,
-        typer.Option(help="A queue there with the probe for a processor. Without, no outcome is scored."),
+        typer.Option(help="A queue whose processor is the probe. Without it, outcomes are not checked."),
     ] = None,
     integration: t.Annotated[
         Integration,
-        typer.Option(
-            "--integration", "--home", help="What is in front of the handler, and keeps some requests from it."
-        ),
+        typer.Option("--integration", "--home", help="What runs the handler: it decides which requests arrive."),
     ] = Integration.STREAM,
-    max_body_size: t.Annotated[int, typer.Option(min=2000, help="The handler's, bytes.")] = MAX_BODY_SIZE,
-    body_timeout: t.Annotated[float, typer.Option(min=0, help="The handler's, s.")] = 10.0,
-    timeout: t.Annotated[float, typer.Option(min=0.1, help="How long an answer may take, s.")] = 30.0,
+    max_body_size: t.Annotated[
+        int, typer.Option(min=2000, help="The handler's body limit, in bytes.")
+    ] = MAX_BODY_SIZE,
+    body_timeout: t.Annotated[float, typer.Option(min=0, help="The handler's body timeout, in s.")] = 10.0,
+    timeout: t.Annotated[float, typer.Option(min=0.1, help="How long an answer may take, in s.")] = 30.0,
 ) -> None:
-    """Send the whole receiver table to a handler in any language; exit 0 where it passes each case."""
+    """Check a handler in any language against the protocol. Exits 0 if every case passes, 1 if not."""
     try:
         name = None if queue is None else check_queue_name(queue)
         target = CheckedHandler(url, _secret(secret), name, integration, max_body_size, body_timeout, timeout)

@@ -1,4 +1,4 @@
-"""What `nextmq dev` prints: the banner, one line for each delivery, the log."""
+"""The output of `nextmq dev`: the banner, one line for each delivery, the log."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from rich.text import Text
 
 from nextmq_handler.rules.log_text import one_line
 
-from ..dispatch.dispatcher import Report
-from ..engine.verdicts import Complete, Delay, Fail, Hold, LimitRate, Verdict
+from ..dispatch.reports import Report
+from ..engine.verdicts import Complete, Delay, Fail, Hold, LimitRate, Verdict, WaitForChildren
 from ..projects.projects import Project
 
 if t.TYPE_CHECKING:
     from ..embedded import EmbeddedValkey
-    from .dev import DevOptions
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Whoever read our lines is gone (`nextmq dev | head`): the server goes on without them."""
+        """Discard the output if its reader has ended (`nextmq dev | head`); the server goes on."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 _console = _Console(highlight=False, markup=False, soft_wrap=True)
 
-_COLOURS = {
+_STYLES = {
     "completed": "green",
     "failed": "red",
     "retrying": "yellow",
@@ -42,10 +41,10 @@ _COLOURS = {
 
 
 def configure_logging() -> None:
-    """Send the server's log to stderr, one line each."""
+    """Write the server's log to stderr, one line for each record."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("nextmq_server").setLevel(logging.INFO)
-    # The line of the delivery says it already.
+    # The line of the delivery tells it already.
     logging.getLogger("nextmq_server.failures").setLevel(logging.CRITICAL)
 
 
@@ -54,13 +53,13 @@ def say(text: str) -> None:
     _console.print(text)
 
 
-def print_banner(project: Project, base_url: str, valkey: EmbeddedValkey | None, options: DevOptions) -> None:
-    """How to connect, where the data is, and a line to try."""
+def print_banner(project: Project, base_url: str, valkey: EmbeddedValkey | None) -> None:
+    """Print how to connect, where the data is, and a command to try."""
     if valkey is None:
         say("Jobs are kept in the Redis of --redis-url")
     else:
         durability = {
-            "always": "each write is on disk before it is answered",
+            "always": "each write is on disk before its answer",
             "everysec": "a power failure loses at most a second",
             "no": "the operating system decides when to flush",
         }[valkey.fsync]
@@ -75,18 +74,18 @@ def print_banner(project: Project, base_url: str, valkey: EmbeddedValkey | None,
         f"  curl {base_url}/v1/queues/emails/jobs -H 'authorization: Bearer {project.api_key}' "
         f"-H 'content-type: application/json' -d '{body}'"
     )
-    say("Ctrl-C drains and stops. Deliveries:")
+    say("Ctrl-C shuts down gracefully. Deliveries:")
 
 
 def print_delivery(report: Report) -> None:
-    """Queue, job, attempt, HTTP status, outcome, ms."""
+    """Print a line with the queue, job, attempt, HTTP status, outcome and ms."""
     outcome, detail = _outcome(report.verdict, report.is_final)
     line = Text.assemble(
         f"{report.queue:<12} ",
         one_line(f"{report.job_name}#{report.job_id}").ljust(24),
         f" attempt {report.attempt}  ",
         f"{report.status or '---'}  ",
-        (f"{outcome:<11}", _COLOURS[outcome]),
+        (f"{outcome:<11}", _STYLES[outcome]),
         f" {report.duration:6.0f} ms",
         (f"  {detail}" if detail else "", "dim"),
     )
@@ -105,5 +104,7 @@ def _outcome(verdict: Verdict, is_final: bool) -> tuple[str, str]:
             return "delayed", f"until {verdict.timestamp}"
         case Hold():
             return "held", f"{verdict.seconds:.1f} s: {one_line(verdict.reason, 120)}"
-        case _:
+        case WaitForChildren():
             return "waitingChildren", ""
+        case _:
+            t.assert_never(verdict)

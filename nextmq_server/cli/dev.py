@@ -21,8 +21,9 @@ from ..projects.projects import load_or_create_project
 from ..redis.address import Address
 from ..redis.checks import check_redis
 from ..service import Service
+from ..serving import base_url, listen
 from . import console
-from .process import ServerProcess, base_url, listen
+from .process import ServerProcess
 
 if t.TYPE_CHECKING:
     import socket
@@ -32,14 +33,14 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger("nextmq_server")
 
 MAX_HOLD = 5.0
-"""Apps restart all the time while they are written: an endpoint that is gone is tried this often, in s."""
+"""The longest pause, in s, between two tries of an endpoint: in development apps restart all the time."""
 
 _POLL_UNTIL_UP, _POLL_WHEN_UP = 1.0, 30.0
 
 
 @dataclass(frozen=True)
 class DevOptions:
-    """The options of the command. `grace` is s; `allow_egress` are CIDRs; `max_free_starts` are of one job."""
+    """The options of the command. `grace` is s, `allow_egress` CIDRs, `max_free_starts` per job."""
 
     host: str
     port: int
@@ -53,14 +54,14 @@ class DevOptions:
 
 
 class DevServer:
-    """One run of the command."""
+    """One run of `nextmq dev`."""
 
     def __init__(self, options: DevOptions) -> None:
         self._options = options
         self._valkey: EmbeddedValkey | None = None
 
     async def run(self) -> None:
-        """Serve until a signal. Raises ConfigurationError where it cannot start."""
+        """Serve until a signal. Raises ConfigurationError if it cannot start."""
         console.configure_logging()
         egress = EgressRules.for_development([parse_network(text) for text in self._options.allow_egress])
         process = ServerProcess(grace=self._options.grace)
@@ -87,7 +88,7 @@ class DevServer:
                 listener,
                 [service],
                 helpers=self._helpers(process.stop_requested),
-                on_ready=lambda: console.print_banner(project, url, self._valkey, self._options),
+                on_ready=lambda: console.print_banner(project, url, self._valkey),
             )
         console.say("Stopped.")
 
@@ -106,7 +107,7 @@ class DevServer:
             return
         if sys.platform == "win32":
             raise ConfigurationError(
-                "there is no embedded Valkey for Windows: run a Redis 6.2 or newer, or a Valkey, and pass "
+                "there is no embedded Valkey for Windows: run Redis 6.2 or newer, or Valkey, and pass "
                 "--redis-url redis://HOST:6379"
             )
         from ..embedded import EmbeddedValkey
@@ -135,5 +136,5 @@ class DevServer:
 
     async def _stop_with(self, valkey: EmbeddedValkey, stop_requested: asyncio.Event) -> None:
         await valkey.ended()
-        logger.critical("the embedded Valkey ended by itself: see valkey.log in %s", valkey.folder)
+        logger.critical("the embedded Valkey ended unexpectedly: see valkey.log in %s", valkey.folder)
         stop_requested.set()

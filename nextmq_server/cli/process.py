@@ -1,36 +1,23 @@
-"""What each server command does as a process: listens, serves the API until a signal, drains, ends."""
+"""A server command as a process: serve the API until a signal, then shut down gracefully."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
-import gc
 import signal
 import socket
 import typing as t
 
-import uvicorn
 from fastapi import FastAPI
 
-from nextmq_handler.errors import ConfigurationError
-
 from ..service import Service
+from ..serving import HTTPServer, collect_less_garbage
 from . import console
 
-_BACKLOG = 1024
-
-_GC_THRESHOLDS = (20_000, 20, 50)  # a bulk of 1,000 jobs is one young generation, not fifty
-
-
-class _APIServer(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> t.Generator[None]:
-        yield  # signals are ours: running processors need the API until they have been drained
+_SHUTDOWN_TIMEOUT = 5
 
 
 class ServerProcess:
-    """One run of a server command: SIGINT and SIGTERM stop it, with `grace` s for deliveries in flight."""
+    """One run of a server command. SIGINT and SIGTERM stop it, with `grace` s for deliveries in flight."""
 
     def __init__(self, *, grace: float) -> None:
         self.stop_requested = asyncio.Event()
@@ -46,35 +33,27 @@ class ServerProcess:
         helpers: t.Iterable[t.Coroutine[t.Any, t.Any, None]] = (),
         on_ready: t.Callable[[], None],
     ) -> None:
-        """Serve `app` until a signal, `helpers` beside it; then drain `services`, as many as there are by then."""
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            timeout_graceful_shutdown=5,
-        )
-        api = _APIServer(config)
+        """Serve `app` and run `helpers` until a signal; then stop `services`, including those added meanwhile."""
+        api = HTTPServer(app, shutdown_timeout=_SHUTDOWN_TIMEOUT)
         collect_less_garbage()
         serving = asyncio.create_task(api.serve(sockets=[listener]))
-        serving.add_done_callback(lambda _: self.stop_requested.set())  # should it ever end by itself
+        serving.add_done_callback(lambda _: self.stop_requested.set())  # in case it ends by itself
         running = [asyncio.create_task(helper) for helper in helpers]
         on_ready()
         await self.stop_requested.wait()
-        console.say(f"Draining: deliveries in flight get up to {self._grace:g} s (Ctrl-C again: stop now)")
+        console.say(f"Shutting down: deliveries in flight get up to {self._grace:g} s (Ctrl-C again: stop now)")
         for helper in running:
             helper.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        await self._drain(tuple(services))
-        api.should_exit = True
+        await self._stop(tuple(services))
+        api.should_exit = True  # last, because running processors call the API
         await serving
 
-    async def _drain(self, services: t.Sequence[Service]) -> None:
+    async def _stop(self, services: t.Sequence[Service]) -> None:
         hurry = asyncio.Event()
         on_signal(hurry.set, signal.SIGINT, signal.SIGTERM)
         stops = [asyncio.create_task(service.stop(grace=self._grace)) for service in services]
-        stopping = asyncio.create_task(asyncio.wait(stops))  # one that fails keeps no other from draining
+        stopping = asyncio.create_task(asyncio.wait(stops))  # all of them, even if one fails
         hurrying = asyncio.create_task(hurry.wait())
         await asyncio.wait({stopping, hurrying}, return_when=asyncio.FIRST_COMPLETED)
         hurrying.cancel()
@@ -86,36 +65,8 @@ class ServerProcess:
             stop.result()
 
 
-def collect_less_garbage() -> None:
-    """Collect garbage less often from now on, and what the start has made, which stays, not at all."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
-
-
 def on_signal(callback: t.Callable[[], object], *numbers: signal.Signals) -> None:
-    """Have the running loop call `callback` on each of these signals, in place of what it called before."""
+    """Have the running event loop call `callback`, and only it, on each of these signals."""
     loop = asyncio.get_running_loop()
     for number in numbers:
         loop.add_signal_handler(number, callback)
-
-
-def listen(host: str, port: int, *, command: str) -> socket.socket:
-    """A socket that callers of `host` wait on from now on, instead of being refused. Raises ConfigurationError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as exc:
-        listener.close()
-        taken = exc.errno == errno.EADDRINUSE
-        what = f"is taken: is another {command} running? Choose one with --port" if taken else exc.strerror
-        raise ConfigurationError(f"port {port} of {host} {what}") from None
-    listener.listen(_BACKLOG)
-    return listener
-
-
-def base_url(host: str, listener: socket.socket) -> str:
-    """The URL of the API on `listener`, which was bound to `host`."""
-    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"

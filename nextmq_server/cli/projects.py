@@ -15,20 +15,20 @@ from ..workers.registry import Registry
 
 
 async def show_project(path: Path, name: str, redis_url: str) -> list[str]:
-    """Lines about the project called `name` in the file `path`: neither a key nor a secret is in them.
+    """Return lines about the project `name` of the file `path`. They contain no key and no secret.
 
-    Raises ConfigurationError where there is no such project, or Redis cannot be asked.
+    Raises ConfigurationError if the project does not exist or Redis cannot be reached.
     """
     projects = {project.name: project for project in load_projects(path)}
     if name not in projects:
-        raise ConfigurationError(f"{path} has no project {name}, but {', '.join(projects)}")
+        raise ConfigurationError(f"{path} has no project {name}: choose one of {', '.join(projects)}")
     connection = RedisConnection(Address(redis_url), name="nextmq-projects-show")
     await connection.connect()
     try:
         credentials = Credentials(projects[name], connection, Registry(connection, name))
         keys, secrets = await credentials.api_keys(), await credentials.webhook_secrets()
     except (RedisError, ConnectionLost) as exc:
-        raise ConfigurationError(f"the last uses cannot be read: Redis answered {exc}") from None
+        raise ConfigurationError(f"cannot read the last uses: Redis answered {exc}") from None
     finally:
         await connection.close()
     return [*_lines("API key", keys, "used"), *_lines("webhook secret", secrets, "signed an outcome")]

@@ -1,4 +1,4 @@
-"""`nextmq serve`: API and dispatcher for several projects on an external Redis; several processes may share it."""
+"""`nextmq serve`: API and dispatcher for several projects on an external Redis, which processes may share."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from ..redis.address import Address
 from ..redis.checks import check_redis
 from ..redis.connection import ConnectionLost, RedisError
 from ..service import Service
+from ..serving import base_url, listen
 from . import console
-from .process import ServerProcess, base_url, listen, on_signal
+from .process import ServerProcess, on_signal
 
 if t.TYPE_CHECKING:
     from ..projects.projects import Project
@@ -31,8 +32,10 @@ logger = logging.getLogger("nextmq_server")
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """The options of the command. `grace` is s; `allow_egress` are CIDRs; `max_in_flight` and `max_per_origin` are
-    deliveries at once, `max_free_starts` are of one job.
+    """The options of the command.
+
+    `grace` is s, `allow_egress` CIDRs, `max_in_flight` and `max_per_origin` deliveries at once, `max_free_starts`
+    per job.
     """
 
     host: str
@@ -46,8 +49,8 @@ class ServeOptions:
     max_free_starts: int
 
 
-class Server:
-    """One run of the command."""
+class ServeServer:
+    """One run of `nextmq serve`."""
 
     def __init__(self, options: ServeOptions) -> None:
         self._options = options
@@ -57,7 +60,7 @@ class Server:
         self._reload_requested = asyncio.Event()
 
     async def run(self) -> None:
-        """Serve until a signal. Raises ConfigurationError where it cannot start."""
+        """Serve until a signal. Raises ConfigurationError if it cannot start."""
         logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
         logging.getLogger("nextmq_server").setLevel(logging.INFO)
         host = self._options.host
@@ -71,7 +74,7 @@ class Server:
                 await self._start(project)
             if not is_loopback(host):
                 logger.warning(
-                    "plain HTTP on %s: let only a proxy that ends TLS, or a private network, reach it", host
+                    "plain HTTP on %s: only a TLS proxy or a private network should be able to reach it", host
                 )
             app = create_app()
             app.state.services = self._services
@@ -82,7 +85,7 @@ class Server:
                 self._services,
                 helpers=[self._reload_on_request()],
                 on_ready=lambda: console.say(
-                    f"NextMQ server on {url}. SIGTERM drains, SIGHUP reads the projects."
+                    f"NextMQ server on {url}. SIGTERM shuts down gracefully, SIGHUP reads the projects again."
                 ),
             )
         console.say("Stopped.")
@@ -94,7 +97,7 @@ class Server:
             try:
                 await self._reload()
             except ConfigurationError as exc:
-                logger.error("cannot take over the projects: %s", exc)
+                logger.error("cannot take over the projects, keeping the old ones: %s", exc)
 
     async def _reload(self) -> None:
         wanted = {project.name: project for project in load_projects(self._options.projects)}
@@ -102,10 +105,10 @@ class Server:
             name = service.project.name
             if name not in wanted:
                 raise ConfigurationError(
-                    f"project {name} is gone from the file: start the server again without it"
+                    f"project {name} was removed from the file: restart the server to stop serving it"
                 )
             if wanted[name].prefix != service.project.prefix:
-                raise ConfigurationError(f"project {name} has another prefix: start the server again with it")
+                raise ConfigurationError(f"project {name} has another prefix: restart the server to use it")
             await service.credentials.check(wanted[name])
         for service in self._services:
             project = wanted.pop(service.project.name)
@@ -125,7 +128,7 @@ class Server:
         try:
             await service.start()
         except (RedisError, ConnectionLost) as exc:
-            raise ConfigurationError(f"project {project.name} cannot start: Redis answered {exc}") from None
+            raise ConfigurationError(f"cannot start project {project.name}: Redis answered {exc}") from None
         self._services.append(service)
         _tell(project)
 

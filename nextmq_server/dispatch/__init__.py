@@ -1,1 +1,1 @@
-"""Deliveries: jobs go out to apps over HTTP, signed, and their answers come back as verdicts."""
+"""Deliveries: send each job to its app over HTTP, signed, and turn the answer into a verdict."""

@@ -1,4 +1,4 @@
-"""The dispatcher: a job becomes a signed delivery, its answer a verdict."""
+"""The dispatcher: send a job as a signed delivery, and turn the answer into a verdict."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from nextmq_handler.telemetry import delivery_headers
 
 from ..engine.queues.job import EngineJob
 from ..engine.verdicts import Fail, Hold, Verdict
-from .findings import Reached
+from .delivery_ids import delivery_id
 from .health import Health
-from .http.answers import Answer, NoAnswer
+from .http.answers import AppAnswer, NoAnswer
 from .http.client import DeliveryClient
-from .judge import judge
+from .judge import Reached, judge
+from .reports import Reporter
 
 MAX_FREE_STARTS = 100
-"""After so many starts that burnt no attempt a job fails with TooManyStarts, unless told otherwise (section 3)."""
+"""After this many starts that used no attempt a job fails with TooManyStarts, by default (section 3)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a queue's deliveries go. `timeout` is ms; `fingerprint` is the registration's, echoed."""
+class AppEndpoint:
+    """Where a queue's deliveries go. `timeout` is ms; `fingerprint` is the registration's, echoed to the app."""
 
     queue: str
     url: str
@@ -34,73 +35,64 @@ class Endpoint:
     fingerprint: str
 
 
-class Report(t.NamedTuple):
-    """One delivery, for people: `status` is None where no HTTP answer came, `duration` is ms."""
+class WebhookSecrets(t.Protocol):
+    """The project's webhook secrets, as a dispatcher uses them."""
 
-    queue: str
-    job_id: str
-    job_name: str
-    attempt: int
-    delivery_id: str
-    status: int | None
-    verdict: Verdict
-    duration: float
-    is_final: bool
+    @property
+    def secrets(self) -> t.Sequence[Secret]:
+        """The secrets that are active at the moment."""
+        ...
+
+    def note_signed(self, secret_id: str) -> None:
+        """Take note that the secret `secret_id` has signed an outcome."""
+        ...
 
 
 class Dispatcher:
-    """Delivers jobs to endpoints.
+    """Deliver jobs to endpoints, signed under the `secrets` of one project.
 
-    `health` gives that of a queue's endpoint, `secrets` the project's active webhook secrets at the moment;
-    `note_signed` hears the id of the one that signed an outcome. `identify` gives the id of the delivery that a
-    start of a job makes, `report` hears of each. After `max_free_starts` that burnt no attempt a job fails.
+    A job fails after `max_free_starts` starts that used no attempt.
     """
 
     def __init__(
         self,
         client: DeliveryClient,
+        secrets: WebhookSecrets,
+        reporter: Reporter,
         *,
-        health: t.Callable[[str], Health],
-        secrets: t.Callable[[], t.Sequence[Secret]],
-        identify: t.Callable[[str, EngineJob], str],
-        note_signed: t.Callable[[str], None],
-        report: t.Callable[[Report], None],
         max_free_starts: int = MAX_FREE_STARTS,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
         self._client = client
-        self._health = health
         self._secrets = secrets
-        self._identify = identify
-        self._note_signed = note_signed
-        self._report = report
+        self._reporter = reporter
         self._max_free_starts = max_free_starts
         self._clock = clock
 
-    async def deliver(self, endpoint: Endpoint, job: EngineJob) -> Verdict:
-        """One delivery of `job`, and what becomes of it."""
+    async def deliver(self, endpoint: AppEndpoint, health: Health, job: EngineJob) -> Verdict:
+        """Deliver `job` once and return what happens to it next. `health` is that of the endpoint."""
         free_starts = job.attempts_started - job.attemptsMade - 1
         if free_starts >= self._max_free_starts:
             return Fail(
                 "TooManyStarts",
-                f"the job was started {free_starts} times without burning an attempt",
+                f"the job was started {free_starts} times without using an attempt",
                 unrecoverable=True,
             )
-        delivery_id = self._identify(endpoint.queue, job)
+        id = delivery_id(endpoint.queue, job)
         sent_at, started_at = self._clock(), time.monotonic()
-        answer = await self._send(endpoint, job, delivery_id)
+        answer = await self._send(endpoint, job, id)
         duration = (time.monotonic() - started_at) * 1000
         job.is_answered = True
-        finding = judge(answer, self._secrets(), delivery_id, now=self._clock())
+        finding = judge(answer, self._secrets.secrets, id, now=self._clock())
         if isinstance(finding, Reached) and finding.secret_id is not None:
-            self._note_signed(finding.secret_id)
-        verdict = await self._health(endpoint.queue).verdict(finding)
-        status = answer.status if isinstance(answer, Answer) else None
+            self._secrets.note_signed(finding.secret_id)
+        verdict = await health.verdict(finding)
+        status = answer.status if isinstance(answer, AppAnswer) else None
         if isinstance(verdict, Fail):
             verdict = replace(verdict, status=status)
         job.note_delivery(
             delivery_entry(
-                delivery_id,
+                id,
                 at=round(sent_at * 1000),
                 status=status,
                 ms=round(duration),
@@ -108,27 +100,15 @@ class Dispatcher:
                 detail=verdict.reason if isinstance(verdict, Fail | Hold) else None,
             )
         )
-        self._report(
-            Report(
-                queue=endpoint.queue,
-                job_id=job.id,
-                job_name=job.name,
-                attempt=job.attemptsMade + 1,
-                delivery_id=delivery_id,
-                status=status,
-                verdict=verdict,
-                duration=duration,
-                is_final=isinstance(verdict, Fail) and job.is_last_attempt(verdict),
-            )
-        )
+        self._reporter.tell(endpoint.queue, job, id, status=status, verdict=verdict, duration=duration)
         return verdict
 
-    async def _send(self, endpoint: Endpoint, job: EngineJob, delivery_id: str) -> Answer | NoAnswer:
+    async def _send(self, endpoint: AppEndpoint, job: EngineJob, id: str) -> AppAnswer | NoAnswer:
         now = self._clock()
         body = encode_delivery(
             job,
             job.data,
-            id=delivery_id,
+            id=id,
             queue=endpoint.queue,
             timeout=endpoint.timeout,
             now=round(now * 1000),
@@ -140,7 +120,7 @@ class Dispatcher:
             "user-agent": SERVER,
             **delivery_headers(job.opts),
         }
-        for name, value in signature_headers(self._secrets(), delivery_id, int(now), body):
+        for name, value in signature_headers(self._secrets.secrets, id, int(now), body):
             headers[name.decode()] = value.decode()
         return await self._client.send(
             endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE

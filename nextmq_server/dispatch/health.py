@@ -1,4 +1,4 @@
-"""The health of a queue's endpoint: what a finding means for the job, and for all others of the queue."""
+"""The health of a queue's endpoint: what a finding means for its job, and for the other jobs of the queue."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import typing as t
 
 from nextmq_handler.rules.log_text import one_line
 
+from ..engine.queues.queues import Limits
 from ..engine.scripts.holds import Held, Kind, Trouble
 from ..engine.verdicts import Fail, Hold, Verdict
 from ..engine.worker.gate import Gate
 from ..redis.connection import ConnectionLost, RedisError
 from .breaker import Breaker
-from .findings import Broken, Finding, Gone, NotRun, Reached, Throttled
+from .judge import Broken, Finding, Gone, NotRun, Reached, Throttled
 
 logger = logging.getLogger("nextmq_server.dispatch")
 
 MAX_HOLD_TIME = 86_400.0
-"""After so long, in s, in which no delivery ran, one that cannot burns an attempt (protocol section 3)."""
+"""After this long, in s, without a delivery that ran, one that cannot run uses an attempt (protocol section 3)."""
 
 DISABLE_AFTER = 5 * 86_400.0
-"""After so long, in s, with nothing but failures an endpoint gets no more until its app registers again."""
+"""After this long, in s, with nothing but failures the endpoint gets no more until its app registers again."""
 
 FIRST_HOLD = 1.0
 FIRST_THROTTLE = 5.0
@@ -31,11 +32,11 @@ MAX_BACKOFF = 900.0
 MAX_DETAIL = 500  # characters
 
 WELL_INTERVAL = 60.0
-"""How often, in s, a process notes at most that an endpoint is well."""
+"""At most this often, in s, a process records that an endpoint is healthy."""
 
 
 class Health:
-    """Judges for one queue. `max_backoff` is the longest pause between two tries, in s."""
+    """Decide for one queue. `max_backoff` is the longest pause between two tries, in s."""
 
     def __init__(
         self,
@@ -56,10 +57,10 @@ class Health:
         self._noted_well_at = 0.0
 
     async def verdict(self, finding: Finding) -> Verdict:
-        """What becomes of the job; what others have to know of its endpoint is in Redis by then."""
+        """Return what happens to the job next, after recording in Redis how its endpoint is."""
         if self._times_held != self._gate.times_held:
             self._times_held = self._gate.times_held
-            self._breaker.reset()  # what was before a hold is no reason for the next one
+            self._breaker.reset()  # failures before a hold are no reason for the next one
         match finding:
             case Reached(verdict):
                 self._breaker.succeeded(self._clock())
@@ -73,13 +74,15 @@ class Health:
             case NotRun(detail):
                 held = await self._fail("unreachable", detail, FIRST_HOLD)
                 if held is not None and held.kind == "unreachable" and self._has_lasted(held):
-                    return Fail("EndpointUnavailable", f"{detail}; it has been so for a day")
+                    return Fail("EndpointUnavailable", f"{detail}; this has lasted for a day")
                 return self._hold(held, detail, FIRST_HOLD)
             case Throttled(detail, retry_after):
                 held = await self._fail("throttled", detail, FIRST_THROTTLE, rest=retry_after)
                 return self._hold(held, detail, FIRST_THROTTLE)
             case Gone(detail):
                 return self._hold(await self._fail("disabled", detail), detail, FIRST_HOLD)
+            case _:
+                t.assert_never(finding)
 
     async def _fail(
         self, kind: Kind | None, detail: str, first: float = 0.0, *, rest: float | None = None
@@ -96,34 +99,34 @@ class Health:
         try:
             held = await self._gate.fail(trouble, self._now())
         except (RedisError, ConnectionLost) as exc:
-            logger.warning("queue %s: cannot note that its endpoint failed: %s", self._queue, exc)
+            logger.warning("queue %s: cannot record that its endpoint failed: %s", self._queue, exc)
             return None
         if not isinstance(held, Held):
             if held:
-                logger.warning("queue %s is no longer held", self._queue)
+                _log_end_of_hold(self._queue)
             return None
         if held.is_new and held.kind == "disabled":
             logger.error(
-                "queue %s is disabled, its jobs wait until its app registers again: %s", self._queue, held.detail
+                "queue %s is disabled: its jobs wait until its app registers again: %s", self._queue, held.detail
             )
         elif held.is_new:
-            logger.error("queue %s is held, its jobs wait and burn no attempts: %s", self._queue, held.detail)
+            logger.error("queue %s is held: its jobs wait and use no attempts: %s", self._queue, held.detail)
         return held
 
     async def _note_well(self) -> None:
-        """End a hold that is known here; else say now and then that the row of failures has ended."""
+        """End a hold that this process knows of; otherwise record now and then that the endpoint is healthy."""
         now = self._clock()
         if not self._gate.is_held and now - self._noted_well_at < WELL_INTERVAL:
             return
         self._noted_well_at = now
         try:
             if await self._gate.succeed(self._now()):
-                logger.warning("queue %s is no longer held", self._queue)
+                _log_end_of_hold(self._queue)
         except (RedisError, ConnectionLost) as exc:
-            logger.warning("queue %s: cannot note that its endpoint is well: %s", self._queue, exc)
+            logger.warning("queue %s: cannot record that its endpoint is healthy: %s", self._queue, exc)
 
     def _hold(self, held: Held | None, detail: str, otherwise: float) -> Hold:
-        """Hold as long as the hold lasts, or where that is not known for `otherwise` s."""
+        """Return a verdict that lasts as long as the hold, or `otherwise` s if that is not known."""
         if held is None or held.until is None:
             return Hold(otherwise, detail)
         return Hold(max(0.0, held.until / 1000 - self._clock()), detail)
@@ -133,3 +136,15 @@ class Health:
 
     def _now(self) -> int:
         return round(self._clock() * 1000)
+
+
+async def end_hold(limits: Limits, queue: str) -> bool:
+    """Deliver to the queue's endpoint again; return whether it was held. Raises RedisError or ConnectionLost."""
+    ended = await limits.end_hold(queue)
+    if ended:
+        _log_end_of_hold(queue)
+    return ended
+
+
+def _log_end_of_hold(queue: str) -> None:
+    logger.warning("queue %s is no longer held", queue)

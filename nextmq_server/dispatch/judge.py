@@ -1,11 +1,11 @@
-"""From an answer to a finding: the two tables of protocol section 3, and nothing else."""
+"""Turn an app's answer into a finding: the two tables of protocol section 3, and nothing else."""
 
 from __future__ import annotations
 
-import email.utils
 import typing as t
-from datetime import UTC
+from dataclasses import dataclass
 
+from nextmq_handler.protocol.retry_after import parse_retry_after
 from nextmq_handler.protocol.signing import Secret, SignatureError, verify_outcome
 from nextmq_handler.protocol.wire import (
     Completed,
@@ -13,53 +13,113 @@ from nextmq_handler.protocol.wire import (
     Failed,
     Outcome,
     RateLimited,
+    WaitingChildren,
     WireError,
     clip,
     parse_outcome,
 )
 
 from ..engine.verdicts import Complete, Delay, Fail, LimitRate, Verdict, WaitForChildren
-from .findings import Broken, Finding, Gone, NotRun, Reached, Throttled
-from .http.answers import Answer, NoAnswer
+from .http.answers import AppAnswer, NoAnswer
 
 EXCERPT_SIZE = 2048
 THROTTLED_WITHIN = 5.0
-"""A 503 that comes within this many s of sending is the platform's throttling, a later one may be the app's."""
+"""A 503 within this many s of sending is the platform's throttling; a later one may be the app's own."""
 
 _NOT_RUN = frozenset({401, 403, 404, 405, 415})
+_HINTS = {
+    401: ": do the app and the server have the same webhook secret and the same time?",
+    404: ": is the handler mounted at the path of NEXTMQ_APP_URL, with a worker for this queue?",
+}
 _MIN_RETRY_AFTER, _MAX_RETRY_AFTER = 1.0, 86_400.0
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The app decided, by an outcome or by refusing this delivery: the endpoint is healthy.
+
+    `secret_id` is the id of the secret that signed the outcome.
+    """
+
+    verdict: Verdict
+    secret_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The endpoint failed and the job may have run: this uses an attempt."""
+
+    failure: Fail
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """The processor provably did not run."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """The platform throttles. `retry_after` is s, None if the answer does not tell."""
+
+    detail: str
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The endpoint wants no more deliveries."""
+
+    detail: str
+
+
+Finding = Reached | Broken | NotRun | Throttled | Gone
+
+
 def judge(
-    answer: Answer | NoAnswer,
+    answer: AppAnswer | NoAnswer,
     secrets: t.Sequence[Secret],
     delivery_id: str,
     *,
     now: float,
 ) -> Finding:
-    """What an answer to a delivery says of it. An outcome is signed under one of `secrets`; `now` is Unix s."""
+    """Return what the answer to a delivery means. `now` is Unix s.
+
+    An outcome must be signed under one of `secrets`.
+    """
     if isinstance(answer, NoAnswer):
-        if answer.kind == "not_sent":
-            return NotRun(answer.detail)
-        if answer.kind == "timeout":
-            return Broken(Fail("DeliveryTimeout", f"{answer.detail}; the processor may still be running"))
-        return Broken(Fail("EndpointUnavailable", f"{answer.detail}; the job may have run"))
-    if answer.status in _NOT_RUN:
-        return NotRun(f"the app answered {answer.status}{_hint(answer)}")
-    if answer.status == 410:
+        return _judge_no_answer(answer)
+    status = answer.status
+    if status == 200:
+        return _judge_outcome(answer, secrets, delivery_id, now)
+    if status in _NOT_RUN:
+        return NotRun(f"the app answered {status}{_HINTS.get(status, '')}")
+    if status == 410:
         return Gone("the app answered 410")
-    if answer.status == 429 or (answer.status == 503 and answer.elapsed <= THROTTLED_WITHIN):
-        return Throttled(f"the app answered {answer.status}", _retry_after(answer, now))
-    if answer.status in (400, 413):
+    if status == 429 or (status == 503 and answer.elapsed <= THROTTLED_WITHIN):
+        return Throttled(f"the app answered {status}", _retry_after(answer, now))
+    if status in (400, 413):
         excerpt = clip(answer.body[:EXCERPT_SIZE].decode("utf-8", "replace"), EXCERPT_SIZE)
-        refusal = f"the app answered {answer.status}: {excerpt}"
-        return Reached(Fail("DeliveryRefused", refusal, unrecoverable=True))
-    if answer.status == 200:
-        return _outcome(answer, secrets, delivery_id, now)
-    return Broken(_failure(answer))
+        return Reached(Fail("DeliveryRefused", f"the app answered {status}: {excerpt}", unrecoverable=True))
+    return Broken(_failure(status))
 
 
-def _outcome(answer: Answer, secrets: t.Sequence[Secret], delivery_id: str, now: float) -> Reached | Broken:
+def _judge_no_answer(answer: NoAnswer) -> NotRun | Broken:
+    match answer.kind:
+        case "not_sent":
+            return NotRun(answer.detail)
+        case "timeout":
+            return Broken(Fail("DeliveryTimeout", f"{answer.detail}; the processor may still be running"))
+        case "broken":
+            return Broken(Fail("EndpointUnavailable", f"{answer.detail}; the job may have run"))
+        case _:
+            t.assert_never(answer.kind)
+
+
+def _judge_outcome(
+    answer: AppAnswer, secrets: t.Sequence[Secret], delivery_id: str, now: float
+) -> Reached | Broken:
     if answer.is_truncated:
         return Broken(_invalid("its body is over the limit"))
     if answer.headers.all(b"content-encoding"):
@@ -72,51 +132,37 @@ def _outcome(answer: Answer, secrets: t.Sequence[Secret], delivery_id: str, now:
 
 
 def _verdict(outcome: Outcome) -> Verdict:
-    if isinstance(outcome, Completed):
-        return Complete(outcome.return_value)
-    if isinstance(outcome, Failed):
-        return Fail(outcome.name, outcome.message, outcome.stack, outcome.unrecoverable)
-    if isinstance(outcome, RateLimited):
-        return LimitRate(outcome.delay)
-    if isinstance(outcome, Delayed):
-        return Delay(outcome.timestamp)
-    return WaitForChildren()
+    match outcome:
+        case Completed():
+            return Complete(outcome.return_value)
+        case Failed():
+            return Fail(outcome.name, outcome.message, outcome.stack, outcome.unrecoverable)
+        case RateLimited():
+            return LimitRate(outcome.delay)
+        case Delayed():
+            return Delay(outcome.timestamp)
+        case WaitingChildren():
+            return WaitForChildren()
+        case _:
+            t.assert_never(outcome)
 
 
-def _failure(answer: Answer) -> Fail:
-    if answer.status == 409:
+def _failure(status: int) -> Fail:
+    if status == 409:
         return Fail("DeliveryUnknown", "the app has seen this delivery before; the job may have run")
-    if answer.status >= 500:
-        return Fail("EndpointUnavailable", f"the app answered {answer.status}; the job may have run")
-    if 300 <= answer.status < 400:
-        return Fail("InvalidOutcome", f"the app answered {answer.status}; redirects are never followed")
-    return _invalid(f"its status is {answer.status}")
+    if status >= 500:
+        return Fail("EndpointUnavailable", f"the app answered {status}; the job may have run")
+    if 300 <= status < 400:
+        return Fail("InvalidOutcome", f"the app answered {status}; redirects are never followed")
+    return _invalid(f"its status is {status}")
 
 
 def _invalid(what: str) -> Fail:
     return Fail("InvalidOutcome", f"the answer is not an outcome: {what}; the job may have run")
 
 
-def _hint(answer: Answer) -> str:
-    hints = {
-        401: ": do app and server have the same webhook secret and time?",
-        404: ": is the handler mounted at the path of NEXTMQ_APP_URL, with a worker for this queue?",
-    }
-    return hints.get(answer.status, "")
-
-
-def _retry_after(answer: Answer, now: float) -> float | None:
-    """The seconds of a `retry-after`, in s or as a date, clamped to 1 s … 24 h; None where there is none."""
+def _retry_after(answer: AppAnswer, now: float) -> float | None:
+    """Return the s of a `retry-after`, clamped to 1 s … 24 h; None if it is missing or malformed."""
     values = answer.headers.all(b"retry-after")
-    if not values:
-        return None
-    text = values[0].decode("latin-1").strip()
-    if text.isascii() and text.isdigit():
-        seconds = float(text[:10])
-    else:
-        try:
-            date = email.utils.parsedate_to_datetime(text)
-            seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now
-        except (ValueError, OverflowError):
-            return None
-    return min(_MAX_RETRY_AFTER, max(_MIN_RETRY_AFTER, seconds))
+    seconds = parse_retry_after(values[0].decode("latin-1"), now) if values else None
+    return None if seconds is None else min(_MAX_RETRY_AFTER, max(_MIN_RETRY_AFTER, seconds))

@@ -1,4 +1,4 @@
-"""A project: its API keys, its webhook secrets, and the BullMQ prefix that sets its queues apart."""
+"""A project: its API keys, its webhook secrets, and the BullMQ prefix that separates its queues from others."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _PREFIX = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 
 @dataclass(frozen=True)
 class Project:
-    """One project. `prefix` is BullMQ's: `bull` is what its clients use by default.
+    """One project. `prefix` is the BullMQ prefix; BullMQ's clients use `bull` by default.
 
-    Several API keys are valid at once, and several webhook secrets, so that each can be rotated (protocol section
-    6); the connection string has the first. `retired_secrets` are the ids of webhook secrets that may go although
-    they are in use. Raises ConfigurationError for a prefix that could hold another project's, as `bull` would hold
-    `bull:shop`.
+    Several API keys and several webhook secrets are valid at once, so that each can be rotated (protocol section
+    6). The connection string has the first of each. `retired_secrets` are ids of webhook secrets that may be
+    removed while they are in use. Raises ConfigurationError for a prefix that may contain another one, as `bull`
+    contains `bull:shop`.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Project:
 
     @property
     def api_key(self) -> str:
-        """The key that new apps get."""
+        """The key for new apps."""
         return self.api_keys[0]
 
     @property
@@ -59,19 +59,19 @@ class Project:
 
     @functools.cached_property
     def key_ids(self) -> tuple[str, ...]:
-        """What the API keys are called where they are shown: eight hex digits each."""
+        """The ids under which the API keys are shown: eight hex digits each."""
         tags = (hmac.digest(key.encode(), b"nextmq api key id", "sha256") for key in self.api_keys)
         return tuple(tag.hex()[:8] for tag in tags)
 
     def find_key(self, api_key: str) -> str | None:
-        """The id of `api_key`, compared in constant time; None where it is none of this project's."""
+        """Return the id of `api_key`, or None if it is not one of this project's. The time is constant."""
         sent = api_key.encode("utf-8", "replace")
-        # All are compared, so that the time tells nothing about which it is.
+        # All are compared, so that the time does not tell which one it is.
         same = [secrets.compare_digest(sent, key.encode()) for key in self.api_keys]
         return self.key_ids[same.index(True)] if any(same) else None
 
     def connection_string(self, base_url: str) -> str:
-        """NEXTMQ_URL for apps that reach this server at `base_url` (protocol section 1)."""
+        """Return the NEXTMQ_URL for apps that reach this server at `base_url` (protocol section 1)."""
         scheme, _, host = base_url.partition("://")
         user = f"{quote(self.api_key, safe='')}:{quote(self.webhook_secrets[0], safe='')}"
         name = quote(self.name, safe="")
@@ -82,7 +82,7 @@ class Project:
 
 
 class StoredProject(BaseModel):
-    """A project as files keep it. Its errors quote nothing of the file."""
+    """A project as a file holds it. Its errors quote nothing of the file."""
 
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True, alias_generator=to_camel)
 
@@ -93,7 +93,7 @@ class StoredProject(BaseModel):
     retired_secrets: list[t.Annotated[str, Field(pattern="^[0-9a-f]{8}$")]] = []
 
     def project(self) -> Project:
-        """The project itself. Raises ConfigurationError for a prefix or a secret that cannot be used."""
+        """Return the project. Raises ConfigurationError for an invalid prefix or secret."""
         project = Project(
             self.name,
             tuple(self.api_keys),
@@ -106,7 +106,7 @@ class StoredProject(BaseModel):
 
 
 def to_stored(project: Project) -> dict[str, t.Any]:
-    """What a file keeps of the project."""
+    """Return the project as a file holds it."""
     stored: dict[str, t.Any] = {
         "name": project.name,
         "apiKeys": project.api_keys,
@@ -119,14 +119,14 @@ def to_stored(project: Project) -> dict[str, t.Any]:
 
 
 def new_project(name: str, *, prefix: str = "bull", random: t.Callable[[int], bytes] = os.urandom) -> Project:
-    """A project with a new key and secret."""
+    """Return a project with a new key and secret."""
     return Project(name, (f"nmq_{random(20).hex()}",), (generate_secret(random),), prefix)
 
 
 def load_or_create_project(path: Path, name: str) -> Project:
-    """The project kept in the file `path`, made there, readable by its owner only, where there is none.
+    """Return the project in the file `path`. If there is no file, create one that only its owner can read.
 
-    Raises ConfigurationError for a file that is not a project's, or that cannot be read or made.
+    Raises ConfigurationError if the file does not hold a project, or cannot be read or created.
     """
     try:
         return _read(path)
@@ -136,7 +136,7 @@ def load_or_create_project(path: Path, name: str) -> Project:
         raise ConfigurationError(f"{path} cannot be read: {exc.strerror}; is --data-dir right?") from None
     except (ValidationError, ConfigurationError):
         raise ConfigurationError(
-            f"{path} cannot be read as a project: delete it, and a new key and secret are made"
+            f"{path} does not hold a project: delete the file to get a new key and secret"
         ) from None
     draft = path.with_suffix(f".{os.getpid()}")
     try:
@@ -144,9 +144,9 @@ def load_or_create_project(path: Path, name: str) -> Project:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(to_stored(project), file, indent=2)
         with contextlib.suppress(FileExistsError):
-            os.link(draft, path)  # whole, or another server's that starts at the same moment
+            os.link(draft, path)  # the whole file, or that of another server that starts at the same moment
     except OSError as exc:
-        raise ConfigurationError(f"{path} cannot be made: {exc.strerror}; is --data-dir right?") from None
+        raise ConfigurationError(f"{path} cannot be created: {exc.strerror}; is --data-dir right?") from None
     finally:
         with contextlib.suppress(OSError):
             draft.unlink()

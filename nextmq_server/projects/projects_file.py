@@ -1,4 +1,4 @@
-"""The file of `nextmq serve`: a JSON array of projects, which operators edit and `nextmq projects add` adds to."""
+"""The projects file of `nextmq serve`: a JSON array, edited by operators and by `nextmq projects add`."""
 
 from __future__ import annotations
 
@@ -17,38 +17,37 @@ from nextmq_handler.protocol.names import check_queue_name
 from .projects import Project, StoredProject, new_project, to_stored
 
 MIN_KEY_LENGTH = 16
-"""The shortest API key, in characters: this file is what a server in the open is started with."""
+"""The shortest API key, in characters: a server that uses this file may be reachable from the internet."""
 
 _OWN_KEYS = "nextmq"
-"""What the keys that the server itself keeps in Redis start with."""
+"""The prefix of the server's own Redis keys."""
 
 _entries = TypeAdapter(list[StoredProject])
 
 
 def load_projects(path: Path) -> tuple[Project, ...]:
-    """The projects in the file `path`, at least one.
+    """Return the projects in the file `path`, at least one.
 
-    Raises ConfigurationError, naming the member and never its value, where it cannot be read or two projects
-    would get in each other's way.
+    Raises ConfigurationError if the file cannot be read or two projects conflict. It names the member, never its
+    value.
     """
     try:
         projects = _parse(path.read_bytes(), path)
     except FileNotFoundError:
-        raise ConfigurationError(f"{path} is not there: make it with {_adding(path)}") from None
+        raise ConfigurationError(f"{path} does not exist: create it with {_adding(path)}") from None
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be read: {exc.strerror}; is --projects right?") from None
     if not projects:
-        raise ConfigurationError(f"{path} holds no project: add one with {_adding(path)}")
+        raise ConfigurationError(f"{path} contains no project: add one with {_adding(path)}")
     return projects
 
 
 def add_project(path: Path, name: str, *, prefix: str) -> Project:
-    """A new project, added to the file `path`, which from then on only its owner reads.
+    """Add a new project to the file `path`, which only its owner can read from then on, and return it.
 
-    Raises ConfigurationError where the file cannot be read or written, or where the project gets in the way of one
-    that is there.
+    Raises ConfigurationError if the file cannot be read or written, or if the project conflicts with another one.
     """
-    path = path.resolve()  # a symbolic link stays one
+    path = path.resolve()  # so that a symbolic link stays one
     draft = path.with_name(f"{path.name}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -79,7 +78,7 @@ def add_project(path: Path, name: str, *, prefix: str) -> Project:
 
 
 def check_base_url(text: str) -> str:
-    """The URL that apps reach the server at, as a connection string takes it. Raises ConfigurationError."""
+    """Return the URL at which apps reach the server, for connection strings. Raises ConfigurationError."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
@@ -87,7 +86,7 @@ def check_base_url(text: str) -> str:
     except ValueError:
         raise ConfigurationError(f"--url {text!r} is not a URL") from None
     if not usable or parts.path not in ("", "/") or parts.query or parts.fragment or not text.isprintable():
-        raise ConfigurationError(f"--url {text!r} is not like https://queue.example: without a path")
+        raise ConfigurationError(f"--url {text!r} must be like https://queue.example, without a path")
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -97,7 +96,9 @@ def _parse(content: bytes, path: Path) -> tuple[Project, ...]:
     except ValidationError as exc:
         problem = exc.errors(include_input=False, include_context=False, include_url=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "the file"
-        raise ConfigurationError(f"{path}: {where}: {problem['msg']} (a JSON array of projects, from 0)") from None
+        raise ConfigurationError(
+            f"{path}: {where}: {problem['msg']} (the file is a JSON array of projects, counted from 0)"
+        ) from None
     except ConfigurationError as exc:
         raise ConfigurationError(f"{path}: {exc}") from None
     _check_apart(projects, path)
@@ -107,18 +108,19 @@ def _parse(content: bytes, path: Path) -> tuple[Project, ...]:
 def _check_apart(projects: t.Sequence[Project], path: Path) -> None:
     for project in projects:
         try:
-            check_queue_name(project.name)  # it is part of Redis keys and of URLs
+            check_queue_name(project.name)  # it becomes part of Redis keys and URLs
         except ConfigurationError:
             raise ConfigurationError(
                 f"{path}: project {project.name!r}: choose a name of 1 to 100 A-Z a-z 0-9 . _ ~ -"
             ) from None
         if project.prefix == _OWN_KEYS:
             raise ConfigurationError(
-                f"{path}: project {project.name} has the prefix {_OWN_KEYS!r}, which the server's own keys have"
+                f"{path}: project {project.name} has the prefix of the server's own keys, {_OWN_KEYS!r}: change it"
             )
         if min(map(len, project.api_keys)) < MIN_KEY_LENGTH:
             raise ConfigurationError(
-                f"{path}: an API key of project {project.name} has fewer than {MIN_KEY_LENGTH} characters"
+                f"{path}: an API key of project {project.name} has fewer than {MIN_KEY_LENGTH} characters: make a "
+                "longer one"
             )
     for what, values in (
         ("name", [project.name for project in projects]),

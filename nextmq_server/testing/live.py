@@ -1,6 +1,6 @@
-"""A real server in threads of this process, for tests: embedded Valkey, BullMQ, signed webhooks over loopback.
+"""A real server in threads of the test process: embedded Valkey, BullMQ, signed webhooks over loopback.
 
-Embedded Valkey dies with its parent: enter a LiveServer in the main thread.
+Enter a LiveServer in the main thread: the embedded Valkey ends with the thread that started it.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from datetime import timedelta
 from pathlib import Path
 from unittest import mock
 
-import uvicorn
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from nextmq_handler import Worker, _overrides, create_nextmq_handler, ensure_workers_registered
+from nextmq_handler._deprecated import deprecated
 from nextmq_handler.errors import NextMQError
 from nextmq_handler.protocol.times import timeout_seconds
 
 from ..api.app import create_app
-from ..cli.process import base_url, listen
 from ..dispatch.egress.rules import EgressRules
 from ..embedded import EmbeddedValkey
 from ..projects.projects import new_project
 from ..service import Service
+from ..serving import HTTPServer, base_url, listen
 
 _HOST = "127.0.0.1"
 _COUNTED = ("waiting", "active", "delayed", "prioritized", "waiting-children")
 _POLL = 0.005
 _GRACE = 1.0
-_GRACEFUL = 1
+_SHUTDOWN_TIMEOUT = 1
 
 
 class LiveServer:
-    """One server for many tests, each with a project of its own. A context manager.
+    """A context manager: one server for many tests, each of which has its own project.
 
-    Its Valkey keeps its data in `folder` and does not flush it: tests do not outlive the process.
+    Its Valkey keeps its data in `folder` and never flushes it to disk.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,14 +69,13 @@ class LiveServer:
 
     @contextlib.contextmanager
     def project(self, workers: t.Collection[Worker] = ()) -> t.Generator[LiveNextMQ]:
-        """A new project, its workers served and registered; every Queue of this process belongs to it meanwhile.
+        """Make a new project; serve and register its workers. Until its end each Queue of this process uses it.
 
-        Raises ConfigurationError and WorkerRegistrationError for workers that cannot be served, NextMQError inside
-        a LocalNextMQ.
+        Raises ConfigurationError or WorkerRegistrationError for invalid workers, NextMQError inside a LocalNextMQ.
         """
         if _overrides.server is not None:
             raise NextMQError(
-                "a LocalNextMQ is in force already: a test has its queues in process or on a real server"
+                "a LocalNextMQ is active: a test runs its queues in process or on a real server, not both"
             )
         name = f"test-{next(self._numbers)}"
         project = new_project(name, prefix=name)
@@ -85,7 +84,7 @@ class LiveServer:
         self._services.append(service)
         url = project.connection_string(self._url)
         try:
-            with _working(workers, url) as app_url, _environment(url, app_url):
+            with _served_workers(workers, url) as app_url, _environment(url, app_url):
                 yield LiveNextMQ(url, service, self._portal)
         finally:
             self._services.remove(service)
@@ -93,24 +92,29 @@ class LiveServer:
 
 
 class LiveNextMQ:
-    """A test's project on a live server. `url` is its connection string, which NEXTMQ_URL has as well."""
+    """A test's project on a live server. `url` is its connection string, and so is NEXTMQ_URL."""
 
     def __init__(self, url: str, service: Service, portal: BlockingPortal) -> None:
         self.url = url
         self._service = service
         self._portal = portal
 
-    def drain(self, timeout: float | timedelta = 30.0) -> None:
-        """Wait, `timeout` s at most, until every job has ended, delayed ones and retries too.
+    def wait_until_idle(self, timeout: float | timedelta = 30.0) -> None:
+        """Wait at most `timeout` s until every job has finished, including delayed jobs and retries.
 
-        Raises TimeoutError, which names what is left.
+        Raises TimeoutError, which names the queues that still have jobs.
         """
         seconds = timeout_seconds("timeout", timeout)
         deadline = time.monotonic() + seconds
         while left := self._portal.call(self._open_jobs):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"after {seconds:g} s there are jobs that have not ended: {', '.join(left)}")
+                raise TimeoutError(f"after {seconds:g} s some jobs have not finished: {', '.join(left)}")
             time.sleep(_POLL)
+
+    @deprecated("LiveNextMQ.drain() is now LiveNextMQ.wait_until_idle()")
+    def drain(self, timeout: float | timedelta = 30.0) -> None:
+        """Do the same as `wait_until_idle`, under its old name."""
+        self.wait_until_idle(timeout)
 
     async def _open_jobs(self) -> list[str]:
         found: list[str] = []
@@ -128,8 +132,8 @@ def _event_loop() -> contextlib.AbstractContextManager[BlockingPortal]:
 
 
 @contextlib.contextmanager
-def _working(workers: t.Collection[Worker], url: str) -> t.Generator[str]:
-    """Workers served by a handler of their own, on an event loop of its own, as an app would; its URL."""
+def _served_workers(workers: t.Collection[Worker], url: str) -> t.Generator[str]:
+    """Serve the workers as an app would, with a handler on its own event loop; yield its URL."""
     if not workers:
         yield f"http://{_HOST}"
         return
@@ -143,8 +147,7 @@ def _working(workers: t.Collection[Worker], url: str) -> t.Generator[str]:
 
 @contextlib.contextmanager
 def _served(portal: BlockingPortal, app: t.Any, listener: socket.socket) -> t.Generator[None]:
-    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=_GRACEFUL)
-    server = uvicorn.Server(config)
+    server = HTTPServer(app, shutdown_timeout=_SHUTDOWN_TIMEOUT, lifespan="auto")
     serving = portal.start_task_soon(server.serve, [listener])
     try:
         yield
@@ -155,7 +158,7 @@ def _served(portal: BlockingPortal, app: t.Any, listener: socket.socket) -> t.Ge
 
 @contextlib.contextmanager
 def _environment(url: str, app_url: str) -> t.Generator[None]:
-    """Every producer of this process, however it was made, talks to the server of `url`."""
+    """Point every producer of this process, however it was made, at the server of `url`."""
     variables = {"NEXTMQ_URL": url, "NEXTMQ_APP_URL": app_url}
     with mock.patch.dict(os.environ, variables), mock.patch.object(_overrides, "url", url):
         yield

@@ -1,4 +1,4 @@
-"""`nextmq dev` and apps as child processes: started, watched, killed."""
+"""Run `nextmq dev` and apps as child processes: start, watch and kill them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import typing as t
 from pathlib import Path
 
 START_TIME = 30.0
-"""How long, in s, a process may take to say what it is waited for, and to end."""
+"""How long, in s, a process may take to print an expected line, and to end."""
 
 
 class ProcessFailed(Exception):
-    """A process ended, or time was up, before it said what it was waited for."""
+    """A process ended, or the time was up, before it printed the expected line."""
 
 
 class ChildProcess:
-    """A child process whose output, stdout and stderr together, is kept in `lines` and given to `echo`."""
+    """A child process. Its stdout and stderr are kept in `lines`, and `echo` is called with each line."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class ChildProcess:
         self.lines: list[str] = []
         self._echo = echo
         self._fresh: queue.Queue[str | None] = queue.Queue()
-        self._process = subprocess.Popen(  # noqa: S603 - commands of our own
+        self._process = subprocess.Popen(  # noqa: S603 - the caller's command
             command,
             env={**os.environ, **(env or {})},
             stdout=subprocess.PIPE,
@@ -45,7 +45,7 @@ class ChildProcess:
         self._reader.start()
 
     def wait_for_line(self, text: str) -> str:
-        """The first line not yet waited for that contains `text`. Raises ProcessFailed."""
+        """Return the next line that contains `text`, after those returned before. Raises ProcessFailed."""
         deadline = time.monotonic() + START_TIME
         try:
             while (line := self._fresh.get(timeout=max(0.01, deadline - time.monotonic()))) is not None:
@@ -56,21 +56,21 @@ class ChildProcess:
         raise ProcessFailed(f"no line with {text!r} among\n{''.join(self.lines)}")
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal; harmless where the process has ended."""
+        """Send a signal. Does nothing if the process has ended."""
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL: no chance to clean up."""
+        """Send SIGKILL and wait: the process cannot clean up."""
         self._process.kill()
         self.wait()
 
     def stop(self) -> int:
-        """SIGTERM; the exit status."""
+        """Send SIGTERM; return the exit status."""
         self.send_signal(signal.SIGTERM)
         return self.wait()
 
     def wait(self) -> int:
-        """The exit status, once the process has ended."""
+        """Wait for the end of the process; return the exit status."""
         status = self._process.wait(START_TIME)
         self._reader.join(START_TIME)
         if self._process.stdout is not None:
@@ -94,9 +94,10 @@ def start_dev_server(
     env: t.Mapping[str, str] | None = None,
     echo: t.Callable[[str], object] | None = None,
 ) -> tuple[ChildProcess, str]:
-    """`nextmq dev`, ready, and its connection string. Port 0 is a free one. Raises ProcessFailed.
+    """Start `nextmq dev`; return it, ready, with its connection string. Raises ProcessFailed.
 
-    The server polls the health of the app at `app_url`, so that one which cannot register by itself does.
+    Port 0 picks a free one. The server polls the health of the app at `app_url`, so that an app that cannot
+    register by itself does.
     """
     command = [sys.executable, "-m", "nextmq_server", "dev", "--port", str(port), "--data-dir", str(data_dir)]
     if app_url is not None:
@@ -112,7 +113,7 @@ def start_dev_server(
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
+    """Return a port of 127.0.0.1 that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,1 +1,1 @@
-"""Triggers: a configured JSON, posted to any URL by a schedule and signed as Standard Webhooks say."""
+"""Triggers: a configured JSON payload, posted to any URL by a schedule, signed as Standard Webhooks specifies."""

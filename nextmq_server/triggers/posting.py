@@ -1,4 +1,4 @@
-"""Post a trigger's payload: signed, one total deadline, no redirects; the status alone tells how it went."""
+"""Post a trigger's payload: signed, with one deadline and no redirects. The status alone decides the outcome."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import typing as t
 from nextmq_handler._version import SERVER
 from nextmq_handler.protocol.signing import signature_headers
 
-from ..dispatch.http.answers import Answer, NoAnswer
+from ..dispatch.http.answers import AppAnswer, NoAnswer
 from ..dispatch.http.client import DeliveryClient
-from .records import Run, Trigger
+from .records import Trigger, TriggerRun
 
-_OURS, _STANDARD = "x-nextmq-", "webhook-"
+_NEXTMQ, _STANDARD = "x-nextmq-", "webhook-"
 
 
 async def post(
@@ -22,8 +22,8 @@ async def post(
     attempt: int,
     *,
     clock: t.Callable[[], float] = time.time,
-) -> Run:
-    """One POST of the trigger: any 2xx is a success, and what follows its head is not read."""
+) -> TriggerRun:
+    """Send one POST of the trigger. Any 2xx is a success; nothing after the head is read."""
     now, started_at = clock(), time.monotonic()
     body = trigger.body.encode("ascii")
     headers = {
@@ -34,9 +34,9 @@ async def post(
     }
     answer = await client.send(trigger.url, headers, body, timeout=trigger.timeout / 1000, max_size=0)
     error = _error(answer)
-    return Run(
+    return TriggerRun(
         at=round(now * 1000),
-        status=answer.status if isinstance(answer, Answer) else None,
+        status=answer.status if isinstance(answer, AppAnswer) else None,
         outcome="succeeded" if error is None else "failed",
         duration_ms=round((time.monotonic() - started_at) * 1000),
         attempt=attempt,
@@ -45,14 +45,14 @@ async def post(
 
 
 def _signature_headers(trigger: Trigger, message_id: str, now: float, body: bytes) -> dict[str, str]:
-    """Those of the protocol, and the same under the names of Standard Webhooks 1.0."""
+    """Return the protocol's headers, and the same under the names of Standard Webhooks 1.0."""
     headers: dict[str, str] = {}
     for name, value in signature_headers(trigger.signing_secrets(now), message_id, int(now), body):
-        headers[name.decode()] = headers[name.decode().replace(_OURS, _STANDARD)] = value.decode()
+        headers[name.decode()] = headers[name.decode().replace(_NEXTMQ, _STANDARD)] = value.decode()
     return headers
 
 
-def _error(answer: Answer | NoAnswer) -> str | None:
+def _error(answer: AppAnswer | NoAnswer) -> str | None:
     if isinstance(answer, NoAnswer):
         return answer.detail
     if 200 <= answer.status < 300:

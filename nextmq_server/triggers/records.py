@@ -1,4 +1,4 @@
-"""What Redis holds of triggers: a record each, and their last runs."""
+"""What Redis holds of triggers: a record of each, and the last runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ logger = logging.getLogger("nextmq_server.triggers")
 
 MAX_TRIGGERS = 1000
 MAX_TOTAL_SIZE = 32 * 1024 * 1024
-"""How large, in bytes, all triggers of a project may be together: one answer lists them."""
+"""The most bytes that all triggers of a project may take together: one answer lists them."""
 
 MAX_RUNS = 50
-"""How many runs are remembered of a trigger."""
+"""How many runs of a trigger are kept."""
 
 PREVIOUS_SECRET_LIFE = 86_400_000
-"""How long, in ms, a secret that was rotated away still signs beside the new one."""
+"""How long, in ms, a rotated secret still signs beside the new one."""
 
 _FULL = -1
 
@@ -46,7 +46,7 @@ redis.call('DEL', KEYS[2])
 return redis.call('HDEL', KEYS[1], ARGV[1])
 """
 
-# A run that ends after its trigger was removed leaves nothing behind.
+# A run that ends after its trigger was removed is not recorded.
 _NOTE = """
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return end
 redis.call('LPUSH', KEYS[2], ARGV[2])
@@ -55,15 +55,15 @@ redis.call('LTRIM', KEYS[2], 0, ARGV[3] - 1)
 
 
 class TooManyTriggers(Exception):
-    """The project has as many triggers, or as large ones, as it may have."""
+    """The project has reached the limit of triggers, or of their total size."""
 
 
 class _Stored(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
 
 
-class Run(_Stored):
-    """One POST of a trigger. `at` is ms since the epoch, `status` None where no HTTP answer came."""
+class TriggerRun(_Stored):
+    """One POST of a trigger. `at` is ms since the epoch; `status` is None without an HTTP answer."""
 
     at: int
     status: int | None
@@ -74,9 +74,9 @@ class Run(_Stored):
 
 
 class TriggerOptions(_Stored):
-    """What somebody asks of a trigger. `body` is the payload as it is sent: JSON in ASCII.
+    """The options of a trigger. `body` is the payload as it is sent: JSON in ASCII.
 
-    `repeat` has BullMQ's names, `backoff` is the job option, `timeout` is ms.
+    `repeat` uses BullMQ's names, `backoff` is the job option, `timeout` is ms.
     """
 
     name: str | None
@@ -89,7 +89,7 @@ class TriggerOptions(_Stored):
 
 
 class Trigger(TriggerOptions):
-    """A trigger as Redis holds it; its repr shows no secret. Times are ms since the epoch."""
+    """A trigger as Redis holds it. Its repr shows no secret. Times are ms since the epoch."""
 
     id: str
     created_at: int
@@ -99,14 +99,14 @@ class Trigger(TriggerOptions):
     previous_until: int = 0
 
     def signing_secrets(self, now: float) -> list[Secret]:
-        """What signs at `now`, Unix seconds: its secret, and for a day the one that it had before."""
+        """Return the secrets that sign at `now`, Unix s: the current one, and for a day the previous one."""
         texts = [self.secret]
         if self.previous_secret is not None and now * 1000 < self.previous_until:
             texts.append(self.previous_secret)
         return [parse_secret(text, source=f"the secret of trigger {self.id}") for text in texts]
 
     def rotated(self, secret: str, *, now: int) -> Trigger:
-        """The trigger with another secret since `now`, ms since the epoch."""
+        """Return the trigger with another secret from `now` on, ms since the epoch."""
         before = {"previous_secret": self.secret, "previous_until": now + PREVIOUS_SECRET_LIFE}
         return self.model_copy(update={"secret": secret, **before})
 
@@ -120,32 +120,32 @@ class TriggerRecords:
         self._runs_prefix = f"nextmq:{project}:trigger-runs:"
 
     async def add(self, trigger: Trigger) -> None:
-        """Store a new one. Raises TooManyTriggers."""
+        """Store a new trigger. Raises TooManyTriggers."""
         text = trigger.model_dump_json(by_alias=True)
         added = await self._eval(_ADD, [self._key], trigger.id, text, MAX_TRIGGERS, MAX_TOTAL_SIZE)
         if added == _FULL:
             raise TooManyTriggers
 
     async def get(self, id: str) -> Trigger | None:
-        """A trigger; None where there is none."""
+        """Return a trigger, or None."""
         return _read(id, await self._connection.execute("HGET", self._key, id))
 
     async def all(self) -> list[Trigger]:
-        """All of them, the oldest first."""
+        """Return all triggers, the oldest first."""
         flat: list[str] = await self._connection.execute("HGETALL", self._key)
         triggers = [_read(id, text) for id, text in zip(flat[::2], flat[1::2], strict=True)]
         return sorted((one for one in triggers if one), key=lambda trigger: (trigger.created_at, trigger.id))
 
     async def ids(self) -> set[str]:
-        """The id of each."""
+        """Return the ids of all triggers."""
         return set(await self._connection.execute("HKEYS", self._key))
 
     async def exist(self) -> bool:
-        """Whether there are any."""
+        """Return whether there are any triggers."""
         return bool(await self._connection.execute("EXISTS", self._key))
 
     async def change(self, id: str, change: t.Callable[[Trigger], Trigger]) -> Trigger | None:
-        """Store what `change` makes of a trigger; None where there is none. Others' changes are not lost."""
+        """Store and return what `change` makes of a trigger, or return None. Concurrent changes are not lost."""
         while True:
             text: str | None = await self._connection.execute("HGET", self._key, id)
             held = _read(id, text)
@@ -157,24 +157,24 @@ class TriggerRecords:
                 return changed
 
     async def remove(self, id: str) -> bool:
-        """Remove a trigger with its runs; whether there was one."""
+        """Remove a trigger with its runs; return whether there was one."""
         return bool(await self._eval(_REMOVE, [self._key, self._runs_prefix + id], id))
 
-    async def note(self, id: str, run: Run) -> None:
-        """A trigger has run."""
+    async def note(self, id: str, run: TriggerRun) -> None:
+        """Record a run of a trigger."""
         text = run.model_dump_json(by_alias=True)
         await self._eval(_NOTE, [self._key, self._runs_prefix + id], id, text, MAX_RUNS)
 
-    async def runs(self, id: str) -> list[Run]:
-        """The last runs of a trigger, the newest first."""
+    async def runs(self, id: str) -> list[TriggerRun]:
+        """Return the last runs of a trigger, the newest first."""
         texts: list[str] = await self._connection.execute("LRANGE", self._runs_prefix + id, 0, -1)
-        return [Run.model_validate_json(text) for text in texts]
+        return [TriggerRun.model_validate_json(text) for text in texts]
 
-    async def last_runs(self, ids: t.Sequence[str]) -> list[Run | None]:
-        """The last run of each of the triggers."""
+    async def last_runs(self, ids: t.Sequence[str]) -> list[TriggerRun | None]:
+        """Return the last run of each of the triggers."""
         calls = [self._connection.execute("LINDEX", self._runs_prefix + id, 0) for id in ids]
         texts: list[str | None] = await asyncio.gather(*calls)
-        return [Run.model_validate_json(text) if text else None for text in texts]
+        return [TriggerRun.model_validate_json(text) if text else None for text in texts]
 
     async def _eval(self, script: str, keys: t.Sequence[str], *args: str | int) -> t.Any:
         return await self._connection.execute("EVAL", script, len(keys), *keys, *args)
@@ -186,5 +186,5 @@ def _read(id: str, text: str | None) -> Trigger | None:
     try:
         return Trigger.model_validate_json(text)
     except ValidationError:  # not shown: it holds the secret
-        logger.error("trigger %s: its stored record cannot be read; delete it and create it anew", id)
+        logger.error("trigger %s: its stored record cannot be read: delete the trigger and create it again", id)
         return None

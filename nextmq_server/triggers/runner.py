@@ -1,4 +1,4 @@
-"""Runs the jobs of triggers: one queue of the hub, whose jobs are posted and not delivered."""
+"""Run the jobs of triggers: one queue of the hub, whose jobs are posted instead of delivered."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import logging
 import time
 import typing as t
 
-from ..dispatch.dispatcher import Report
 from ..dispatch.http.client import DeliveryClient
+from ..dispatch.reports import Reporter
 from ..engine.queues.job import EngineJob
 from ..engine.queues.jobs import decoded
 from ..engine.verdicts import Complete, Fail, Verdict
@@ -17,20 +17,20 @@ from ..engine.worker.hub import Hub
 from ..engine.worker.options import WorkerOptions
 from ..redis.connection import ConnectionLost, RedisError
 from .posting import post
-from .records import Run, Trigger, TriggerRecords
+from .records import Trigger, TriggerRecords, TriggerRun
 from .schedules import QUEUE, TriggerSchedules, trigger_of
 
 logger = logging.getLogger("nextmq_server.triggers")
 
 CONCURRENCY = 50
-"""How many requests of a project are under way at once: a few slow receivers must not hold up the rest."""
+"""How many requests of a project run at once: a few slow receivers must not delay the others."""
 
 LOOK_INTERVAL = 10.0
-"""How often, in s, a server without triggers looks whether another one has made some."""
+"""How often, in s, a server without triggers checks whether another one has created some."""
 
 
 class TriggerRunner:
-    """Runs the triggers of one project once there are any."""
+    """Run the triggers of one project as soon as there are any."""
 
     def __init__(
         self,
@@ -38,20 +38,20 @@ class TriggerRunner:
         records: TriggerRecords,
         schedules: TriggerSchedules,
         *,
-        report: t.Callable[[Report], None],
+        reporter: Reporter,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
         self._hub = hub
         self._records = records
         self._schedules = schedules
-        self._report = report
+        self._reporter = reporter
         self._clock = clock
         self._client: DeliveryClient | None = None
         self._beginning = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, client: DeliveryClient) -> None:
-        """Begin where there are triggers, else as soon as any server process makes one."""
+        """Begin if there are triggers, otherwise as soon as any server process creates one."""
         self._client = client
         if await self._records.exist():
             await self.begin()
@@ -59,13 +59,13 @@ class TriggerRunner:
             self._task = asyncio.create_task(self._begin_once_there_are_any())
 
     async def stop(self) -> None:
-        """Look for triggers no more; the hub ends what is under way."""
+        """Look for triggers no longer; the hub ends the requests in flight."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
 
     async def begin(self) -> None:
-        """Run the queue, if it does not run yet. Raises RedisError or ConnectionLost."""
+        """Run the queue unless it runs already. Raises RedisError or ConnectionLost."""
         async with self._beginning:
             if QUEUE in self._hub.queues:
                 return
@@ -86,35 +86,23 @@ class TriggerRunner:
         data = decoded(job.data)
         trigger = await self._records.get(trigger_of(data))
         if trigger is None or (trigger.is_paused and not data.get("isFired")):
-            return Complete(None)  # removed or paused since: nobody wants the request any more
+            return Complete(None)  # removed or paused since: the request is not wanted any more
         assert self._client is not None
-        attempt, message_id = job.attemptsMade + 1, _message_id(trigger, job)
-        run = await post(self._client, trigger, message_id, attempt, clock=self._clock)
+        message_id = _message_id(trigger, job)
+        run = await post(self._client, trigger, message_id, job.attemptsMade + 1, clock=self._clock)
         await self._note(trigger.id, run)
         verdict = Complete(None) if run.error is None else Fail("TriggerFailed", run.error, status=run.status)
-        self._report(
-            Report(
-                queue=QUEUE,
-                job_id=job.id,
-                job_name=job.name,
-                attempt=attempt,
-                delivery_id=message_id,
-                status=run.status,
-                verdict=verdict,
-                duration=run.duration_ms,
-                is_final=isinstance(verdict, Fail) and job.is_last_attempt(verdict),
-            )
-        )
+        self._reporter.tell(QUEUE, job, message_id, status=run.status, verdict=verdict, duration=run.duration_ms)
         return verdict
 
-    async def _note(self, id: str, run: Run) -> None:
+    async def _note(self, id: str, run: TriggerRun) -> None:
         try:
             await self._records.note(id, run)
-        except (RedisError, ConnectionLost) as exc:  # no reason to send it again
-            logger.warning("trigger %s: its last run cannot be remembered: %s", id, exc)
+        except (RedisError, ConnectionLost) as exc:  # not a reason to send it again
+            logger.warning("trigger %s: cannot record its last run: %s", id, exc)
 
 
 def _message_id(trigger: Trigger, job: EngineJob) -> str:
-    """The same for each attempt of a run, as Standard Webhooks want it: a receiver can tell a repetition."""
+    """Return the same id for each attempt of a run, as Standard Webhooks asks: it reveals repetitions."""
     run = f"{trigger.id} {job.id} {job.timestamp}"
     return f"msg_{hashlib.sha256(run.encode('utf-8', 'replace')).hexdigest()[:32]}"

@@ -1,4 +1,4 @@
-"""The job schedulers of triggers, kept in step with their records, and their jobs."""
+"""The job schedulers of triggers, kept in step with the trigger records, and their jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import typing as t
 
 from nextmq_handler.rules.cron import InvalidSchedule
-from nextmq_handler.rules.schedules import Template
+from nextmq_handler.rules.scheduling import Template
 
 from ..engine.queues.jobs import Jobs, NoSuchJob, WrongState
 from ..engine.queues.schedulers import JobSchedulers, NoSuchScheduler, SchedulerState
@@ -18,9 +18,9 @@ from .records import Trigger, TriggerRecords
 logger = logging.getLogger("nextmq_server.triggers")
 
 QUEUE = "@triggers"
-"""The queue of the triggers' jobs: one of BullMQ's, under the project's prefix.
+"""The queue of the triggers' jobs, a BullMQ queue under the project's prefix.
 
-No route reaches it, as the API takes no name with an "@", and BullMQ's own tools see it beside the other queues.
+No route reaches it, because the API accepts no name with an "@". BullMQ's own tools show it like any other queue.
 """
 
 _PAGE = 1000
@@ -39,10 +39,10 @@ class TriggerSchedules:
         self._clock = clock
 
     async def settle(self, id: str) -> None:
-        """Have a scheduler where the trigger is there and not paused, else none.
+        """Create the scheduler of a trigger that exists and is not paused; otherwise remove it.
 
-        Another process may do the same, so that each looks again after it has changed something. Raises
-        InvalidSchedule or WrongState where there is no next time.
+        Another process may do the same, so this checks again after each change. Raises InvalidSchedule or
+        WrongState if there is no next time.
         """
         while True:
             trigger = await self._records.get(id)
@@ -58,7 +58,7 @@ class TriggerSchedules:
                     await self._schedulers.upsert(QUEUE, id, _repeat_of(trigger), template_of(trigger))
 
     async def settle_all(self) -> None:
-        """The same for all: a killed server may have left one without a scheduler, or a scheduler alone."""
+        """Settle all triggers: a killed server may have left one without a scheduler, or a scheduler alone."""
         for id in await self._records.ids() | (await self.next_runs()).keys():
             try:
                 await self.settle(id)
@@ -66,27 +66,27 @@ class TriggerSchedules:
                 logger.error("trigger %s does not run by its schedule: %s", id, exc)
 
     async def next_runs(self) -> dict[str, int]:
-        """When each trigger that has a scheduler runs next, ms since the epoch."""
+        """Return when each trigger that has a scheduler runs next, ms since the epoch."""
         scripts = self._jobs.scripts(QUEUE)
         flat: list[str] = await scripts.connection.execute("ZRANGE", scripts.keys["repeat"], 0, -1, "WITHSCORES")
         return {id: int(float(score)) for id, score in zip(flat[::2], flat[1::2], strict=True)}
 
     async def fire(self, trigger: Trigger) -> None:
-        """Add a job beside those of the scheduler."""
+        """Add a job in addition to the scheduler's."""
         template = template_of(trigger)
         data = {**template.data, "isFired": True}
         job = self._jobs.new(QUEUE, template.name, data, template.opts, now=int(self._clock() * 1000))
         await self._jobs.adder.add([job])
 
     async def remove_jobs(self, id: str) -> None:
-        """Remove the trigger's jobs that have not begun."""
+        """Remove the trigger's jobs that have not started."""
         found: list[str] = []
         start = 0
         while page := await self._jobs.page(QUEUE, _UNFINISHED, start, start + _PAGE - 1, ascending=True):
             found += [job["id"] for job in page if trigger_of(job["data"]) == id]
             start += _PAGE
-        for job_id in found:  # only now: pages shift when jobs are removed
-            with contextlib.suppress(NoSuchJob, WrongState):  # it has begun: it sends nothing any more
+        for job_id in found:  # afterwards, because removing jobs shifts the pages
+            with contextlib.suppress(NoSuchJob, WrongState):  # it has started, and sends nothing now
                 await self._jobs.remove(QUEUE, job_id, with_children=False)
 
     async def _scheduler(self, id: str) -> SchedulerState | None:
@@ -100,13 +100,13 @@ def _repeat_of(trigger: Trigger) -> dict[str, t.Any]:
     every = trigger.repeat.get("every")
     if every is None:
         return trigger.repeat
-    # The times are counted from the trigger's making: neither that nor to resume it sends anything by itself.
+    # Count from the trigger's creation, so that neither creating nor resuming it sends anything by itself.
     return {"every": every, "offset": trigger.created_at % every or every}
 
 
 def template_of(trigger: Trigger) -> Template:
-    """What the trigger's jobs are made of."""
-    # What a job would keep of its end, the trigger's runs tell.
+    """Return the template of the trigger's jobs."""
+    # Finished jobs need not stay: the trigger's runs tell how they ended.
     opts = {"attempts": trigger.attempts, "removeOnComplete": True, "removeOnFail": True}
     if trigger.backoff is not None:
         opts["backoff"] = trigger.backoff
@@ -114,6 +114,6 @@ def template_of(trigger: Trigger) -> Template:
 
 
 def trigger_of(data: t.Any) -> str:
-    """Whose job this is, from the job's data; "" for what another of BullMQ's clients may have added."""
+    """Return the id of the trigger from a job's data; "" for a job that another BullMQ client may have added."""
     id = t.cast("dict[str, t.Any]", data).get("trigger") if isinstance(data, dict) else None
     return id if isinstance(id, str) else ""

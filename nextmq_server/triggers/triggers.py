@@ -1,4 +1,4 @@
-"""The triggers of a project: made, shown, changed, fired, removed."""
+"""The triggers of a project: create, show, change, fire and remove them."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import typing as t
 from nextmq_handler.protocol.signing import generate_secret
 from nextmq_handler.rules.cron import InvalidSchedule
 
-from ..dispatch.dispatcher import Report
 from ..dispatch.http.client import DeliveryClient
+from ..dispatch.reports import Reporter
 from ..engine.queues.jobs import Jobs
 from ..engine.worker.hub import Hub
-from .records import Run, Trigger, TriggerOptions, TriggerRecords
+from .records import Trigger, TriggerOptions, TriggerRecords, TriggerRun
 from .runner import TriggerRunner
 from .schedules import TriggerSchedules
 
 
 class NoSuchTrigger(Exception):
-    """There is no such trigger."""
+    """The trigger does not exist."""
 
 
-class Shown(t.NamedTuple):
+class ShownTrigger(t.NamedTuple):
     """A trigger, when it runs next (ms since the epoch), and its last run."""
 
     trigger: Trigger
     next: int | None
-    last_run: Run | None
+    last_run: TriggerRun | None
 
 
 class Triggers:
-    """Each call raises RedisError or ConnectionLost too."""
+    """The triggers of one project. Each call raises RedisError or ConnectionLost too."""
 
     def __init__(
         self,
@@ -39,24 +39,24 @@ class Triggers:
         jobs: Jobs,
         project: str,
         *,
-        report: t.Callable[[Report], None],
+        reporter: Reporter,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
         self._records = TriggerRecords(hub.connection, project)
         self._schedules = TriggerSchedules(hub, jobs, self._records, clock=clock)
-        self._runner = TriggerRunner(hub, self._records, self._schedules, report=report, clock=clock)
+        self._runner = TriggerRunner(hub, self._records, self._schedules, reporter=reporter, clock=clock)
         self._clock = clock
 
     async def start(self, client: DeliveryClient) -> None:
-        """Run the triggers as soon as there are any, whichever server process makes the first."""
+        """Run the triggers as soon as there are any, whichever server process creates the first."""
         await self._runner.start(client)
 
     async def stop(self) -> None:
-        """Look for triggers no more; the hub ends what is under way."""
+        """Look for triggers no longer; the hub ends the requests in flight."""
         await self._runner.stop()
 
-    async def create(self, options: TriggerOptions) -> Shown:
-        """Make a trigger, which has its secret. Raises TooManyTriggers or InvalidSchedule."""
+    async def create(self, options: TriggerOptions) -> ShownTrigger:
+        """Create a trigger with a new secret. Raises TooManyTriggers or InvalidSchedule."""
         await self._runner.begin()
         trigger = Trigger(
             **options.model_dump(),
@@ -72,21 +72,21 @@ class Triggers:
             raise
         return (await self._show([trigger]))[0]
 
-    async def get(self, id: str) -> Shown:
-        """A trigger. Raises NoSuchTrigger."""
+    async def get(self, id: str) -> ShownTrigger:
+        """Return a trigger. Raises NoSuchTrigger."""
         return (await self._show([await self._held(id)]))[0]
 
-    async def all(self) -> list[Shown]:
-        """All triggers, the oldest first."""
+    async def all(self) -> list[ShownTrigger]:
+        """Return all triggers, the oldest first."""
         return await self._show(await self._records.all())
 
-    async def runs(self, id: str) -> list[Run]:
-        """The last runs of a trigger, the newest first. Raises NoSuchTrigger."""
+    async def runs(self, id: str) -> list[TriggerRun]:
+        """Return the last runs of a trigger, the newest first. Raises NoSuchTrigger."""
         await self._held(id)
         return await self._records.runs(id)
 
     async def remove(self, id: str) -> None:
-        """Remove a trigger with all that waits of it; what is under way ends. Raises NoSuchTrigger."""
+        """Remove a trigger and its waiting jobs; a request in flight ends by itself. Raises NoSuchTrigger."""
         found = await self._records.remove(id)
         await self._schedules.settle(id)
         if not found:
@@ -94,18 +94,18 @@ class Triggers:
         await self._schedules.remove_jobs(id)
 
     async def set_paused(self, id: str, is_paused: bool) -> None:
-        """Run a trigger by its schedule no more, or again. Raises NoSuchTrigger."""
+        """Pause or resume the schedule of a trigger. Raises NoSuchTrigger."""
         await self._runner.begin()
         await self._change(id, lambda held: held.model_copy(update={"is_paused": is_paused}))
         await self._schedules.settle(id)
 
     async def fire(self, id: str) -> None:
-        """Run a trigger now, paused or not, beside its schedule. Raises NoSuchTrigger."""
+        """Run a trigger now, paused or not, in addition to its schedule. Raises NoSuchTrigger."""
         await self._runner.begin()
         await self._schedules.fire(await self._held(id))
 
     async def rotate_secret(self, id: str) -> str:
-        """Give a trigger another secret; the one that it had signs too for a day. Raises NoSuchTrigger."""
+        """Give a trigger a new secret; the old one signs too for a day. Raises NoSuchTrigger."""
         secret = generate_secret()
         await self._change(id, lambda held: held.rotated(secret, now=self._now()))
         return secret
@@ -120,11 +120,11 @@ class Triggers:
         if await self._records.change(id, change) is None:
             raise NoSuchTrigger(id)
 
-    async def _show(self, triggers: t.Sequence[Trigger]) -> list[Shown]:
+    async def _show(self, triggers: t.Sequence[Trigger]) -> list[ShownTrigger]:
         next_runs = await self._schedules.next_runs()
         last_runs = await self._records.last_runs([trigger.id for trigger in triggers])
         return [
-            Shown(trigger, next_runs.get(trigger.id), last_run)
+            ShownTrigger(trigger, next_runs.get(trigger.id), last_run)
             for trigger, last_run in zip(triggers, last_runs, strict=True)
         ]
 

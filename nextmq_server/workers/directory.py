@@ -1,4 +1,4 @@
-"""Which queues a project has: BullMQ itself keeps no list of them."""
+"""Which queues a project has. BullMQ itself keeps no list of them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class QueueDirectory:
         self._noted: set[str] = set()
 
     async def note(self, queues: set[str]) -> None:
-        """Jobs are added to these queues."""
+        """Add these queues, before jobs are added to them."""
         new = queues - self._noted
         if new:
             await self._connection.execute("SADD", self._key, *new)
             self._noted |= new
 
     async def forget(self, queue: str) -> None:
-        """The queue is gone."""
+        """Remove the queue."""
         self._noted.discard(queue)
         await self._connection.execute("SREM", self._key, queue)
 
     async def names(self) -> set[str]:
-        """All of them."""
+        """Return the names of all queues."""
         return set(await self._connection.execute("SMEMBERS", self._key))

@@ -1,4 +1,4 @@
-"""The schedules that apps declare in their code, and register: made, changed and removed as the code changes."""
+"""The schedules that apps declare in their code: created, changed and removed as the registrations change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger("nextmq_server")
 
 
 class DeclaredSchedules:
-    """Keeps the job schedulers that registrations declare, and knows them from those that others made.
+    """The job schedulers that registrations declare, kept apart from those that were created otherwise.
 
     Each call raises RedisError or ConnectionLost.
     """
@@ -33,32 +33,34 @@ class DeclaredSchedules:
         self._schedulers = schedulers
 
     async def apply(self, queue: str) -> None:
-        """Have the schedulers that the registration of `queue` declares, and none that only an earlier one did."""
+        """Create the schedulers that the queue's registration declares; remove those of an earlier one."""
         applied: list[ScheduleModel] | None = None
-        made: set[str] = set()  # by this call: one that another process removed meanwhile is not known any more
-        # Until it is the last one: another process may take a registration at the same time.
+        made: set[str] = set()  # by this call: another process may have removed some
+        # Repeat until nothing changes: another process may take a registration at the same time.
         while (declared := await self._registry.declared(queue)) != applied:
             await self._apply(queue, declared, made)
             applied = declared
             made |= {schedule.id for schedule in declared}
 
     async def release(self, queue: str, id: str) -> None:
-        """Somebody else makes this scheduler: it stays when the app's code has it no more."""
+        """Give up the scheduler: it stays even if the app no longer declares it."""
         await self._connection.execute("SREM", self._prefix + queue, id)
 
     async def _apply(self, queue: str, declared: t.Sequence[ScheduleModel], made: set[str]) -> None:
         key, ids = self._prefix + queue, {schedule.id for schedule in declared}
         if ids:
-            await self._connection.execute("SADD", key, *ids)  # first: what is made is known to be the app's
+            await self._connection.execute(
+                "SADD", key, *ids
+            )  # first, so that whatever is created is known to be the app's
         for schedule in declared:
             try:
                 await self._schedulers.upsert(queue, schedule.id, schedule.repeat(), schedule.template())
             except (InvalidSchedule, WrongState) as exc:
                 logger.error('queue %s: schedule "%s" cannot run: %s', queue, schedule.id, exc)
             except NoSuchScheduler:
-                continue  # another process removes it, and will see that it is declared again
+                continue  # another process is removing it, and will see that it is declared again
         known: list[str] = await self._connection.execute("SMEMBERS", key)
         for id in made.union(known) - ids:
             if await self._schedulers.remove(queue, id):
-                logger.info('queue %s: removed schedule "%s", which its app has no more', queue, id)
+                logger.info('queue %s: removed schedule "%s", which its app no longer declares', queue, id)
             await self._connection.execute("SREM", key, id)

@@ -1,4 +1,4 @@
-"""Queues whose jobs nobody works on: said once, with the name that was perhaps meant."""
+"""Warn once about a queue that has jobs and no worker, and suggest the queue that was perhaps meant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ logger = logging.getLogger("nextmq_server")
 
 
 class UnattendedQueues:
-    """Warns of queues that have jobs and no worker."""
+    """The queues of which this process has warned."""
 
     def __init__(self, queues: Queues, registry: Registry) -> None:
         self._queues = queues
@@ -19,22 +19,22 @@ class UnattendedQueues:
         self._warned: set[str] = set()
 
     async def check(self, queue: str) -> None:
-        """Warn once of jobs that wait where no app has registered. Raises RedisError or ConnectionLost."""
-        if self._needs_no_word(queue):
+        """Warn once if jobs wait and no app has registered. Raises RedisError or ConnectionLost."""
+        if self._is_settled(queue):
             return
         counts = await self._queues.counts(queue)
         waiting = counts["waiting"] + counts["prioritized"] + counts["delayed"]
-        if not waiting or self._needs_no_word(queue):  # a worker may have come meanwhile
+        if not waiting or self._is_settled(queue):  # a worker may have registered meanwhile
             return
         self._warned.add(queue)
         near = self._registry.nearest(queue)
-        hint = f'did you mean "{near}"?' if near else "start the app that has one, or check its NEXTMQ_APP_URL"
+        hint = f'did you mean "{near}"?' if near else "start its app, or check the app's NEXTMQ_APP_URL"
         jobs = "job" if waiting == 1 else "jobs"
         logger.warning('queue "%s" has %d waiting %s and no worker; %s', queue, waiting, jobs, hint)
 
     def forget(self, queue: str) -> None:
-        """The queue has a worker: warn again once it has none."""
+        """Warn about this queue again once it has no worker."""
         self._warned.discard(queue)
 
-    def _needs_no_word(self, queue: str) -> bool:
+    def _is_settled(self, queue: str) -> bool:
         return self._registry.get(queue) is not None or queue in self._warned

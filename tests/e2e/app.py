@@ -1,4 +1,4 @@
-"""The app of the end-to-end tests: it notes each start, and can be made to wait."""
+"""The app of the end-to-end tests: it records each start, and can be made to wait."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def fail(job: Job[t.Any]) -> None:
 
 @work.processor("wait")
 async def wait(job: AsyncJob[t.Any]) -> str:
-    """Run until the test lets go."""
+    """Run until the test creates the file."""
     note_start(job.id)
     while not (folder / "go").exists():  # noqa: ASYNC110 - a file of another process
         await asyncio.sleep(0.02)

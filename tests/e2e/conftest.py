@@ -1,4 +1,4 @@
-"""Real processes: `nextmq dev`, an app under uvicorn, and what tests ask of them."""
+"""Real processes for end-to-end tests: `nextmq dev` and an app under uvicorn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 
 
 class Circle:
-    """A server and an app around it, which a test may kill and start again."""
+    """A server and its app, which a test may kill and start again."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -32,11 +32,11 @@ class Circle:
 
     @property
     def go(self) -> Path:
-        """Waiting processors return once this file is there."""
+        """The file whose creation lets waiting processors return."""
         return self.folder / "go"
 
     def starts(self) -> list[str]:
-        """The job ids that processors started with, in order; jobs that run at once start in any order."""
+        """Return the ids of the started jobs, in order; concurrent jobs start in any order."""
         log = self.folder / "starts"
         return log.read_text().split() if log.exists() else []
 
@@ -72,7 +72,7 @@ class Circle:
         self.eventually(lambda: sorted(self.starts()) == sorted(job_ids), f"jobs {job_ids} start")
 
     def eventually(self, condition: t.Callable[[], bool], what: str, *, within: float = 60.0) -> None:
-        """Wait for what must come true; fail, naming it, where it does not."""
+        """Wait until the condition is true; fail with its name if it never is."""
         deadline = time.monotonic() + within
         while not condition():
             if time.monotonic() > deadline:
@@ -87,7 +87,7 @@ class Circle:
 
 @pytest.fixture
 def circle(tmp_path: Path) -> t.Iterator[Circle]:
-    """Nothing runs yet: the test starts what it needs, and all is stopped after it."""
+    """Return a circle in which nothing runs yet; stop everything after the test."""
     made = Circle(tmp_path)
     yield made
     made.stop()

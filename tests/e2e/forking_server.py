@@ -1,6 +1,6 @@
-"""A queue server that is back within milliseconds after SIGKILL: forked from a process that has imported it all.
+"""A queue server that restarts within milliseconds of SIGKILL: it is forked from a process that has imported it.
 
-Each line on stdin forks one, which serves on the port given; its pid is printed once it takes requests.
+Each line on stdin forks a server on the given port. Its pid is printed as soon as it accepts requests.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ async def serve(project_file: Path, redis_url: str, port: int) -> None:
 
 
 def main(project_file: str, redis_url: str, port: str) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # leave no zombies
     for _ in sys.stdin:
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)

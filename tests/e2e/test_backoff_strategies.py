@@ -1,4 +1,4 @@
-"""A worker's own backoff strategy, from the app's code to the job that waits."""
+"""A worker's custom backoff strategy, from the app's code to the waiting job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Node's BullMQ on the same Valkey: what it adds we deliver, what we add and finish it sees."""
+"""Node's BullMQ on the same Valkey: the server delivers its jobs, and it sees the server's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def node_bullmq() -> Path:
-    """The script, with Node's bullmq installed beside it."""
+    """Return the script, with Node's bullmq installed beside it."""
     install_packages()
     return FOLDER / "node_client.js"
 

@@ -1,4 +1,4 @@
-"""Processes killed with SIGKILL in the middle of the work: no job is lost."""
+"""Processes killed with SIGKILL while they work: no job is lost."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_jobs_in_flight_are_finished_before_a_server_stops(circle: Circle) -> No
     circle.wait_for_starts(job.id)
 
     server.send_signal(signal.SIGTERM)
-    server.wait_for_line("Draining")
+    server.wait_for_line("Shutting down")
     circle.go.touch()
     server.wait_for_line("Stopped.")
     circle.start_server()

@@ -1,4 +1,4 @@
-"""A server that is killed between the request of an `add` and its answer: every job exists exactly once."""
+"""A server killed between the request of an `add` and its answer: every job exists exactly once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEED = 20_260_715
 
 
 class KillableServer:
-    """A queue server that can be killed and is back at once."""
+    """A queue server that can be killed and restarts at once."""
 
     def __init__(self, folder: Path, redis_url: str) -> None:
         port = free_port()

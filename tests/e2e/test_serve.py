@@ -1,4 +1,4 @@
-"""`nextmq serve`: several real processes on one Valkey, stopped and killed in the middle of the work."""
+"""`nextmq serve`: several real processes on one Valkey, stopped and killed while they work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .conftest import Circle
 
 
 class Cluster(Circle):
-    """Several servers with one project on one Valkey, and an app that knows one of them."""
+    """Several servers with one project on one Valkey, and an app that uses one of them."""
 
     def __init__(self, folder: Path, valkey: EmbeddedValkey) -> None:
         super().__init__(folder)
@@ -30,20 +30,20 @@ class Cluster(Circle):
         self.project: Project = add_project(self._file, "shop", prefix="shop")
 
     def serve(self) -> tuple[ChildProcess, str]:
-        """One more server, and where it is."""
+        """Start one more server; return it and its URL."""
         options = ["--redis-url", self._redis_url, "--projects", str(self._file), "--allow-egress", "127.0.0.0/8"]
         server = ChildProcess([sys.executable, "-m", "nextmq_server", "serve", "--port", "0", *options])
         self._children.append(server)
         return server, server.wait_for_line("NextMQ server on ").split()[3].rstrip(".")
 
     def use(self, base_url: str) -> None:
-        """Producers and the apps that start from now on know this server."""
+        """Point producers and the apps that start from now on at this server."""
         self.url = self.project.connection_string(base_url)
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> t.Iterator[Cluster]:
-    """Nothing but Valkey runs yet; all is stopped after the test."""
+    """Return a cluster in which only Valkey runs; stop everything after the test."""
     valkey = EmbeddedValkey(tmp_path / "valkey")
     valkey.start()
     made = Cluster(tmp_path, valkey)
@@ -61,13 +61,13 @@ def test_sigterm_lets_deliveries_finish_and_says_that_it_is_not_ready(cluster: C
     cluster.wait_for_starts(job.id)
 
     server.send_signal(signal.SIGTERM)
-    server.wait_for_line("Draining")
-    draining = httpx.get(f"{base_url}/readyz")
+    server.wait_for_line("Shutting down")
+    stopping = httpx.get(f"{base_url}/readyz")
     cluster.go.touch()
     server.wait_for_line("Stopped.")
     cluster.use(cluster.serve()[1])
 
-    assert (draining.status_code, draining.json()["reason"]) == (503, "draining")
+    assert (stopping.status_code, stopping.json()["reason"]) == (503, "shutting down")
     assert (server.wait(), cluster.job(job.id).state, cluster.starts()) == (0, "completed", [job.id])
 
 
@@ -81,7 +81,7 @@ def test_a_second_sigterm_hands_what_runs_to_the_other_server(cluster: Cluster) 
     cluster.use(cluster.serve()[1])
 
     first.send_signal(signal.SIGTERM)
-    first.wait_for_line("Draining")
+    first.wait_for_line("Shutting down")
     first.send_signal(signal.SIGTERM)
     cluster.wait_for_starts(job.id, job.id)
     cluster.go.touch()

@@ -1,4 +1,4 @@
-"""Jobs, and a dispatcher with a real app behind it, for the dispatcher's tests."""
+"""Jobs, and a dispatcher with a real app, for the dispatcher's tests."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from aiohttp import web
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import OUTCOME, Secret, signature_headers
 from nextmq_handler.protocol.wire import JobRecord, encode_delivery, parse_delivery
-from nextmq_server.dispatch.dispatcher import Dispatcher, Endpoint, Report
+from nextmq_server.dispatch.delivery_ids import delivery_id
+from nextmq_server.dispatch.dispatcher import MAX_FREE_STARTS, AppEndpoint, Dispatcher
 from nextmq_server.dispatch.health import Health
 from nextmq_server.dispatch.http.client import DeliveryClient
+from nextmq_server.dispatch.reports import Report, Reporter
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.gate import Gate
 
 NOW = 1_790_000_000.25
 SECRETS = [Secret(b"old secret" * 4), Secret(b"new secret" * 4)]
-ENDPOINT = Endpoint("emails", "http://127.0.0.1:1/queues/emails", timeout=30_000, fingerprint="f-1")
+ENDPOINT = AppEndpoint("emails", "http://127.0.0.1:1/queues/emails", timeout=30_000, fingerprint="f-1")
 WELCOME = {
     "name": "welcome é€😀",
     "data": '{"to": "é€😀@example.com"}',
@@ -39,7 +41,7 @@ DONE = b'{"outcome":"completed","returnValue":{"sent":true}}'
 
 @dataclass
 class Queue:
-    """What a job knows of its queue."""
+    """The part of a queue that a job reads."""
 
     opts: dict[str, t.Any] = field(default_factory=dict)
 
@@ -48,8 +50,8 @@ def make_job(**fields: str) -> EngineJob:
     return EngineJob(Queue(), "42", {"name": "welcome", "ats": "1", **fields}, "token")
 
 
-def delivery_body(endpoint: Endpoint, job: EngineJob, delivery_id: str, *, now: float) -> bytes:
-    """The body that the dispatcher sends; `now` is Unix seconds."""
+def delivery_body(endpoint: AppEndpoint, job: EngineJob, delivery_id: str, *, now: float) -> bytes:
+    """Return the body that the dispatcher sends; `now` is Unix s."""
     return encode_delivery(
         job,
         job.data,
@@ -62,12 +64,12 @@ def delivery_body(endpoint: Endpoint, job: EngineJob, delivery_id: str, *, now: 
 
 
 def parsed(**fields: str) -> JobRecord:
-    """The job as a receiver reads it."""
+    """Return the job as a receiver reads it."""
     return parse_delivery(delivery_body(ENDPOINT, make_job(**fields), "dlv_1", now=NOW), "dlv_1").job
 
 
 class App:
-    """Takes deliveries, and answers each with the outcome signed under `secret`."""
+    """An app that answers each delivery with the outcome, signed under `secret`."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -84,24 +86,33 @@ class App:
 
 
 class Rig:
-    """A dispatcher, its app, and what it said."""
+    """A dispatcher and its app. It records the reports, and the ids of the secrets that signed outcomes."""
 
     def __init__(self, app: App, url: str, client: DeliveryClient, gate: Gate) -> None:
         self.app = app
-        self.endpoint = Endpoint("emails", url, timeout=30_000, fingerprint="f-1")
+        self.endpoint = AppEndpoint("emails", url, timeout=30_000, fingerprint="f-1")
+        self.max_free_starts = MAX_FREE_STARTS
+        self.secrets = SECRETS
         self.reports: list[Report] = []
         self.signed_by: list[str] = []
-        self.health = Health("emails", gate, clock=lambda: NOW, rand=lambda: 1.0)
-        self.dispatcher = Dispatcher(
-            client,
-            health=lambda queue: self.health,
-            secrets=lambda: SECRETS,
-            identify=lambda queue, job: "dlv_1",
-            note_signed=self.signed_by.append,
-            report=self.reports.append,
-            clock=lambda: NOW,
-        )
+        self._client = client
+        self._health = Health("emails", gate, clock=lambda: NOW, rand=lambda: 1.0)
+
+    @property
+    def delivery_id(self) -> str:
+        """The id of the last delivery."""
+        return delivery_id("emails", self.job)
+
+    def note_signed(self, secret_id: str) -> None:
+        self.signed_by.append(secret_id)
 
     async def deliver(self, **fields: str) -> Verdict:
         self.job = make_job(**fields)
-        return await self.dispatcher.deliver(self.endpoint, self.job)
+        dispatcher = Dispatcher(
+            self._client,
+            self,
+            Reporter(self.reports.append),
+            max_free_starts=self.max_free_starts,
+            clock=lambda: NOW,
+        )
+        return await dispatcher.deliver(self.endpoint, self._health, self.job)

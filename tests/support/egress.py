@@ -1,4 +1,4 @@
-"""For the tests of the egress rules: spellings of this machine, a trap on it, a name server that lies."""
+"""Helpers of the egress tests: spellings of this machine's address, a trap on it, a lying name server."""
 
 from __future__ import annotations
 
@@ -114,12 +114,12 @@ SPELLINGS = {
 
 
 class Trap:
-    """Listens on this machine, IPv4 and IPv6 on one port, and knows whether anybody but itself has connected."""
+    """A listener on this machine, IPv4 and IPv6 on one port, that knows whether anyone else has connected."""
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self._listeners = [stack.enter_context(socket.create_server(("0.0.0.0", 0)))]
         self.port: int = self._listeners[0].getsockname()[1]
-        with contextlib.suppress(OSError):  # no IPv6 here
+        with contextlib.suppress(OSError):  # without IPv6
             listener = socket.create_server(("::", self.port), family=socket.AF_INET6, dualstack_ipv6=False)
             self._listeners.append(stack.enter_context(listener))
 
@@ -128,12 +128,12 @@ class Trap:
         return len(self._listeners) > 1
 
     def was_reached(self) -> bool:
-        """Whether a connection came before the one that is made now."""
+        """Return whether someone else has connected."""
         strangers = [_accepts_a_stranger(listener) for listener in self._listeners]
         return any(strangers)
 
     async def reached(self) -> None:
-        """Waits for a connection."""
+        """Wait for a connection."""
         ready, _, _ = await asyncio.to_thread(select.select, self._listeners, [], [], 30)
         assert ready
 
@@ -151,7 +151,7 @@ def _accepts_a_stranger(listener: socket.socket) -> bool:
 
 
 class NameServer:
-    """Answers each question with the next of its answers, the last one again and again."""
+    """A resolver that gives each of its answers once, and then the last one again and again."""
 
     def __init__(self, *answers: t.Sequence[str]) -> None:
         self._answers = list(answers)

@@ -1,4 +1,4 @@
-"""Servers that write what they like, for the tests of the delivery client."""
+"""Servers that write arbitrary bytes, for the tests of the delivery client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nextmq_handler.protocol.messages import Headers
 RawHandler = t.Callable[[asyncio.StreamReader, asyncio.StreamWriter], t.Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\n"
 
-# Self-signed, for localhost and 127.0.0.1, good until 2126: nobody trusts it.
+# Self-signed, for localhost and 127.0.0.1, valid until 2126; no system trusts it.
 CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----
 MIIBmjCCAUGgAwIBAgIUMmcf7pdSDwnzbbb/wMz7UisbMYMwCgYIKoZIzj0EAwIw
@@ -34,7 +34,7 @@ s8mpkXyGi7u+dzwaLY+5UGiBVk9d5b6Y9p+odk3N+lNILFUIKAkmm9NI
 
 
 class Sent(t.NamedTuple):
-    """A request as its bytes came."""
+    """A request as received."""
 
     line: bytes
     headers: Headers
@@ -42,14 +42,14 @@ class Sent(t.NamedTuple):
 
 
 async def read_request(reader: asyncio.StreamReader) -> Sent:
-    """One request; IncompleteReadError where the connection ends before it is whole."""
+    """Read one request. Raises IncompleteReadError if the connection ends before it is whole."""
     line, *lines = (await reader.readuntil(b"\r\n\r\n"))[:-4].split(b"\r\n")
     headers = Headers((name, value) for name, _, value in (line.partition(b": ") for line in lines))
     return Sent(line, headers, await reader.readexactly(int(headers.all(b"content-length")[0])))
 
 
 def answering(*parts: bytes, reset: bool = False) -> RawHandler:
-    """Reads a request, writes the parts, and closes; or resets the connection."""
+    """Return a handler that reads a request, writes the parts, and closes or resets the connection."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -64,7 +64,7 @@ def answering(*parts: bytes, reset: bool = False) -> RawHandler:
 
 
 async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Reads until the client gives up, and says nothing."""
+    """Read until the client closes, and answer nothing."""
     await reader.read(-1)
 
 
@@ -86,7 +86,7 @@ async def close_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 
 
 class Recorder:
-    """Answers requests on kept-alive connections, each with the next answer of its list."""
+    """A handler that answers each request, on kept-alive connections, with the next of its answers."""
 
     def __init__(self, *answers: bytes) -> None:
         self.requests: list[Sent] = []

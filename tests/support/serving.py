@@ -1,4 +1,4 @@
-"""The REST API over real connections, for what streams, waits, or goes away."""
+"""The REST API over real connections, for streams, long waits and clients that disconnect."""
 
 from __future__ import annotations
 
@@ -10,24 +10,17 @@ import typing as t
 from dataclasses import dataclass
 
 import httpx
-import uvicorn
 
 from nextmq_server.api.app import create_app
 from nextmq_server.service import Service
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> t.Generator[None]:
-        yield
+from nextmq_server.serving import HTTPServer
 
 
 @contextlib.asynccontextmanager
 async def serving(service: Service, *others: Service) -> t.AsyncGenerator[httpx.AsyncClient]:
-    """Serves the API of a service, and of others, on a free port; a client with the first one's key."""
+    """Serve the API of the services on a free port; yield a client with the key of the first."""
     app = create_app(service, *others)
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
-    server = _Server(config)
+    server = HTTPServer(app, shutdown_timeout=60)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         running = asyncio.create_task(server.serve(sockets=[listener]))
         async with httpx.AsyncClient(
@@ -52,14 +45,14 @@ class Message:
 
 
 class EventSource:
-    """Reads the messages of an answer."""
+    """A reader of the messages of an answer."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
         self._lines = response.aiter_lines()
 
     async def block(self) -> Message:
-        """The next block of lines. Raises StopAsyncIteration after the last."""
+        """Read the next block of lines. Raises StopAsyncIteration after the last."""
         message = Message()
         while line := await anext(self._lines):
             name, _, value = line.partition(":")
@@ -68,7 +61,7 @@ class EventSource:
         return message
 
     async def events(self, count: int) -> list[Message]:
-        """The next events; comments, and blocks that only set an id, are passed over."""
+        """Read the next events; skip comments and blocks that only set an id."""
         found: list[Message] = []
         while len(found) < count:
             message = await self.block()
@@ -77,7 +70,7 @@ class EventSource:
         return found
 
     async def rest(self) -> list[Message]:
-        """All events until the stream ends. Raises httpx.RemoteProtocolError where it breaks instead."""
+        """Read all events until the stream ends. Raises httpx.RemoteProtocolError if it breaks instead."""
         found: list[Message] = []
         with contextlib.suppress(StopAsyncIteration):
             while True:
@@ -87,7 +80,7 @@ class EventSource:
 
 @contextlib.asynccontextmanager
 async def streaming(client: httpx.AsyncClient, path: str, **options: t.Any) -> t.AsyncGenerator[EventSource]:
-    """An open stream of events; the block that it begins with was read already."""
+    """Open a stream of events and read the block that it begins with."""
     async with client.stream("GET", path, **options) as response:
         response.raise_for_status()
         source = EventSource(response)

@@ -1,4 +1,4 @@
-"""Triggers for the tests: a receiver that keeps what it gets, and what a request to create one has."""
+"""Triggers for the tests: a receiver that records its requests, and the body that creates a trigger."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOUR = 3_600_000
 
 
 class Received(t.NamedTuple):
-    """A request as it came."""
+    """A request as received."""
 
     method: str
     path: str
@@ -32,7 +32,7 @@ class Received(t.NamedTuple):
 
 
 class Receiver:
-    """Takes requests at `url` and answers each with the next of `statuses`, the last one again and again."""
+    """A receiver at `url` that answers with each of `statuses` once, and then the last one again and again."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -50,7 +50,7 @@ class Receiver:
 
 
 class Triggering:
-    """Calls the triggers of the API, and has a receiver for them."""
+    """A client of the API's triggers, with a receiver for them."""
 
     def __init__(self, api: httpx.AsyncClient, receiver: Receiver, until: Until) -> None:
         self.api = api
@@ -69,14 +69,14 @@ class Triggering:
         return t.cast("dict[str, t.Any]", answer.json())
 
     async def fired(self, **changes: t.Any) -> dict[str, t.Any]:
-        """A trigger that was fired, once its request is there."""
+        """Create and fire a trigger; wait for its request."""
         created = await self.create(**changes)
         await self.post(created["id"], "fire")
         await self._until(lambda: self.receiver.received)
         return created
 
     async def last_run(self, trigger_id: str, count: int = 1) -> dict[str, t.Any]:
-        """The last run of a trigger, once it has had `count`."""
+        """Wait until a trigger has run `count` times; return the last run."""
 
         async def has_run() -> bool:
             return len(await self.runs(trigger_id)) >= count
@@ -105,12 +105,12 @@ class Triggering:
 
 
 def trigger(url: str, **changes: t.Any) -> dict[str, t.Any]:
-    """What a request to create one has: in a test's time it does not run by its schedule."""
+    """Return the body that creates a trigger. Its schedule does not run within a test."""
     return {"url": url, "payload": PAYLOAD, "repeat": {"every": HOUR}, **changes}
 
 
 def verify(secret: str, received: Received) -> t.Any:
-    """The JSON that came, if the Standard Webhooks library takes it for signed."""
+    """Return the JSON of a request whose signature the Standard Webhooks library accepts."""
     standardwebhooks.Webhook(secret).verify(received.body.decode(), received.headers, json_parse=False)
     return json.loads(received.body)
 
@@ -120,12 +120,12 @@ async def redis(service: Service, *command: str | int) -> t.Any:
 
 
 async def is_done(service: Service) -> bool:
-    """Whether no job of a trigger runs or waits any more."""
+    """Return whether no job of a trigger runs or waits any more."""
     counts = await service.queues.counts(QUEUE)
     return not (counts["active"] or counts["waiting"])
 
 
 async def add_due_job(service: Service, trigger_id: str) -> None:
-    """A job as the trigger's scheduler makes them."""
+    """Add a job as the trigger's scheduler does."""
     opts = {"removeOnComplete": True, "removeOnFail": True}
     await service.jobs.adder.add([service.jobs.new(QUEUE, "due", {"trigger": trigger_id}, opts, now=1)])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import typing as t
 from datetime import timedelta
-from functools import cached_property
 
 from ... import _overrides
 from ...errors import JobFailedError, JobRemovedError, NextMQTimeoutError
@@ -12,78 +13,39 @@ from ...protocol.times import timeout_seconds
 from ...rules.options import Duration, milliseconds
 from .._http.answer import member
 from .._http.call import ATTEMPT_TIMEOUT
-from ..caller import Caller
-from ..generics import ANY, Data, Result, Typed, Types
-from ..remote import Remote
-from ..views import JobDelivery, JobLogs, JobState, job_logs
+from ..generics import ANY, Data, Result, Types
+from ..job_fields import JobFields
+from ..remote import Caller, Remote
+from ..views import JobLogs, JobState, job_logs
 from .job_calls import AsyncJobCalls
 
 MAX_WAIT = 30.0
-"""How long, in s, one request of `wait_until_finished` stays open at most."""
+"""How long, in s, one request of `wait_until_finished` may stay open."""
 
 _MIN_PAUSE = 1.0
 
 
-class AsyncQueueJob(AsyncJobCalls, Typed[Data, Result]):
+class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
     """A job as the server described it last, and the calls on it.
 
-    Times are ms since the epoch, None until they happened; durations are ms. `opts` are as BullMQ spells them.
-    `deliveries` are the last 20 that ended, the newest last.
-    `deduplicated`: no job was added, as one with its id, or its deduplication id, was there; this is that one.
+    Times are ms since the epoch, None until they happen; durations are ms. `opts` are as BullMQ spells them.
+    `deliveries` are the last 20 that ended, the newest last. `deduplicated` says that no job was added, because
+    this one has its id or holds its deduplication id.
 
-    The calls raise JobRemovedError where the job is not there, NextMQHTTPError (409 `wrong_state` where the job's
+    The calls raise JobRemovedError if the job does not exist, NextMQHTTPError (409 `wrong_state` if the job's
     state does not allow the call) and NextMQConnectionError.
     """
 
     def __init__(self, view: dict[str, t.Any], *, queue_name: str, remote: Remote, types: Types = ANY) -> None:
-        self.queue_name = queue_name
-        self.id: str = view["id"]
-        self.deduplicated: bool = view.get("deduplicated", False)
+        super().__init__(view, queue_name=queue_name, types=types)
         self._remote = remote
-        self._types = types
-        self._read(view)
-
-    def _read(self, view: dict[str, t.Any]) -> None:
-        self.name: str = view["name"]
-        self.state: JobState = view["state"]
-        self.opts: dict[str, t.Any] = view.get("opts") or {}
-        self.progress: t.Any = view.get("progress")
-        self.attempts_made: int = view.get("attemptsMade", 0)
-        self.attempts_started: int = view.get("attemptsStarted", 0)
-        self.stalled_counter: int = view.get("stalledCounter", 0)
-        self.delay: int = view.get("delay", 0)
-        self.priority: int = view.get("priority", 0)
-        self.failed_reason: str | None = view.get("failedReason")
-        self.stacktrace: list[str] = view.get("stacktrace") or []
-        self.deliveries: list[JobDelivery] = view.get("deliveries") or []
-        self.parent: dict[str, str] | None = view.get("parent")
-        self.repeat_job_key: str | None = view.get("repeatJobKey")
-        self.deduplication_id: str | None = view.get("deduplicationId")
-        self.timestamp: int = view["timestamp"]
-        self.processed_on: int | None = view.get("processedOn")
-        self.finished_on: int | None = view.get("finishedOn")
-        self._data = view["data"]
-        self._return_value = view.get("returnValue")
-        self._forget_loaded()
-
-    @cached_property
-    def data(self) -> Data:
-        """The data, as the queue's type of it says. Raises DataError where it is not so."""
-        return t.cast(Data, self._types.load_data(self._data))
-
-    @cached_property
-    def return_value(self) -> Result | None:
-        """What the processor returned, as the queue's type of it says; None before. Raises DataError."""
-        if self.state != "completed" and self._return_value is None:
-            return None
-        return t.cast(Result, self._types.load_result(self._return_value))
 
     async def refresh(self) -> None:
         """Read the job again."""
         await self._ask("GET", reader=self._read)
 
     async def get_state(self) -> JobState:
-        """The job's state now, `unknown` where it is not there."""
+        """Read and return the job's state, `unknown` if the job does not exist."""
         try:
             await self.refresh()
         except JobRemovedError:
@@ -121,7 +83,7 @@ class AsyncQueueJob(AsyncJobCalls, Typed[Data, Result]):
         reset_attempts_made: bool = False,
         reset_attempts_started: bool = False,
     ) -> None:
-        """Run a job again that has finished in `state`."""
+        """Run the job again after it has finished in `state`."""
         content = {
             "state": state,
             "resetAttemptsMade": reset_attempts_made,
@@ -138,88 +100,67 @@ class AsyncQueueJob(AsyncJobCalls, Typed[Data, Result]):
         self.delay = 0
 
     async def remove(self, *, remove_children: bool = True) -> None:
-        """Remove the job, and its children that are not done; it is no error where it is gone already.
+        """Remove the job, if it exists, and its children that have not finished.
 
-        Raises NextMQHTTPError 409 `job_locked` where it, or a child, is being processed.
+        Raises NextMQHTTPError 409 `job_locked` if it, or a child, is being processed.
         """
-        try:
+        with contextlib.suppress(JobRemovedError):
             await self._do("DELETE", query={"removeChildren": remove_children})
-        except JobRemovedError:
-            return
 
     async def change_delay(self, delay: Duration) -> None:
-        """Let a delayed job run `delay`, ms or a timedelta, from now."""
+        """Run a delayed job `delay`, ms or a timedelta, from now."""
         ms = milliseconds("change_delay", delay)
         await self._do("PUT", "delay", content={"delay": ms})
         self.delay = ms
 
     async def change_priority(self, priority: int, *, lifo: bool = False) -> None:
-        """Give the job another priority, 0 (none) to 2,097,152; `lifo` puts it first among its equals."""
+        """Change the priority, 0 (none) to 2,097,152; `lifo` puts the job first among its equals."""
         await self._do("PUT", "priority", content={"priority": priority, "lifo": lifo})
         self.priority = priority
 
     async def get_logs(self, start: int = 0, end: int = -1, *, asc: bool = True) -> JobLogs:
-        """Rows `start` to `end`, both included, of the job's log; at most 1000 at once."""
+        """Return rows `start` to `end` (included) of the job's log, at most 1000."""
         return await self._ask("GET", "logs", reader=job_logs, query={"start": start, "end": end, "asc": asc})
 
     async def remove_child_dependency(self) -> bool:
-        """Let the parent wait for this job no more. Returns whether it did."""
+        """Stop the parent from waiting for this job. Return whether it waited."""
         return await self._ask("DELETE", "parent", reader=member("removed", bool))
 
     async def remove_deduplication_key(self) -> bool:
-        """Let the deduplication id be used again, if this job holds it. Returns whether it did."""
+        """Release the deduplication id, if this job holds it. Return whether it did."""
         return await self._ask("DELETE", "deduplication-key", reader=member("removed", bool))
 
     async def wait_until_finished(self, timeout: float | timedelta | None = None) -> Result:
         """Wait until the job has completed, and return what its processor returned.
 
-        `timeout` is s or a timedelta, None for ever; an answer under way may take up to 10 s more.
+        `timeout` is s or a timedelta, None for ever; a request in progress may take up to 10 s more.
 
-        Raises JobFailedError, JobRemovedError where the job went without a trace, NextMQTimeoutError, DataError
-        where the result is not what the queue's type says, NextMQHTTPError or NextMQConnectionError.
+        Raises JobFailedError, JobRemovedError if the job was removed without a trace, NextMQTimeoutError,
+        DataError if the result does not fit the queue's type, NextMQHTTPError or NextMQConnectionError.
         """
-        seconds = None if timeout is None else timeout_seconds("timeout", timeout)
-        end = None if seconds is None else _overrides.monotonic() + seconds
-        while True:
-            asked_at = _overrides.monotonic()
-            left = MAX_WAIT if end is None else end - asked_at
-            if left <= 0:
-                break
-            await self._read_result(min(MAX_WAIT, left), is_last=left < MAX_WAIT)
+        seconds = math.inf if timeout is None else timeout_seconds("timeout", timeout)
+        end = _overrides.monotonic() + seconds
+        while (left := end - (asked_at := _overrides.monotonic())) > 0:
+            wait = min(MAX_WAIT, left)
+            await self._ask(
+                "GET",
+                "result",
+                reader=self._read_result,
+                query={"wait": round(wait * 1000)},
+                wait=wait,
+                timeout=min(ATTEMPT_TIMEOUT, self._remote.timeout) if left < MAX_WAIT else None,
+            )
             if self.state == "failed":
                 raise JobFailedError(self.id, self.queue_name, self.failed_reason or "", self.stacktrace)
             if self.state == "completed":
                 return t.cast(Result, self.return_value)
-            # A server that stops answers early: not every moment again.
-            early = min(MAX_WAIT, left) - (_overrides.monotonic() - asked_at)
+            # A server that is stopping answers early: do not ask again at once.
+            early = wait - (_overrides.monotonic() - asked_at)
             if early > 0:
                 await _overrides.async_sleep(min(_MIN_PAUSE, early))
         raise NextMQTimeoutError(
             f"job {self.id} of queue {self.queue_name} has not finished within {seconds} s: it is {self.state}"
         )
 
-    async def _read_result(self, wait: float, *, is_last: bool) -> None:
-        def read(answer: t.Any) -> None:
-            self.state = answer["state"]
-            self.failed_reason = answer["failedReason"]
-            self.stacktrace = answer["stacktrace"] or []
-            self.finished_on = answer["finishedOn"]
-            self._return_value = answer["returnValue"]
-            self._forget_loaded()
-
-        timeout = min(ATTEMPT_TIMEOUT, self._remote.timeout) if is_last else None
-        query = {"wait": round(wait * 1000)}
-        await self._ask("GET", "result", reader=read, query=query, wait=wait, timeout=timeout)
-
     def _caller(self) -> Caller:
-        return Caller(self._remote.connection, self._remote.timeout, None)
-
-    def _set_data(self, data: t.Any) -> None:
-        self.__dict__["data"] = data
-
-    def _forget_loaded(self) -> None:
-        self.__dict__.pop("data", None)
-        self.__dict__.pop("return_value", None)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.queue_name}/{self.id} {self.name!r} {self.state}>"
+        return self._remote.caller()

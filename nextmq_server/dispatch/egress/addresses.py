@@ -1,16 +1,16 @@
-"""Which IP addresses are public: an explicit list, as what `ipaddress` calls global differs between Pythons."""
+"""Which IP addresses are public. The list is explicit: what `ipaddress` calls global differs between Pythons."""
 
 from __future__ import annotations
 
 import typing as t
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
-Address: t.TypeAlias = IPv4Address | IPv6Address
-Network: t.TypeAlias = IPv4Network | IPv6Network
+IPAddress: t.TypeAlias = IPv4Address | IPv6Address
+IPNetwork: t.TypeAlias = IPv4Network | IPv6Network
 
-# The first that holds an address names the reason. The special-purpose registries of IANA, made wider where
-# they list networks one by one that nothing on the public internet has.
-_BLOCKED: tuple[tuple[Network, str], ...] = tuple(
+# The first network that contains an address gives the reason. These are IANA's special-purpose registries, widened
+# where they list single networks of a range that the public internet does not use.
+_BLOCKED: tuple[tuple[IPNetwork, str], ...] = tuple(
     (ip_network(network), reason)
     for network, reason in (
         ("0.0.0.0/8", "unspecified"),
@@ -61,20 +61,21 @@ _BLOCKED: tuple[tuple[Network, str], ...] = tuple(
     )
 )
 
-# In the last 32 bits. That of 64:ff9b:1::/48 may be elsewhere, but who routes that network also chose where.
+# These carry an IPv4 address in the last 32 bits. 64:ff9b:1::/48 may carry it elsewhere, but whoever routes that
+# network also chose where.
 _CARRIERS = tuple(
     IPv6Network(network)
     for network in ("::ffff:0:0/96", "::ffff:0:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48")
 )
 
 
-def blocked_network(address: Address) -> tuple[Network, str] | None:
-    """The network that keeps `address` from being public, and what is wrong with that; None where it is public."""
+def blocked_network(address: IPAddress) -> tuple[IPNetwork, str] | None:
+    """Return the network that makes `address` non-public, and the reason; None if the address is public."""
     return next(((network, reason) for network, reason in _BLOCKED if address in network), None)
 
 
-def carried_addresses(address: Address) -> list[IPv4Address]:
-    """The IPv4 addresses that a packet to `address` may come to: mapped, translated, 6to4's, Teredo's."""
+def carried_addresses(address: IPAddress) -> list[IPv4Address]:
+    """Return the IPv4 addresses that a packet to `address` may reach: mapped, translated, 6to4, Teredo."""
     if isinstance(address, IPv4Address) or int(address) <= 1:
         return []
     if address.sixtofour is not None:

@@ -1,4 +1,4 @@
-"""From a name to addresses that the egress rules let deliveries go to: what is checked is what is connected to."""
+"""Resolve a name to addresses that the egress rules allow. The client connects to the addresses checked here."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import typing as t
 from .rules import EgressRules
 
 AddressInfo: t.TypeAlias = tuple[int, int, int, str, tuple[t.Any, ...]]
-"""One address, as `socket.getaddrinfo` gives it."""
+"""One address, as `socket.getaddrinfo` returns it."""
 
 Resolve = t.Callable[[str, int], t.Awaitable[t.Sequence[AddressInfo]]]
-"""All addresses of a host, for a port. Raises OSError where it has none, UnicodeError where it is no name."""
+"""Return all addresses of a host for a port. Raises OSError if it has none, UnicodeError for an invalid name."""
 
 
 async def ask_system(host: str, port: int) -> t.Sequence[AddressInfo]:
-    """What the system's resolver knows."""
+    """Ask the system's resolver."""
     return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 class CheckedResolver:
-    """Refuses a name as a whole where the rules refuse any address of it.
+    """A resolver that refuses a name if the rules refuse any of its addresses.
 
-    Who asks for a name while it is being looked up waits for the same answer, as a queue's first deliveries do:
-    the system looks up a few names at a time.
+    Lookups of the same name at the same time share one answer, as for a queue's first deliveries: the system looks
+    up only a few names at a time.
     """
 
     def __init__(self, rules: EgressRules, resolve: Resolve) -> None:
@@ -33,11 +33,11 @@ class CheckedResolver:
         self._asked: dict[tuple[str, int], asyncio.Task[t.Sequence[AddressInfo] | OSError]] = {}
 
     async def resolve(self, host: str, port: int, *, is_plain: bool) -> t.Sequence[AddressInfo]:
-        """All addresses of `host`. Raises EgressRefused, and OSError where there are none."""
+        """Return all addresses of `host`. Raises EgressRefused, or OSError if there are none."""
         asked = self._asked.get((host, port))
         if asked is None:
             asked = self._asked[host, port] = asyncio.create_task(self._ask(host, port))
-        found = await asyncio.shield(asked)  # others may wait for it too
+        found = await asyncio.shield(asked)  # others may wait for it
         if isinstance(found, OSError):
             raise found
         for *_, address in found:

@@ -1,7 +1,7 @@
-"""Where deliveries may go: public addresses over https, and what an operator allows beside them.
+"""Where deliveries may go: public addresses over https, and what an operator also allows.
 
-A name is resolved once and every address of it is checked; the connection goes to a checked address, so a second
-answer of its name server changes nothing.
+A name is resolved once and each of its addresses is checked. The connection goes to a checked address, so a second
+answer of the name server changes nothing.
 """
 
 from __future__ import annotations
@@ -15,50 +15,50 @@ from yarl import URL
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.settings import is_loopback
 
-from .addresses import Address, Network, blocked_network, carried_addresses
+from .addresses import IPAddress, IPNetwork, blocked_network, carried_addresses
 
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
-_USER = re.compile("[^/?#]*//[^/?#]*@")  # of the text: an empty one leaves no trace in what is parsed
+_USER = re.compile("[^/?#]*//[^/?#]*@")  # checked in the text: parsing drops an empty one
 _NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
-# What inet_aton takes for an IPv4 address, or a part of one, in decimal, octal or hex.
+# inet_aton takes this for an IPv4 address or a part of one, in decimal, octal or hex.
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 
 
 class EgressRefused(ValueError):
-    """Nothing is sent there; the message says why, and what would allow it."""
+    """Deliveries must not go there. The message says why, and what would allow it."""
 
 
 class EgressRules:
-    """What may be connected to; immutable.
+    """Where the server may connect; immutable.
 
-    Public addresses over https. `allow_loopback` adds this machine, and `allowed` networks whatever they are: both
+    Public addresses over https are allowed. `allow_loopback` adds this machine and `allowed` adds networks, both
     over plain http too.
     """
 
-    def __init__(self, *, allow_loopback: bool = False, allowed: t.Sequence[Network] = ()) -> None:
+    def __init__(self, *, allow_loopback: bool = False, allowed: t.Sequence[IPNetwork] = ()) -> None:
         self._allow_loopback = allow_loopback
         self._networks = tuple(allowed)
         self._allowed = (*allowed, *(_LOOPBACK if allow_loopback else ()))
 
     @classmethod
-    def for_development(cls, allowed: t.Sequence[Network] = ()) -> EgressRules:
-        """This machine, the `allowed` networks and the public internet."""
+    def for_development(cls, allowed: t.Sequence[IPNetwork] = ()) -> EgressRules:
+        """Return rules that allow this machine, the `allowed` networks and the public internet."""
         return cls(allow_loopback=True, allowed=allowed)
 
     def check_url(self, url: str) -> URL:
-        """`url`, parsed once and for all. Raises EgressRefused for what can be told without resolving its name."""
+        """Return `url` parsed. Raises EgressRefused if it is refused whatever its name resolves to."""
         target = parse_url(url)
         host = target.raw_host or ""
         is_plain = target.scheme == "http"
         if ":" in host or _ends_in_number(host):
             self.check_address(host, is_plain=is_plain)
         elif is_plain and not self._networks and not (self._allow_loopback and is_loopback(host)):
-            raise EgressRefused("the URL must be https, or its network allowed with --allow-egress CIDR")
+            raise EgressRefused("the URL must be https: use https, or allow its network with --allow-egress CIDR")
         return target
 
     def check_address(self, address: str, *, is_plain: bool, name: str | None = None) -> None:
-        """Raises EgressRefused where no connection to `address`, which `name` resolved to, may be made."""
+        """Check an address that `name`, if given, resolved to. Raises EgressRefused."""
         parsed = ip_address(address)
         whose = f"the address {address}" + (f" of {name}" if name else "")
         for each in (parsed, *carried_addresses(parsed)):
@@ -69,19 +69,19 @@ class EgressRules:
                 raise EgressRefused(f"{whose} {what} {reason}: allow it with --allow-egress {network}")
         if is_plain and not self._is_allowed(parsed):
             raise EgressRefused(
-                f"{whose} is public, where anyone on the way reads plain http: use https, or allow it with "
+                f"{whose} is public, and anyone on the way can read plain http: use https, or allow it with "
                 f"--allow-egress {ip_network(parsed.packed)}"
             )
 
-    def _is_allowed(self, address: Address) -> bool:
+    def _is_allowed(self, address: IPAddress) -> bool:
         return any(address in network for network in self._allowed)
 
 
 def parse_url(url: str) -> URL:
-    """`url` as the one parser that requests go through reads it. Raises EgressRefused where it is not plainly one.
+    """Return `url` parsed, by the parser that requests use. Raises EgressRefused if it is not an ordinary URL.
 
-    What other parsers may read otherwise is refused, be it harmless here: a backslash, user info, spaces, escapes
-    in the host, IPv4 addresses that are not four decimal numbers, IPv6 zones.
+    Whatever another parser may read differently is refused, even if it is harmless here: a backslash, user info,
+    spaces, escapes in the host, IPv4 addresses that are not four decimal numbers, IPv6 zones.
     """
     if not url.isprintable() or " " in url:
         raise EgressRefused("the URL has a space or a control character")
@@ -101,8 +101,8 @@ def parse_url(url: str) -> URL:
     return target
 
 
-def parse_network(text: str) -> Network:
-    """The network that a CIDR names. Raises ConfigurationError."""
+def parse_network(text: str) -> IPNetwork:
+    """Return the network of a CIDR. Raises ConfigurationError."""
     try:
         return ip_network(text)
     except ValueError as exc:

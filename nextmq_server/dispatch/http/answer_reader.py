@@ -1,24 +1,24 @@
-"""Reads one HTTP/1.1 answer out of bytes, within limits: llhttp parses, no I/O."""
+"""Read HTTP/1.1 answers from bytes, within limits: llhttp parses, without I/O."""
 
 from __future__ import annotations
 
 import httptools
 
 MAX_FRAMING = 64 * 1024
-"""How many bytes in a row may be no body: of a head, of a chunk's size, of trailers."""
+"""The most bytes in a row outside the body: a head, a chunk size, trailers."""
 
-_PIECE = 16 * 1024  # the limits are looked at between two pieces
+_PIECE = 16 * 1024  # the limits are checked between two pieces
 
 
 class BadAnswer(Exception):
-    """What came is no whole HTTP answer. The message quotes nothing of it."""
+    """What arrived is not a whole HTTP answer. The message quotes nothing of it."""
 
 
 class AnswerReader:
-    """Reads the answers of one connection: `begin` each, then `feed` what comes until it `is_done`.
+    """Read the answers of one connection: `begin` each, then `feed` the bytes until it `is_done`.
 
-    The answer is then in `status`, `headers` and `body`. Informational ones (1xx) are skipped, content codings
-    left as they are.
+    The answer is then in `status`, `headers` and `body`. Informational answers (1xx) are skipped; content codings
+    are left as they are.
     """
 
     def __init__(self) -> None:
@@ -26,10 +26,10 @@ class AnswerReader:
         self.begin(0)
 
     def begin(self, max_size: int) -> None:
-        """Another answer. Its `body` goes beyond `max_size` where there is more; with 0 the head is all of it."""
+        """Begin another answer. `body` exceeds `max_size` bytes if there is more; 0 reads the head only."""
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
-        self.body = bytearray()  # no list of parts: of one byte each they take fifty times their size
+        self.body = bytearray()  # not a list of parts: one-byte parts would take fifty times their size
         self.has_head = False
         self.keeps_alive = False
         """Whether the answer has been read to its end, and the next may follow on the same connection."""
@@ -40,11 +40,11 @@ class AnswerReader:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing more is wanted of the connection."""
+        """Whether nothing more has to be read."""
         return self._is_complete or self._has_enough
 
     def feed(self, data: bytes) -> None:
-        """The next bytes. Raises BadAnswer."""
+        """Read the next bytes. Raises BadAnswer."""
         for start in range(0, len(data), _PIECE):
             if self._has_enough:
                 self.keeps_alive = False
@@ -52,7 +52,7 @@ class AnswerReader:
             self._feed(data[start : start + _PIECE])
 
     def end(self) -> None:
-        """The connection has ended. Raises BadAnswer, unless that is how the answer ends."""
+        """Handle the end of the connection. Raises BadAnswer, unless the answer ends with it."""
         if not self.has_head or self._has_length:
             raise BadAnswer("the connection was closed before the answer was whole")
         self._is_complete = True
@@ -72,21 +72,21 @@ class AnswerReader:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             self._fault = self._fault or f"the answer is not HTTP: {exc}"
         if self._framing > MAX_FRAMING:
-            self._fault = f"over {MAX_FRAMING // 1024} KiB of the answer are no body"
+            self._fault = f"over {MAX_FRAMING // 1024} KiB of the answer are not body"
         if self._fault:
             self.keeps_alive = False
             if not self._has_enough:
                 raise BadAnswer(self._fault)
 
-    # What the parser calls. Of an exception in here it would say that there was one.
+    # The parser calls these. If one raised, the parser would only report that something did.
 
     def on_message_begin(self) -> None:
         self._framing = 0
         if self._is_complete:
-            self._fault = "more than the answer came"
+            self._fault = "more than one answer arrived"
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.has_head:  # else it is a trailer
+        if not self.has_head:  # otherwise it is a trailer
             self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:

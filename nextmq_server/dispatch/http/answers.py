@@ -1,4 +1,4 @@
-"""What came back for one delivery, before anyone judges it."""
+"""What came back for one delivery, before it is judged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nextmq_handler.protocol.messages import Headers
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AppAnswer:
     """An HTTP answer. `body` is whole unless `is_truncated`; `elapsed` is s from sending to the headers."""
 
     status: int
@@ -21,10 +21,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """No whole answer.
+    """There is no whole answer.
 
-    "not_sent": provably nothing reached the processor; "broken": the connection ended after bytes were sent;
-    "timeout": nothing whole by the deadline.
+    "not_sent": nothing can have reached the processor; "broken": the connection ended after bytes were sent;
+    "timeout": no whole answer by the deadline.
     """
 
     kind: t.Literal["not_sent", "broken", "timeout"]

@@ -10,17 +10,17 @@ import typing as t
 from ..egress.resolver import CheckedResolver, Resolve, ask_system
 from ..egress.rules import EgressRefused, EgressRules
 from .answer_reader import BadAnswer
-from .answers import Answer, NoAnswer
+from .answers import AppAnswer, NoAnswer
 from .pool import ConnectionPool, NotConnected, Origin
 
 _UNSAFE = re.compile(r"[\r\n\0]")
 
 _TARGETS = 1024
-"""How many URLs are remembered as they were read and checked."""
+"""How many parsed and checked URLs are kept."""
 
 
-class Target(t.NamedTuple):
-    """A URL that was read and checked: where to connect to, and the first two lines of a request."""
+class RequestTarget(t.NamedTuple):
+    """A parsed and checked URL: where to connect to, and the first two lines of a request."""
 
     origin: Origin
     request_line: str
@@ -28,24 +28,23 @@ class Target(t.NamedTuple):
 
 
 class DeliveryClient:
-    """HTTP for deliveries, to where `egress` lets them go. One per event loop; `close` it.
+    """The HTTP client of deliveries. It connects only where `egress` allows. One per event loop; `close` it.
 
-    `resolver` asks for the addresses of names: the system, unless given.
+    `resolver` looks up the addresses of a name, by default with the system's resolver.
     """
 
     def __init__(self, egress: EgressRules, *, resolver: Resolve = ask_system) -> None:
         self._egress = egress
-        self._loop = asyncio.get_running_loop()  # asked for once: each time it is a system call
+        self._loop = asyncio.get_running_loop()  # kept: each lookup is a system call
         self._pool = ConnectionPool(CheckedResolver(egress, resolver))
         self._target = functools.lru_cache(_TARGETS)(self._read_url)
 
     async def send(
         self, url: str, headers: t.Mapping[str, str], body: bytes, *, timeout: float, max_size: int
-    ) -> Answer | NoAnswer:
-        """POST `body`; the answer by `timeout` s from now, at most `max_size` bytes of it.
+    ) -> AppAnswer | NoAnswer:
+        """POST `body` and return the answer, at most `max_size` bytes of it, within `timeout` s.
 
-        With a `max_size` of 0 the head is the whole answer: what follows it is not waited for. Raises ValueError
-        where a header has a line break or a NUL.
+        With a `max_size` of 0 only the head is read. Raises ValueError if a header has a line break or a NUL.
         """
         deadline = self._loop.time() + timeout
         try:
@@ -66,17 +65,17 @@ class DeliveryClient:
         """Close all connections."""
         await self._pool.close()
 
-    def _read_url(self, url: str) -> Target:
-        """Raises EgressRefused."""
+    def _read_url(self, url: str) -> RequestTarget:
+        """Parse and check a URL. Raises EgressRefused."""
         read = self._egress.check_url(url)
         host, port = read.raw_host, read.port
         assert host is not None
         assert port is not None
         origin = Origin(read.scheme, host, port)
-        return Target(origin, f"POST {read.raw_path_qs} HTTP/1.1", f"host: {read.host_port_subcomponent}")
+        return RequestTarget(origin, f"POST {read.raw_path_qs} HTTP/1.1", f"host: {read.host_port_subcomponent}")
 
 
-def _head(target: Target, headers: t.Mapping[str, str], size: int) -> bytes:
+def _head(target: RequestTarget, headers: t.Mapping[str, str], size: int) -> bytes:
     fields = [f"{name}: {value}" for name, value in headers.items()]
     if _UNSAFE.search(" ".join(fields)):
         raise ValueError("a header of a delivery has a line break or a NUL")

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to an app: a POST at a time, written as fast as the app reads."""
+"""One HTTP/1.1 connection to an app: one POST at a time, written as fast as the app reads."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ import typing as t
 
 from nextmq_handler.protocol.messages import Headers
 
+from ...timers import Timer
 from .answer_reader import AnswerReader, BadAnswer
-from .answers import Answer
+from .answers import AppAnswer
 
 _PART = 64 * 1024
-"""In bytes: what of a request is handed over at once, so that a large one does not hold up the event loop."""
+"""How many bytes of a request are written at once, so that a large one does not block the event loop."""
 
 
 class HTTPConnection(asyncio.Protocol):
-    """Open for another request only as long as there is no doubt whose the next answer will be.
+    """A connection that stays open for another request only while the next answer cannot be another request's.
 
-    `on_lost` hears of its end.
+    `on_lost` is called when it ends.
     """
 
     def __init__(self, on_lost: t.Callable[[HTTPConnection], None]) -> None:
         self.lost = asyncio.Event()
         self._on_lost = on_lost
-        self._loop = asyncio.get_running_loop()  # asked for once: each time it is a system call
+        self._loop = asyncio.get_running_loop()  # kept: each lookup is a system call
         self._reader = AnswerReader()
         self._exchange: _Exchange | None = None
         self._deadline = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = 0.0
+        self._timer = Timer(self._on_timer)
         self._unsent = memoryview(b"")
         self._is_paused = False
 
     @property
     def is_open(self) -> bool:
-        """Whether another request may be sent, as far as the event loop has seen."""
+        """Whether another request may be sent, as far as the event loop knows."""
         return not self._transport.is_closing()
 
     def is_usable(self) -> bool:
-        """The same, asked of the system too: the app may have closed it, or sent what nobody asked for."""
+        """Return the same after asking the system too: the app may have closed it, or sent unexpected bytes."""
         return self.is_open and not self._has_input()
 
-    async def post(self, head: bytes, body: bytes, *, max_size: int, deadline: float) -> Answer:
-        """The answer to this request, with at most `max_size` bytes of its body. `head` ends with an empty line.
+    async def post(self, head: bytes, body: bytes, *, max_size: int, deadline: float) -> AppAnswer:
+        """Send a request and return its answer, with at most `max_size` bytes of the body.
 
-        Raises BadAnswer where what comes is no whole answer, and TimeoutError where it is not there by `deadline`,
-        in s on the event loop's clock. After either, or cancelled, the connection is closed.
+        `head` ends with an empty line. Raises BadAnswer if there is no whole answer, and TimeoutError if there is
+        none by `deadline`, s on the event loop's clock. After either, or if cancelled, the connection is closed.
         """
         exchange = self._exchange = _Exchange(self._loop.create_future(), self._reader, max_size)
         self._watch(deadline)
@@ -63,14 +63,14 @@ class HTTPConnection(asyncio.Protocol):
             raise
         finally:
             self._exchange = None
-            self._reader.begin(0)  # while it is idle it keeps no body
+            self._reader.begin(0)  # so that an idle connection keeps no body
 
     def close(self) -> None:
-        """Close it in good order, when it is idle."""
+        """Close the idle connection in an orderly way."""
         self._transport.close()
 
     def abort(self) -> None:
-        """Close it at once."""
+        """Close the connection at once."""
         self._unsent = memoryview(b"")
         self._transport.abort()
 
@@ -81,15 +81,14 @@ class HTTPConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
         if exchange is None or exchange.answer.done():
-            self.abort()  # nobody asked: the next request would take it for its answer
+            self.abort()  # unexpected: the next request would take it for its answer
             return
         exchange.feed(data)
         if exchange.answer.done() and (self._unsent or not exchange.keeps_alive):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         if self._exchange is not None and not self._exchange.answer.done():
             self._exchange.end(exc)
         self.lost.set()
@@ -103,17 +102,12 @@ class HTTPConnection(asyncio.Protocol):
         self._write_on()
 
     def _watch(self, deadline: float) -> None:
-        # Setting a timer costs as much as reading an answer: one stays for the next requests, which come so much
-        # sooner than their deadlines.
+        # Setting a timer costs as much as reading an answer. It stays set for the next requests, which come long
+        # before their deadlines.
         self._deadline = deadline
-        if self._timer is None or deadline < self._timer_due:
-            if self._timer is not None:
-                self._timer.cancel()
-            # Noted here: uvloop's handle has no `when()` where the time has as good as come.
-            self._timer, self._timer_due = self._loop.call_at(deadline, self._on_timer), deadline
+        self._timer.set(deadline)
 
     def _on_timer(self) -> None:
-        self._timer = None
         if self._exchange is None or self._exchange.answer.done():
             return
         if self._loop.time() < self._deadline:
@@ -128,9 +122,9 @@ class HTTPConnection(asyncio.Protocol):
 
 
 class _Exchange:
-    """One request and the answer to it, in the future."""
+    """One request, and a future with its answer."""
 
-    def __init__(self, answer: asyncio.Future[Answer], reader: AnswerReader, max_size: int) -> None:
+    def __init__(self, answer: asyncio.Future[AppAnswer], reader: AnswerReader, max_size: int) -> None:
         self.answer = answer
         self._reader = reader
         self._max_size = max_size
@@ -140,7 +134,7 @@ class _Exchange:
 
     @property
     def keeps_alive(self) -> bool:
-        """Whether the connection is the next request's."""
+        """Whether the connection may be used for another request."""
         return self._reader.keeps_alive
 
     def feed(self, data: bytes) -> None:
@@ -167,7 +161,7 @@ class _Exchange:
     def _succeed(self) -> None:
         reader = self._reader
         self.answer.set_result(
-            Answer(
+            AppAnswer(
                 status=reader.status,
                 headers=Headers(reader.headers),
                 body=bytes(reader.body[: self._max_size]),
@@ -178,7 +172,7 @@ class _Exchange:
 
 
 def _input_check(descriptor: int) -> t.Callable[[], bool]:
-    """Tells whether there is something to read, or the end, that the event loop has not come to yet."""
+    """Return a function that tells whether bytes, or the end, wait that the event loop has not seen yet."""
     if sys.platform == "win32":
         return lambda: bool(select.select([descriptor], [], [], 0)[0])
     poll = select.poll()

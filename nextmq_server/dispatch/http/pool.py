@@ -1,4 +1,4 @@
-"""The connections to apps: made to checked addresses, kept for the next delivery for a moment."""
+"""The connections to apps: opened to checked addresses, and kept briefly for the next delivery."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import aiohappyeyeballs
 from ..egress.resolver import CheckedResolver
 from .http1 import HTTPConnection
 
-# Shorter than the keep-alive of common app servers (gunicorn 2 s, uvicorn and Node 5 s): a connection that the app
-# closes while we send looks like a job that may have run.
+# Shorter than the keep-alive of common app servers (gunicorn 2 s, uvicorn and Node 5 s): if the app closes a
+# connection while a request is sent, the job may have run.
 _KEEPALIVE = 1.5
 
 _NEXT_ADDRESS = 0.25
-"""How long, in s, one address of a name may take before the next is tried beside it."""
+"""After this long, in s, the next address of a name is tried at the same time."""
 
 _connect_to_one: t.Callable[..., t.Awaitable[socket.socket]] = t.cast("t.Any", aiohappyeyeballs).start_connection
 
 
 class Origin(t.NamedTuple):
-    """What connections are kept for."""
+    """The scheme, host and port that a connection belongs to."""
 
     scheme: str
     host: str
@@ -32,24 +32,23 @@ class Origin(t.NamedTuple):
 
 
 class NotConnected(Exception):
-    """No connection could be made, so nothing was sent; the message says why."""
+    """No connection could be made, so nothing was sent. The message says why."""
 
 
 class ConnectionPool:
-    """Connections of this event loop to any origin, as many as are asked for: concurrency is the queue's."""
+    """The connections of one event loop to any origin. It sets no bound: the queues' concurrency does."""
 
     def __init__(self, resolver: CheckedResolver) -> None:
         self._resolver = resolver
-        self._loop = asyncio.get_running_loop()  # asked for once: each time it is a system call
+        self._loop = asyncio.get_running_loop()  # kept: each lookup is a system call
         self._open: set[HTTPConnection] = set()
         self._kept: dict[Origin, list[tuple[float, HTTPConnection]]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def take(self, origin: Origin, *, deadline: float) -> HTTPConnection:
-        """A connection to the origin: the one that was given back last, or a new one.
+        """Return a connection to the origin: the one given back last, or a new one.
 
-        Raises NotConnected, EgressRefused, and TimeoutError where there is none by `deadline`, in s on the event
-        loop's clock.
+        Raises NotConnected, EgressRefused, and TimeoutError after `deadline`, s on the event loop's clock.
         """
         kept = self._kept.get(origin)
         oldest = self._loop.time() - _KEEPALIVE
@@ -62,7 +61,7 @@ class ConnectionPool:
             return await self._connect(origin)
 
     def give_back(self, origin: Origin, connection: HTTPConnection) -> None:
-        """Keep the connection for the next delivery, unless its last one has closed it."""
+        """Keep the connection for the next delivery, unless it is closed."""
         if not connection.is_open:
             return
         self._kept.setdefault(origin, []).append((self._loop.time(), connection))
@@ -70,7 +69,7 @@ class ConnectionPool:
             self._sweep_later()
 
     async def close(self) -> None:
-        """Close all connections, those in use too."""
+        """Close all connections, including those in use."""
         if self._sweeper is not None:
             self._sweeper.cancel()
         for connection in tuple(self._open):
@@ -79,13 +78,13 @@ class ConnectionPool:
 
     @functools.cached_property
     def _tls(self) -> ssl.SSLContext:
-        """What checks an app's certificate and name."""
+        """The TLS settings: they check an app's certificate and name."""
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
         return context
 
     def _sweep(self) -> None:
-        """Close what nobody has asked for in time."""
+        """Close the connections that were idle for too long."""
         self._sweeper = None
         oldest = self._loop.time() - _KEEPALIVE
         for origin, kept in tuple(self._kept.items()):

@@ -10,7 +10,7 @@ import pytest
 from nextmq_server.engine.queues.jobs import Jobs
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
-from nextmq_server.workers.registry import Registration
+from nextmq_server.workers.registration import Registration
 from tests.support.api import JOBS
 
 if t.TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def test_a_secret_that_signed_nothing_has_no_last_use(api: httpx.AsyncClie
 async def test_an_outcome_is_a_use_of_the_secret_that_signed_it(
     api: httpx.AsyncClient, service: Service, app: App, until: Until
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
     await until(lambda: is_completed(service.jobs, job_id))
     [secret] = (await api.get("/v1/project")).json()["webhookSecrets"]

@@ -17,7 +17,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
-from nextmq_server.workers.registry import Registration
+from nextmq_server.workers.registration import Registration
 from tests.support.api import COUNTS, registration
 
 if t.TYPE_CHECKING:
@@ -84,7 +84,7 @@ async def test_a_draining_server_is_not_ready_while_it_still_answers(
 ) -> None:
     service = Service(project, valkey.url, egress=EgressRules.for_development())
     await service.start()
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     app.gate.clear()
     await service.add([service.jobs.new("emails", "welcome", None, {}, now=0)])
     await until(lambda: app.deliveries)
@@ -105,7 +105,7 @@ async def test_a_service_with_nothing_in_flight_stops_at_once_without_redis(
     monkeypatch.setattr(upkeep, "TICK", 0.01)
     service = Service(project, own_valkey.url, egress=EgressRules.for_development())
     await service.start()
-    await service.register("emails", Registration.model_validate(registration(project)), replace=None)
+    await service.workers.register("emails", Registration.model_validate(registration(project)), replace=None)
     own_valkey.stop()
 
     async def is_lost() -> bool:
@@ -135,7 +135,7 @@ async def test_a_key_that_was_taken_out_opens_nothing(service: Service, project:
 async def test_with_a_new_secret_beside_the_old_the_old_apps_jobs_complete(
     service: Service, project: Project, app: App, until: Until
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     secrets = (*new_project("other").webhook_secrets, *project.webhook_secrets)
     service.credentials.rotate(dataclasses.replace(project, webhook_secrets=secrets))
     [added] = await service.add([service.jobs.new("emails", "welcome", None, {}, now=0)])
@@ -149,7 +149,7 @@ async def test_with_a_new_secret_beside_the_old_the_old_apps_jobs_complete(
 async def test_an_app_that_has_none_of_the_new_secrets_is_warned_of(
     service: Service, project: Project, app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     service.credentials.rotate(dataclasses.replace(project, webhook_secrets=new_project("other").webhook_secrets))
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert [line.partition(":")[0] for line in warned] == ["queue emails"]

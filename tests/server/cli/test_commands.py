@@ -1,4 +1,4 @@
-"""`nextmq dev` and the command line around it, as real processes: few of them, as each takes a second to start."""
+"""`nextmq dev` and its command line as real processes; only a few, because each takes a second to start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from nextmq_handler._version import __version__
-from nextmq_handler.settings import Connection, parse_connection_string
+from nextmq_handler.settings import ServerConnection, parse_connection_string
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project, load_or_create_project
 from nextmq_server.testing.processes import ChildProcess
@@ -26,13 +26,13 @@ MODULE = [sys.executable, "-m", "nextmq_server"]
 
 
 class Dev(t.NamedTuple):
-    """A `nextmq dev` on a free port of this machine."""
+    """A running `nextmq dev` on a free port."""
 
     process: ChildProcess
     data_dir: Path
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> ServerConnection:
         (line,) = (line for line in self.process.lines if "NEXTMQ_URL=" in line)
         return parse_connection_string(line.partition("NEXTMQ_URL=")[2].strip())
 
@@ -49,7 +49,7 @@ class Dev(t.NamedTuple):
 
 @contextlib.contextmanager
 def running(data_dir: Path, *options: str, stderr: Path | None = None) -> t.Generator[Dev]:
-    """One that is ready. Its stderr goes to a file, or with stdout to the lines of the process."""
+    """Run `nextmq dev`, ready. Its stderr goes to a file if given, otherwise to the lines of the process."""
     command = [*MODULE, "dev", "--port", "0", "--data-dir", str(data_dir), *options]
     if stderr is not None:
         command = ["/bin/sh", "-c", 'exec "$@" 2>"$0"', str(stderr), *command]
@@ -62,17 +62,17 @@ def running(data_dir: Path, *options: str, stderr: Path | None = None) -> t.Gene
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    """A command that ends by itself."""
+    """Run a command that ends by itself."""
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def run_dev(data_dir: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """A `nextmq dev` that cannot start."""
+    """Run a `nextmq dev` that cannot start."""
     return run(*MODULE, "dev", "--port", "0", "--data-dir", str(data_dir), *options)
 
 
 def send_as_printed(curl: str) -> httpx.Response:
-    """The answer to what a printed curl line sends."""
+    """Send what a printed curl line sends; return the answer."""
     program, url, *rest = shlex.split(curl)
     assert program == "curl", curl
     options = list(zip(rest[::2], rest[1::2], strict=True))
@@ -83,20 +83,20 @@ def send_as_printed(curl: str) -> httpx.Response:
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Dev]:
-    """The one that most tests share."""
+    """Run the server that most tests share."""
     with running(tmp_path_factory.mktemp("dev") / "data") as dev:
         yield dev
 
 
 @pytest.fixture(scope="module")
 def refused_second(dev: Dev) -> subprocess.CompletedProcess[str]:
-    """Another one on the same data folder."""
+    """Run another server on the same data folder."""
     return run_dev(dev.data_dir)
 
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> ChildProcess:
-    """One that flushed always and got a Ctrl-C."""
+    """Run a server with --fsync always and interrupt it with Ctrl-C."""
     with running(tmp_path_factory.mktemp("interrupted"), "--fsync", "always") as dev:
         dev.process.send_signal(signal.SIGINT)
         dev.process.wait_for_line("Stopped.")
@@ -106,7 +106,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> ChildProcess:
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory, valkey: EmbeddedValkey) -> t.Iterator[Dev]:
-    """One on IPv6 and on a Redis that is not its own."""
+    """Run a server on IPv6 and on an external Redis."""
     options = ["--host", "::1", "--redis-url", valkey.url]
     with running(tmp_path_factory.mktemp("elsewhere"), *options) as dev:
         yield dev
@@ -114,13 +114,13 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory, valkey: EmbeddedValkey) 
 
 @pytest.fixture(scope="module")
 def unreachable(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    """One whose Redis is not there."""
+    """Run a server whose Redis cannot be reached."""
     return run_dev(tmp_path_factory.mktemp("unreachable"), "--redis-url", "redis://user:hunter2@127.0.0.1:1")
 
 
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Project]:
-    """The log of one that refused a key, warned of a job, registered a worker and held its queue; the project."""
+    """Return the project and the log of a server that warned of a job, registered a worker and held its queue."""
     folder = tmp_path_factory.mktemp("logged")
     with running(folder / "data", stderr=folder / "log") as dev:
         url = dev.connection.base_url + COUNTS
@@ -220,7 +220,7 @@ def test_an_unreachable_redis_exits_1(unreachable: subprocess.CompletedProcess[s
 
 
 def test_an_unreachable_redis_is_told_in_one_line(unreachable: subprocess.CompletedProcess[str]) -> None:
-    said = "cannot reach Redis at <Address 127.0.0.1:1 db=0>: Connection refused; is it running, and is"
+    said = "cannot reach Redis at 127.0.0.1:1, database 0: Connection refused; is it running, and is"
     assert unreachable.stderr == f"nextmq dev: {said} --redis-url right?\n"
 
 

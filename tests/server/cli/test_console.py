@@ -1,4 +1,4 @@
-"""What `nextmq dev` prints goes to whoever reads it, and nobody need read it."""
+"""The output of `nextmq dev`: the server goes on even if its reader has ended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 SAY_ON = """
 import sys, pathlib
-from nextmq_server import console
+from nextmq_server.cli import console
 sys.stdin.readline()
 for _ in range(3):
     console.say("a line")

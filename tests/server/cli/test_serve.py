@@ -1,4 +1,4 @@
-"""`nextmq serve` and `nextmq projects` as real processes: few of them, as each takes a second to start."""
+"""`nextmq serve` and `nextmq projects` as real processes; only a few, because each takes a second to start."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _names = (f"served{number}" for number in itertools.count(1))
 
 
 class Served(t.NamedTuple):
-    """A `nextmq serve` on a free port of this machine."""
+    """A running `nextmq serve` on a free port."""
 
     process: ChildProcess
     base_url: str
@@ -52,14 +52,14 @@ class Served(t.NamedTuple):
 
 
 def add_fresh(file: Path) -> Project:
-    """A project that no test had before, added to the file."""
+    """Add an unused project to the file."""
     name = next(_names)
     return add_project(file, name, prefix=name)
 
 
 @contextlib.contextmanager
 def running(file: Path, redis_url: str, *options: str) -> t.Generator[Served]:
-    """One that is ready; its stdout and stderr are the lines of the process."""
+    """Run `nextmq serve`, ready. Its stdout and stderr are the lines of the process."""
     env = {"NEXTMQ_REDIS_URL": redis_url, "NEXTMQ_PROJECTS_FILE": str(file)}
     process = ChildProcess([*MODULE, "serve", "--port", "0", *options], env=env)
     try:
@@ -71,13 +71,13 @@ def running(file: Path, redis_url: str, *options: str) -> t.Generator[Served]:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command that ends by itself."""
+    """Run a command that ends by itself."""
     return subprocess.run([*MODULE, *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, valkey: EmbeddedValkey) -> t.Iterator[Served]:
-    """The one that most tests share, on all addresses, with two projects to begin with."""
+    """Run the server that most tests share, on all addresses, with two projects."""
     file = tmp_path_factory.mktemp("served") / "projects.json"
     add_fresh(file)
     add_fresh(file)
@@ -87,7 +87,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, valkey: EmbeddedValkey) -> 
 
 @pytest.fixture(scope="module")
 def added(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """What `nextmq projects add` printed, and the file it made."""
+    """Return the output of `nextmq projects add` and the file that it created."""
     file = tmp_path_factory.mktemp("added") / "projects.json"
     return run("projects", "add", "shop", "--projects", str(file), "--url", "https://queue.example"), file
 
@@ -131,9 +131,9 @@ def test_a_key_added_to_the_file_is_valid_after_sighup(served: Served) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda entries: entries[1:], "is gone from the file"),
+        (lambda entries: entries[1:], "was removed from the file"),
         (lambda entries: [entries[0] | {"prefix": "elsewhere"}, *entries[1:]], "has another prefix"),
-        (lambda entries: [], "holds no project"),
+        (lambda entries: [], "contains no project"),
         (lambda entries: [{}], "0.name: Field required"),
     ],
     ids=["a project less", "another prefix", "no project", "no projects file"],
@@ -162,7 +162,7 @@ def test_a_secret_that_an_app_needs_is_dropped_only_by_name(served: Served) -> N
     entries[0]["retiredSecrets"] = [old.id]
     served.file.write_text(json.dumps(entries))
     served.process.send_signal(signal.SIGHUP)
-    served.process.wait_for_line("queue emails: its app registered with none of the secrets")
+    served.process.wait_for_line("queue emails: its app registered with none of the webhook secrets")
     shown = served.call(project, "GET", "/v1/project").json()["webhookSecrets"]
     assert [secret["id"] for secret in shown] == [served.projects[0].secrets[0].id] != [old.id]
 
@@ -179,7 +179,7 @@ def test_showing_a_project_tells_of_each_key_and_secret(served: Served, valkey: 
 def test_a_project_that_is_not_in_the_file_cannot_be_shown(served: Served, valkey: EmbeddedValkey) -> None:
     options = ("--projects", str(served.file), "--redis-url", valkey.url)
     refused = run("projects", "show", "nobody", *options)
-    assert (refused.returncode, "has no project nobody, but " in refused.stderr) == (1, True)
+    assert (refused.returncode, "has no project nobody: choose one of " in refused.stderr) == (1, True)
 
 
 def test_neither_key_nor_secret_is_printed(served: Served) -> None:
@@ -193,7 +193,7 @@ def test_neither_key_nor_secret_is_printed(served: Served) -> None:
 
 
 def test_another_address_than_loopback_is_warned_of(served: Served) -> None:
-    assert "plain HTTP on 0.0.0.0: let only a proxy that ends TLS" in "".join(served.process.lines)
+    assert "plain HTTP on 0.0.0.0: only a TLS proxy" in "".join(served.process.lines)
 
 
 def test_an_evicting_redis_exits_1_with_one_line(tmp_path: Path, own_valkey: EmbeddedValkey) -> None:

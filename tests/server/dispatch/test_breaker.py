@@ -1,4 +1,4 @@
-"""The circuit breaker's count: when the failures of an endpoint open the circuit."""
+"""The circuit breaker: when the failures of an endpoint open the circuit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOW = 1_790_000_000.25
 
 
 def opens(answers: str, *, every: float = 0.1) -> int | None:
-    """After how many answers, each "+" or "-", the circuit opens."""
+    """Return after how many answers, each "+" or "-", the circuit opens."""
     breaker = Breaker()
     for number, answer in enumerate(answers):
         now = NOW + number * every

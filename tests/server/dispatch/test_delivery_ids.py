@@ -1,4 +1,4 @@
-"""Who owns a job: the ids of deliveries, and what they are worth once the job has moved on."""
+"""Which delivery owns a job: delivery ids, and what becomes of them once the job has moved on."""
 
 from __future__ import annotations
 

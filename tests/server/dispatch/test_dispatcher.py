@@ -1,4 +1,4 @@
-"""The dispatcher: what is sent for a job, under which signatures, and what comes of it."""
+"""The dispatcher: what it sends for a job, under which signatures, and what it makes of the answer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from nextmq_handler._version import __version__
 from nextmq_handler.protocol.signing import Secret, read_seal, signature_headers
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, parse_delivery
-from nextmq_server.dispatch.dispatcher import Dispatcher, Report
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.client import DeliveryClient
+from nextmq_server.dispatch.reports import Report
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
 from nextmq_server.engine.worker.gate import Gate
@@ -172,7 +172,8 @@ async def test_a_delivery_is_signed_under_every_active_secret(rig: Rig, secret: 
 @pytest.mark.anyio
 async def test_the_body_is_the_delivery(rig: Rig) -> None:
     await rig.deliver(**WELCOME)
-    assert rig.app.received[0][1] == delivery_body(rig.endpoint, make_job(**WELCOME), "dlv_1", now=NOW)
+    expected = delivery_body(rig.endpoint, make_job(**WELCOME), rig.delivery_id, now=NOW)
+    assert rig.app.received[0][1] == expected
 
 
 @pytest.mark.anyio
@@ -185,7 +186,7 @@ async def test_the_headers_are_those_of_the_protocol(rig: Rig) -> None:
         b"content-length": b"%d" % len(body),
         b"accept-encoding": b"identity",
         b"user-agent": f"nextmq-server/{__version__}".encode(),
-        **dict(signature_headers(SECRETS, "dlv_1", int(NOW), body)),
+        **dict(signature_headers(SECRETS, rig.delivery_id, int(NOW), body)),
     }
     assert sorted(headers.items) == sorted(expected.items())
 
@@ -212,20 +213,9 @@ async def test_before_100_free_starts_a_job_is_sent(rig: Rig, atm: str, ats: str
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("ats", "verdict"), [("3", Complete), ("4", Fail)])
-async def test_how_many_starts_are_free_can_be_chosen(
-    rig: Rig, client: DeliveryClient, ats: str, verdict: type[Verdict]
-) -> None:
-    dispatcher = Dispatcher(
-        client,
-        health=lambda queue: rig.health,
-        secrets=lambda: SECRETS,
-        identify=lambda queue, job: "dlv_1",
-        report=rig.reports.append,
-        note_signed=rig.signed_by.append,
-        max_free_starts=3,
-        clock=lambda: NOW,
-    )
-    assert isinstance(await dispatcher.deliver(rig.endpoint, make_job(ats=ats)), verdict)
+async def test_how_many_starts_are_free_can_be_chosen(rig: Rig, ats: str, verdict: type[Verdict]) -> None:
+    rig.max_free_starts = 3
+    assert isinstance(await rig.deliver(ats=ats), verdict)
 
 
 @pytest.mark.anyio
@@ -251,7 +241,7 @@ async def test_a_report_tells_of_the_delivery(rig: Rig) -> None:
         job_id="42",
         job_name="welcome é€😀",
         attempt=2,
-        delivery_id="dlv_1",
+        delivery_id=rig.delivery_id,
         status=200,
         verdict=Complete({"sent": True}),
         duration=0.0,

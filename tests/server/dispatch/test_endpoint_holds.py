@@ -1,4 +1,4 @@
-"""Endpoints that are not well, seen from outside: what waits, what burns, what the API shows, what ends it."""
+"""Failing endpoints, seen from outside: which jobs wait and use attempts, what the API shows, what ends a hold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nextmq_server.engine.queues.adding import JobToAdd
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.workers import registry as registry_module
-from nextmq_server.workers.registry import Registration
+from nextmq_server.workers.registration import Registration
 from tests.support.api import JOBS
 
 if t.TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Flaky:
-    """An app in front of `app` that answers with `status` until that is 200; `gate` lets answers out."""
+    """A proxy of `app` that answers with `status` until that is 200; `gate` releases its answers."""
 
     def __init__(self, app: App) -> None:
         self.url = ""
@@ -61,7 +61,7 @@ async def flaky(app: App, serve: Serve) -> Flaky:
 
 
 class Servers:
-    """Server processes of the project, to be started and stopped."""
+    """Server processes of the project, which a test starts and stops."""
 
     def __init__(self, project: Project, valkey: EmbeddedValkey) -> None:
         self._project = project
@@ -100,9 +100,9 @@ async def kind(service: Service) -> str | None:
 
 
 async def settle(service: Service, app: App, until: Until) -> None:
-    """Wait until the server has done what it had to: a job of another queue goes through."""
+    """Wait until the server is done: let a job of another queue complete."""
     service._hub.queues["emails"].look_again()
-    await service.register("sentinel", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("sentinel", Registration.model_validate(app.registration()), replace=None)
     [sentinel] = await service.add([service.jobs.new("sentinel", "sentinel", None, {}, now=0)])
 
     async def is_done() -> bool:
@@ -116,7 +116,7 @@ async def test_410_disables_the_endpoint_over_a_restart_until_its_app_registers(
 ) -> None:
     flaky.status = 410
     first = await servers.start()
-    await first.register("emails", flaky.registration(), replace=None)
+    await first.workers.register("emails", flaky.registration(), replace=None)
     [job] = await first.add([new(first)])
     await until(lambda: flaky.deliveries)
     await servers.stop(first)
@@ -124,7 +124,7 @@ async def test_410_disables_the_endpoint_over_a_restart_until_its_app_registers(
     second = await servers.start()
     await settle(second, app, until)
     assert [delivery["queue"] for delivery in app.deliveries] == ["sentinel"]
-    await second.register("emails", flaky.registration(), replace=None)
+    await second.workers.register("emails", flaky.registration(), replace=None)
     await until(lambda: len(app.deliveries) == 2)
     assert app.deliveries[1]["job"]["id"] == job.id
 
@@ -134,13 +134,13 @@ async def test_what_a_registration_through_one_server_ends_the_other_goes_on_wit
 ) -> None:
     flaky.status = 410
     one, other = await servers.start(), await servers.start()
-    await one.register("emails", flaky.registration(), replace=None)
+    await one.workers.register("emails", flaky.registration(), replace=None)
     await until(lambda: other.registry.get("emails"))
     await one.add([new(one)])
     await until(lambda: flaky.deliveries)
     await settle(other, app, until)
     flaky.status = 200
-    await one.register("emails", flaky.registration(), replace=None)
+    await one.workers.register("emails", flaky.registration(), replace=None)
     await servers.stop(one)
     await until(lambda: [delivery["queue"] for delivery in app.deliveries].count("emails") == 1)
 
@@ -151,7 +151,7 @@ async def test_deliveries_that_get_410_together_are_one_event(
     flaky.status = 410
     flaky.gate.clear()
     one, other = await servers.start(), await servers.start()
-    await one.register("emails", flaky.registration(concurrency=4), replace=None)
+    await one.workers.register("emails", flaky.registration(concurrency=4), replace=None)
     await until(lambda: other.registry.get("emails"))
     await one.add([new(one) for _ in range(4)])
     await until(lambda: len(flaky.deliveries) == 4)
@@ -166,10 +166,10 @@ async def test_deliveries_that_get_410_together_are_one_event(
     assert names.count("endpoint-disabled") == 1
 
 
-async def test_while_the_circuit_is_open_jobs_wait_and_burn_no_attempts(
+async def test_while_the_circuit_is_open_jobs_wait_and_use_no_attempts(
     service: Service, flaky: Flaky, app: App, until: Until
 ) -> None:
-    await service.register("emails", flaky.registration(), replace=None)
+    await service.workers.register("emails", flaky.registration(), replace=None)
     added = await service.add([new(service, attempts=2, backoff=3_600_000) for _ in range(8)])
     await until(lambda: len(flaky.deliveries) == 5)
     await settle(service, app, until)
@@ -180,7 +180,7 @@ async def test_while_the_circuit_is_open_jobs_wait_and_burn_no_attempts(
 
 async def test_a_probe_that_succeeds_lets_all_jobs_run(servers: Servers, flaky: Flaky, until: Until) -> None:
     service = await servers.start()
-    await service.register("emails", flaky.registration(), replace=None)
+    await service.workers.register("emails", flaky.registration(), replace=None)
     added = await service.add([new(service) for _ in range(5)])
     await until(lambda: len(flaky.deliveries) == 5)
 
@@ -201,14 +201,14 @@ async def test_a_probe_that_succeeds_lets_all_jobs_run(servers: Servers, flaky: 
 
 async def test_unregistering_ends_the_hold_of_the_endpoint(service: Service, flaky: Flaky, until: Until) -> None:
     flaky.status = 410
-    await service.register("emails", flaky.registration(), replace=None)
+    await service.workers.register("emails", flaky.registration(), replace=None)
     await service.add([new(service)])
 
     async def is_disabled() -> bool:
         return await kind(service) == "disabled"
 
     await until(is_disabled)
-    await service.unregister("emails")
+    await service.workers.unregister("emails")
     assert await kind(service) is None
 
 
@@ -217,10 +217,10 @@ async def test_a_delivery_that_outlives_its_registration_leaves_no_hold(
 ) -> None:
     flaky.status = 410
     flaky.gate.clear()
-    await service.register("emails", flaky.registration(), replace=None)
+    await service.workers.register("emails", flaky.registration(), replace=None)
     await service.add([new(service)])
     await until(lambda: flaky.deliveries)
-    await service.unregister("emails")
+    await service.workers.unregister("emails")
     flaky.gate.set()
     await until(lambda: not service._hub.queues["emails"].active)
     assert await kind(service) is None
@@ -228,7 +228,7 @@ async def test_a_delivery_that_outlives_its_registration_leaves_no_hold(
 
 async def test_obliterating_a_queue_leaves_no_hold(service: Service, flaky: Flaky, until: Until) -> None:
     flaky.status = 410
-    await service.register("emails", flaky.registration(), replace=None)
+    await service.workers.register("emails", flaky.registration(), replace=None)
     await service.add([new(service)])
     await until(lambda: kind(service))
     await until(lambda: not service._hub.queues["emails"].active)
@@ -238,7 +238,7 @@ async def test_obliterating_a_queue_leaves_no_hold(service: Service, flaky: Flak
 
 async def test_the_api_shows_a_hold(api: httpx.AsyncClient, service: Service, flaky: Flaky, until: Until) -> None:
     flaky.status = 404
-    await service.register("emails", flaky.registration(), replace=None)
+    await service.workers.register("emails", flaky.registration(), replace=None)
     await api.post(JOBS, json={"name": "welcome"})
 
     async def is_held() -> bool:
@@ -257,7 +257,7 @@ async def test_the_api_ends_a_hold(
     api: httpx.AsyncClient, service: Service, flaky: Flaky, app: App, until: Until
 ) -> None:
     flaky.status = 410
-    await service.register("emails", flaky.registration(), replace=None)
+    await service.workers.register("emails", flaky.registration(), replace=None)
     await api.post(JOBS, json={"name": "welcome"})
 
     async def is_disabled() -> bool:
@@ -273,7 +273,7 @@ async def test_a_hold_counts_as_a_rest_of_the_queue(
     api: httpx.AsyncClient, service: Service, flaky: Flaky, until: Until
 ) -> None:
     flaky.status = 429
-    await service.register("emails", flaky.registration(), replace=None)
+    await service.workers.register("emails", flaky.registration(), replace=None)
     await api.post(JOBS, json={"name": "welcome"})
 
     async def is_throttled() -> bool:

@@ -1,4 +1,4 @@
-"""The health of an endpoint: how long a queue rests, when attempts burn again, what ends it, what disables it."""
+"""The health of an endpoint: how long its queue is held, when attempts are used, what ends or disables it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import typing as t
 
 import pytest
 
-from nextmq_server.dispatch.findings import Broken, Finding, Gone, NotRun, Reached, Throttled
 from nextmq_server.dispatch.health import Health
+from nextmq_server.dispatch.judge import Broken, Finding, Gone, NotRun, Reached, Throttled
 from nextmq_server.engine.scripts.holds import Held, Holds
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
 from nextmq_server.engine.worker.gate import Gate
@@ -27,7 +27,7 @@ GONE = Gone("the app answered 410")
 
 
 class Rig:
-    """A process that judges for one queue, a clock that stands until it is moved, and luck as it is set."""
+    """The health of one queue in one process, with a clock and chance that the test sets."""
 
     def __init__(self, engine: Engine, queue: str = "emails") -> None:
         self.now = 1_790_000_000.0
@@ -49,18 +49,18 @@ class Rig:
         )
 
     async def judge(self, *findings: Finding) -> Verdict:
-        """The verdict on the last one."""
+        """Judge findings; return the verdict on the last one."""
         verdicts = [await self.health.verdict(finding) for finding in findings]
         return verdicts[-1]
 
     async def rest(self, finding: Finding) -> float:
-        """For how long the queue is held after it."""
+        """Return how long, in s, the queue is held after a finding."""
         verdict = await self.judge(finding)
         assert isinstance(verdict, Hold)
         return verdict.seconds
 
     async def rests(self, finding: Finding, count: int) -> list[float]:
-        """How long each hold is, where a delivery ends like this whenever one is over."""
+        """Return the length of each hold if a delivery ends like this as soon as one is over."""
         found: list[float] = []
         for _ in range(count):
             found.append(await self.rest(finding))
@@ -68,7 +68,7 @@ class Rig:
         return found
 
     async def held(self) -> Held | None:
-        """What Redis holds."""
+        """Read the hold in Redis."""
         return await Holds(self.engine.jobs.scripts(self.queue)).read()
 
     async def kind(self) -> str | None:
@@ -134,16 +134,16 @@ async def test_a_hold_is_of_one_queue(rig: Rig, engine: Engine) -> None:
     assert await Rig(engine, "reports").rest(REFUSED) == 1.0
 
 
-async def test_just_before_a_day_is_over_no_attempt_burns(rig: Rig) -> None:
+async def test_just_before_a_day_is_over_no_attempt_is_used(rig: Rig) -> None:
     await rig.judge(REFUSED)
     rig.now += DAY - 1
     assert isinstance(await rig.judge(REFUSED), Hold)
 
 
-async def test_after_a_day_an_attempt_burns(rig: Rig) -> None:
+async def test_after_a_day_an_attempt_is_used(rig: Rig) -> None:
     await rig.judge(REFUSED)
     rig.now += DAY
-    expected = Fail("EndpointUnavailable", "connection refused; it has been so for a day")
+    expected = Fail("EndpointUnavailable", "connection refused; this has lasted for a day")
     assert await rig.judge(REFUSED) == expected
 
 
@@ -194,7 +194,7 @@ async def test_retry_after_does_not_shorten_a_hold(rig: Rig) -> None:
     assert await rig.rest(Throttled("429", 5.0)) == 60.0
 
 
-async def test_throttling_never_burns_an_attempt(rig: Rig) -> None:
+async def test_throttling_never_uses_an_attempt(rig: Rig) -> None:
     await rig.judge(Throttled("429", None))
     rig.now += DAY
     assert isinstance(await rig.judge(Throttled("429", None)), Hold)
@@ -247,7 +247,7 @@ async def test_what_the_app_says_itself_does_not_open_the_circuit(rig: Rig) -> N
     assert await rig.held() is None
 
 
-async def test_failures_that_open_the_circuit_burn_their_attempts(rig: Rig) -> None:
+async def test_failures_that_open_the_circuit_use_their_attempts(rig: Rig) -> None:
     assert await rig.judge(*[FAILED] * 5) == FAILED.failure
 
 
@@ -281,7 +281,7 @@ async def test_410_disables_the_endpoint_without_an_end(rig: Rig) -> None:
     assert (held.kind, held.until, held.detail) == ("disabled", None, "the app answered 410")
 
 
-async def test_410_burns_no_attempt(rig: Rig) -> None:
+async def test_410_uses_no_attempt(rig: Rig) -> None:
     assert isinstance(await rig.judge(GONE), Hold)
 
 
@@ -295,7 +295,7 @@ async def test_nothing_that_a_delivery_says_enables_an_endpoint(rig: Rig, findin
     assert await rig.kind() == "disabled"
 
 
-async def test_a_late_delivery_to_a_disabled_endpoint_burns_no_attempt(rig: Rig) -> None:
+async def test_a_late_delivery_to_a_disabled_endpoint_uses_no_attempt(rig: Rig) -> None:
     await rig.judge(REFUSED, GONE)
     rig.now += 30 * DAY
     assert isinstance(await rig.judge(REFUSED), Hold)
@@ -368,10 +368,10 @@ async def test_a_disabled_endpoint_is_one_event(rig: Rig, engine: Engine) -> Non
 
 
 SAID: dict[str, tuple[Finding, str]] = {
-    "held": (REFUSED, "queue emails is held, its jobs wait and burn no attempts: connection refused"),
+    "held": (REFUSED, "queue emails is held: its jobs wait and use no attempts: connection refused"),
     "disabled": (
         GONE,
-        "queue emails is disabled, its jobs wait until its app registers again: the app answered 410",
+        "queue emails is disabled: its jobs wait until its app registers again: the app answered 410",
     ),
 }
 

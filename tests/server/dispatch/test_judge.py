@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import ID, SIGNATURE, TIMESTAMP, Secret
-from nextmq_server.dispatch.findings import Broken, Finding, Gone, NotRun, Reached, Throttled
-from nextmq_server.dispatch.http.answers import Answer, NoAnswer
-from nextmq_server.dispatch.judge import EXCERPT_SIZE
+from nextmq_server.dispatch.http.answers import AppAnswer, NoAnswer
+from nextmq_server.dispatch.judge import EXCERPT_SIZE, Broken, Finding, Gone, NotRun, Reached, Throttled
 from nextmq_server.engine.verdicts import Complete, Delay, Fail, LimitRate, Verdict, WaitForChildren
 from tests.support.judging import (
     DONE,
@@ -36,7 +35,7 @@ from tests.support.judging import (
 DAY = 86_400.0
 ERROR = {"name": "SMTPError", "message": "no route", "stack": "Traceback …"}
 
-OUTCOMES: dict[str, tuple[Answer, Verdict]] = {
+OUTCOMES: dict[str, tuple[AppAnswer, Verdict]] = {
     "completed": (outcome("completed", returnValue={"sent": ["é", None]}), Complete({"sent": ["é", None]})),
     "completed without a value": (outcome("completed"), Complete(None)),
     "completed, signed with the old secret": (sealed(secret=OLD), Complete(1)),
@@ -59,7 +58,7 @@ OUTCOMES: dict[str, tuple[Answer, Verdict]] = {
     "waiting children": (outcome("waitingChildren"), WaitForChildren()),
 }
 
-NO_OUTCOMES: dict[str, Answer] = {
+NO_OUTCOMES: dict[str, AppAnswer] = {
     "a login page": answer(200, (b"content-type", b"text/html"), body=b"<form>"),
     "unsigned": UNSIGNED,
     "without the id": without(ID),
@@ -99,12 +98,12 @@ NO_OUTCOMES: dict[str, Answer] = {
     "204": answer(204),
 }
 
-NOT_RUN: dict[str, Answer | NoAnswer] = {
+NOT_RUN: dict[str, AppAnswer | NoAnswer] = {
     "not sent": NoAnswer("not_sent", "connection refused"),
     **{str(status): answer(status) for status in (401, 403, 404, 405, 415)},
 }
 
-FAILURES: dict[str, tuple[Answer | NoAnswer, str, str]] = {
+FAILURES: dict[str, tuple[AppAnswer | NoAnswer, str, str]] = {
     "409": (answer(409), "DeliveryUnknown", "may have run"),
     "500": (answer(500), "EndpointUnavailable", "may have run"),
     "502": (answer(502), "EndpointUnavailable", "may have run"),
@@ -144,7 +143,7 @@ GARBAGE = [b"", b"soon", b"-1", b"1.5", b"1e3", b"\xb2", b"\xff\xfe", b"Mon, 99 
 
 
 @pytest.mark.parametrize(("given_answer", "verdict"), OUTCOMES.values(), ids=OUTCOMES)
-def test_an_outcome_becomes_its_verdict(given_answer: Answer, verdict: Verdict) -> None:
+def test_an_outcome_becomes_its_verdict(given_answer: AppAnswer, verdict: Verdict) -> None:
     finding = judge(given_answer)
     assert isinstance(finding, Reached)
     assert finding.verdict == verdict
@@ -163,7 +162,7 @@ def test_a_long_text_of_an_outcome_is_cut(member: str, limit: int) -> None:
 
 
 @pytest.mark.parametrize("given_answer", NO_OUTCOMES.values(), ids=NO_OUTCOMES)
-def test_what_is_not_an_outcome_fails_the_attempt(given_answer: Answer) -> None:
+def test_what_is_not_an_outcome_fails_the_attempt(given_answer: AppAnswer) -> None:
     finding = judge(given_answer)
     assert isinstance(finding, Broken)
     assert (finding.failure.name, finding.failure.unrecoverable) == ("InvalidOutcome", False)
@@ -171,7 +170,7 @@ def test_what_is_not_an_outcome_fails_the_attempt(given_answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("given_answer", NOT_RUN.values(), ids=NOT_RUN)
-def test_what_provably_did_not_run_is_told_from_what_may_have(given_answer: Answer | NoAnswer) -> None:
+def test_what_provably_did_not_run_is_told_from_what_may_have(given_answer: AppAnswer | NoAnswer) -> None:
     assert isinstance(judge(given_answer), NotRun)
 
 
@@ -180,7 +179,7 @@ def test_what_provably_did_not_run_is_told_from_what_may_have(given_answer: Answ
     [answer(429), answer(429, elapsed=20.0), answer(503), answer(503, elapsed=5.0)],
     ids=["429", "a late 429", "503", "503 after 5 s"],
 )
-def test_a_429_and_a_quick_503_are_the_platform_throttling(given_answer: Answer) -> None:
+def test_a_429_and_a_quick_503_are_the_platform_throttling(given_answer: AppAnswer) -> None:
     assert judge(given_answer) == Throttled(f"the app answered {given_answer.status}", None)
 
 
@@ -232,7 +231,7 @@ def test_the_excerpt_of_a_refusal_is_short(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(("given_answer", "name", "hint"), FAILURES.values(), ids=FAILURES)
-def test_any_other_answer_fails_the_attempt(given_answer: Answer | NoAnswer, name: str, hint: str) -> None:
+def test_any_other_answer_fails_the_attempt(given_answer: AppAnswer | NoAnswer, name: str, hint: str) -> None:
     finding = judge(given_answer)
     assert isinstance(finding, Broken)
     failure = finding.failure
@@ -259,7 +258,7 @@ members = st.sampled_from(["returnValue", "error", "unrecoverable", "delay", "ti
 def test_any_answer_says_something(
     status: int, headers: HeaderList, body: bytes, is_truncated: bool, elapsed: float
 ) -> None:
-    assert isinstance(judge(Answer(status, Headers(headers), body, is_truncated, elapsed)), Finding)
+    assert isinstance(judge(AppAnswer(status, Headers(headers), body, is_truncated, elapsed)), Finding)
 
 
 @given(kind=kinds, members=st.dictionaries(members, values))

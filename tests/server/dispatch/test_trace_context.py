@@ -1,4 +1,4 @@
-"""The trace of a job's producer: kept with the job as BullMQ's clients keep it, sent with its deliveries."""
+"""The producer's trace: kept with the job as BullMQ's clients keep it, and sent with its deliveries."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def rig(serve: Serve, gate: Gate) -> t.AsyncIterator[Rig]:
 
 
 async def sent(rig: Rig, **opts: object) -> dict[str, str]:
-    """The trace headers of the delivery of a job that Redis holds these options of."""
+    """Return the trace headers of the delivery of a job with these options in Redis."""
     assert await rig.deliver(opts=json.dumps(opts)) == Complete({"sent": True})
     headers, _ = rig.app.received[-1]
     names = ("traceparent", "tracestate", "baggage")
@@ -58,7 +58,7 @@ async def test_other_members_of_the_carrier_are_not_sent(rig: Rig) -> None:
     metadata = json.dumps({**CARRIER, "x-nextmq-id": "dlv_2", "host": "other.example", "b3": "0"})
     assert await sent(rig, tm=metadata) == CARRIER
     headers, _ = rig.app.received[-1]
-    assert (headers.all(b"x-nextmq-id"), headers.all(b"b3")) == ([b"dlv_1"], [])
+    assert (headers.all(b"x-nextmq-id"), headers.all(b"b3")) == ([rig.delivery_id.encode()], [])
 
 
 MALFORMED: dict[str, object] = {
@@ -69,7 +69,7 @@ MALFORMED: dict[str, object] = {
     "a list": json.dumps([TRACEPARENT]),
     "a lone surrogate": '"\ud800"',
     "nested too deeply": "[" * 100_000,
-    "members that are no texts": json.dumps({"traceparent": [TRACEPARENT], "baggage": 1}),
+    "members that are not texts": json.dumps({"traceparent": [TRACEPARENT], "baggage": 1}),
     "a line of its own": json.dumps({"baggage": "a=b\r\nx-nextmq-id: dlv_2"}),
     "far too much": json.dumps({"baggage": "x" * 1_000_000}),
 }

@@ -1,4 +1,4 @@
-"""Keys and secrets under rotation: when each was last used, and which webhook secrets may not go yet."""
+"""Rotating keys and secrets: when each was last used, and which webhook secrets must stay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from nextmq_handler.errors import ConfigurationError
 from nextmq_server.projects.credentials import IN_USE, Credentials, LastUse
 from nextmq_server.projects.last_uses import NOTE_INTERVAL, LastUses
 from nextmq_server.projects.projects import Project, new_project
-from nextmq_server.workers.registry import Registration, Registry
+from nextmq_server.workers.registration import Registration
+from nextmq_server.workers.registry import Registry
 from tests.support.api import registration
 
 if t.TYPE_CHECKING:
@@ -24,7 +25,7 @@ START = 1_790_000_000.0
 
 
 class Clock:
-    """Unix seconds that a test sets."""
+    """A clock in Unix s that the test sets."""
 
     now = START
 
@@ -44,14 +45,14 @@ def registry(engine: Engine, project: Project) -> Registry:
 
 @pytest.fixture
 def rotating(project: Project) -> Project:
-    """The project with a new secret before its old one."""
+    """Return the project with a new secret before its old one."""
     secrets = (*new_project("other").webhook_secrets, *project.webhook_secrets)
     return dataclasses.replace(project, webhook_secrets=secrets)
 
 
 @pytest.fixture
 def retiring(rotating: Project) -> Project:
-    """The project without its old secret."""
+    """Return the project without its old secret."""
     return dataclasses.replace(rotating, webhook_secrets=rotating.webhook_secrets[:1])
 
 
@@ -71,7 +72,7 @@ def uses(engine: Engine, clock: Clock) -> LastUses:
 
 
 async def register(registry: Registry, project: Project, *ids: str) -> None:
-    """Have the app of the queue emails register with the secrets of these ids."""
+    """Register the app of the queue emails with the secrets of these ids."""
     worker = Registration.model_validate(registration(project, secretIds=[*ids]))
     await registry.put("emails", worker, replace=False)
 
@@ -182,7 +183,7 @@ async def test_what_cannot_be_looked_up_may_not_go(
     credentials: Credentials, engine: Engine, retiring: Project
 ) -> None:
     await engine.redis.execute("SET", f"nextmq:{retiring.name}:webhook-secret-uses", "no hash")
-    with pytest.raises(ConfigurationError, match="cannot be told, as Redis answered WRONGTYPE"):
+    with pytest.raises(ConfigurationError, match=r"is in use \(Redis answered WRONGTYPE"):
         await credentials.check(retiring)
 
 

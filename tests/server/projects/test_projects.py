@@ -56,7 +56,7 @@ NO_PROJECTS: dict[str, bytes] = {
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the project is kept; neither the file nor its folder is there yet."""
+    """Return the path of a project file; neither it nor its folder exists yet."""
     return tmp_path / "data" / "project.json"
 
 
@@ -110,7 +110,7 @@ def test_a_file_may_hold_several_secrets(path: Path) -> None:
 def test_a_file_that_is_no_projects_is_named_with_the_way_out(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match=rf"^{re.escape(str(path))} .*: delete it"):
+    with pytest.raises(ConfigurationError, match=rf"^{re.escape(str(path))} .*: delete the file"):
         load_or_create_project(path, "dev")
 
 

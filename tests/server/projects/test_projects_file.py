@@ -1,4 +1,4 @@
-"""The file of `nextmq serve`: what is read of it, what is refused, and how a project is added."""
+"""The projects file of `nextmq serve`: reading it, refusing it, adding a project."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY = "nmq_" + "0" * 40
 
 
 def entry(name: str = "shop", **changes: t.Any) -> dict[str, t.Any]:
-    """A project of its own, as the file has it."""
+    """Return an unused project as the file holds it."""
     return {"name": name, "apiKeys": [f"{KEY}{name}"], "webhookSecrets": [SECRET], "prefix": name} | changes
 
 
@@ -38,11 +38,11 @@ REFUSED: dict[str, tuple[t.Any, str]] = {
     ),
     "a name for no URL": ([entry(name="a/b", prefix="a")], "project 'a/b': choose a name"),
     "a prefix that BullMQ splits": ([entry(prefix="a:b")], "the prefix 'a:b': choose one"),
-    "the prefix of the server's own keys": ([entry(prefix="nextmq")], "which the server's own keys have"),
+    "the prefix of the server's own keys": ([entry(prefix="nextmq")], "the prefix of the server's own keys"),
     "a name twice": ([entry(), entry(prefix="b", apiKeys=[f"{KEY}2"])], "the same name"),
     "a prefix twice": ([entry(), entry("blog", prefix="shop")], "the same prefix"),
     "a key twice": ([entry(), entry("blog", apiKeys=[f"{KEY}blog", f"{KEY}shop"])], "the same API key"),
-    "nothing": ([], "holds no project: add one with nextmq projects add NAME --projects"),
+    "nothing": ([], "contains no project: add one with nextmq projects add NAME --projects"),
 }
 
 
@@ -93,7 +93,7 @@ def test_a_file_that_is_not_json_is_refused(path: Path, content: bytes) -> None:
 
 def test_a_file_that_is_not_there_is_refused_with_the_command_that_makes_it(path: Path) -> None:
     with pytest.raises(
-        ConfigurationError, match=f"not there: make it with nextmq projects add NAME --projects {path}"
+        ConfigurationError, match=f"does not exist: create it with nextmq projects add NAME --projects {path}"
     ):
         load_projects(path)
 

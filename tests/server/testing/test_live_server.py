@@ -1,4 +1,4 @@
-"""A real server in the process of the tests: a project of its own for each."""
+"""A real server in the test process, with a new project for each test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from nextmq_handler import AsyncJob, Job, Queue, Worker
 from nextmq_server.testing.live import LiveServer
 
-queue = Queue("letters")  # made once, as in an app: each test's project is its own all the same
+queue = Queue("letters")  # made once, as in an app; still, each test has its own project
 
 letters = Worker("letters")
 
@@ -35,17 +35,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[LiveServer]:
         yield live
 
 
-def test_a_drained_project_has_retried_what_failed(server: LiveServer) -> None:
+def test_an_idle_project_has_retried_what_failed(server: LiveServer) -> None:
     with server.project([letters]) as project:
         job = queue.add("render", "Ada", attempts=2, backoff=20)
-        project.drain()
+        project.wait_until_idle()
         assert job.wait_until_finished() == "Dear Ada"
 
 
 def test_an_async_processor_may_call_the_server(server: LiveServer) -> None:
     with server.project([letters]) as project:
         job = queue.add("send", "a letter")
-        project.drain()
+        project.wait_until_idle()
         job.refresh()
         assert (job.return_value, job.progress) == ("a letter", 100)
 
@@ -72,12 +72,12 @@ def test_a_project_ends_while_a_processor_hangs(server: LiveServer) -> None:
     let_go.set()
 
 
-def test_draining_in_vain_names_the_queues_with_jobs(server: LiveServer) -> None:
+def test_waiting_in_vain_names_the_queues_with_jobs(server: LiveServer) -> None:
     with server.project() as project:
         queue.add("render", "Ada")
         queue.add("render", "Bob", delay=60_000)
         with pytest.raises(TimeoutError, match=r"after 0\.01 s .*: letters has 1 waiting, letters has 1 delayed$"):
-            project.drain(timeout=0.01)
+            project.wait_until_idle(timeout=0.01)
 
 
 def test_the_environment_names_the_server_only_while_it_is_there(server: LiveServer) -> None:

@@ -1,4 +1,4 @@
-"""The runs of triggers: attempts, schedules, pauses, what is left behind."""
+"""The runs of triggers: attempts, schedules, pauses, and what remains of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.dispatch.dispatcher import Report
+from nextmq_server.dispatch.reports import Report
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.triggers import schedules as trigger_schedules

@@ -1,4 +1,4 @@
-"""What a receiver of triggers gets, and what is made of its answer."""
+"""What a receiver of triggers gets, and what its answer means."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from nextmq_server.dispatch.dispatcher import Report
 from nextmq_server.dispatch.egress.rules import EgressRules
+from nextmq_server.dispatch.reports import Report
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service

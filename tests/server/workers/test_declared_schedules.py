@@ -1,4 +1,4 @@
-"""The schedules that registrations declare: there once, changed and removed as the app's code is."""
+"""The schedules that registrations declare: created once, changed and removed with the app's code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
-from nextmq_server.workers.registry import Registration
+from nextmq_server.workers.registration import Registration
 from tests.support.api import WORKER, problem_paths, registration, send
 
 if t.TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def second(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[Se
 
 async def register(service: Service, *schedules: dict[str, t.Any]) -> None:
     body = registration(service.project, schedules=list(schedules))
-    await service.register("emails", Registration.model_validate(body), replace=None)
+    await service.workers.register("emails", Registration.model_validate(body), replace=None)
 
 
 async def ids(service: Service) -> list[str]:
@@ -109,7 +109,7 @@ async def test_what_the_code_has_no_more_is_removed_by_a_server_that_never_knew_
 
 async def test_unregistering_the_worker_removes_its_schedules(service: Service) -> None:
     await register(service, HOURLY)
-    await service.unregister("emails")
+    await service.workers.unregister("emails")
     assert (await ids(service), await delayed_jobs(service)) == ([], [])
 
 
@@ -158,7 +158,7 @@ async def test_a_declared_schedule_is_delivered_to_its_app_again_and_again(
     service: Service, app: App, until: Until
 ) -> None:
     schedules = [{"id": "often", "every": 20, "name": "report", "data": {"n": 1}}]
-    await service.register(
+    await service.workers.register(
         "emails", Registration.model_validate(app.registration(schedules=schedules)), replace=None
     )
     await until(lambda: len(app.deliveries) >= 3)
@@ -204,4 +204,4 @@ async def test_a_schedule_that_cannot_be_is_refused(
 
 async def test_a_pattern_that_cannot_be_is_named(api: httpx.AsyncClient, project: Project) -> None:
     body = registration(project, schedules=[{**MONDAYS, "pattern": "every day"}])
-    assert '"every day" is no cron pattern' in (await send(api, "PUT", WORKER, body)).json()["message"]
+    assert '"every day" is not a cron pattern' in (await send(api, "PUT", WORKER, body)).json()["message"]

@@ -1,4 +1,4 @@
-"""The registry behind the API: kept in Redis, the nearest name, and the warning about jobs that nobody takes."""
+"""The registry behind the API: what Redis keeps, the nearest name, the warning about jobs without a worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import RedisConnection
 from nextmq_server.service import Service
 from nextmq_server.workers import registry as registry_module
-from nextmq_server.workers.registry import Registration, Registry, WorkerConflict
+from nextmq_server.workers.registration import Registration
+from nextmq_server.workers.registry import Registry, WorkerConflict
 from tests.support.api import JOBS, registration
 
 if t.TYPE_CHECKING:
@@ -29,7 +30,7 @@ WARNING = 'queue "Emails" has 1 waiting job and no worker; did you mean "emails"
 
 
 class Clock:
-    """Unix seconds that a test sets."""
+    """A clock in Unix s that the test sets."""
 
     now = 1_790_000_000.0
 
@@ -52,7 +53,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def registry(connection: RedisConnection, project: Project, clock: Clock) -> Registry:
-    """An empty registry."""
+    """Return an empty registry."""
     return Registry(connection, project.name, clock=clock)
 
 
@@ -61,7 +62,7 @@ def worker(project: Project, **changes: t.Any) -> Registration:
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What the server warned of."""
+    """Return the warnings of the server."""
     return [
         record.getMessage()
         for record in caplog.records
@@ -208,7 +209,7 @@ async def test_a_removed_registration_is_near_no_more(registry: Registry, projec
 async def test_a_new_service_knows_the_registrations_of_the_last(
     service: Service, valkey: EmbeddedValkey, project: Project
 ) -> None:
-    held = await service.register("emails", worker(project), replace=None)
+    held = await service.workers.register("emails", worker(project), replace=None)
     await service.stop(grace=0)
     successor = Service(project, valkey.url, egress=EgressRules.for_development())
     await successor.start()
@@ -220,7 +221,7 @@ async def test_a_new_service_knows_the_registrations_of_the_last(
 async def test_a_new_service_runs_the_queues_of_the_last(
     service: Service, valkey: EmbeddedValkey, project: Project, app: App, until: Until
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     await service.stop(grace=0)
     successor = Service(project, valkey.url, egress=EgressRules.for_development())
     await successor.start()
@@ -235,8 +236,8 @@ async def test_a_service_that_replaces_workers_takes_a_different_one(
 ) -> None:
     service = Service(project, valkey.url, egress=EgressRules.for_development(), replace_workers=True)
     await service.start()
-    await service.register("emails", worker(project), replace=None)
-    taken = await service.register("emails", worker(project, options={"concurrency": 2}), replace=None)
+    await service.workers.register("emails", worker(project), replace=None)
+    taken = await service.workers.register("emails", worker(project, options={"concurrency": 2}), replace=None)
     await service.stop(grace=0)
     assert taken.options.concurrency == 2
 
@@ -244,7 +245,7 @@ async def test_a_service_that_replaces_workers_takes_a_different_one(
 async def test_a_job_for_a_misspelled_queue_warns_with_the_name_that_was_meant(
     api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await service.register("emails", worker(project), replace=None)
+    await service.workers.register("emails", worker(project), replace=None)
     await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
     assert warnings(caplog) == [WARNING]
 
@@ -261,7 +262,7 @@ async def test_the_warning_counts_the_jobs_that_wait(
 async def test_the_warning_comes_once(
     api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await service.register("emails", worker(project), replace=None)
+    await service.workers.register("emails", worker(project), replace=None)
     for _ in range(3):
         await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
     assert warnings(caplog) == [WARNING]
@@ -271,8 +272,8 @@ async def test_a_queue_whose_worker_left_is_warned_of_again(
     api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     await api.post(JOBS, json={"name": "welcome", "opts": {"delay": 3_600_000}})
-    await service.register("emails", worker(project), replace=None)
-    await service.unregister("emails")
+    await service.workers.register("emails", worker(project), replace=None)
+    await service.workers.unregister("emails")
     await api.post(JOBS, json={"name": "welcome"})
     assert len(warnings(caplog)) == 2
 
@@ -282,14 +283,14 @@ async def test_a_queue_like_no_other_is_warned_of_with_what_to_do(
 ) -> None:
     await api.post(JOBS, json={"name": "welcome"})
     assert warnings(caplog) == [
-        'queue "emails" has 1 waiting job and no worker; start the app that has one, or check its NEXTMQ_APP_URL'
+        'queue "emails" has 1 waiting job and no worker; start its app, or check the app\'s NEXTMQ_APP_URL'
     ]
 
 
 async def test_a_queue_with_a_worker_is_not_warned_of(
     api: httpx.AsyncClient, service: Service, app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     await api.post(JOBS, json={"name": "welcome"})
     assert warnings(caplog) == []
 
@@ -298,6 +299,6 @@ async def test_neither_key_nor_secret_is_in_the_log(
     api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    await service.register("emails", worker(project), replace=None)
+    await service.workers.register("emails", worker(project), replace=None)
     await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
     assert [text for text in (project.api_key, *project.webhook_secrets) if text in caplog.text] == []

@@ -14,7 +14,8 @@ from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import RedisConnection, RedisError
 from nextmq_server.service import Service
 from nextmq_server.workers import registry as registry_module
-from nextmq_server.workers.registry import Registration, Registry, WorkerConflict
+from nextmq_server.workers.registration import Registration
+from nextmq_server.workers.registry import Registry, WorkerConflict
 from tests.support.api import registration
 
 if t.TYPE_CHECKING:
@@ -30,7 +31,7 @@ def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def other(service: Service, valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[Service]:
-    """A second server of the same project."""
+    """Run a second server of the same project."""
     other = Service(project, valkey.url, egress=EgressRules.for_development())
     await other.start()
     yield other
@@ -39,7 +40,7 @@ async def other(service: Service, valkey: EmbeddedValkey, project: Project) -> t
 
 @pytest.fixture
 async def registries(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[tuple[Registry, Registry]]:
-    """The registries of two servers, which do not look at each other's by themselves."""
+    """Return the registries of two servers, which do not follow each other by themselves."""
     connections = [RedisConnection(Address(valkey.url), name="test") for _ in range(2)]
     for connection in connections:
         await connection.connect()
@@ -55,7 +56,7 @@ def worker(project: Project, **changes: t.Any) -> Registration:
 async def test_a_worker_registered_through_one_gets_its_jobs_from_the_other(
     service: Service, other: Service, app: App, until: Until
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     await until(lambda: other.registry.get("emails"))
     await service.stop(grace=0)
     await other.add([other.jobs.new("emails", "welcome", None, {}, now=0)])
@@ -65,13 +66,13 @@ async def test_a_worker_registered_through_one_gets_its_jobs_from_the_other(
 async def test_after_a_worker_left_through_one_the_other_fetches_no_more(
     service: Service, other: Service, app: App, until: Until
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     await until(lambda: other.registry.get("emails"))
-    await service.unregister("emails")
+    await service.workers.unregister("emails")
     await until(lambda: other.registry.get("emails") is None)
     await service.stop(grace=0)
     await other.add([other.jobs.new("emails", "welcome", None, {}, now=0)])
-    await other.register("reports", Registration.model_validate(app.registration()), replace=None)
+    await other.workers.register("reports", Registration.model_validate(app.registration()), replace=None)
     [sentinel] = await other.add([other.jobs.new("reports", "sentinel", None, {}, now=0)])
     await until(lambda: app.deliveries)
     assert [delivery["job"]["id"] for delivery in app.deliveries] == [sentinel.id]
@@ -80,11 +81,11 @@ async def test_after_a_worker_left_through_one_the_other_fetches_no_more(
 async def test_a_worker_that_left_and_came_back_through_one_is_served_by_the_other(
     service: Service, other: Service, app: App, until: Until
 ) -> None:
-    held = await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    held = await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     await until(lambda: other.registry.get("emails"))
-    await service.unregister("emails")
+    await service.workers.unregister("emails")
     await until(lambda: other.registry.get("emails") is None)
-    await service.register("emails", held, replace=None)
+    await service.workers.register("emails", held, replace=None)
     await until(lambda: other.registry.get("emails"))
     await service.stop(grace=0)
     await other.add([other.jobs.new("emails", "welcome", None, {}, now=0)])
@@ -94,9 +95,11 @@ async def test_a_worker_that_left_and_came_back_through_one_is_served_by_the_oth
 async def test_options_changed_through_one_hold_in_the_other(
     service: Service, other: Service, project: Project, until: Until
 ) -> None:
-    first = await service.register("emails", worker(project), replace=None)
+    first = await service.workers.register("emails", worker(project), replace=None)
     await until(lambda: other.registry.get("emails"))
-    await service.register("emails", worker(project, options={"concurrency": 7}), replace=first.fingerprint)
+    await service.workers.register(
+        "emails", worker(project, options={"concurrency": 7}), replace=first.fingerprint
+    )
     await until(lambda: other._hub.queues["emails"].options.concurrency == 7)
 
 

@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from ....workers.worker import Worker
     from .clock import VirtualClock
     from .faults import Fault
-    from .job import Job
+    from .job import SimulatedJob
 
 _EXCERPT_SIZE = 2048
 
@@ -31,7 +31,7 @@ class LocalDelivery:
 
     __slots__ = ("answer", "attempt", "fault", "id", "job", "plan", "steps")
 
-    def __init__(self, job: Job, id: str, fault: Fault | None) -> None:
+    def __init__(self, job: SimulatedJob, id: str, fault: Fault | None) -> None:
         self.job = job
         self.id = id
         self.fault = fault
@@ -40,15 +40,14 @@ class LocalDelivery:
         self.attempt: Attempt | None = None
         self.answer: Response | None = None
 
-    def finish(self, outcome: Outcome) -> Outcome:
-        """Let the receiver answer with `outcome`. Return it."""
+    def finish(self, outcome: Outcome) -> None:
+        """Let the receiver answer with `outcome`."""
         assert self.plan is not None
         assert self.steps is not None
         assert self.attempt is not None
         self.attempt.outcome = outcome
         next(self.steps, None)
         self.answer = self.plan.response
-        return outcome
 
     def close(self) -> None:
         """End the receiver's steps, if an exception has left them unfinished."""
@@ -80,7 +79,7 @@ class LocalApp:
         """Sign the delivery and take the receiver's steps up to an attempt to run, or to a refusal."""
         receiver = self._receiver
         assert receiver is not None
-        job, queue = delivery.job, delivery.job.key.queue
+        job, queue = delivery.job, delivery.job.queue_name
         data, timeout = strict_json.compact(job.data), self._timeouts[queue]
         body = encode_delivery(job, data, id=delivery.id, queue=queue, timeout=timeout, now=self._clock.ms)
         seal = signature_headers(self._secrets, delivery.id, int(self._clock.seconds()), body)
@@ -104,9 +103,11 @@ class LocalApp:
                     t.assert_never(step)
         delivery.answer = plan.response
 
-    def close(self, delivery: LocalDelivery, _outcome: Outcome | None = None) -> tuple[Outcome, int]:
-        """Return what the server makes of the app's answer, and the answer's status."""
-        answer = delivery.answer
+    def judge(self, delivery: LocalDelivery) -> tuple[Outcome, int | None]:
+        """Return what the server makes of the app's answer or of the fault, and the answer's status."""
+        fault, answer = delivery.fault, delivery.answer
+        if fault is not None and fault.verdict is not None:
+            return fault.verdict, fault.status
         assert answer is not None
         if answer.status != 200:
             return _refused(answer), answer.status
@@ -115,19 +116,20 @@ class LocalApp:
         return parse_outcome(answer.body), answer.status
 
 
-def run_here(delivery: LocalDelivery) -> Outcome | None:
+def run_here(delivery: LocalDelivery) -> None:
     """Run the processor: a `def` one in this thread, an `async def` one on the process's kept loop."""
-    with contextlib.closing(delivery):
-        return delivery.finish(run_attempt(delivery.attempt)) if delivery.attempt is not None else None
+    if delivery.attempt is not None:
+        with contextlib.closing(delivery):
+            delivery.finish(run_attempt(delivery.attempt))
 
 
-async def run_awaited(delivery: LocalDelivery, limiter: anyio.CapacityLimiter) -> Outcome | None:
+async def run_awaited(delivery: LocalDelivery, limiter: anyio.CapacityLimiter) -> None:
     """Run the processor: a `def` one in a thread, an `async def` one on this loop."""
     from ....receiver.run_async import run_async
 
-    with contextlib.closing(delivery):
-        attempt = delivery.attempt
-        return delivery.finish(await run_async(attempt, limiter)) if attempt is not None else None
+    if delivery.attempt is not None:
+        with contextlib.closing(delivery):
+            delivery.finish(await run_async(delivery.attempt, limiter))
 
 
 def _refused(answer: Response) -> Failed:

@@ -1,4 +1,4 @@
-"""Where deliveries may go, whatever spelling or name server says otherwise: nothing reaches this machine."""
+"""Where deliveries may go: whatever a URL or a name server claims, nothing reaches this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.resolver import ask_system
 from nextmq_server.dispatch.egress.rules import EgressRules
-from nextmq_server.dispatch.http.answers import Answer, NoAnswer
+from nextmq_server.dispatch.http.answers import AppAnswer, NoAnswer
 from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.verdicts import Hold
@@ -50,15 +50,17 @@ def trap() -> t.Iterator[Trap]:
 class Send(t.Protocol):
     async def __call__(
         self, url: str, rules: EgressRules = ..., *, names: NameServer | None = ...
-    ) -> Answer | NoAnswer: ...
+    ) -> AppAnswer | NoAnswer: ...
 
 
 @pytest.fixture
 async def send() -> t.AsyncIterator[Send]:
-    """Sends one delivery under the rules, with a name server of its own where one is given."""
+    """Send one delivery under the rules, with the given name server if any."""
     clients: list[DeliveryClient] = []
 
-    async def send(url: str, rules: EgressRules = STRICT, *, names: NameServer | None = None) -> Answer | NoAnswer:
+    async def send(
+        url: str, rules: EgressRules = STRICT, *, names: NameServer | None = None
+    ) -> AppAnswer | NoAnswer:
         clients.append(DeliveryClient(rules, resolver=names.resolve if names else ask_system))
         return await clients[-1].send(url, {}, b"{}", timeout=60, max_size=1000)
 
@@ -67,8 +69,8 @@ async def send() -> t.AsyncIterator[Send]:
         await client.close()
 
 
-def refusal(answer: Answer | NoAnswer) -> str:
-    """Why nothing was sent."""
+def refusal(answer: AppAnswer | NoAnswer) -> str:
+    """Return why nothing was sent."""
     assert isinstance(answer, NoAnswer), answer
     assert answer.kind == "not_sent"
     return answer.detail
@@ -148,7 +150,7 @@ async def test_a_name_is_resolved_once_and_the_checked_address_connected_to(send
     names = NameServer(["127.0.0.1"], ["10.0.0.1"])
     rules = EgressRules(allowed=[THIS_MACHINE])
     answer = await send(f"http://{NAME}:{await listen(recorder)}/", rules, names=names)
-    assert (isinstance(answer, Answer), len(recorder.requests), names.questions) == (True, 1, [NAME])
+    assert (isinstance(answer, AppAnswer), len(recorder.requests), names.questions) == (True, 1, [NAME])
 
 
 async def test_a_name_that_is_bound_anew_is_checked_anew(send: Send, trap: Trap) -> None:
@@ -220,7 +222,7 @@ def test_the_command_refuses_what_is_no_network(tmp_path: Path) -> None:
 
 @pytest.fixture
 async def strict_api(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[httpx.AsyncClient]:
-    """The API of a service that was given no egress rules."""
+    """Return the API of a service with the default egress rules."""
     service = Service(project, valkey.url)
     await service.start()
     headers = {"authorization": f"Bearer {project.api_key}"}

@@ -1,4 +1,4 @@
-"""The egress rules alone: which addresses and URLs they refuse, and in which words."""
+"""The egress rules alone: which addresses and URLs they refuse, and with which message."""
 
 from __future__ import annotations
 

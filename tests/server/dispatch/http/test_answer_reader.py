@@ -1,4 +1,4 @@
-"""The reader of answers alone: bytes in, an answer or a refusal out, however they are cut."""
+"""The answer reader alone: bytes in, an answer or an error out, however the bytes are split."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
 
 
 def read(*parts: bytes, max_size: int = CAP) -> AnswerReader:
-    """A reader that was fed the parts, until it was done."""
+    """Return a reader after feeding it the parts until it is done."""
     reader = AnswerReader()
     reader.begin(max_size)
     for part in parts:
@@ -160,7 +160,7 @@ ENDLESS = {
 def test_what_is_no_body_and_does_not_end_is_refused(start: bytes, more: bytes, size: int) -> None:
     rest = more * (10 * MAX_FRAMING // len(more))
     parts = [rest[at : at + size] for at in range(0, len(rest), size)]
-    assert refusal(start, *parts) == "over 64 KiB of the answer are no body"
+    assert refusal(start, *parts) == "over 64 KiB of the answer are not body"
 
 
 def test_chunks_that_are_mostly_sizes_are_read() -> None:

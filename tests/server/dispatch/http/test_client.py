@@ -1,4 +1,4 @@
-"""The HTTP client of deliveries, against servers that write what they like."""
+"""The HTTP client of deliveries, against servers that write arbitrary bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nextmq_server.dispatch.egress.rules import EgressRules
-from nextmq_server.dispatch.http.answers import Answer, NoAnswer
+from nextmq_server.dispatch.http.answers import AppAnswer, NoAnswer
 from nextmq_server.dispatch.http.client import DeliveryClient
 from tests.support.raw_http import (
     CERTIFICATE,
@@ -48,17 +48,17 @@ HEADERS = {
 class Sender(t.Protocol):
     async def __call__(
         self, address: int | str, *, body: bytes = ..., timeout: float = ..., max_size: int = ...
-    ) -> Answer | NoAnswer: ...
+    ) -> AppAnswer | NoAnswer: ...
 
 
 @pytest.fixture
 async def send() -> t.AsyncIterator[Sender]:
-    """Sends one delivery to a port of this machine or to a URL, always through the same client."""
+    """Send one delivery to a port of this machine or to a URL, always with the same client."""
     client = DeliveryClient(EgressRules.for_development())
 
     async def send(
         address: int | str, *, body: bytes = BODY, timeout: float = 30.0, max_size: int = CAP
-    ) -> Answer | NoAnswer:
+    ) -> AppAnswer | NoAnswer:
         url = f"http://127.0.0.1:{address}/queues/emails" if isinstance(address, int) else address
         return await client.send(url, HEADERS, body, timeout=timeout, max_size=max_size)
 
@@ -66,13 +66,13 @@ async def send() -> t.AsyncIterator[Sender]:
     await client.close()
 
 
-def kind(answer: Answer | NoAnswer) -> str:
+def kind(answer: AppAnswer | NoAnswer) -> str:
     assert isinstance(answer, NoAnswer)
     return answer.kind
 
 
-def got(answer: Answer | NoAnswer) -> Answer:
-    assert isinstance(answer, Answer)
+def got(answer: AppAnswer | NoAnswer) -> AppAnswer:
+    assert isinstance(answer, AppAnswer)
     return answer
 
 

@@ -1,4 +1,4 @@
-"""The delivery client's connections: when one is used again, when it is closed, to which address it is made."""
+"""The delivery client's connections: when one is reused, when it is closed, to which address it goes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nextmq_server.dispatch.egress.rules import EgressRules
-from nextmq_server.dispatch.http.answers import Answer, NoAnswer
+from nextmq_server.dispatch.http.answers import AppAnswer, NoAnswer
 from nextmq_server.dispatch.http.client import DeliveryClient
 from tests.support.egress import NameServer
 from tests.support.raw_http import CERTIFICATE, OK, RawHandler, Recorder, answering, keep_silent, read_request
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(scope="module", params=[False, True], ids=["asyncio", "uvloop"])
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    """Both event loops: the server runs on uvloop where there is one."""
+    """Return both event loops: the server runs on uvloop if it is installed."""
     return "asyncio", {"use_uvloop": request.param}
 
 
@@ -43,17 +43,17 @@ async def client() -> t.AsyncIterator[DeliveryClient]:
 
 async def post(
     client: DeliveryClient, port: int, body: bytes = b"{}", *, timeout: float = 60, max_size: int = 1000
-) -> Answer | NoAnswer:
+) -> AppAnswer | NoAnswer:
     return await client.send(f"http://127.0.0.1:{port}/", {}, body, timeout=timeout, max_size=max_size)
 
 
-def status(answer: Answer | NoAnswer) -> int:
-    assert isinstance(answer, Answer), answer
+def status(answer: AppAnswer | NoAnswer) -> int:
+    assert isinstance(answer, AppAnswer), answer
     return answer.status
 
 
 class Connections:
-    """Hands each connection to the next of its handlers, and knows which have ended."""
+    """A server that gives each connection to the next of its handlers and knows which have ended."""
 
     def __init__(self, *handlers: RawHandler) -> None:
         self.begun = 0
@@ -74,7 +74,7 @@ class Connections:
 
 
 def then_silent(*parts: bytes) -> RawHandler:
-    """Reads a request, writes the parts, and waits until the client closes."""
+    """Read a request, write the parts and wait until the client closes."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -139,7 +139,7 @@ async def test_a_body_that_nobody_waits_for_closes_its_connection(
 ) -> None:
     connections = Connections(then_silent(OK + b"content-length: 3\r\n\r\n"))
     answer = await post(client, await listen(connections), max_size=0)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, AppAnswer)
     assert (answer.status, answer.body, answer.is_truncated) == (200, b"", False)
     await until(lambda: connections.ended == 1)
 
@@ -287,8 +287,8 @@ async def test_an_address_that_keeps_silent_gives_way_to_the_next(listen: Listen
 
 
 def fill(stack: contextlib.ExitStack, host: str, port: int) -> None:
-    """Make `host` an address that answers no connection, where the system lets us: its queue is full."""
-    with contextlib.suppress(OSError):  # this machine has no such address
+    """Make `host` an address that accepts no connection, if the system allows it: its backlog is full."""
+    with contextlib.suppress(OSError):  # this machine does not have that address
         stack.enter_context(socket.create_server((host, port), backlog=0))
         for _ in range(8):
             caller = stack.enter_context(socket.socket())
@@ -316,7 +316,7 @@ async def test_a_name_is_looked_up_once_for_all_who_wait_for_it(listen: Listen) 
 
 
 class TrustedApp(t.NamedTuple):
-    """An app over TLS, whose certificate the client trusts, and the client."""
+    """An app over TLS whose certificate the client trusts, and the client."""
 
     client: DeliveryClient
     port: int
@@ -325,7 +325,7 @@ class TrustedApp(t.NamedTuple):
 
 @pytest.fixture
 async def trusted_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.AsyncIterator[TrustedApp]:
-    """An app with a certificate for localhost and 127.0.0.1."""
+    """Serve an app with a certificate for localhost and 127.0.0.1."""
     certificate = tmp_path / "certificate.pem"
     certificate.write_text(CERTIFICATE)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # what OpenSSL trusts by default

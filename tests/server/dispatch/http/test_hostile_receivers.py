@@ -1,4 +1,4 @@
-"""Receivers that mean harm: each delivery ends with its verdict, in little memory, beside the others."""
+"""Hostile receivers: each delivery ends with its verdict, uses little memory and does not delay the others."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ UNSIGNED = ("InvalidOutcome", "the job may have run")
 
 
 def writing(head: bytes, part: bytes = b"", *, times: int | None = 0, pause: float = 0) -> RawHandler:
-    """Reads a request, writes `head`, then `part` so many `times` or for ever, and keeps the line open."""
+    """Read a request, write `head`, then `part` `times` times or forever, and keep the connection open."""
 
     async def handle(reader: Reader, writer: Writer) -> None:
         await read_request(reader)
@@ -54,7 +54,7 @@ def writing(head: bytes, part: bytes = b"", *, times: int | None = 0, pause: flo
 
 
 def early(*parts: bytes) -> RawHandler:
-    """Answers once the head of a request is there, and reads no more of it."""
+    """Answer as soon as the head of a request has arrived, and read no more."""
 
     async def handle(reader: Reader, writer: Writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -66,12 +66,12 @@ def early(*parts: bytes) -> RawHandler:
 
 
 async def read_nothing(reader: Reader, writer: Writer) -> None:
-    """Takes a connection, and no byte of it."""
+    """Accept a connection and read nothing."""
     await asyncio.Event().wait()
 
 
 async def read_slowly(reader: Reader, writer: Writer) -> None:
-    """Takes a request byte by byte."""
+    """Read a request byte by byte."""
     while True:
         if not await reader.read(1):
             return
@@ -79,12 +79,12 @@ async def read_slowly(reader: Reader, writer: Writer) -> None:
 
 
 def bomb() -> bytes:
-    """400 MB in 400 kB of gzip."""
+    """Return 400 MB as 400 kB of gzip."""
     return gzip.compress(bytes(1_000_000), mtime=0) * 400
 
 
 class Hostile(t.NamedTuple):
-    """What a receiver does, and the name and a part of the message of the verdict; the job's data as JSON."""
+    """What a receiver does, the name and part of the message of the verdict, and the job's data as JSON."""
 
     handle: RawHandler
     verdict: tuple[str, str]
@@ -159,7 +159,7 @@ async def client() -> t.AsyncIterator[DeliveryClient]:
 
 @pytest.fixture
 def deliver(client: DeliveryClient, listen: Listen, gate: Gate) -> Deliver:
-    """Delivers a job to the hostile receiver, for `timeout` ms at most."""
+    """Deliver a job to the hostile receiver, within `timeout` ms."""
 
     async def deliver(hostile: Hostile, *, timeout: int = 60_000) -> Verdict:
         rig = Rig(App(), f"http://127.0.0.1:{await listen(hostile.handle)}/queues/emails", client, gate)
@@ -170,7 +170,7 @@ def deliver(client: DeliveryClient, listen: Listen, gate: Gate) -> Deliver:
 
 
 def failure(verdict: Verdict, expected: tuple[str, str]) -> tuple[str, str]:
-    """The name of the error and, if it is in the message, the part of it that was expected."""
+    """Return the name of the error and, if the message contains it, the expected part."""
     assert isinstance(verdict, Fail), verdict
     _, part = expected
     return verdict.name, part if part in verdict.message else verdict.message

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler.rules.delivery_log import delivery_entry
+from nextmq_server.dispatch.health import Health
 from nextmq_server.engine.queues.delivery_log import appended, deliveries
 from nextmq_server.service import Service
-from nextmq_server.workers.registry import Registration
+from nextmq_server.workers.registration import Registration
 from tests.support.api import JOBS
 
 if t.TYPE_CHECKING:
@@ -47,7 +48,7 @@ def without_times(job: dict[str, t.Any]) -> list[tuple[t.Any, ...]]:
 
 
 async def until_seen(api: httpx.AsyncClient, job_id: str, count: int, until: Until) -> dict[str, t.Any]:
-    """The job, once it shows so many deliveries."""
+    """Return the job, once it shows that many deliveries."""
 
     async def is_seen() -> bool:
         return len((await api.get(f"{JOBS}/{job_id}")).json()["deliveries"]) >= count
@@ -82,7 +83,7 @@ async def test_each_outcome_leaves_a_delivery(
     expected: tuple[t.Any, ...],
 ) -> None:
     app.outcome = outcome
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     opts = {"attempts": 2, "backoff": 3_600_000}
     job_id = (await api.post(JOBS, json={"name": "welcome", "opts": opts})).json()["id"]
     assert without_times(await until_seen(api, job_id, 1, until)) == [expected]
@@ -93,7 +94,7 @@ async def test_an_attempt_that_is_made_again_at_once_leaves_a_delivery_too(
     api: httpx.AsyncClient, service: Service, app: App, until: Until
 ) -> None:
     app.outcome = {"outcome": "failed", "error": {"name": "ValueError", "message": "no address"}}
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     job_id = (await api.post(JOBS, json={"name": "welcome", "opts": {"attempts": 3}})).json()["id"]
     job = await until_seen(api, job_id, 3, until)
     assert without_times(job) == [(200, "failed", "ValueError: no address")] * 3
@@ -104,7 +105,7 @@ async def test_a_parent_that_waits_for_its_children_keeps_its_delivery(
     api: httpx.AsyncClient, service: Service, app: App, until: Until
 ) -> None:
     app.outcome = {"outcome": "waitingChildren"}
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     app.gate.clear()
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
     await until(lambda: app.deliveries)
@@ -123,7 +124,7 @@ async def test_a_delivery_that_did_not_run_says_why_the_job_is_held(
         return web.Response(status=403)
 
     url = await serve(answer) + "/queues/emails"
-    await service.register("emails", Registration.model_validate(app.registration(url=url)), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration(url=url)), replace=None)
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
     job = await until_seen(api, job_id, 1, until)
     assert without_times(job)[0] == (403, "held", "the app answered 403")
@@ -137,7 +138,7 @@ async def test_a_held_delivery_counts_as_no_start(
         return web.Response(status=410)
 
     url = await serve(answer) + "/queues/emails"
-    await service.register("emails", Registration.model_validate(app.registration(url=url)), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration(url=url)), replace=None)
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
     assert (await until_seen(api, job_id, 1, until))["attemptsStarted"] == 0
 
@@ -146,7 +147,7 @@ async def test_a_held_delivery_counts_as_no_start(
 async def test_a_delivery_tells_when_it_was_sent_and_how_long_it_took(
     api: httpx.AsyncClient, service: Service, app: App, until: Until
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     before = round(time.time() * 1000)
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
     [kept] = (await until_seen(api, job_id, 1, until))["deliveries"]
@@ -158,7 +159,7 @@ async def test_a_delivery_tells_when_it_was_sent_and_how_long_it_took(
 async def test_a_delivery_has_the_id_that_the_app_was_sent(
     api: httpx.AsyncClient, service: Service, app: App, until: Until
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
     [kept] = (await until_seen(api, job_id, 1, until))["deliveries"]
     assert kept["deliveryId"] == app.deliveries[0]["deliveryId"]
@@ -170,7 +171,7 @@ async def test_a_job_that_was_removed_meanwhile_is_not_made_again(
 ) -> None:
     app.outcome = {"outcome": "waitingChildren"}
     app.gate.clear()
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
     await until(lambda: app.deliveries)
     key = service.jobs.scripts("emails").key(job_id)
@@ -184,17 +185,16 @@ async def test_a_job_that_was_removed_meanwhile_is_not_made_again(
 async def test_a_stop_does_not_lose_a_delivery_that_was_answered(
     service: Service, app: App, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await service.register("emails", Registration.model_validate(app.registration()), replace=None)
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     judged, go_on = asyncio.Event(), asyncio.Event()
-    health = service._health("emails")
-    verdict = health.verdict
+    verdict = Health.verdict
 
-    async def slow(finding: t.Any) -> t.Any:
+    async def slow(health: Health, finding: t.Any) -> t.Any:
         judged.set()
         await go_on.wait()
-        return await verdict(finding)
+        return await verdict(health, finding)
 
-    monkeypatch.setattr(health, "verdict", slow)
+    monkeypatch.setattr(Health, "verdict", slow)
     [job] = await service.add([service.jobs.new("emails", "welcome", None, {}, now=0)])
     await judged.wait()
     service.hurry()

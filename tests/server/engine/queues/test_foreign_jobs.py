@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler.rules.backoff import UnknownBackoff, backoff_delay
-from nextmq_server.dispatch.dispatcher import Endpoint
+from nextmq_server.dispatch.dispatcher import AppEndpoint
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.jobs import view
 from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
@@ -28,7 +28,7 @@ FAILED = Fail("ValueError", "no")
 
 
 async def add(engine: Engine, job_id: str, **fields: str | bytes) -> None:
-    """A job as a client that checks nothing might add it."""
+    """Add a job as a client that checks nothing might do."""
     members = {"name": "welcome", "data": "{}", "opts": "{}", "timestamp": "1", **fields}
     flat = [text for member in members.items() for text in member]
     await engine.redis.execute("HSET", engine.key(job_id), *flat)
@@ -51,8 +51,8 @@ REASONS: dict[str, str] = {
     '{"attempts": [], "stackTraceLimit": []}': (
         "attempts is [], not a number below 2^53; stackTraceLimit is [], not a whole number"
     ),
-    "[]": "its options are no JSON object",
-    "{": "its options are no JSON object",
+    "[]": "its options are not a JSON object",
+    "{": "its options are not a JSON object",
 }
 
 
@@ -147,7 +147,7 @@ def test_whatever_a_job_holds_its_backoff_is_a_time_or_not_known(fields: dict[st
 
 @given(fields=FIELDS)
 def test_whatever_a_job_holds_it_can_be_delivered(fields: dict[str, str]) -> None:
-    endpoint = Endpoint("emails", "http://127.0.0.1/queues/emails", 1000, "")
+    endpoint = AppEndpoint("emails", "http://127.0.0.1/queues/emails", 1000, "")
     assert b'"deliveryId":"dlv_1"' in delivery_body(endpoint, job_of(fields), "dlv_1", now=1)
 
 
