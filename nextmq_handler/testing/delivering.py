@@ -52,9 +52,9 @@ class Answer:
 class Tampering(t.TypedDict, total=False):
     """Where the handler is, and how the delivery differs from a valid one.
 
-    `path` is where the handler is mounted: by default the path of NEXTMQ_APP_URL, or "" if the target is a handler.
-    `integration` is "asgi", "wsgi" or "lambda": pass it if the target's arguments do not tell (its old name `home`
-    still works). `sign_with` are the secrets to sign with, by default those of the handler or of the environment.
+    `path` is where the handler is mounted: by default the path of NEXTMQ_APP_URL, or "" for a handler itself.
+    `integration` is "asgi", "wsgi" or "lambda": pass it if the target's arguments do not tell (its old name is
+    `home`). `sign_with` are the secrets to sign with, by default those of the handler or of the environment.
     `timestamp` is Unix seconds, by default now. `mutate` changes the body after it was signed.
     """
 
@@ -70,8 +70,8 @@ def deliver(target: t.Any, job: AnyJob, **how: t.Unpack[Tampering]) -> Answer:
     """Deliver `job` to `target`, to the queue of the job's `queue_name`, and return the answer.
 
     `target` is an ASGI app, a WSGI app (such as Flask or Django) or a Lambda function: a handler, or an app that
-    mounts one. An ASGI app runs on the process's kept loop. The call registers no worker and runs no lifespan. What
-    the processor sends to the server through its job goes to the server of NEXTMQ_URL.
+    mounts one. An ASGI app runs on the process's kept loop. The call registers no worker and runs no lifespan.
+    What the processor sends to the server through its job goes to the server of NEXTMQ_URL.
 
     Raises ConfigurationError if a secret or the path is not known, and SignatureError or WireError for a 200 that
     is not an outcome of this delivery.
