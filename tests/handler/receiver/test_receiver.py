@@ -141,7 +141,7 @@ async def test_the_tolerance_is_an_option() -> None:
         (encode(delivery(deliveryId="dlv_2")), "deliveryId is not the one of the header"),
     ],
 )
-async def test_a_signed_body_that_is_no_delivery_answers_400(
+async def test_a_signed_body_that_is_not_a_delivery_answers_400(
     body: bytes, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = await send(make(), body)
@@ -262,7 +262,7 @@ async def test_a_handler_without_a_secret_reads_one_that_is_set_later(monkeypatc
     assert (await send(app, GOOD)).status == 200
 
 
-async def test_a_secret_set_later_that_cannot_work_refuses_and_is_said_in_the_log(
+async def test_a_secret_set_later_that_cannot_work_refuses_and_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make(webhook_secrets=None)
