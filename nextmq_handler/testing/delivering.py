@@ -98,7 +98,8 @@ class _SignedRequest:
     """One request, and how to read its answer."""
 
     def __init__(self, target: t.Any, job: AnyJob, how: Tampering) -> None:
-        self.integration: Integration = _told_integration(how) or integration_of(target)
+        named = _old_keyword(how["home"]) if "home" in how else how.get("integration")
+        self.integration: Integration = named or integration_of(target)
         self._target = target
         self._id = job.delivery_id
         settings = getattr(target, "settings", None)
@@ -138,13 +139,9 @@ def _no_registration() -> t.Generator[None]:
         _overrides.registration_paused.reset(token)
 
 
-def _told_integration(how: Tampering) -> Integration | None:
-    return _home(how["home"]) if "home" in how else how.get("integration")
-
-
 @deprecated("deliver(home=…) is now deliver(integration=…)")
-def _home(home: Integration) -> Integration:
-    return home
+def _old_keyword(integration: Integration) -> Integration:
+    return integration
 
 
 def _secrets(sign_with: str | Sequence[str] | None, settings: Settings) -> Sequence[Secret]:
