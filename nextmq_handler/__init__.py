@@ -76,9 +76,10 @@ if _t.TYPE_CHECKING:
     from .rules.options import QueueOptions as QueueOptions
     from .rules.options import Repeat as Repeat
     from .rules.options import Telemetry as Telemetry
+    from .workers.options import Limiter as Limiter
+    from .workers.options import WorkerOptions as WorkerOptions
     from .workers.schedules import Cron as Cron
     from .workers.schedules import Every as Every
-    from .workers.worker import Limiter as Limiter
     from .workers.worker import Worker as Worker
     from .wsgi import NextMQWSGIHandler as NextMQWSGIHandler
     from .wsgi import create_nextmq_wsgi_handler as create_nextmq_wsgi_handler
@@ -121,8 +122,9 @@ else:  # hidden from checkers, so that they report a name that does not exist
                 "Backoff CustomBackoff Deduplication FlowJob JobOptions JobTemplate KeepJobs NewJob "
                 "ParentJob QueueOptions Repeat Telemetry"
             ),
+            ".workers.options": "Limiter WorkerOptions",
             ".workers.schedules": "Cron Every",
-            ".workers.worker": "Limiter Worker",
+            ".workers.worker": "Worker",
             ".wsgi": "NextMQWSGIHandler create_nextmq_wsgi_handler",
         },
     )

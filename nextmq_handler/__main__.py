@@ -12,7 +12,7 @@ import typing as t
 
 from .errors import NextMQError
 from .registration.calls import ensure_workers_registered
-from .workers.targets import workers_of
+from .workers.loading import workers_of
 
 
 def main(arguments: t.Sequence[str] | None = None) -> None:

@@ -13,9 +13,9 @@ import typing as t
 
 from .client._async.job_calls import AsyncJobCalls
 from .client._sync.job_calls import JobCalls
-from .client.caller import Caller
+from .client.remote import Caller
 from .errors import StaleDeliveryError, restored
-from .protocol.times import MAX_RATE_LIMIT_MS, duration_ms, timestamp_ms
+from .protocol.times import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, duration_ms, timestamp_ms
 
 if t.TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ else:
     T = t.TypeVar("T")
 
 
-# How long, in s, a call to the server may take with its attempts: a processor is to end before its deadline.
+# How long, in s, a call to the server may take with its retries: the processor must end before its deadline.
 _MIN_TIMEOUT, _MAX_TIMEOUT = 1.0, 10.0
 
 
@@ -83,7 +83,7 @@ def is_control_flow(exc: BaseException) -> bool:
 class JobBase(t.Generic[T]):
     """The fields of a job and the signals to its queue.
 
-    Times are ms since the epoch, durations ms, as in BullMQ, except where said otherwise.
+    Times are ms since the epoch and durations ms, as in BullMQ, unless noted otherwise.
     """
 
     def __init__(self, delivery: Delivery, settings: Settings, *, deadline: float) -> None:
@@ -94,7 +94,7 @@ class JobBase(t.Generic[T]):
         self.data: T = record.data
         self.opts: dict[str, t.Any] = record.opts
         self.attempts_made: int = record.attempts_made
-        """Attempts that were burnt before this one."""
+        """Attempts that the job used before this one."""
         self.attempts_started: int = record.attempts_started
         self.stalled_counter: int = record.stalled_counter
         self.priority: int = record.priority
@@ -106,38 +106,45 @@ class JobBase(t.Generic[T]):
         self.parent: dict[str, str] | None = record.parent
         self.queue_name: str = delivery.queue
         self.delivery_id: str = delivery.id
-        """This delivery attempt: another one has another id."""
+        """The id of this delivery: each delivery of a job has its own."""
         self._settings: Settings = settings
         self._monotonic_deadline = deadline
         self._abandoned: bool = False
 
     @property
     def deadline(self) -> int:
-        """When this delivery must have been answered, on this machine's clock."""
+        """When this delivery must be answered, on this machine's clock."""
         return round((time.time() + self.time_left()) * 1000)
 
     def time_left(self) -> float:
-        """Seconds until the deadline; negative after it."""
+        """Return the seconds until the deadline; negative after it."""
         return self._monotonic_deadline - time.monotonic()
 
     def move_to_delayed(self, timestamp: int | datetime) -> t.NoReturn:
-        """Stop here; run the job again at `timestamp`, no attempt burnt (protocol section 3).
+        """Stop here and run the job again at `timestamp`; this uses no attempt (protocol section 3).
 
-        `timestamp` is ms since the epoch or an aware datetime. Raises DelayedError, always; `await` before
-        the call does no harm.
+        `timestamp` is ms since the epoch or an aware datetime. Always raises DelayedError, or ConfigurationError
+        for another value; `await` before the call does no harm.
         """
         raise DelayedError(timestamp)
 
-    def move_to_waiting_children(self) -> t.NoReturn:
-        """Stop here; run the job again when its open children have finished (protocol section 3).
+    def retry_in(self, delay: int | timedelta) -> t.NoReturn:
+        """Stop here and run the job again after `delay`; this uses no attempt (protocol section 3).
 
-        Raises WaitingChildrenError, always; `await` before the call does no harm.
+        `delay` is an int of ms or a timedelta. Always raises DelayedError, or ConfigurationError for another
+        value; `await` before the call does no harm.
+        """
+        from . import _overrides  # on a cold start in Lambda nothing else needs it
+
+        now = round(_overrides.wall_clock() * 1000)
+        raise DelayedError(now + duration_ms("retry_in", delay, low=0, high=MAX_TIMESTAMP_MS - 1 - now))
+
+    def move_to_waiting_children(self) -> t.NoReturn:
+        """Stop here and run the job again when its open children have finished (protocol section 3).
+
+        Always raises WaitingChildrenError; `await` before the call does no harm.
         """
         raise WaitingChildrenError
-
-    def abandon(self) -> None:
-        """The delivery was answered without this job's processor: its later calls raise StaleDeliveryError."""
-        self._abandoned = True
 
     def _caller(self) -> Caller:
         if self._abandoned:
@@ -154,9 +161,14 @@ class JobBase(t.Generic[T]):
         return f"<{type(self).__name__} {self.queue_name}/{self.id} {self.name!r}>"
 
 
+def abandon(job: JobBase[t.Any]) -> None:
+    """Make later calls of `job` raise StaleDeliveryError: its delivery was answered without its processor."""
+    job._abandoned = True  # pyright: ignore[reportPrivateUsage]
+
+
 class Job(JobBase[T], JobCalls):
-    """The job of a `def` processor: its calls to the server block."""
+    """The job of a `def` processor. Its calls to the server block."""
 
 
 class AsyncJob(JobBase[T], AsyncJobCalls):
-    """The job of an `async def` processor: its calls to the server are awaited."""
+    """The job of an `async def` processor. Its calls to the server are awaited."""

@@ -15,7 +15,7 @@ _SCHEMES = {"nextmq": "https", "nextmq+http": "http"}
 _API_KEY = re.compile(r"[!-~]+")
 
 
-class Connection:
+class ServerConnection:
     """A queue server as a connection string names it. Its repr shows no key and no secret."""
 
     __slots__ = ("api_key", "base_url", "project", "webhook_secret")
@@ -27,7 +27,7 @@ class Connection:
         self.webhook_secret: str = webhook_secret
 
     def __repr__(self) -> str:
-        return f"<Connection {self.base_url}/{self.project}>"
+        return f"<ServerConnection {self.base_url}/{self.project}>"
 
 
 class Settings:
@@ -39,13 +39,13 @@ class Settings:
 
     __slots__ = ("_app_url", "_connection", "secrets")
 
-    def __init__(self, connection: Connection | None, app_url: str | None, secrets: tuple[Secret, ...]) -> None:
+    def __init__(self, connection: ServerConnection | None, app_url: str | None, secrets: tuple[Secret, ...]) -> None:
         self._connection = connection
         self._app_url = app_url
         self.secrets: tuple[Secret, ...] = secrets
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> ServerConnection:
         """The queue server. Raises ConfigurationError where none is set."""
         if self._connection is None:
             if (url := _url_of_a_test()) is not None:
@@ -101,7 +101,7 @@ def load_settings(
     return Settings(connection, _check_app_url(app_text, app_name) if app_text else None, secrets)
 
 
-def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> Connection:
+def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> ServerConnection:
     """The parts of a connection string. Raises ConfigurationError, which names `source` and quotes nothing."""
     parts = _split(text, source)
     if parts.scheme not in _SCHEMES:
@@ -128,7 +128,7 @@ def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> Connect
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = f":{parts.port}" if parts.port is not None else ""
-    return Connection(f"{scheme}://{host}{port}", project, api_key, secret)
+    return ServerConnection(f"{scheme}://{host}{port}", project, api_key, secret)
 
 
 def is_loopback(host: str) -> bool:

@@ -20,7 +20,7 @@ NAMES = {
     "AsyncQueueInspection": "QueueInspection",
     "AsyncQueueJob": "QueueJob",
     "AsyncQueueSchedulers": "QueueSchedulers",
-    "AsyncTransport": "Transport",
+    "AsyncResource": "Resource",
     "AsyncTriggers": "Triggers",
     "aiter_bytes": "iter_bytes",
     "async_answer": "answer",

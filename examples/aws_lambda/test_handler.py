@@ -43,14 +43,14 @@ def test_a_letter_reaches_everybody_once_though_its_delivery_comes_twice(
     nextmq: LocalNextMQ, mail: MailingService
 ) -> None:
     Queue("letters").add("send", {"to": READERS, "text": "We have teapots."})
-    nextmq.drain()
+    nextmq.run_all()
     assert nextmq.redeliver(nextmq.job("letters")) == {"sent": 2}
     assert mail.messages == dict.fromkeys(READERS, 1)
 
 
 def test_an_import_stores_every_address(nextmq: LocalNextMQ, mail: MailingService) -> None:
     Queue("subscribers").add("import", {"addresses": READERS})
-    nextmq.drain()
+    nextmq.run_all()
     assert nextmq.job("subscribers").return_value == {"imported": 2}
     assert mail.subscribers == dict.fromkeys(READERS, 1)
 

@@ -58,14 +58,14 @@ def test_a_mail_is_sent_once_though_the_answer_to_its_delivery_is_lost(
 ) -> None:
     Queue("emails").add("welcome", ADA, attempts=2)
     nextmq.timeout_next("emails")
-    nextmq.drain()
+    nextmq.run_all()
     assert nextmq.job("emails").attempts_made == 2
     assert [message["To"] for message in mailbox.messages] == ["ada@example.com"]
 
 
 def test_a_mail_to_nobody_is_not_tried_again(nextmq: LocalNextMQ) -> None:
     Queue("emails").add("welcome", {"name": "Nobody"}, attempts=3)
-    nextmq.drain()
+    nextmq.run_all()
     job = nextmq.job("emails", state="failed")
     assert job.attempts_made == 1
     assert "email" in (job.failed_reason or "")
@@ -107,7 +107,7 @@ def test_an_uploaded_picture_gets_a_thumbnail(
     monkeypatch.setattr("examples.fastapi.app.uploads", tmp_path)
     Image.new("RGB", (640, 480)).save(tmp_path / "original.png")
     site.put("/pictures/beach.png", content=(tmp_path / "original.png").read_bytes()).raise_for_status()
-    nextmq.drain()
+    nextmq.run_all()
     with Image.open(tmp_path / "beach.thumbnail.png") as thumbnail:
         assert thumbnail.size == (128, 96)
 

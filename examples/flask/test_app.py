@@ -47,7 +47,7 @@ def test_a_report_that_waits_has_a_page_that_says_so(browser: FlaskClient, nextm
 
 def test_the_page_of_a_finished_report_shows_its_totals(browser: FlaskClient, nextmq: LocalNextMQ) -> None:
     ordered = browser.post("/reports", data={"kind": "by-currency", "year": 2025})
-    nextmq.drain()
+    nextmq.run_all()
     page = browser.get(ordered.location)
     assert "is <strong>completed</strong>, 100 % done" in page.text
     assert "<th>GBP</th><td>3,377.48</td>" in page.text
@@ -56,7 +56,7 @@ def test_the_page_of_a_finished_report_shows_its_totals(browser: FlaskClient, ne
 @pytest.mark.usefixtures("bank")
 def test_a_report_in_euros_asks_the_bank(browser: FlaskClient, nextmq: LocalNextMQ) -> None:
     browser.post("/reports", data={"kind": "in-euros", "year": 2025})
-    nextmq.drain()
+    nextmq.run_all()
     assert nextmq.job("reports").return_value == {"EUR": "11,074.71"}
 
 

@@ -1,4 +1,4 @@
-"""Flows as they are sent."""
+"""Flows in the form that the server takes."""
 
 from __future__ import annotations
 
@@ -6,34 +6,29 @@ import typing as t
 
 from ..errors import ConfigurationError
 from ..protocol.names import check_queue_name
+from ..rules.limits import MAX_BULK, MAX_FLOW_DEPTH
 from ..rules.options import FlowJob, QueueOptions, check_list, to_wire
-
-MAX_JOBS = 1000
-"""How many jobs one call takes, in all of its flows."""
-
-MAX_DEPTH = 20
-"""How many levels of jobs a flow has, at most."""
 
 
 def flow_content(flows: t.Sequence[FlowJob]) -> list[dict[str, t.Any]]:
-    """Flows as they are sent. Raises ConfigurationError."""
+    """Convert flows to JSON content. Raises ConfigurationError."""
     check_list("add_bulk", flows, "flows")
     roots = [_node(flow) for flow in flows]
     level, count = roots, 0
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_FLOW_DEPTH):
         count += len(level)
-        if count > MAX_JOBS:
-            raise ConfigurationError(f"a call takes up to {MAX_JOBS} jobs in all of its flows")
+        if count > MAX_BULK:
+            raise ConfigurationError(f"a call takes up to {MAX_BULK} jobs in all its flows together")
         for parent in level:
             parent["children"] = [_node(child) for child in parent["children"]]
         level = [child for parent in level for child in parent["children"]]
     if level:
-        raise ConfigurationError(f"a flow has up to {MAX_DEPTH} levels of jobs")
+        raise ConfigurationError(f"a flow has up to {MAX_FLOW_DEPTH} levels of jobs")
     return roots
 
 
 def queues_content(queues_options: t.Mapping[str, QueueOptions]) -> dict[str, t.Any]:
-    """What holds for the jobs of each queue. Raises ConfigurationError."""
+    """Convert the options of each queue's jobs. Raises ConfigurationError."""
     if not isinstance(t.cast("object", queues_options), t.Mapping):
         raise ConfigurationError(f"queues_options takes a dict, not {type(queues_options).__name__}")
     return {

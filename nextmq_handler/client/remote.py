@@ -1,20 +1,31 @@
-"""Which server a producer talks to."""
+"""Which server a call goes to, and for whom."""
 
 from __future__ import annotations
 
 import typing as t
-from datetime import timedelta
 
 from .. import _overrides
 from ..errors import ConfigurationError
 from ..protocol.times import timeout_seconds
-from ..settings import Connection, load_settings, parse_connection_string
+from ..settings import ServerConnection, load_settings, parse_connection_string
+
+if t.TYPE_CHECKING:
+    from datetime import timedelta
+
+
+class Caller(t.NamedTuple):
+    """The server, the s that a call with its attempts may take, and the delivery if a processor's job calls."""
+
+    connection: ServerConnection
+    timeout: float
+    delivery_id: str | None = None
+    retries: bool = True
 
 
 class Remote:
     """The server that `url`, or else NEXTMQ_URL, names; the environment is read at the first call.
 
-    `timeout` is s or a timedelta. Raises ConfigurationError for one that cannot be.
+    `timeout` is s or a timedelta. Raises ConfigurationError for an invalid one.
     """
 
     __slots__ = ("_connection", "_url", "timeout")
@@ -24,13 +35,12 @@ class Remote:
             raise ConfigurationError(f"url takes a connection string, not {type(url).__name__}")
         self._url = url
         self.timeout: float = timeout_seconds("timeout", timeout)
-        self._connection: Connection | None = None
+        self._connection: ServerConnection | None = None
 
-    @property
-    def connection(self) -> Connection:
-        """The parts of the connection string. Raises ConfigurationError where there is none."""
+    def caller(self) -> Caller:
+        """Return who calls. Raises ConfigurationError if no connection string is set."""
         if _overrides.url is not None:
-            return parse_connection_string(_overrides.url)
+            return Caller(parse_connection_string(_overrides.url), self.timeout)
         if self._connection is None:
             self._connection = load_settings(url=self._url).connection
-        return self._connection
+        return Caller(self._connection, self.timeout)

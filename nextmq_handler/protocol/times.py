@@ -25,7 +25,7 @@ def timeout_seconds(name: str, value: float | timedelta, *, low: float = 0.0, hi
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         value = _total_seconds(name, value, "a number of s or a timedelta")
-    if not value > 0 or not low <= value <= high:
+    if not (value > 0 and low <= value <= high):
         bounds = f"{low} to" if low else "more than 0 and up to"
         raise ConfigurationError(f"{name} takes {bounds} {high} s, not {shown(value)}")
     return float(value)

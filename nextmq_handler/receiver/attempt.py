@@ -19,7 +19,7 @@ from ..protocol.wire import (
     WaitingChildren,
 )
 from ..workers.processor import BoundProcessor
-from ..workers.worker import Worker
+from ..workers.worker import Worker, find_processor, translate_error
 
 if t.TYPE_CHECKING:
     from ..protocol.messages import Headers
@@ -77,7 +77,7 @@ class Attempt:
         self.deadline: float = deadline
         self.expose_stack: bool = expose_stack
         self.trace: Trace | Untraced = trace
-        self.processor: BoundProcessor | None = worker.find(delivery.job.name)
+        self.processor: BoundProcessor | None = find_processor(worker, delivery.job.name)
         is_async = self.processor is not None and self.processor.is_async
         kind: type[AsyncJob[t.Any]] | type[Job[t.Any]] = AsyncJob if is_async else Job
         self.job: AsyncJob[t.Any] | Job[t.Any] = kind(delivery, settings, deadline=deadline)
@@ -126,7 +126,7 @@ class Attempt:
         """What an exception of the processor means to the server."""
         if isinstance(exc, ResultError):  # the work was done: nothing that maps exceptions may run it again
             return Failed("ReturnValueError", str(exc), unrecoverable=True)
-        exc = self.worker.translate(_signal_in(exc) or exc)
+        exc = translate_error(self.worker, _signal_in(exc) or exc)
         if isinstance(exc, RateLimitError):
             return RateLimited(exc.delay)
         if isinstance(exc, DelayedError):

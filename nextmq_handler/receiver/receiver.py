@@ -12,8 +12,7 @@ from ..protocol.names import is_queue_name
 from ..protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
 from ..protocol.wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, parse_delivery
 from ..settings import Settings, load_settings
-from ..workers.loading import by_queue
-from ..workers.worker import Worker
+from ..workers.worker import Worker, by_queue
 from .attempt import Attempt, trace_of
 
 if t.TYPE_CHECKING:

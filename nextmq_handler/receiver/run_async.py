@@ -10,6 +10,7 @@ import typing as t
 import anyio
 import anyio.to_thread
 
+from ..job import abandon
 from ..protocol.wire import Outcome
 from .attempt import Attempt, run
 
@@ -43,7 +44,7 @@ async def run_coroutine(attempt: Attempt) -> Outcome:
     try:
         await asyncio.wait({task}, timeout=attempt.deadline - time.monotonic())
         if not task.done():
-            attempt.job.abandon()
+            abandon(attempt.job)
             task.cancel()
             await asyncio.wait({task}, timeout=min(CLEANUP_TIME, attempt.delivery.timeout / 20_000))
             _keep(task)
@@ -106,7 +107,7 @@ async def _run_in_thread(attempt: Attempt, limiter: anyio.CapacityLimiter) -> Ou
         if has_slot and claim.acquire(blocking=False):
             limiter.release_on_behalf_of(attempt)
     if outcome is None:
-        attempt.job.abandon()
+        abandon(attempt.job)
         return attempt.deadline_exceeded()
     return outcome
 

@@ -8,14 +8,13 @@ import json
 import typing as t
 
 from .._version import __version__
-from ..settings import Connection, Settings, load_settings
-from ..workers.loading import listed
-from ..workers.worker import Worker
+from ..settings import ServerConnection, Settings, load_settings
+from ..workers.worker import Worker, listed, schedules_of, schemas_of
 
 
 def fingerprint(worker: Worker, settings: Settings) -> str:
     """This SDK's opaque word for a worker's URL, options and schedules (section 4). Raises ConfigurationError."""
-    parts = [worker_url(worker, settings), dict(worker.options), *worker.schedules()]
+    parts = [worker_url(worker, settings), dict(worker.options), *schedules_of(worker)]
     text = json.dumps(parts, sort_keys=True)
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:12]).decode()
 
@@ -33,9 +32,9 @@ def registration_of(worker: Worker, settings: Settings) -> dict[str, t.Any]:
         "secretIds": [secret.id for secret in settings.secrets],
         "fingerprint": fingerprint(worker, settings),
         "sdk": f"nextmq-python/{__version__}",
-        "schemas": worker.schemas(),
+        "schemas": schemas_of(worker),
     }
-    schedules = worker.schedules()
+    schedules = schedules_of(worker)
     return {**body, "schedules": schedules} if schedules else body
 
 
@@ -123,7 +122,7 @@ async def aunregister_workers(workers: t.Iterable[Worker], *, url: str | None = 
         await unregister_worker(connection, worker.name)
 
 
-def _connection(url: str | None) -> Connection:
+def _connection(url: str | None) -> ServerConnection:
     return load_settings(url=url).connection
 
 

@@ -20,11 +20,12 @@ if _t.TYPE_CHECKING:
     from .running import arun as arun
     from .running import run as run
     from .simulator.api.routing import NotSimulatedError as NotSimulatedError
+    from .simulator.assertions import UndrainedJobsWarning as UndrainedJobsWarning
+    from .simulator.assertions import UnrunJobsWarning as UnrunJobsWarning
     from .simulator.engine.clock import VirtualClock as VirtualClock
-    from .simulator.engine.engine import NeverFinishedError as NeverFinishedError
-    from .simulator.engine.engine import NotIdleError as NotIdleError
-    from .simulator.engine.forgotten import UndrainedJobsWarning as UndrainedJobsWarning
     from .simulator.engine.job import LocalJob as LocalJob
+    from .simulator.engine.simulation import NeverFinishedError as NeverFinishedError
+    from .simulator.engine.simulation import NotIdleError as NotIdleError
     from .simulator.local import AsyncLocalNextMQ as AsyncLocalNextMQ
     from .simulator.local import LocalNextMQ as LocalNextMQ
 
@@ -39,10 +40,10 @@ else:  # hidden from checkers, so that they report a name that does not exist
             ".probe": "conformance_worker",
             ".running": "arun run",
             ".simulator.api.routing": "NotSimulatedError",
+            ".simulator.assertions": "UndrainedJobsWarning UnrunJobsWarning",
             ".simulator.engine.clock": "VirtualClock",
-            ".simulator.engine.engine": "NeverFinishedError NotIdleError",
-            ".simulator.engine.forgotten": "UndrainedJobsWarning",
             ".simulator.engine.job": "LocalJob",
+            ".simulator.engine.simulation": "NeverFinishedError NotIdleError",
             ".simulator.local": "AsyncLocalNextMQ LocalNextMQ",
         },
     )

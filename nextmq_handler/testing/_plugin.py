@@ -29,7 +29,7 @@ def nextmq_workers(request: pytest.FixtureRequest) -> t.Sequence[Worker]:
 
     Raises ConfigurationError for a name that cannot be loaded.
     """
-    from ..workers.targets import workers_of
+    from ..workers.loading import workers_of
 
     marker: pytest.Mark | None = request.node.get_closest_marker("nextmq")
     if marker is not None:

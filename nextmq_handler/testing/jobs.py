@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from ..client._http.content import encode
 from ..job import AsyncJob, Job, JobBase
 from ..protocol.wire import Delivery, encode_delivery, parse_delivery
-from ..settings import Connection, Settings
+from ..settings import ServerConnection, Settings
 
 if t.TYPE_CHECKING:
     from ..client._http.answer import R
@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
 
 T = t.TypeVar("T")
 
-_NOBODY = Settings(Connection("http://localhost", "test", "key", "secret"), None, ())
+_NOBODY = Settings(ServerConnection("http://localhost", "test", "key", "secret"), None, ())
 _DEFAULTS: dict[str, t.Any] = {
     "id": "1",
     "name": "test",
@@ -144,14 +144,7 @@ class _Recorded(JobBase[T]):
 class RecordedJob(_Recorded[T], Job[T]):
     """A Job for tests. `logs`, `progress_updates` and `data_updates` hold what its processor told the server."""
 
-    def _ask(
-        self,
-        method: str,
-        *path: str,
-        reader: t.Callable[[t.Any], R],
-        timeout: float | None = None,
-        **options: t.Unpack[Options],
-    ) -> R:
+    def _ask(self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]) -> R:
         return reader(self._answer(method, path, options))
 
 
@@ -159,12 +152,7 @@ class RecordedAsyncJob(_Recorded[T], AsyncJob[T]):
     """An AsyncJob for tests: as RecordedJob."""
 
     async def _ask(
-        self,
-        method: str,
-        *path: str,
-        reader: t.Callable[[t.Any], R],
-        timeout: float | None = None,
-        **options: t.Unpack[Options],
+        self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]
     ) -> R:
         return reader(self._answer(method, path, options))
 

@@ -10,6 +10,7 @@ from ..protocol.wire import Outcome, encode_outcome, parse_delivery
 from ..receiver.attempt import Attempt
 from ..receiver.sync_driver import run_attempt
 from ..settings import Settings
+from ..workers.worker import freeze
 from .outcomes import JobOutcome, read_outcome
 
 if t.TYPE_CHECKING:
@@ -40,7 +41,7 @@ async def arun(worker: Worker, job: AnyJob) -> JobOutcome:
 
 
 def _attempt(worker: Worker, job: AnyJob) -> Attempt:
-    worker.freeze()
+    freeze(worker)
     delivery = parse_delivery(job.to_wire(worker.name, timeout=worker.options["timeout"]), job.delivery_id)
     deadline = time.monotonic() + delivery.timeout / 1000
     attempt = Attempt(worker, delivery, Settings(None, None, ()), deadline=deadline, expose_stack=True)

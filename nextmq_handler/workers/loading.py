@@ -1,42 +1,36 @@
-"""The workers of an app, as a handler, a registration and a test take them."""
+"""Load the workers that a command line or a setting names: `module:name`."""
 
 from __future__ import annotations
 
+import os
+import sys
 import typing as t
+from importlib import import_module
 
 from ..errors import ConfigurationError
 from .worker import Worker
 
 
-def listed(workers: t.Iterable[Worker]) -> tuple[Worker, ...]:
-    """`workers`, which take no more processors from here on.
+def workers_of(target: str) -> tuple[Worker, ...]:
+    """Load the workers that `target`, module:name, names: a handler, a worker, or a list of workers.
 
-    Raises ConfigurationError where it is not several workers, or one of them cannot work.
+    The module may be in the working directory. Raises ConfigurationError.
     """
-    given = t.cast("object", workers)
-    if isinstance(given, str) or not isinstance(given, t.Iterable):
-        raise ConfigurationError(f"workers takes Worker objects in a list, workers=[…], not {_kind(workers)}")
-    found = tuple(workers)
-    for worker in found:
-        if not isinstance(worker, Worker):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"workers takes Worker objects, not {_kind(worker)}")
-        worker.freeze()
-    return found
-
-
-def by_queue(workers: t.Iterable[Worker]) -> dict[str, Worker]:
-    """The same by their queues. Raises ConfigurationError also where a queue has two, or where there is none."""
-    found: dict[str, Worker] = {}
-    for worker in listed(workers):
-        if worker.name in found:
-            raise ConfigurationError(
-                f"workers has two for queue {worker.name!r}: make one, with a processor for each job name"
-            )
-        found[worker.name] = worker
-    if not found:
-        raise ConfigurationError("workers is empty: pass the Worker objects that this app runs, workers=[…]")
-    return found
-
-
-def _kind(value: object) -> str:
-    return f"one Worker({value.name!r})" if isinstance(value, Worker) else type(value).__name__
+    module_name, _, name = target.partition(":")
+    if not module_name or not name or module_name.startswith("."):
+        raise ConfigurationError(f"{target!r} is not module:handler, such as app.main:nextmq")
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: t.Any = import_module(module_name)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as exc:
+        raise ConfigurationError(f"{target} cannot be loaded: {exc}") from exc
+    if isinstance(found, Worker):
+        return (found,)
+    workers = getattr(found, "workers", found)
+    if isinstance(workers, list | tuple) and all(isinstance(each, Worker) for each in t.cast("t.Any", workers)):
+        return tuple(t.cast("t.Sequence[Worker]", workers))
+    kind = type(found).__name__
+    raise ConfigurationError(f"{target} is of type {kind}, not a NextMQ handler: it has no workers")

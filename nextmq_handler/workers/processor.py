@@ -1,4 +1,4 @@
-"""A processor bound to its worker: what kind of function it is, what it takes, what its annotations say."""
+"""A processor bound to its worker: whether it is sync or async, and what its annotations promise."""
 
 from __future__ import annotations
 
@@ -8,26 +8,69 @@ import typing as t
 from ..errors import ConfigurationError
 
 if t.TYPE_CHECKING:
-    from .annotations import Signature
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+    from datetime import date, time, timedelta
+    from decimal import Decimal
+    from enum import Enum
+    from uuid import UUID
+
+    from ..job import AsyncJob, Job
+    from ..protocol.values import Signature
+
+    class _Model(t.Protocol):
+        def model_dump(self) -> dict[str, t.Any]: ...
+
+    class _Dataclass(t.Protocol):
+        __dataclass_fields__: t.ClassVar[dict[str, t.Any]]
+
+    # What can be sent as JSON. It names no coroutine, so that checkers refuse an async def with a Job.
+    _Plain = str | float | date | time | timedelta | Decimal | Enum | UUID | None
+    Result = _Plain | Mapping[t.Any, t.Any] | Sequence[t.Any] | AbstractSet[t.Any] | _Model | _Dataclass
+
+    SyncProcessor = t.Callable[[Job[t.Any]], Result]
+    AsyncProcessor = t.Callable[[AsyncJob[t.Any]], t.Coroutine[t.Any, t.Any, t.Any]]
+    Processor = SyncProcessor | AsyncProcessor
+
+
+Async = t.TypeVar("Async", bound="AsyncProcessor")
+Sync = t.TypeVar("Sync", bound="SyncProcessor")
 
 _CO_COROUTINE, _CO_GENERATOR, _CO_ASYNC_GENERATOR = 0x80, 0x20, 0x200
 
 
+class ProcessorDecorator:
+    """Add a function to a worker, and return it unchanged: `@worker.processor("name")`, `@worker.every(…)`."""
+
+    __slots__ = ("_add",)
+
+    def __init__(self, add: t.Callable[[t.Any], None]) -> None:
+        self._add = add
+
+    @t.overload
+    def __call__(self, function: Async, /) -> Async: ...
+    @t.overload
+    def __call__(self, function: Sync, /) -> Sync: ...
+    def __call__(self, function: t.Any, /) -> t.Any:
+        self._add(function)
+        return function
+
+
 class Untyped:
-    """What a processor without annotations says: nothing, so data and result are plain JSON."""
+    """The signature of a processor without annotations: data and result are plain JSON."""
 
     data_type = result_type = t.Any
 
     def load(self, data: t.Any) -> t.Any:
-        """The data as it is."""
+        """Return the data as it is."""
         return data
 
     def dump(self, result: t.Any) -> t.Any:
-        """The result as it is."""
+        """Return the result as it is."""
         return result
 
     def schema(self) -> None:
-        """No schema."""
+        """Return no schema."""
         return
 
 
@@ -35,7 +78,7 @@ _UNTYPED = Untyped()
 
 
 class BoundProcessor:
-    """A processor, its colour and, once its worker is mounted, what its annotations say."""
+    """A processor, whether it is async and, once its worker is mounted, its signature."""
 
     __slots__ = ("_signature", "function", "is_async", "label")
 
@@ -47,7 +90,7 @@ class BoundProcessor:
 
     @property
     def signature(self) -> Signature | Untyped:
-        """What the annotations say. Raises ConfigurationError for annotations that cannot work."""
+        """What the annotations promise. Raises ConfigurationError for annotations that cannot work."""
         if self._signature is None:
             self._signature = self._read_signature()
         return self._signature
@@ -65,7 +108,7 @@ class BoundProcessor:
 
 
 def bind(function: t.Callable[..., t.Any], owner: str) -> BoundProcessor:
-    """`function` with its colour. Raises ConfigurationError for what cannot be called with one job."""
+    """Bind `function`, a processor. Raises ConfigurationError if it cannot be called with one job."""
     label = getattr(function, "__qualname__", None) or repr(function)
     if not callable(function):
         raise ConfigurationError(f"{owner}: {label} is not callable; a processor is a function of one job")
@@ -83,7 +126,7 @@ def _code_flags(function: t.Any) -> int:
     while isinstance(function, (functools.partial, staticmethod)):
         function = function.func if isinstance(function, functools.partial) else function.__func__
     if not hasattr(function, "__code__") and not isinstance(function, type):
-        function = function.__call__  # a callable object: its method tells its colour
+        function = function.__call__  # a callable object: its method tells whether it is async
     return int(getattr(getattr(function, "__code__", None), "co_flags", 0))
 
 
@@ -100,7 +143,7 @@ def _takes_one(function: t.Any) -> bool:
 
 
 def _signature_takes_one(function: t.Any) -> bool:
-    import inspect  # slow to import, and needed for partials and callable objects only
+    import inspect  # slow to import, and needed only for partials and callable objects
 
     try:
         inspect.signature(function).bind(object())

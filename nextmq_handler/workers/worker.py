@@ -1,68 +1,42 @@
-"""Worker: a queue's processors and the options that the server enforces for it."""
+"""Worker: a queue's processors and the options that the server enforces for it.
+
+The functions below the class are what handlers and registrations do with a worker. They are not methods, so that
+Worker shows its users only what is for them.
+"""
+
+# pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
 from ..errors import ConfigurationError
 from ..protocol.names import check_queue_name
-from ..protocol.times import duration_ms, shown
-from .processor import BoundProcessor, bind
+from .processor import BoundProcessor, ProcessorDecorator, bind
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from collections.abc import Set as AbstractSet
-    from datetime import date, time, timedelta
-    from decimal import Decimal
-    from enum import Enum
-    from uuid import UUID
+    from collections.abc import Mapping
+    from datetime import timedelta
 
-    from ..job import AsyncJob, Job
-    from .schedules import Schedule, ScheduledProcessor, ScheduleOptions
-
-    class _Model(t.Protocol):
-        def model_dump(self) -> dict[str, t.Any]: ...
-
-    class _Dataclass(t.Protocol):
-        __dataclass_fields__: t.ClassVar[dict[str, t.Any]]
-
-    # What can be sent as JSON. It names no coroutine, so that an async def with a Job fits nowhere.
-    _Plain = str | float | date | time | timedelta | Decimal | Enum | UUID | None
-    Result = _Plain | Mapping[t.Any, t.Any] | Sequence[t.Any] | AbstractSet[t.Any] | _Model | _Dataclass
-
-    SyncProcessor = t.Callable[[Job[t.Any]], Result]
-    AsyncProcessor = t.Callable[[AsyncJob[t.Any]], t.Coroutine[t.Any, t.Any, t.Any]]
-    Processor = SyncProcessor | AsyncProcessor
-
-
-Async = t.TypeVar("Async", bound="AsyncProcessor")
-Sync = t.TypeVar("Sync", bound="SyncProcessor")
-
-_MAX_MS = 7 * 86_400_000
-
-
-class Limiter(t.TypedDict):
-    """At most `max` jobs start in each `duration`, ms or a timedelta."""
-
-    max: int
-    duration: int | timedelta
+    from .error_mapping import Meaning, Translator
+    from .options import WorkerOptions
+    from .processor import Async, Processor, Sync
+    from .schedules import Schedule, ScheduleOptions
 
 
 class Worker:
     """The worker of queue `name`: what runs its jobs, and how many at once.
 
-    `concurrency` is how many jobs run at once over all server processes; `limiter` bounds how many start in a
-    time; `timeout` (float s or a timedelta) is how long the server waits for one delivery. `lock_duration`,
-    `stalled_interval` (int ms or a timedelta) and `max_stalled_count` are BullMQ's; leave them at its
-    defaults. `dead_letter` names the queue that gets a letter for each job that failed for good; True is
-    `<name>-dlq`. `backoff_strategies` are types of backoff beside BullMQ's own: `{"slow": [1_000, 60_000]}` is
-    how long (int ms or a timedelta) a job with `backoff={"type": "slow"}` waits after its first failed attempt,
-    and after each later one. `errors` maps exception types to what they mean, such as
-    `{httpx.TimeoutException: lambda exc: RateLimitError(5000)}`. `schedules` are Every and Cron, by which the
-    server makes jobs by itself. Raises ConfigurationError, naming the argument, for a value that cannot work.
+    A processor takes the job and returns its result: pass it here, or use the `processor` decorator. Options and
+    processors are fixed once a handler has been made of the worker. Raises ConfigurationError, naming the
+    argument, for a value that cannot work.
 
-    A processor takes the job and returns its result: given here, or with the `processor` decorator. Options and
-    processors are fixed once a handler has been made of the worker.
+    - `errors`: what exceptions of a processor mean, by type; the first type that matches decides, so put a
+      subclass before its base class. A value is an exception (`{httpx.TimeoutException: RateLimitError(5000)}`),
+      an exception class, which takes over the message, or a function of the exception that returns one.
+    - `schedules`: Every and Cron, by which the server adds jobs by itself.
+    - `options`: see WorkerOptions.
     """
 
     def __init__(
@@ -70,70 +44,48 @@ class Worker:
         name: str,
         processor: Processor | None = None,
         *,
-        concurrency: int = 1,
-        limiter: Limiter | None = None,
-        timeout: float | timedelta = 30.0,
-        lock_duration: int | timedelta | None = None,
-        stalled_interval: int | timedelta | None = None,
-        max_stalled_count: int | None = None,
-        dead_letter: bool | str = False,
-        backoff_strategies: Mapping[str, Sequence[int | timedelta]] | None = None,
-        errors: t.Mapping[type[BaseException], t.Callable[[t.Any], BaseException]] | None = None,
+        errors: Mapping[type[BaseException], Meaning] | None = None,
         schedules: t.Iterable[Schedule] = (),
+        **options: t.Unpack[WorkerOptions],
     ) -> None:
         self.name: str = check_queue_name(name)
+        checked: dict[str, t.Any] = {}
+        if options:
+            from .options import check_options  # loaded only for a worker that has some
+
+            checked = check_options(name, options)
+        self.options: t.Mapping[str, t.Any] = {"concurrency": 1, "timeout": 30_000, **checked}
+        """The options as the registration carries them: camelCase, ms (protocol section 4)."""
+        self._translate: Translator | None = None
+        if errors is not None:
+            from .error_mapping import translator
+
+            self._translate = translator(str(self), errors)
         self._frozen = False
         self._named: dict[str, BoundProcessor] = {}
         self._fallback: BoundProcessor | None = None
-        options: dict[str, t.Any] = {
-            "concurrency": _whole(f"{self}: concurrency", concurrency, low=1, high=10_000),
-            "timeout": _timeout_ms(f"{self}: timeout", timeout),
-        }
-        if limiter is not None:
-            options["limiter"] = _limiter(f"{self}: limiter", limiter)
-        if lock_duration is not None:
-            options["lockDuration"] = duration_ms(f"{self}: lock_duration", lock_duration, low=1000, high=_MAX_MS)
-        if stalled_interval is not None:
-            options["stalledInterval"] = duration_ms(
-                f"{self}: stalled_interval", stalled_interval, low=1000, high=_MAX_MS
-            )
-        if max_stalled_count is not None:
-            options["maxStalledCount"] = _whole(f"{self}: max_stalled_count", max_stalled_count, low=0, high=1000)
-        if dead_letter is not False:
-            options["deadLetter"] = _dead_letter(self, dead_letter)
-        if backoff_strategies is not None:
-            from .backoff_strategies import checked
-
-            options["backoffStrategies"] = checked(f"{self}: backoff_strategies", backoff_strategies)
-        self.options: t.Mapping[str, t.Any] = options
-        """The options as the registration carries them: camelCase, ms (protocol section 4)."""
-        self._errors = dict(errors or {})
-        for kind in self._errors:
-            if not _is_exception_type(kind):
-                raise ConfigurationError(f"{self}: errors maps exception types, not {kind!r}")
         if processor is not None:
-            self.add(None, processor)
+            self._add(None, processor)
         self._schedules: dict[str, Schedule] = {}
         for schedule in schedules:
-            self.add_schedule(schedule)
+            self._add_schedule(schedule)
 
     @t.overload
-    def processor(self, name: str, /) -> NamedProcessor: ...
+    def processor(self, name: str, /) -> ProcessorDecorator: ...
     @t.overload
     def processor(self, function: Async, /) -> Async: ...
     @t.overload
     def processor(self, function: Sync, /) -> Sync: ...
     def processor(self, target: t.Any, /) -> t.Any:
-        """`@worker.processor("name")` runs the jobs of that name, `@worker.processor` all others.
+        """Run the jobs of a name with `@worker.processor("name")`, and all others with `@worker.processor`.
 
-        The function is returned unchanged, so that a test can call it. Raises ConfigurationError for one that
-        does not take exactly the job, for a second one of the same name, and after the worker was mounted.
+        The function is returned unchanged, so that a test can call it. Raises ConfigurationError for a function
+        that does not take exactly the job, for a second one of the same name, and after the worker was mounted.
         """
-        if not isinstance(target, str):
-            self.add(None, target)
-            return target
-
-        return NamedProcessor(self, target)
+        if isinstance(target, str):
+            return ProcessorDecorator(partial(self._add, target))
+        self._add(None, target)
+        return target
 
     def every(
         self,
@@ -146,17 +98,18 @@ class Worker:
         limit: int | None = None,
         offset: int | timedelta | None = None,
         **opts: t.Unpack[ScheduleOptions],
-    ) -> ScheduledProcessor:
-        """`@worker.every(timedelta(hours=1))` runs the function so often: the processor of the jobs called `name`.
+    ) -> ProcessorDecorator:
+        """Run the function at an interval, such as `@worker.every(timedelta(hours=1))`: see Every.
 
-        `name` is the function's own without, and the schedule's `id` is `name`; the rest is as for Every. The
-        function is returned unchanged, so several schedules, and `@worker.processor`, can be put on it. Raises
-        ConfigurationError as `processor` does, for a second schedule of one id, and for a value that cannot work.
+        The function is the processor of the jobs called `name`, by default the function's own name; the schedule's
+        `id` is by default `name`. The function is returned unchanged, so it can have several schedules, and
+        `@worker.processor` too. Raises ConfigurationError as `processor` does, for a second schedule of one id,
+        and for a value that cannot work.
         """
-        from .schedules import Every, ScheduledProcessor
+        from .schedules import Every
 
         more: dict[str, t.Any] = {"data": data, "limit": limit, "offset": offset, **opts}
-        return ScheduledProcessor(self, Every, interval, id=id, name=name, **more)
+        return self._scheduled(name, id, lambda id, name: Every(id, interval, name=name, **more))
 
     def cron(
         self,
@@ -169,15 +122,40 @@ class Worker:
         data: t.Any = None,
         limit: int | None = None,
         **opts: t.Unpack[ScheduleOptions],
-    ) -> ScheduledProcessor:
-        """`@worker.cron("0 8 * * 1", tz="Europe/Berlin")` is as `every`, by the clock: see Cron."""
-        from .schedules import Cron, ScheduledProcessor
+    ) -> ProcessorDecorator:
+        """Run the function by the clock, such as `@worker.cron("0 8 * * 1", tz="Europe/Berlin")`: see Cron.
+
+        The rest is as for `every`.
+        """
+        from .schedules import Cron
 
         more: dict[str, t.Any] = {"tz": tz, "data": data, "limit": limit, **opts}
-        return ScheduledProcessor(self, Cron, pattern, id=id, name=name, **more)
+        return self._scheduled(name, id, lambda id, name: Cron(id, pattern, name=name, **more))
 
-    def add(self, job_name: str | None, function: t.Callable[..., t.Any]) -> None:
-        """What the decorator does; `job_name` None is for all names without a processor of their own."""
+    @property
+    def job_names(self) -> tuple[str, ...]:
+        """The job names that have a processor of their own."""
+        return tuple(self._named)
+
+    def __repr__(self) -> str:
+        return f"Worker({self.name!r})"
+
+    def _scheduled(
+        self, name: str | None, id: str | None, make: t.Callable[[str, str | None], Schedule]
+    ) -> ProcessorDecorator:
+        def add(function: t.Any) -> None:
+            job_name: str = getattr(function, "__name__", "<") if name is None else name
+            if name is None and not job_name.isidentifier():
+                raise ConfigurationError(f"{self}: {function!r} has no name to call its jobs by: give name=…")
+            schedule_id = job_name if id is None else id
+            schedule = make(schedule_id, None if schedule_id == job_name else job_name)
+            self._add(job_name, function)
+            self._add_schedule(schedule)
+
+        return ProcessorDecorator(add)
+
+    def _add(self, job_name: str | None, function: t.Any) -> None:
+        """Add the processor for `job_name`; None is for all names without a processor of their own."""
         if self._frozen:
             raise ConfigurationError(f"{self} is mounted already: add its processors before")
         bound = bind(function, str(self))
@@ -186,14 +164,11 @@ class Worker:
                 raise ConfigurationError(f"{self} has a processor for all jobs already; give this one a job name")
             self._fallback = bound
             return
-        held = self._named.get(job_name)
-        if held is None:
-            self._named[job_name] = bound
-        elif held.function is not function:  # it may be here again with a schedule
+        held = self._named.setdefault(job_name, bound)
+        if held.function is not function:  # the same one may come again, with a schedule
             raise ConfigurationError(f"{self} has a processor for jobs named {job_name!r} already")
 
-    def add_schedule(self, schedule: Schedule) -> None:
-        """What `schedules` and the decorators do. Raises ConfigurationError."""
+    def _add_schedule(self, schedule: Schedule) -> None:
         from .schedules import Schedule
 
         if self._frozen:
@@ -204,123 +179,86 @@ class Worker:
             raise ConfigurationError(f"{self} has two schedules with the id {schedule.id!r}: give one another id=")
         self._schedules[schedule.id] = schedule
 
-    def freeze(self) -> None:
-        """No processor can be added from here on. Raises ConfigurationError where there is none."""
-        if self._fallback is None and not self._named:
+
+def listed(workers: t.Iterable[Worker]) -> tuple[Worker, ...]:
+    """Return `workers`, each checked and frozen.
+
+    Raises ConfigurationError if it is not a list of workers, or if one of them cannot work.
+    """
+    given = t.cast("object", workers)
+    if isinstance(given, str) or not isinstance(given, t.Iterable):
+        raise ConfigurationError(f"workers takes Worker objects in a list, workers=[…], not {_kind(workers)}")
+    found = tuple(workers)
+    for worker in found:
+        if not isinstance(worker, Worker):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"workers takes Worker objects, not {_kind(worker)}")
+        freeze(worker)
+    return found
+
+
+def by_queue(workers: t.Iterable[Worker]) -> dict[str, Worker]:
+    """Return `workers` by their queues, checked as in `listed`.
+
+    Raises ConfigurationError also if there are none, or two for one queue.
+    """
+    found: dict[str, Worker] = {}
+    for worker in listed(workers):
+        if worker.name in found:
             raise ConfigurationError(
-                f"{self} has no processor: Worker({self.name!r}, function), or decorate one with @….processor"
+                f"workers has two for queue {worker.name!r}: make one, with a processor for each job name"
             )
-        for processor in self._processors():
-            _ = processor.signature  # an annotation that cannot work is an error at start
-        for schedule in self._schedules.values():
-            if self.find(schedule.name) is None:
-                raise ConfigurationError(
-                    f"{self}: {schedule} makes jobs named {schedule.name!r}, which have no processor: give it the "
-                    "name of one with name="
-                )
-        self._frozen = True
-
-    def translate(self, exc: BaseException) -> BaseException:
-        """What `exc` means by the worker's `errors`: `exc` itself where nothing is said about its type."""
-        make = next((make for kind, make in self._errors.items() if isinstance(exc, kind)), None)
-        if make is None:
-            return exc
-        try:
-            meaning = t.cast("object", make(exc))
-        except BaseException as raised:  # noqa: BLE001 - raising is a way of saying it too
-            meaning = raised
-        if not isinstance(meaning, BaseException):
-            given = type(meaning).__name__
-            meaning = TypeError(f"{self}: errors[{type(exc).__name__}] gave {given}, not an exception")
-        if meaning is not exc and meaning.__cause__ is None:
-            meaning.__cause__ = exc
-        return meaning
-
-    def schemas(self) -> dict[str, t.Any] | None:
-        """The JSON Schema of each job name's data, "*" for all other names; None where nothing is typed."""
-        schemas = {name: bound.signature.schema() for name, bound in self._named.items()}
-        if self._fallback is not None:
-            schemas["*"] = self._fallback.signature.schema()
-        return {name: schema for name, schema in schemas.items() if schema is not None} or None
-
-    def schedules(self) -> list[dict[str, t.Any]]:
-        """The schedules as the registration carries them (protocol section 4)."""
-        return [schedule.to_wire() for schedule in self._schedules.values()]
-
-    def find(self, job_name: str) -> BoundProcessor | None:
-        """The processor for jobs called `job_name`: its own, or the one for all others."""
-        return self._named.get(job_name) or self._fallback
-
-    @property
-    def job_names(self) -> tuple[str, ...]:
-        """The job names that have a processor of their own."""
-        return tuple(self._named)
-
-    def __repr__(self) -> str:
-        return f"Worker({self.name!r})"
-
-    def _processors(self) -> t.Iterator[BoundProcessor]:
-        yield from self._named.values()
-        if self._fallback is not None:
-            yield self._fallback
+        found[worker.name] = worker
+    if not found:
+        raise ConfigurationError("workers is empty: pass the Worker objects that this app runs, workers=[…]")
+    return found
 
 
-class NamedProcessor:
-    """The decorator that `worker.processor("name")` is."""
-
-    __slots__ = ("_name", "_worker")
-
-    def __init__(self, worker: Worker, name: str) -> None:
-        self._worker = worker
-        self._name = name
-
-    @t.overload
-    def __call__(self, function: Async, /) -> Async: ...
-    @t.overload
-    def __call__(self, function: Sync, /) -> Sync: ...
-    def __call__(self, function: t.Any, /) -> t.Any:
-        self._worker.add(self._name, function)
-        return function
-
-
-def _is_exception_type(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseException)
+def freeze(worker: Worker) -> None:
+    """Check `worker`; nothing can be added to it afterwards. Raises ConfigurationError if it cannot work."""
+    if worker._fallback is None and not worker._named:
+        raise ConfigurationError(
+            f"{worker} has no processor: Worker({worker.name!r}, function), or decorate one with @….processor"
+        )
+    for _, processor in _processors(worker):
+        _ = processor.signature  # an annotation that cannot work is an error at start
+    for schedule in worker._schedules.values():
+        if find_processor(worker, schedule.name) is None:
+            raise ConfigurationError(
+                f"{worker}: {schedule} makes jobs named {schedule.name!r}, which have no processor: give it the "
+                "name of one with name="
+            )
+    worker._frozen = True
 
 
-def _timeout_ms(name: str, value: float | timedelta) -> int:
-    seconds = value
-    if not isinstance(value, (int, float)):
-        try:
-            seconds = value.total_seconds()
-        except AttributeError:
-            raise ConfigurationError(f"{name} takes seconds or a timedelta, not {type(value).__name__}") from None
-    if isinstance(seconds, bool) or not 0.001 <= t.cast("float", seconds) <= _MAX_MS / 1000:
-        raise ConfigurationError(f"{name} takes 0.001 to {_MAX_MS // 1000} s, not {seconds!r}")
-    return round(t.cast("float", seconds) * 1000)
+def find_processor(worker: Worker, job_name: str) -> BoundProcessor | None:
+    """Return the processor for jobs called `job_name`: its own, or the one for all others."""
+    return worker._named.get(job_name) or worker._fallback
 
 
-def _limiter(name: str, value: t.Any) -> dict[str, int]:
-    members = t.cast("dict[str, t.Any]", value) if isinstance(value, dict) else {}
-    if members.keys() != {"max", "duration"}:
-        raise ConfigurationError(f'{name} takes {{"max": jobs, "duration": ms}}')
-    return {
-        "max": _whole(f"{name}.max", members["max"], low=1, high=2**31),
-        "duration": duration_ms(f"{name}.duration", members["duration"], low=1, high=_MAX_MS),
-    }
+def translate_error(worker: Worker, exc: BaseException) -> BaseException:
+    """Return what `exc` means by the worker's `errors`: `exc` itself if no entry matches its type."""
+    return exc if worker._translate is None else worker._translate(exc)
 
 
-def _dead_letter(worker: Worker, value: object) -> str:
-    queue = f"{worker.name}-dlq" if value is True else value
-    try:
-        check_queue_name(queue)
-    except ConfigurationError as exc:
-        raise ConfigurationError(f"{worker}: dead_letter takes True or a queue's name; {exc}") from None
-    if queue == worker.name:
-        raise ConfigurationError(f"{worker}: dead_letter names the worker's own queue; take another one")
-    return t.cast("str", queue)
+def schemas_of(worker: Worker) -> dict[str, t.Any] | None:
+    """Return the JSON Schema of each job name's data, "*" for all other names; None if nothing is typed."""
+    schemas = {name: bound.signature.schema() for name, bound in _processors(worker)}
+    return {name: schema for name, schema in schemas.items() if schema is not None} or None
 
 
-def _whole(name: str, value: object, *, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigurationError(f"{name} takes a whole number from {low} to {high}, not {shown(value)}")
-    return value
+def schedules_of(worker: Worker) -> list[dict[str, t.Any]]:
+    """Return the schedules as the registration carries them (protocol section 4)."""
+    if not worker._schedules:
+        return []
+    from .schedules import to_wire
+
+    return [to_wire(schedule) for schedule in worker._schedules.values()]
+
+
+def _processors(worker: Worker) -> list[tuple[str, BoundProcessor]]:
+    """Return each job name, "*" for all other names, with its processor."""
+    return [*worker._named.items(), *([("*", worker._fallback)] if worker._fallback is not None else [])]
+
+
+def _kind(value: object) -> str:
+    return f"one Worker({value.name!r})" if isinstance(value, Worker) else type(value).__name__

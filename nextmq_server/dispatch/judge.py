@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import email.utils
 import typing as t
 from dataclasses import dataclass
-from datetime import UTC
 
+from nextmq_handler.protocol.retry_after import parse_retry_after
 from nextmq_handler.protocol.signing import Secret, SignatureError, verify_outcome
 from nextmq_handler.protocol.wire import (
     Completed,
@@ -32,7 +31,7 @@ _HINTS = {
     401: ": do the app and the server have the same webhook secret and the same time?",
     404: ": is the handler mounted at the path of NEXTMQ_APP_URL, with a worker for this queue?",
 }
-_MIN_RETRY_AFTER, _MAX_RETRY_AFTER = 1.0, 86_400.0
+_MIN_RETRY_AFTER, _MAX_RETRY_AFTER = 1.0, 86_400.0  # s
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,17 +162,6 @@ def _invalid(what: str) -> Fail:
 
 
 def _retry_after(answer: AppAnswer, now: float) -> float | None:
-    """Return the s of a `retry-after`, given in s or as a date, clamped to 1 s … 24 h; None if there is none."""
     values = answer.headers.all(b"retry-after")
-    if not values:
-        return None
-    text = values[0].decode("latin-1").strip()
-    if text.isascii() and text.isdigit():
-        seconds = float(text[:10])
-    else:
-        try:
-            date = email.utils.parsedate_to_datetime(text)
-            seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now
-        except (ValueError, OverflowError):
-            return None
-    return min(_MAX_RETRY_AFTER, max(_MIN_RETRY_AFTER, seconds))
+    seconds = parse_retry_after(values[0].decode("latin-1"), now) if values else None
+    return None if seconds is None else min(_MAX_RETRY_AFTER, max(_MIN_RETRY_AFTER, seconds))

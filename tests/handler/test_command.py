@@ -152,7 +152,7 @@ def test_a_target_that_cannot_be_loaded_is_refused_with_the_reason(target: str, 
 @pytest.mark.parametrize(("target", "kind"), [("shop:number", "int"), ("shop:api", "SimpleNamespace")])
 def test_a_target_that_is_no_handler_is_refused_by_its_type(target: str, kind: str) -> None:
     message = said_at_the_end("register", target)
-    assert message == f"nextmq: {target} is {kind}, not a NextMQ handler: it has no workers"
+    assert message == f"nextmq: {target} is of type {kind}, not a NextMQ handler: it has no workers"
 
 
 @pytest.mark.usefixtures("shop")

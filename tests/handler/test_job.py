@@ -23,6 +23,7 @@ from nextmq_handler import (
 )
 from nextmq_handler.protocol.wire import Delivery
 from nextmq_handler.settings import load_settings
+from tests.support.client import ClientTime
 from tests.support.handler import API_KEY, URL, deliver, delivery, make_handler
 
 pytestmark = pytest.mark.anyio
@@ -99,6 +100,29 @@ def test_move_to_delayed_raises_its_signal(kind: Kind) -> None:
     with pytest.raises(DelayedError) as caught:
         job_of(kind).move_to_delayed(1_900_000_000_000)
     assert caught.value.timestamp == 1_900_000_000_000
+
+
+@both_kinds
+@pytest.mark.parametrize(
+    ("delay", "ms"), [(0, 0), (1500, 1500), (timedelta(minutes=1), 60_000), (timedelta(days=365), 31_536_000_000)]
+)
+def test_retry_in_delays_the_job_from_now_on(
+    kind: Kind, delay: int | timedelta, ms: int, client_time: ClientTime
+) -> None:
+    client_time.now = 5.0
+    with pytest.raises(DelayedError) as caught:
+        job_of(kind).retry_in(delay)
+    assert caught.value.timestamp == round(client_time.wall_clock() * 1000) + ms
+
+
+@pytest.mark.parametrize(
+    "delay",
+    [-1, timedelta(seconds=-1), timedelta(days=36500), 10**5000, 1.5, True, "5", None, datetime.now(UTC)],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_delay_that_cannot_be_is_refused(delay: t.Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"\Aretry_in takes "):
+        job_of(Job).retry_in(delay)
 
 
 @pytest.mark.parametrize(

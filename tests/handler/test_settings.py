@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from nextmq_handler import ConfigurationError
 from nextmq_handler.protocol.signing import parse_secret
-from nextmq_handler.settings import Connection, Settings, load_settings, parse_connection_string
+from nextmq_handler.settings import ServerConnection, Settings, load_settings, parse_connection_string
 from tests.support.handler import API_KEY, APP_URL, OTHER_SECRET, SECRET, URL
 
 PLAIN = "a-plain-secret-of-at-least-24-bytes"
 
 
-def parts(connection: Connection) -> tuple[str, str, str, str]:
+def parts(connection: ServerConnection) -> tuple[str, str, str, str]:
     return connection.base_url, connection.project, connection.api_key, connection.webhook_secret
 
 
@@ -160,7 +160,7 @@ def test_the_repr_of_settings_shows_the_server_and_no_secret() -> None:
     settings = load(NEXTMQ_URL=URL, NEXTMQ_APP_URL=APP_URL)
     secret_id = parse_secret(SECRET).id
     assert repr(settings) == (
-        f"<Settings <Connection https://queue.example/shop> app_url='{APP_URL}' secrets=(<Secret {secret_id}>,)>"
+        f"<Settings <ServerConnection https://queue.example/shop> app_url='{APP_URL}' secrets=(<Secret {secret_id}>,)>"
     )
 
 

@@ -49,7 +49,7 @@ class Player(JobCalls, FlowCalls, QueueCalls, SchedulerCalls):
         jobs: dict[str, list[t.Any]] = {state: [] for state in STATES}
         for job in queue.get_jobs(STATES, 0, 99, asc=True):
             jobs[job.state].append(job_view(job))
-        seen = queue.get_queue()
+        seen = queue.info()
         return {"isPaused": seen.is_paused, "counts": seen.counts, "jobs": jobs}
 
     def start(self, queues: t.Sequence[str] = ("main",), options: t.Any = None) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of the client share: its clock, chance and pauses; the same call in both colours."""
+"""What the tests of the client share: its clock, chance and pauses; the same call sync and async."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ClientTime:
 
 
 async def value_of(answer: t.Any) -> t.Any:
-    """What a call returned, in either colour."""
+    """Return what a call returned, sync or async."""
     return await answer if isinstance(answer, Awaitable) else answer
 
 
@@ -69,7 +69,7 @@ def make_queue(kind: Kind, **options: t.Any) -> AnyQueue:
 
 
 def job_of(kind: Kind, **changes: t.Any) -> t.Any:
-    """A job as `kind` gives it back."""
+    """Make a job as `kind` returns it."""
     queue: t.Any = make_queue(kind)
     return queue._job({**JOB, **changes})
 
@@ -87,7 +87,7 @@ def triggers_of(kind: Kind) -> t.Any:
 
 
 def body_of(route: respx.Route) -> t.Any:
-    """The JSON that was sent last."""
+    """Return the JSON that was sent last."""
     return json.loads(route.calls.last.request.content)
 
 
@@ -116,7 +116,7 @@ def case(
 
 
 async def observed(thing: t.Any, case: Case, server: respx.MockRouter) -> tuple[str, t.Any, t.Any]:
-    """The request that the call made, its JSON, and what it returned."""
+    """Return the request that the call made, its JSON, and what it returned."""
     route = server.route(url__startswith="https://queue.example/").respond(200, json=case.answer)
     returned = await value_of(getattr(thing, case.method)(*case.args, **case.options))
     request = route.calls.last.request
@@ -125,7 +125,7 @@ async def observed(thing: t.Any, case: Case, server: respx.MockRouter) -> tuple[
 
 
 def cases_of(cases: list[Case]) -> pytest.MarkDecorator:
-    """A parametrize over calls, whose ids are unique and tell the method."""
+    """Parametrize a test over calls, with unique ids that name the method."""
     ids = [f"{index} {each.method}" for index, each in enumerate(cases)]
     return pytest.mark.parametrize("case", cases, ids=ids)
 

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict  # pydantic takes typing's from Python 3
 
 from nextmq_handler import AsyncJob, Job
 from nextmq_handler.errors import DataError
-from nextmq_handler.workers.annotations import Signature
+from nextmq_handler.protocol.values import Signature
 from tests.support.handler import Body, Colour, as_def
 
 

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from nextmq_handler import ConfigurationError, StaleDeliveryError
+from nextmq_handler.job import abandon
 from nextmq_handler.protocol.wire import WireError
 from nextmq_handler.testing import RecordedAsyncJob, RecordedJob, make_async_job, make_job
 
@@ -123,7 +124,7 @@ async def test_what_cannot_be_sent_is_refused_as_by_the_client(make: t.Callable[
 @both
 async def test_an_abandoned_job_is_stale(make: t.Callable[..., Recorded]) -> None:
     job = make(None)
-    job.abandon()
+    abandon(job)
     with pytest.raises(StaleDeliveryError):
         await call(job, "update_progress", 1)
 

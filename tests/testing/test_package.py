@@ -25,7 +25,7 @@ from nextmq_handler import Queue, Worker
 from nextmq_handler.testing import LocalNextMQ
 with LocalNextMQ(workers=[Worker("emails", lambda job: None)]) as mq:
     Queue("emails").add("welcome", {"n": 1})
-    mq.drain()
+    mq.run_all()
 """
 
 

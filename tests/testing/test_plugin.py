@@ -48,7 +48,7 @@ def test_nextmq_has_the_workers_of_the_settings(suite: pytest.Pytester) -> None:
 
         def test_welcome(nextmq):
             queue.add("welcome", "Ada")
-            nextmq.drain()
+            nextmq.run_all()
             assert nextmq.job("emails").return_value == "Dear Ada"
     """
     assert outcomes(suite, test) == {"passed": 1}
@@ -62,7 +62,7 @@ def test_a_marker_gives_a_test_other_workers(suite: pytest.Pytester) -> None:
         @pytest.mark.nextmq(workers=[Worker("numbers", lambda job: job.data + 1)])
         def test_numbers(nextmq):
             Queue("numbers").add("add", 1)
-            nextmq.drain()
+            nextmq.run_all()
             assert nextmq.job("numbers").return_value == 2
     """
     assert outcomes(suite, test, "--strict-markers") == {"passed": 1}
@@ -76,7 +76,7 @@ def test_no_job_is_left_to_the_next_test(suite: pytest.Pytester) -> None:
         @pytest.mark.parametrize("number", [1, 2])
         def test_alone(nextmq, number):
             queue.add("welcome", "Ada")
-            nextmq.drain()
+            nextmq.run_all()
             assert len(nextmq.jobs()) == 1
     """
     assert outcomes(suite, test) == {"passed": 2}
@@ -93,7 +93,7 @@ def test_a_test_that_forgets_its_jobs_is_told(suite: pytest.Pytester) -> None:
     )
     result = suite.runpytest_subprocess("-W", "default")
     assert result.parseoutcomes() == {"passed": 1, "warnings": 1}
-    result.stdout.fnmatch_lines(["*UndrainedJobsWarning: 1 job was never run: emails/1 'welcome'; *drain()*"])
+    result.stdout.fnmatch_lines(["*UnrunJobsWarning: 1 job was never run: emails/1 'welcome'; *run_all()*"])
 
 
 def test_a_test_that_only_asserts_what_was_enqueued_is_told_nothing(suite: pytest.Pytester) -> None:
@@ -120,7 +120,7 @@ def test_async_nextmq_runs_on_the_loop_of_each_plugin(suite: pytest.Pytester, ma
         @pytest.mark.{marker}
         async def test_sign_up(async_nextmq):
             await sign_up("Ada")
-            await async_nextmq.drain()
+            await async_nextmq.run_all()
             assert async_nextmq.job("emails").progress == 100
     """
     assert outcomes(suite, test) == {"passed": 1}
@@ -138,7 +138,7 @@ def test_unittest_needs_no_fixture(suite: pytest.Pytester) -> None:
 
             def test_welcome(self):
                 queue.add("welcome", "Ada")
-                self.mq.drain()
+                self.mq.run_all()
                 self.assertEqual(self.mq.job("emails").return_value, "Dear Ada")
     """
     assert outcomes(suite, test) == {"passed": 1}

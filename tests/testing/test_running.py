@@ -27,7 +27,7 @@ def _worker(body: Body, *, is_async: bool) -> Worker:
         return body(job)
 
     worker = Worker("emails", errors={KeyError: lambda exc: RateLimitError(5000)})
-    worker.add(None, process if is_async else lambda job: body(job))
+    worker.processor(t.cast("t.Any", process if is_async else lambda job: body(job)))
     return worker
 
 

@@ -1,5 +1,4 @@
-"""What both checkers must say of processors: each `# error` line is reported, and no other.
-
+"""Tell both checkers what to report of processors: each `# error` line, and no other.
 
 Read by test_checkers.py, never run.
 """
@@ -12,7 +11,7 @@ from typing import TypedDict, assert_type
 
 from pydantic import BaseModel
 
-from nextmq_handler import AsyncJob, Cron, Every, Job, RateLimitErorr, Worker  # noqa: F401 # error
+from nextmq_handler import AsyncJob, Cron, Every, Job, RateLimitErorr, UnrecoverableError, Worker  # noqa: F401 # error
 
 
 class Welcome(TypedDict):
@@ -125,3 +124,19 @@ listed = Worker(
     "reports", anything, schedules=[Every("hourly", 3_600_000), Cron("weekly", "0 8 * * 1", lifo=True)]
 )
 wrong_option = Every("hourly", 3_600_000, delay=5)  # error
+
+mapped = Worker(
+    "mapped",
+    anything,
+    errors={
+        KeyError: UnrecoverableError("no"),
+        OSError: UnrecoverableError,
+        ValueError: lambda exc: RuntimeError(str(exc)),
+    },
+)
+wrong_meaning = Worker("wrong", anything, errors={KeyError: 5000})  # error
+
+
+def retried(job: Job[Welcome]) -> None:
+    job.retry_in("5 s")  # error
+    job.retry_in(timedelta(seconds=5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from ...errors import JobRemovedError, NotFoundError
-from ..caller import Caller
+from ..remote import Caller
 
 if t.TYPE_CHECKING:
     from .._http.answer import R
@@ -16,8 +16,8 @@ if t.TYPE_CHECKING:
 class AsyncJobCalls:
     """The calls of a job to the server.
 
-    Each raises JobRemovedError, NextMQHTTPError or NextMQConnectionError, ConfigurationError for what cannot be
-    sent, and in a processor StaleDeliveryError once the delivery lost its job.
+    Each raises JobRemovedError, NextMQHTTPError or NextMQConnectionError, ConfigurationError for content that
+    cannot be sent, and in a processor StaleDeliveryError once the delivery has lost its job.
     """
 
     id: str
@@ -26,50 +26,46 @@ class AsyncJobCalls:
     progress: t.Any
 
     async def update_progress(self, progress: t.Any) -> None:
-        """Store `progress`, any JSON, where producers and pages see it."""
+        """Store `progress`, any JSON, for producers and pages to see."""
         await self._do("PUT", "progress", content={"progress": progress})
         self.progress = progress
 
     async def update_data(self, data: t.Any) -> None:
-        """Put `data`, as `Queue.add` takes it, in the place of the job's data."""
+        """Replace the job's data with `data`, which is as in `Queue.add`."""
         await self._do("PUT", "data", content={"data": data})
         self._set_data(data)
 
     async def log(self, row: str) -> int:
-        """Add a row to the job's log, of which `keep_logs` rows stay. Returns how many there are now."""
+        """Add a row to the job's log, which keeps the newest `keep_logs` rows. Return how many it has now."""
         from .._http.answer import member
 
         content = {"row": row, "keepLogs": self.opts.get("keepLogs")}
         return await self._ask("POST", "logs", reader=member("count", int), content=content)
 
     async def clear_logs(self, keep_logs: int = 0) -> None:
-        """Remove the job's log but for its newest `keep_logs` rows."""
+        """Remove all but the newest `keep_logs` rows of the job's log."""
         await self._do("DELETE", "logs", query={"keep": keep_logs})
 
     async def get_children_values(self) -> dict[str, t.Any]:
-        """What the children that have completed returned, by "queue:id"."""
-        from .._http.answer import mapping
-
-        return await self._ask("GET", "children-values", reader=mapping("values"))
+        """Return the return values of the completed children, by "queue:id"."""
+        return await self._ask("GET", "children-values", reader=lambda answer: dict(answer["values"]))
 
     async def get_ignored_children_failures(self) -> dict[str, str]:
-        """Why children failed that were added with `ignore_dependency_on_failure`, by "queue:id"."""
-        from .._http.answer import mapping
-
-        return await self._ask("GET", "ignored-failures", reader=mapping("failures"))
+        """Return why children failed that have `ignore_dependency_on_failure`, by "queue:id"."""
+        return await self._ask("GET", "ignored-failures", reader=lambda answer: dict(answer["failures"]))
 
     async def remove_unprocessed_children(self) -> None:
-        """Remove the children that are not done and not being processed."""
+        """Remove the children that have not finished and are not being processed."""
         await self._do("DELETE", "children")
 
     async def get_dependencies(self, *, limit: int = 1000) -> Dependencies:
-        """The job's children, at most `limit` (1 to 1000) of each kind."""
+        """Return the job's children, at most `limit` (1 to 1000) of each kind."""
         from ..views import dependencies
 
         return await self._ask("GET", "dependencies", reader=dependencies, query={"limit": limit})
 
     async def get_dependencies_count(self) -> DependenciesCount:
-        """How many children the job has of each kind."""
+        """Count the job's children of each kind."""
         from ..views import dependencies_count
 
         return await self._ask("GET", "dependencies", reader=dependencies_count, query={"limit": 1})
@@ -86,20 +82,13 @@ class AsyncJobCalls:
         await self._ask(method, *path, reader=ignored, **options)
 
     async def _ask(
-        self,
-        method: str,
-        *path: str,
-        reader: t.Callable[[t.Any], R],
-        timeout: float | None = None,
-        **options: t.Unpack[Options],
+        self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]
     ) -> R:
         caller = self._caller()
-        from .transport import AsyncTransport
+        from .transport import request  # the HTTP client: only a job that calls the server pays for it
 
-        options["delivery_id"] = caller.delivery_id
-        transport = AsyncTransport(caller.connection, timeout=timeout or caller.timeout)
         segments = ("v1", "queues", self.queue_name, "jobs", self.id, *path)
         try:
-            return await transport.request(method, segments, reader, **options)
+            return await request(caller, method, segments, reader, **options)
         except NotFoundError as exc:
             raise JobRemovedError(self.id, self.queue_name) from exc

@@ -1,13 +1,15 @@
-"""The producer's queue: add jobs to it; the other parts look at them and steer the queue."""
+"""The producer's queue: add jobs to it. Its other parts inspect and control the queue."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ...errors import ConfigurationError, NotFoundError
+from ...errors import ConfigurationError
 from ...protocol import strict_json
+from ...rules.limits import MAX_BULK
 from ...rules.options import JobOptions, NewJob, check_list, job_options, to_wire
 from ...telemetry import inject, producer_span
+from .._http.answer import done
 from .._http.call import key_of
 from .._http.content import encode
 from ..generics import Data, Result
@@ -16,9 +18,6 @@ from .control import AsyncQueueControl
 from .inspection import AsyncQueueInspection
 from .queue_job import AsyncQueueJob
 from .schedulers import AsyncQueueSchedulers
-
-MAX_BULK = 1000
-"""How many jobs one `add_bulk` takes."""
 
 _NO_DATA: t.Any = None
 
@@ -33,12 +32,12 @@ class AsyncQueue(
     A call and its retries take at most `timeout`, s or a timedelta. Names and meanings are BullMQ's; durations
     are ms or a timedelta, moments ms since the epoch or an aware datetime.
 
-    `Queue[Welcome, Receipt]("emails")` has jobs whose `data` is a Welcome, and whose results are validated into a
+    `Queue[Welcome, Receipt]("emails")` has jobs whose `data` is a Welcome, and validates their results into a
     Receipt. The types are those in the brackets of the call, or of the bases of a subclass; an annotation beside
-    a plain `Queue("emails")` is not seen at run time.
+    a plain `Queue("emails")` has no effect at run time.
 
-    Raises ConfigurationError for a name that no queue can have. Every call raises ConfigurationError for what
-    cannot be sent, NextMQHTTPError or one of its kinds, and NextMQConnectionError or NextMQTimeoutError.
+    Raises ConfigurationError for an invalid name. Every call raises ConfigurationError for content that cannot be
+    sent, NextMQHTTPError or a subclass, NextMQConnectionError or NextMQTimeoutError.
     """
 
     async def add(
@@ -51,9 +50,9 @@ class AsyncQueue(
     ) -> AsyncQueueJob[Data, Result]:
         """Add a job called `name` with `data`, any JSON, pydantic model or dataclass, and BullMQ's job options.
 
-        It is added once however often the call is retried, or repeated within 24 h with the same
-        `idempotency_key`. Raises QueueFullError, NotFoundError where the `parent` is not there, and what every
-        call does.
+        The job is added once, however often the call is retried, or repeated within 24 h with the same
+        `idempotency_key`. Raises QueueFullError, NotFoundError if the `parent` does not exist, and what every call
+        raises.
         """
         content = {"name": name, "data": data, "opts": job_options(opts)}
         key = key_of(idempotency_key)
@@ -65,7 +64,7 @@ class AsyncQueue(
     async def add_bulk(
         self, jobs: t.Sequence[NewJob[Data]], *, idempotency_key: str | None = None
     ) -> list[AsyncQueueJob[Data, Result]]:
-        """Add up to 1000 jobs, all of them or none; `idempotency_key` and errors as in `add`."""
+        """Add up to 1000 jobs: all of them or none. Key and errors are as in `add`."""
         check_list("add_bulk", jobs, "jobs")
         if len(jobs) > MAX_BULK:
             raise ConfigurationError(f"add_bulk takes up to {MAX_BULK} jobs at once, not {len(jobs)}")
@@ -75,7 +74,7 @@ class AsyncQueue(
         key = key_of(idempotency_key)
 
         def reader(answer: t.Any) -> list[AsyncQueueJob[Data, Result]]:
-            sent = strict_json.loads(body)["jobs"]  # models are JSON there, as in what the server tells
+            sent = strict_json.loads(body)["jobs"]  # models are JSON there, as in the server's answers
             return [self._job(added_view(*pair)) for pair in zip(sent, answer["jobs"], strict=True)]
 
         with producer_span(self.name, "bulk"):
@@ -84,22 +83,16 @@ class AsyncQueue(
             )
 
     async def get_job(self, job_id: str) -> AsyncQueueJob[Data, Result] | None:
-        """The job, or None where there is none."""
-        try:
-            return await self._ask("GET", "jobs", job_id, reader=self._job)
-        except NotFoundError:
-            return None
+        """Return a job, None if it does not exist."""
+        return await self._find("GET", "jobs", job_id, reader=self._job)
 
     async def remove(self, job_id: str, *, remove_children: bool = True) -> bool:
-        """Remove a job, and its children that are not done. Returns whether it was there.
+        """Remove a job and its children that have not finished. Return whether it existed.
 
-        Raises NextMQHTTPError 409 `job_locked` where it, or a child, is being processed.
+        Raises NextMQHTTPError 409 `job_locked` if it, or a child, is being processed.
         """
-        try:
-            await self._do("DELETE", "jobs", job_id, query={"removeChildren": remove_children})
-        except NotFoundError:
-            return False
-        return True
+        query = {"removeChildren": remove_children}
+        return bool(await self._find("DELETE", "jobs", job_id, reader=done, query=query))
 
 
 def _new_job(job: NewJob[t.Any], path: str) -> dict[str, t.Any]:

@@ -1,8 +1,9 @@
-"""The producer's queue: the schedulers that add jobs to it."""
+"""The producer's queue: the job schedulers that add jobs to it."""
 
 from __future__ import annotations
 
-from ...errors import NotFoundError
+import typing as t
+
 from ...rules.options import JobTemplate, Repeat, to_wire
 from .._http.answer import listed, member
 from ..generics import Data, Result
@@ -16,38 +17,30 @@ class AsyncQueueSchedulers(AsyncQueueBase[Data, Result]):
     async def upsert_job_scheduler(
         self, scheduler_id: str, repeat: Repeat, template: JobTemplate | None = None
     ) -> JobScheduler:
-        """Make or change a job scheduler: it adds a job made of `template` each time that `repeat` says."""
+        """Create or change a job scheduler. It adds a job made from `template` at each time of `repeat`."""
         content = {
             "repeat": to_wire(Repeat, repeat, kind="member of repeat"),
             "template": to_wire(JobTemplate, template or {}, kind="member of a job template"),
         }
-        return await self._ask(
-            "PUT",
-            "schedulers",
-            scheduler_id,
-            reader=lambda answer: job_scheduler(answer["scheduler"]),
-            content=content,
-        )
+
+        def reader(answer: t.Any) -> JobScheduler:
+            return job_scheduler(answer["scheduler"])
+
+        return await self._ask("PUT", "schedulers", scheduler_id, reader=reader, content=content)
 
     async def get_job_scheduler(self, scheduler_id: str) -> JobScheduler | None:
-        """The job scheduler, None where there is none."""
-        try:
-            return await self._ask("GET", "schedulers", scheduler_id, reader=job_scheduler)
-        except NotFoundError:
-            return None
+        """Return a job scheduler, None if it does not exist."""
+        return await self._find("GET", "schedulers", scheduler_id, reader=job_scheduler)
 
     async def get_job_schedulers(self, start: int = 0, end: int = 99, *, asc: bool = False) -> list[JobScheduler]:
-        """Job schedulers `start` to `end`, both included, by their next job; `asc` has the earliest first."""
+        """List job schedulers `start` to `end` (included) by their next job; `asc` puts the earliest first."""
         query = {"start": start, "end": end, "asc": asc}
         return await self._ask("GET", "schedulers", reader=listed("schedulers", job_scheduler), query=query)
 
     async def get_job_schedulers_count(self) -> int:
-        """How many job schedulers there are."""
+        """Count the job schedulers."""
         return await self._ask("GET", "schedulers", reader=member("count", int), query={"start": 0, "end": 0})
 
     async def remove_job_scheduler(self, scheduler_id: str) -> bool:
-        """Remove a job scheduler and the job that it has added for its next time. Returns whether it was there."""
-        try:
-            return await self._ask("DELETE", "schedulers", scheduler_id, reader=member("removed", bool))
-        except NotFoundError:
-            return False
+        """Remove a job scheduler and the next job that it has added. Return whether it existed."""
+        return bool(await self._find("DELETE", "schedulers", scheduler_id, reader=member("removed", bool)))

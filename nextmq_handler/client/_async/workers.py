@@ -6,18 +6,19 @@ import contextlib
 import typing as t
 
 from ...errors import NextMQHTTPError, NotFoundError, WorkerRegistrationError
-from ...settings import Connection
+from ...settings import ServerConnection
 from .._http.answer import R, ignored
 from .._http.call import ATTEMPT_TIMEOUT, Options
-from .transport import AsyncTransport
+from ..remote import Caller
+from .transport import request
 
 
 async def register_worker(
-    connection: Connection, queue: str, registration: dict[str, t.Any], *, replace: bool = False
+    connection: ServerConnection, queue: str, registration: dict[str, t.Any], *, replace: bool = False
 ) -> None:
-    """Register one worker, with `replace` in the place of one that differs.
+    """Register one worker; `replace` allows it to replace a registration that differs.
 
-    Raises WorkerRegistrationError where the server holds one that differs, or another took its place meanwhile.
+    Raises WorkerRegistrationError if the server holds another one, or if it changed meanwhile.
     """
     query: dict[str, str] = {}
     held = await get_worker(connection, queue) if replace else None
@@ -38,8 +39,8 @@ async def register_worker(
         ) from exc
 
 
-async def get_worker(connection: Connection, queue: str) -> dict[str, t.Any] | None:
-    """The queue's registration, None where there is none."""
+async def get_worker(connection: ServerConnection, queue: str) -> dict[str, t.Any] | None:
+    """Return the queue's registration, None if there is none."""
     reader: t.Callable[[t.Any], dict[str, t.Any]] = dict
     try:
         return await _ask(connection, "GET", queue, reader)
@@ -47,19 +48,19 @@ async def get_worker(connection: Connection, queue: str) -> dict[str, t.Any] | N
         return None
 
 
-async def unregister_worker(connection: Connection, queue: str) -> None:
-    """Remove a registration: waiting jobs stay, active deliveries finish. No error where there was none."""
+async def unregister_worker(connection: ServerConnection, queue: str) -> None:
+    """Remove a registration, if there is one. Waiting jobs stay, active deliveries finish."""
     with contextlib.suppress(NotFoundError):
         await _ask(connection, "DELETE", queue, ignored)
 
 
 async def _ask(
-    connection: Connection,
+    connection: ServerConnection,
     method: str,
     queue: str,
     reader: t.Callable[[t.Any], R],
     **options: t.Unpack[Options],
 ) -> R:
     # One attempt: the registrar tries again by itself, and a deploy step shows its error at once.
-    transport = AsyncTransport(connection, timeout=ATTEMPT_TIMEOUT, retries=False)
-    return await transport.request(method, ("v1", "queues", queue, "worker"), reader, **options)
+    caller = Caller(connection, ATTEMPT_TIMEOUT, retries=False)
+    return await request(caller, method, ("v1", "queues", queue, "worker"), reader, **options)

@@ -1,4 +1,4 @@
-"""An answer of the server, and the errors that it may be."""
+"""An answer of the server: the content it carries, or the error it means."""
 
 from __future__ import annotations
 
@@ -11,22 +11,16 @@ R = t.TypeVar("R")
 
 
 class UnreadableAnswer(Exception):
-    """A 2xx answer without the content that it should have: it says nothing of what was done."""
+    """A 2xx answer without the expected content: it does not say what the server did."""
 
 
-class Answer:
-    """Status, headers and content of an answer; `origin` is the call it answers, for messages."""
+class ServerAnswer:
+    """Status, headers and content of an answer."""
 
-    def __init__(self, origin: str, status: int, headers: t.Mapping[str, str], content: bytes) -> None:
-        self.origin = origin
+    def __init__(self, status: int, headers: t.Mapping[str, str], content: bytes) -> None:
         self.status = status
-        self.headers = headers
-        self.content = content
-
-    @property
-    def code(self) -> str:
-        """The server's word for an error, `http_error` where something else answered."""
-        return str(self._body().get("error", "http_error"))
+        self._headers = headers
+        self._content = content
 
     @property
     def is_success(self) -> bool:
@@ -35,16 +29,21 @@ class Answer:
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the answer says that nothing was done, and may be later."""
-        return self.status == 429 or (self.status == 503 and self.code == "storage_full")
+        """Whether the server did nothing, and may do it later."""
+        return self.status == 429 or (self.status == 503 and self._code == "storage_full")
+
+    @property
+    def retry_after(self) -> str | None:
+        """The `retry-after` header."""
+        return self._headers.get("retry-after")
 
     def read(self, reader: t.Callable[[t.Any], R]) -> R:
-        """What `reader` makes of the decoded content, None where there is none.
+        """Return what `reader` makes of the decoded content, which is None if it is empty.
 
-        Raises UnreadableAnswer for content that is not what the server answers.
+        Raises UnreadableAnswer for content that the queue server does not send.
         """
         try:
-            content = json.loads(self.content) if self.content else None
+            content = json.loads(self._content) if self._content else None
         except (ValueError, RecursionError):
             raise UnreadableAnswer("content is not JSON: something other than the queue server answered") from None
         try:
@@ -55,56 +54,69 @@ class Answer:
                 "version, or something else answered"
             ) from None
 
-    def unreadable(self, problem: UnreadableAnswer, *, known: str, idempotency_key: str | None) -> Exception:
-        """The exception that an answer whose content cannot be read is."""
+    def unreadable(self, origin: str, problem: str, idempotency_key: str | None) -> NextMQHTTPError:
+        """Return the exception for content that cannot be read; `origin` is the call, `problem` what is wrong."""
         return NextMQHTTPError(
-            f"{self.origin}: {self.status} whose {problem}{known}",
+            f"{origin}: {self.status} whose {problem}",
             status=self.status,
             code="invalid_answer",
-            request_id=self.headers.get("x-request-id"),
+            request_id=self._headers.get("x-request-id"),
             idempotency_key=idempotency_key,
         )
 
-    def error(self, *, known: str, idempotency_key: str | None) -> Exception:
-        """The exception that an answer other than 2xx is; `known` tells what it means for the call."""
-        body = self._body()
-        text = f"{self.origin}: {self.status} {self.code}"
-        if body.get("message"):
-            text += f": {body['message']}"
-        if self.code == "stale_delivery":
+    def error(self, origin: str, known: str, idempotency_key: str | None) -> Exception:
+        """Return the exception for an answer other than 2xx; `known` says what the caller may conclude."""
+        body = self._body
+        message, details = body.get("message"), body.get("details")
+        text = f"{origin}: {self.status} {self._code}" + (f": {message}" if message else "")
+        if self._code == "stale_delivery":
             return StaleDeliveryError(text)
-        details = body.get("details")
-        return self._kind()(
+        return self._kind(
             text + known,
             status=self.status,
-            code=self.code,
+            code=self._code,
             details=t.cast("dict[str, t.Any]", details) if isinstance(details, dict) else None,
-            request_id=self.headers.get("x-request-id"),
+            request_id=self._headers.get("x-request-id"),
             idempotency_key=idempotency_key,
         )
 
-    def _kind(self) -> type[NextMQHTTPError]:
-        if self.status in (401, 403):
-            return AuthenticationError
-        # Not any 404: a proxy's says that the path does not exist.
-        if self.status == 404 and self.code == "not_found":
-            return NotFoundError
-        return QueueFullError if self.status == 503 and self.code == "storage_full" else NextMQHTTPError
+    @property
+    def _code(self) -> str:
+        """The server's error code, `http_error` if something else answered."""
+        return str(self._body.get("error", "http_error"))
 
+    @property
+    def _kind(self) -> type[NextMQHTTPError]:
+        match self.status, self._code:
+            case ((401 | 403), _):
+                return AuthenticationError
+            case 404, "not_found":  # a proxy's 404 has another code: the path does not exist
+                return NotFoundError
+            case 503, "storage_full":
+                return QueueFullError
+            case _:
+                return NextMQHTTPError
+
+    @property
     def _body(self) -> dict[str, t.Any]:
         try:
-            body = json.loads(self.content)
+            body = json.loads(self._content)
         except (ValueError, RecursionError):
             return {}
         return t.cast("dict[str, t.Any]", body) if isinstance(body, dict) else {}
 
 
-def ignored(content: object) -> None:
+def ignored(_: object) -> None:
     """Read nothing."""
 
 
+def done(_: object) -> bool:
+    """Read nothing but that the call succeeded."""
+    return True
+
+
 def member(name: str, kind: type[R]) -> t.Callable[[t.Any], R]:
-    """A reader of one member of an object, which must be a `kind`."""
+    """Return a reader of one member of an object. The member must be a `kind`."""
 
     def read(content: t.Any) -> R:
         value = content[name]
@@ -115,23 +127,14 @@ def member(name: str, kind: type[R]) -> t.Callable[[t.Any], R]:
     return read
 
 
-def mapping(name: str) -> t.Callable[[t.Any], dict[str, t.Any]]:
-    """A reader of a member that is an object."""
-
-    def read(content: t.Any) -> dict[str, t.Any]:
-        return dict(content[name])
-
-    return read
-
-
 def optional(name: str, kind: type[R]) -> t.Callable[[t.Any], R | None]:
-    """`member`, of one that may be null."""
+    """Return a reader as `member` does, of a member that may be null."""
     read = member(name, kind)
     return lambda content: None if content[name] is None else read(content)
 
 
 def listed(name: str, each: t.Callable[[t.Any], R]) -> t.Callable[[t.Any], list[R]]:
-    """A reader of a member that is a list, `each` of its items read."""
+    """Return a reader of a member that is a list; `each` reads an item."""
 
     def read(content: t.Any) -> list[R]:
         items: list[t.Any] = content[name]

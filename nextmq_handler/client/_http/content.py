@@ -1,4 +1,4 @@
-"""The content of calls: JSON, and what pydantic makes JSON of."""
+"""The content of calls: JSON, and values that pydantic turns into JSON."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _FIX = "send JSON values (finite numbers, text without bytes), or a pydantic mod
 
 
 def encode(content: object) -> bytes:
-    """`content` as strict JSON; models and dataclasses in it, and dates and the like, as pydantic writes them.
+    """Encode `content` as strict JSON; pydantic writes models, dataclasses, dates and the like.
 
-    Raises ConfigurationError, which names the place of what cannot be sent.
+    Raises ConfigurationError, which names the place of a value that cannot be sent.
     """
     try:
         return strict_json.dumps(content)
@@ -23,7 +23,7 @@ def encode(content: object) -> bytes:
         raise _refused(content, exc) from None
     from pydantic import TypeAdapter
 
-    from ...workers.annotations import refuse_what_is_not_json
+    from ...protocol.values import refuse_what_is_not_json
 
     adapter: TypeAdapter[object] = TypeAdapter(object)
     try:
@@ -40,7 +40,7 @@ def _refused(content: object, exc: Exception) -> ConfigurationError:
 
 
 def _path_to_culprit(content: object) -> str | None:
-    """Where the first value is that JSON refuses by itself, such as data.prices.0."""
+    """Return the place of the first value that is not JSON, such as data.prices.0."""
     level: list[tuple[str, object]] = [("", content)]
     for _ in range(strict_json.MAX_DEPTH):
         for path, value in level:

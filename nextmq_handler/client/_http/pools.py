@@ -1,6 +1,6 @@
 """The pools of httpx clients, and the URLs of calls.
 
-httpx takes longer to import than all else here: it is, here and beside, at the first call that is sent.
+httpx is slow to import, so the first call imports it, here and in the modules beside.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ C = t.TypeVar("C", bound="httpx.Client | httpx.AsyncClient")
 
 
 def async_http_client() -> httpx.AsyncClient:
-    """The client of the running loop: an AsyncClient's connections cannot move to another one."""
+    """Return the client of the running loop: an AsyncClient's connections cannot move to another loop."""
     import httpx
 
     loop = asyncio.get_running_loop()
@@ -43,14 +43,14 @@ def async_http_client() -> httpx.AsyncClient:
 
 
 async def close_async_http_client() -> None:
-    """Close the running loop's client, if it has one: for the end of a lifespan."""
+    """Close the running loop's client, if it has one, at the end of a lifespan."""
     client = _async_clients.pop(asyncio.get_running_loop(), None)
     if client is not None:
         await client.aclose()
 
 
 def http_client() -> httpx.Client:
-    """The client of this process: a forked child must not share its parent's connections."""
+    """Return the client of this process: a forked child must not share its parent's connections."""
     import httpx
 
     with _lock:
@@ -65,30 +65,30 @@ def http_client() -> httpx.Client:
 def _made(kind: type[C]) -> C:
     import httpx
 
-    # A call of wait_until_finished keeps a connection, so there are many. An idle one goes before uvicorn closes
-    # it, which does after 5 s: a request that meets the closing is lost.
+    # Each wait_until_finished holds a connection, so there are many. Close an idle one before uvicorn does, after
+    # 5 s: a request that meets the closing connection is lost.
     limits = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=4.0)
     try:
         return kind(limits=limits)
     except (ValueError, ImportError, OSError, httpx.InvalidURL) as exc:
-        # What they say may quote a proxy's URL, which may hold a password.
+        # Their text may quote a proxy's URL, and with it a password.
         raise ConfigurationError(
-            f"no HTTP client can be made here ({type(exc).__name__}): look at the environment variables "
-            "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
+            f"cannot make an HTTP client ({type(exc).__name__}): check the environment variables HTTPS_PROXY, "
+            "HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
         ) from None
 
 
 def url_of(base_url: str, path: t.Iterable[str], query: Query | None = None) -> str:
-    """The URL of `path`, segments that are not escaped yet: one that holds a slash, or is dots, stays one.
+    """Build a URL from the segments of `path`, and escape them: a segment with a slash, or of dots, stays one.
 
-    Members of `query` that are None are left out. Raises ConfigurationError for what no URL can carry.
+    Members of `query` that are None are left out. Raises ConfigurationError for text that a URL cannot carry.
     """
     url = "/".join((base_url, *map(_segment, path)))
     given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
     try:
         return f"{url}?{urlencode(given)}" if given else url
     except UnicodeEncodeError:
-        raise ConfigurationError(f"{shown(given)} holds a lone surrogate, which is no character") from None
+        raise ConfigurationError(f"{shown(given)} holds a lone surrogate, which is not a character") from None
 
 
 def _segment(segment: object) -> str:
@@ -97,7 +97,7 @@ def _segment(segment: object) -> str:
     try:
         return _DOTS.get(segment) or quote(segment, safe="")
     except UnicodeEncodeError:
-        raise ConfigurationError(f"{segment[:100]!r} holds a lone surrogate, which is no character") from None
+        raise ConfigurationError(f"{segment[:100]!r} holds a lone surrogate, which is not a character") from None
 
 
 def _text(value: str | int | bool) -> str:

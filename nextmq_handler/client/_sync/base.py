@@ -1,5 +1,5 @@
 # Generated from _async by scripts/generate_sync.py: change that, then run `make format`.
-"""What every part of the producer's queue needs: its name, its server, one call to it."""
+"""What every part of a producer's queue needs: its name, its server, its types."""
 
 from __future__ import annotations
 
@@ -7,28 +7,20 @@ import typing as t
 from datetime import timedelta
 
 from ...protocol.names import check_queue_name
-from .._http.answer import R, ignored
-from .._http.call import DEFAULT_TIMEOUT, Options
+from .._http.call import DEFAULT_TIMEOUT
 from ..generics import Data, Result, Typed, Types, types_of
 from ..remote import Remote
 from .queue_job import QueueJob
-from .transport import Transport
+from .resource import Resource
 
 
-class QueueBase(Typed[Data, Result]):
+class QueueBase(Resource, Typed[Data, Result]):
     """A queue's name and its server."""
 
     def __init__(self, name: str, *, url: str | None = None, timeout: float | timedelta = DEFAULT_TIMEOUT) -> None:
         self.name: str = check_queue_name(name)
-        self._remote = Remote(url, timeout)
+        super().__init__(Remote(url, timeout), "queues", name)
         self._types: Types | None = None
-
-    def _do(self, method: str, *path: str, **options: t.Unpack[Options]) -> None:
-        self._ask(method, *path, reader=ignored, **options)
-
-    def _ask(self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]) -> R:
-        transport = Transport(self._remote.connection, timeout=self._remote.timeout)
-        return transport.request(method, ("v1", "queues", self.name, *path), reader, **options)
 
     def _job(self, view: dict[str, t.Any]) -> QueueJob[Data, Result]:
         if self._types is None:  # not in __init__: what is in the brackets is set after it

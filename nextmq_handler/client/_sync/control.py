@@ -1,19 +1,17 @@
 # Generated from _async by scripts/generate_sync.py: change that, then run `make format`.
-"""The producer's queue: steer it."""
+"""The producer's queue: control it."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ...protocol.times import timestamp_ms
+from ...rules.limits import MAX_PAGE
 from ...rules.options import Duration, Moment, check_list, milliseconds
 from .._http.answer import listed, member
 from ..generics import Data, Result
 from ..views import RateLimit, rate_limit
 from .base import QueueBase
-
-MAX_CLEAN = 1000
-"""How many jobs one request of `clean` removes."""
 
 CleanState = t.Literal["completed", "wait", "waiting", "active", "paused", "prioritized", "delayed", "failed"]
 
@@ -22,7 +20,7 @@ class QueueControl(QueueBase[Data, Result]):
     """What changes a queue, or many of its jobs."""
 
     def pause(self) -> None:
-        """Start no more jobs; those that are being processed finish."""
+        """Start no more jobs; jobs that are being processed finish."""
         self._do("POST", "pause", is_repeatable=True)
 
     def resume(self) -> None:
@@ -30,19 +28,19 @@ class QueueControl(QueueBase[Data, Result]):
         self._do("POST", "resume", is_repeatable=True)
 
     def drain(self, *, delayed: bool = False) -> None:
-        """Remove all waiting jobs, with `delayed` the delayed ones too."""
+        """Remove all waiting jobs, and with `delayed` the delayed ones."""
         self._do("POST", "drain", content={"delayed": delayed}, is_repeatable=True)
 
     def clean(self, grace: Duration, limit: int, state: CleanState = "completed") -> list[str]:
         """Remove up to `limit` jobs (0: all) in `state` that are older than `grace`, ms or a timedelta.
 
-        Returns their ids. Over 1000 it takes several requests.
+        Return their ids. It takes one request for each 1000 jobs.
         """
         body = {"grace": milliseconds("clean", grace), "state": "wait" if state == "waiting" else state}
+        reader = listed("removed", str)
         removed: list[str] = []
         while True:
-            size = min(MAX_CLEAN, limit - len(removed)) if limit else MAX_CLEAN
-            reader = listed("removed", str)
+            size = min(MAX_PAGE, limit - len(removed)) if limit else MAX_PAGE
             content = {**body, "limit": size}
             ids = self._ask("POST", "clean", reader=reader, content=content, is_repeatable=True)
             removed += ids
@@ -50,16 +48,17 @@ class QueueControl(QueueBase[Data, Result]):
                 return removed
 
     def obliterate(self, *, force: bool = False) -> None:
-        """Remove the queue with everything in it, with `force` even while jobs are being processed.
+        """Remove the queue with everything in it; with `force` even while jobs are being processed.
 
-        Raises NextMQHTTPError 409 `wrong_state` for those without `force`; the queue is paused then, as in BullMQ.
+        Raises NextMQHTTPError 409 `wrong_state` if jobs are being processed and `force` is not set. The queue is
+        paused then, as in BullMQ.
         """
         self._do("POST", "obliterate", content={"force": force}, is_repeatable=True)
 
     def retry_jobs(
         self, state: t.Literal["failed", "completed"] = "failed", *, timestamp: Moment | None = None
     ) -> None:
-        """Run all jobs again that finished in `state`, with `timestamp` those that did before then."""
+        """Run all jobs again that finished in `state`; with `timestamp` only those that finished before it."""
         ms = None if timestamp is None else timestamp_ms("retry_jobs", timestamp)
         self._do("POST", "retry-jobs", content={"state": state, "timestamp": ms})
 
@@ -75,9 +74,10 @@ class QueueControl(QueueBase[Data, Result]):
         reason: str | None = None,
         limit: int = 1000,
     ) -> list[str]:
-        """Put jobs of this dead-letter queue back into the queues that they failed in. Returns their ids here.
+        """Put dead letters of this dead-letter queue back into the queues that they failed in.
 
-        Those with `ids`, or up to `limit` with the job name `name` and whose failure holds the text `reason`.
+        Choose them by `ids`, or up to `limit` by the job name `name` and by the text `reason` in their failure.
+        Return their ids in this queue.
         """
         if ids is not None:
             check_list("redrive", ids, "ids")
@@ -85,20 +85,20 @@ class QueueControl(QueueBase[Data, Result]):
         return self._ask("POST", "redrive", reader=listed("redriven", str), content=content)
 
     def set_global_concurrency(self, concurrency: int) -> None:
-        """Let at most `concurrency` jobs be processed at once."""
+        """Process at most `concurrency` jobs at once."""
         self._do("PUT", "concurrency", content={"concurrency": concurrency})
 
     def remove_global_concurrency(self) -> None:
-        """Let as many jobs be processed at once as the worker allows."""
+        """Process as many jobs at once as the worker allows."""
         self._do("DELETE", "concurrency")
 
     def set_global_rate_limit(self, max: int, duration: Duration) -> None:
-        """Let at most `max` jobs start in each `duration`, ms or a timedelta."""
+        """Start at most `max` jobs in each `duration`, ms or a timedelta."""
         ms = milliseconds("set_global_rate_limit", duration)
         self._do("PUT", "rate-limit", content={"max": max, "duration": ms})
 
     def get_global_rate_limit(self) -> RateLimit | None:
-        """How many jobs may start in which time, None where that is not set."""
+        """Return how many jobs may start in which time, None if that is not set."""
         return self._ask("GET", "rate-limit", reader=rate_limit)
 
     def remove_global_rate_limit(self) -> None:
@@ -106,27 +106,31 @@ class QueueControl(QueueBase[Data, Result]):
         self._do("DELETE", "rate-limit")
 
     def rate_limit(self, duration: Duration) -> None:
-        """Let the queue rest for `duration`, ms or a timedelta."""
+        """Start no jobs for `duration`, ms or a timedelta."""
         self._do("PUT", "rate-limited", content={"duration": milliseconds("rate_limit", duration)})
 
     def remove_rate_limit_key(self) -> bool:
-        """Let the queue rest no longer. Returns whether it did."""
+        """End what `rate_limit` began. Return whether the queue was rate-limited."""
         return self._ask("DELETE", "rate-limited", reader=member("removed", bool))
 
     def remove_deduplication_key(self, deduplication_id: str) -> bool:
-        """Let a deduplication id be used again. Returns whether a job held it."""
+        """Release a deduplication id. Return whether a job held it."""
         return self._ask("DELETE", "deduplication", deduplication_id, reader=member("removed", bool))
 
     def trim_events(self, max_length: int) -> int:
-        """Keep about the newest `max_length` events. Returns how many were removed."""
+        """Keep about the newest `max_length` events. Return how many were removed."""
         content = {"maxLength": max_length}
-        return self._ask("POST", "trim-events", reader=member("removed", int), content=content, is_repeatable=True)
+        reader = member("removed", int)
+        return self._ask("POST", "trim-events", reader=reader, content=content, is_repeatable=True)
 
     def update_job_progress(self, job_id: str, progress: t.Any) -> None:
         """Store a job's progress, any JSON. Raises NotFoundError."""
         self._do("PUT", "jobs", job_id, "progress", content={"progress": progress})
 
     def add_job_log(self, job_id: str, row: str, keep_logs: int | None = None) -> int:
-        """Add a row to a job's log, which keeps `keep_logs`. Returns how many it has. Raises NotFoundError."""
+        """Add a row to a job's log, and keep only the newest `keep_logs` rows. Return how many the log has.
+
+        Raises NotFoundError.
+        """
         content = {"row": row, "keepLogs": keep_logs}
         return self._ask("POST", "jobs", job_id, "logs", reader=member("count", int), content=content)

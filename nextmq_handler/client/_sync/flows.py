@@ -6,15 +6,14 @@ from __future__ import annotations
 import typing as t
 from datetime import timedelta
 
-from ...errors import NotFoundError
 from ...rules.options import FlowJob, QueueOptions
 from ...telemetry import inject, producer_span
-from .._http.answer import R, listed
-from .._http.call import DEFAULT_TIMEOUT, Options, key_of
+from .._http.answer import listed
+from .._http.call import DEFAULT_TIMEOUT, key_of
 from ..flows import flow_content, queues_content
 from ..remote import Remote
 from .queue_job import QueueJob
-from .transport import Transport
+from .resource import Resource
 
 
 class JobNode:
@@ -28,15 +27,15 @@ class JobNode:
         return f"<{type(self).__name__} {self.job!r} children={len(self.children)}>"
 
 
-class FlowProducer:
-    """Adds flows on the server that NEXTMQ_URL, or `url`, names. Constructing it sends nothing.
+class FlowProducer(Resource):
+    """Add flows to the server that NEXTMQ_URL, or `url`, names. Constructing it sends nothing.
 
-    A call and its retries take at most `timeout`, s or a timedelta. Every call raises ConfigurationError for what
-    cannot be sent, NextMQHTTPError or one of its kinds, and NextMQConnectionError or NextMQTimeoutError.
+    A call and its retries take at most `timeout`, s or a timedelta. Every call raises ConfigurationError for
+    content that cannot be sent, NextMQHTTPError or a subclass, NextMQConnectionError or NextMQTimeoutError.
     """
 
     def __init__(self, *, url: str | None = None, timeout: float | timedelta = DEFAULT_TIMEOUT) -> None:
-        self._remote = Remote(url, timeout)
+        super().__init__(Remote(url, timeout), "flows")
 
     def add(
         self,
@@ -45,27 +44,24 @@ class FlowProducer:
         *,
         idempotency_key: str | None = None,
     ) -> JobNode:
-        """Add a flow of up to 1000 jobs, 20 levels deep, all of them or none; `queues_options` by queue name.
+        """Add a flow of up to 1000 jobs, 20 levels deep: all of them or none.
 
-        It is added once however often the call is retried, or repeated within 24 h with the same
-        `idempotency_key`. Raises QueueFullError, and what every call does.
+        `queues_options` has the options of each queue's jobs by queue name. The flow is added once, however often
+        the call is retried, or repeated within 24 h with the same `idempotency_key`. Raises QueueFullError, and
+        what every call raises.
         """
-        content = {
-            "flow": flow_content([flow])[0],
-            "queuesOptions": queues_content(queues_options or {}),
-        }
+        root = flow_content([flow])[0]
+        content = {"flow": root, "queuesOptions": queues_content(queues_options or {})}
         key = key_of(idempotency_key)
-        with producer_span(content["flow"].get("queueName", ""), content["flow"].get("name", "")):
-            return self._ask(
-                "POST",
-                reader=lambda answer: self._node(answer["flow"]),
-                content=content,
-                idempotency_key=key,
-                headers=inject(),
-            )
+
+        def reader(answer: t.Any) -> JobNode:
+            return self._node(answer["flow"])
+
+        with producer_span(root.get("queueName", ""), root.get("name", "")):
+            return self._ask("POST", reader=reader, content=content, idempotency_key=key, headers=inject())
 
     def add_bulk(self, flows: t.Sequence[FlowJob], *, idempotency_key: str | None = None) -> list[JobNode]:
-        """Add flows of up to 1000 jobs together, all of them or none; `idempotency_key` and errors as in `add`."""
+        """Add flows of up to 1000 jobs together: all of them or none. Key and errors are as in `add`."""
         content = {"flows": flow_content(flows)}
         if not flows:
             return []
@@ -75,16 +71,12 @@ class FlowProducer:
             return self._ask("POST", "bulk", reader=reader, content=content, idempotency_key=key, headers=inject())
 
     def get_flow(self, *, queue_name: str, id: str, depth: int = 10, max_children: int = 20) -> JobNode | None:
-        """The flow below a job: up to `depth` levels, `max_children` children of each; None without the job."""
-        query = {"depth": depth, "maxChildren": max_children}
-        try:
-            return self._ask("GET", queue_name, id, reader=self._node, query=query)
-        except NotFoundError:
-            return None
+        """Return the flow below a job, None if the job does not exist.
 
-    def _ask(self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]) -> R:
-        transport = Transport(self._remote.connection, timeout=self._remote.timeout)
-        return transport.request(method, ("v1", "flows", *path), reader, **options)
+        The flow has up to `depth` levels, and up to `max_children` children of each job.
+        """
+        query = {"depth": depth, "maxChildren": max_children}
+        return self._find("GET", queue_name, id, reader=self._node, query=query)
 
     def _node(self, tree: t.Any) -> JobNode:
         view = tree["job"]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import typing as t
 from datetime import timedelta
 from functools import cached_property
@@ -13,14 +15,13 @@ from ...protocol.times import timeout_seconds
 from ...rules.options import Duration, milliseconds
 from .._http.answer import member
 from .._http.call import ATTEMPT_TIMEOUT
-from ..caller import Caller
 from ..generics import ANY, Data, Result, Typed, Types
-from ..remote import Remote
+from ..remote import Caller, Remote
 from ..views import JobDelivery, JobLogs, JobState, job_logs
 from .job_calls import JobCalls
 
 MAX_WAIT = 30.0
-"""How long, in s, one request of `wait_until_finished` stays open at most."""
+"""How long, in s, one request of `wait_until_finished` may stay open."""
 
 _MIN_PAUSE = 1.0
 
@@ -28,11 +29,11 @@ _MIN_PAUSE = 1.0
 class QueueJob(JobCalls, Typed[Data, Result]):
     """A job as the server described it last, and the calls on it.
 
-    Times are ms since the epoch, None until they happened; durations are ms. `opts` are as BullMQ spells them.
-    `deliveries` are the last 20 that ended, the newest last.
-    `deduplicated`: no job was added, as one with its id, or its deduplication id, was there; this is that one.
+    Times are ms since the epoch, None until they happen; durations are ms. `opts` are as BullMQ spells them.
+    `deliveries` are the last 20 that ended, the newest last. `deduplicated` says that no job was added, because
+    this one has its id or holds its deduplication id.
 
-    The calls raise JobRemovedError where the job is not there, NextMQHTTPError (409 `wrong_state` where the job's
+    The calls raise JobRemovedError if the job does not exist, NextMQHTTPError (409 `wrong_state` if the job's
     state does not allow the call) and NextMQConnectionError.
     """
 
@@ -69,12 +70,12 @@ class QueueJob(JobCalls, Typed[Data, Result]):
 
     @cached_property
     def data(self) -> Data:
-        """The data, as the queue's type of it says. Raises DataError where it is not so."""
+        """The data, validated into the queue's type. Raises DataError if it does not fit."""
         return t.cast(Data, self._types.load_data(self._data))
 
     @cached_property
     def return_value(self) -> Result | None:
-        """What the processor returned, as the queue's type of it says; None before. Raises DataError."""
+        """What the processor returned, validated into the queue's type; None before. Raises DataError."""
         if self.state != "completed" and self._return_value is None:
             return None
         return t.cast(Result, self._types.load_result(self._return_value))
@@ -84,7 +85,7 @@ class QueueJob(JobCalls, Typed[Data, Result]):
         self._ask("GET", reader=self._read)
 
     def get_state(self) -> JobState:
-        """The job's state now, `unknown` where it is not there."""
+        """Read and return the job's state, `unknown` if the job does not exist."""
         try:
             self.refresh()
         except JobRemovedError:
@@ -122,7 +123,7 @@ class QueueJob(JobCalls, Typed[Data, Result]):
         reset_attempts_made: bool = False,
         reset_attempts_started: bool = False,
     ) -> None:
-        """Run a job again that has finished in `state`."""
+        """Run the job again after it has finished in `state`."""
         content = {
             "state": state,
             "resetAttemptsMade": reset_attempts_made,
@@ -139,59 +140,53 @@ class QueueJob(JobCalls, Typed[Data, Result]):
         self.delay = 0
 
     def remove(self, *, remove_children: bool = True) -> None:
-        """Remove the job, and its children that are not done; it is no error where it is gone already.
+        """Remove the job, if it exists, and its children that have not finished.
 
-        Raises NextMQHTTPError 409 `job_locked` where it, or a child, is being processed.
+        Raises NextMQHTTPError 409 `job_locked` if it, or a child, is being processed.
         """
-        try:
+        with contextlib.suppress(JobRemovedError):
             self._do("DELETE", query={"removeChildren": remove_children})
-        except JobRemovedError:
-            return
 
     def change_delay(self, delay: Duration) -> None:
-        """Let a delayed job run `delay`, ms or a timedelta, from now."""
+        """Run a delayed job `delay`, ms or a timedelta, from now."""
         ms = milliseconds("change_delay", delay)
         self._do("PUT", "delay", content={"delay": ms})
         self.delay = ms
 
     def change_priority(self, priority: int, *, lifo: bool = False) -> None:
-        """Give the job another priority, 0 (none) to 2,097,152; `lifo` puts it first among its equals."""
+        """Change the priority, 0 (none) to 2,097,152; `lifo` puts the job first among its equals."""
         self._do("PUT", "priority", content={"priority": priority, "lifo": lifo})
         self.priority = priority
 
     def get_logs(self, start: int = 0, end: int = -1, *, asc: bool = True) -> JobLogs:
-        """Rows `start` to `end`, both included, of the job's log; at most 1000 at once."""
+        """Return rows `start` to `end` (included) of the job's log, at most 1000."""
         return self._ask("GET", "logs", reader=job_logs, query={"start": start, "end": end, "asc": asc})
 
     def remove_child_dependency(self) -> bool:
-        """Let the parent wait for this job no more. Returns whether it did."""
+        """Stop the parent from waiting for this job. Return whether it waited."""
         return self._ask("DELETE", "parent", reader=member("removed", bool))
 
     def remove_deduplication_key(self) -> bool:
-        """Let the deduplication id be used again, if this job holds it. Returns whether it did."""
+        """Release the deduplication id, if this job holds it. Return whether it did."""
         return self._ask("DELETE", "deduplication-key", reader=member("removed", bool))
 
     def wait_until_finished(self, timeout: float | timedelta | None = None) -> Result:
         """Wait until the job has completed, and return what its processor returned.
 
-        `timeout` is s or a timedelta, None for ever; an answer under way may take up to 10 s more.
+        `timeout` is s or a timedelta, None for ever; a request in progress may take up to 10 s more.
 
-        Raises JobFailedError, JobRemovedError where the job went without a trace, NextMQTimeoutError, DataError
-        where the result is not what the queue's type says, NextMQHTTPError or NextMQConnectionError.
+        Raises JobFailedError, JobRemovedError if the job was removed without a trace, NextMQTimeoutError,
+        DataError if the result does not fit the queue's type, NextMQHTTPError or NextMQConnectionError.
         """
-        seconds = None if timeout is None else timeout_seconds("timeout", timeout)
-        end = None if seconds is None else _overrides.monotonic() + seconds
-        while True:
-            asked_at = _overrides.monotonic()
-            left = MAX_WAIT if end is None else end - asked_at
-            if left <= 0:
-                break
+        seconds = math.inf if timeout is None else timeout_seconds("timeout", timeout)
+        end = _overrides.monotonic() + seconds
+        while (left := end - (asked_at := _overrides.monotonic())) > 0:
             self._read_result(min(MAX_WAIT, left), is_last=left < MAX_WAIT)
             if self.state == "failed":
                 raise JobFailedError(self.id, self.queue_name, self.failed_reason or "", self.stacktrace)
             if self.state == "completed":
                 return t.cast(Result, self.return_value)
-            # A server that stops answers early: not every moment again.
+            # A server that is stopping answers early: do not ask again at once.
             early = min(MAX_WAIT, left) - (_overrides.monotonic() - asked_at)
             if early > 0:
                 _overrides.sleep(min(_MIN_PAUSE, early))
@@ -213,7 +208,7 @@ class QueueJob(JobCalls, Typed[Data, Result]):
         self._ask("GET", "result", reader=read, query=query, wait=wait, timeout=timeout)
 
     def _caller(self) -> Caller:
-        return Caller(self._remote.connection, self._remote.timeout, None)
+        return self._remote.caller()
 
     def _set_data(self, data: t.Any) -> None:
         self.__dict__["data"] = data

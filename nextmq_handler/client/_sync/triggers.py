@@ -1,26 +1,24 @@
 # Generated from _async by scripts/generate_sync.py: change that, then run `make format`.
-"""Triggers: requests that the server sends by a schedule, to any URL."""
+"""Triggers: requests that the server sends to any URL by a schedule."""
 
 from __future__ import annotations
 
 import typing as t
 from datetime import timedelta
 
-from ...errors import NotFoundError
 from ...protocol.times import timeout_seconds
 from ...rules.options import Backoff, Repeat, job_options, to_wire
-from .._http.answer import R, ignored, listed, member
-from .._http.call import Options
+from .._http.answer import done, listed, member
 from ..remote import Remote
 from ..views import Trigger, TriggerRun
-from .transport import Transport
+from .resource import Resource
 
 
-class Triggers:
-    """The triggers of a server. The calls raise what those of a queue do, NotFoundError for an unknown id."""
+class Triggers(Resource):
+    """The triggers of a server. The calls raise what those of a queue do, and NotFoundError for an unknown id."""
 
     def __init__(self, remote: Remote) -> None:
-        self._remote = remote
+        super().__init__(remote, "triggers")
 
     def create(
         self,
@@ -33,10 +31,10 @@ class Triggers:
         backoff: int | timedelta | Backoff | None = None,
         timeout: float | timedelta | None = None,
     ) -> Trigger:
-        """Let the server send `payload`, any JSON, to `url` each time that `repeat` says.
+        """Let the server send `payload`, any JSON, to `url` at each time of `repeat`.
 
         `repeat` has `every`, or `pattern` with `tz`; `backoff` is as for jobs; `timeout`, s or a timedelta, is for
-        one attempt. The answer has the `secret` that signs the requests: it is told once.
+        one attempt. The result has the `secret` that signs the requests: the server tells it only now.
         """
         content = {
             "url": url,
@@ -53,47 +51,36 @@ class Triggers:
         return self._ask("POST", reader=Trigger, content=content)
 
     def all(self) -> list[Trigger]:
-        """All triggers."""
+        """List all triggers."""
         return self._ask("GET", reader=listed("triggers", Trigger))
 
     def get(self, trigger_id: str) -> Trigger | None:
-        """A trigger, None where there is none."""
-        try:
-            return self._ask("GET", trigger_id, reader=Trigger)
-        except NotFoundError:
-            return None
+        """Return a trigger, None if it does not exist."""
+        return self._find("GET", trigger_id, reader=Trigger)
 
     def runs(self, trigger_id: str) -> list[TriggerRun]:
-        """The last 50 requests of a trigger, the latest first. Raises NotFoundError where there is no such one."""
+        """List the last 50 requests of a trigger, the latest first. Raises NotFoundError."""
         return self._ask("GET", trigger_id, "runs", reader=listed("runs", _run))
 
     def pause(self, trigger_id: str) -> None:
-        """Send no more requests."""
-        self._ask("POST", trigger_id, "pause", reader=ignored, is_repeatable=True)
+        """Stop sending requests."""
+        self._do("POST", trigger_id, "pause", is_repeatable=True)
 
     def resume(self, trigger_id: str) -> None:
         """Send requests again."""
-        self._ask("POST", trigger_id, "resume", reader=ignored, is_repeatable=True)
+        self._do("POST", trigger_id, "resume", is_repeatable=True)
 
     def fire(self, trigger_id: str) -> None:
-        """Send a request now, beside the schedule."""
-        self._ask("POST", trigger_id, "fire", reader=ignored)
+        """Send a request now; the schedule goes on as before."""
+        self._do("POST", trigger_id, "fire")
 
     def delete(self, trigger_id: str) -> bool:
-        """Remove a trigger. Returns whether it was there."""
-        try:
-            self._ask("DELETE", trigger_id, reader=ignored)
-        except NotFoundError:
-            return False
-        return True
+        """Remove a trigger. Return whether it existed."""
+        return bool(self._find("DELETE", trigger_id, reader=done))
 
     def rotate_secret(self, trigger_id: str) -> str:
-        """Let another secret sign the requests. Returns it: it is told once."""
+        """Create the secret that signs the requests from now on, and return it: the server tells it only now."""
         return self._ask("POST", trigger_id, "rotate-secret", reader=member("secret", str))
-
-    def _ask(self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]) -> R:
-        transport = Transport(self._remote.connection, timeout=self._remote.timeout)
-        return transport.request(method, ("v1", "triggers", *path), reader, **options)
 
 
 def _run(view: TriggerRun) -> TriggerRun:

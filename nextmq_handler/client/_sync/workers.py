@@ -7,18 +7,19 @@ import contextlib
 import typing as t
 
 from ...errors import NextMQHTTPError, NotFoundError, WorkerRegistrationError
-from ...settings import Connection
+from ...settings import ServerConnection
 from .._http.answer import R, ignored
 from .._http.call import ATTEMPT_TIMEOUT, Options
-from .transport import Transport
+from ..remote import Caller
+from .transport import request
 
 
 def register_worker(
-    connection: Connection, queue: str, registration: dict[str, t.Any], *, replace: bool = False
+    connection: ServerConnection, queue: str, registration: dict[str, t.Any], *, replace: bool = False
 ) -> None:
-    """Register one worker, with `replace` in the place of one that differs.
+    """Register one worker; `replace` allows it to replace a registration that differs.
 
-    Raises WorkerRegistrationError where the server holds one that differs, or another took its place meanwhile.
+    Raises WorkerRegistrationError if the server holds another one, or if it changed meanwhile.
     """
     query: dict[str, str] = {}
     held = get_worker(connection, queue) if replace else None
@@ -39,8 +40,8 @@ def register_worker(
         ) from exc
 
 
-def get_worker(connection: Connection, queue: str) -> dict[str, t.Any] | None:
-    """The queue's registration, None where there is none."""
+def get_worker(connection: ServerConnection, queue: str) -> dict[str, t.Any] | None:
+    """Return the queue's registration, None if there is none."""
     reader: t.Callable[[t.Any], dict[str, t.Any]] = dict
     try:
         return _ask(connection, "GET", queue, reader)
@@ -48,19 +49,19 @@ def get_worker(connection: Connection, queue: str) -> dict[str, t.Any] | None:
         return None
 
 
-def unregister_worker(connection: Connection, queue: str) -> None:
-    """Remove a registration: waiting jobs stay, active deliveries finish. No error where there was none."""
+def unregister_worker(connection: ServerConnection, queue: str) -> None:
+    """Remove a registration, if there is one. Waiting jobs stay, active deliveries finish."""
     with contextlib.suppress(NotFoundError):
         _ask(connection, "DELETE", queue, ignored)
 
 
 def _ask(
-    connection: Connection,
+    connection: ServerConnection,
     method: str,
     queue: str,
     reader: t.Callable[[t.Any], R],
     **options: t.Unpack[Options],
 ) -> R:
     # One attempt: the registrar tries again by itself, and a deploy step shows its error at once.
-    transport = Transport(connection, timeout=ATTEMPT_TIMEOUT, retries=False)
-    return transport.request(method, ("v1", "queues", queue, "worker"), reader, **options)
+    caller = Caller(connection, ATTEMPT_TIMEOUT, retries=False)
+    return request(caller, method, ("v1", "queues", queue, "worker"), reader, **options)

@@ -1,9 +1,11 @@
-"""Look at jobs, and say what should be there: a failure shows what is."""
+"""Look at jobs, and assert which jobs exist: a failure shows what was found."""
 
 from __future__ import annotations
 
 import json
+import sys
 import typing as t
+import warnings
 
 from ...rules.states import STATES
 from .engine.job import Key, LocalJob, recorded
@@ -11,7 +13,16 @@ from .engine.job import Key, LocalJob, recorded
 if t.TYPE_CHECKING:
     from .engine.simulation import Simulation
 
+_SHOWN = 5
 _UNSAID: t.Any = object()
+
+
+class UnrunJobsWarning(UserWarning):
+    """A test ended with jobs that could run, but never ran, and that the test never looked at."""
+
+
+UndrainedJobsWarning = UnrunJobsWarning
+"""The old name of UnrunJobsWarning. Deprecated."""
 
 
 class Assertions:
@@ -23,13 +34,12 @@ class Assertions:
     def jobs(
         self, queue: str | None = None, name: str | None = None, *, state: str | None = None
     ) -> list[LocalJob]:
-        """The jobs, in the order of their adding: of one queue, called `name`, in `state`, where these are given.
+        """Return the jobs in the order in which they were added; filter by `queue`, `name` and `state`.
 
-        Those that were removed since are among them, as they were then. Raises ValueError for a state that no job
-        can have.
+        Removed jobs are included, as they were when they were removed. Raises ValueError for an unknown state.
         """
         if state is not None and state not in STATES:
-            raise ValueError(f"{state!r} is no state of a job: there are {', '.join(STATES)}")
+            raise ValueError(f"{state!r} is not a state of a job: use {', '.join(STATES)}")
         with self._simulation.lock:
             found = [
                 job
@@ -40,7 +50,7 @@ class Assertions:
             return [recorded(job) for job in found]
 
     def job(self, queue: str | None = None, name: str | None = None, *, state: str | None = None) -> LocalJob:
-        """The only such job. Raises AssertionError, which lists the jobs, where there is none or are several."""
+        """Return the only job that matches. Raises AssertionError, which lists the jobs, if there is not one."""
         found = self.jobs(queue, name, state=state)
         if len(found) == 1:
             return found[0]
@@ -50,10 +60,10 @@ class Assertions:
     def assert_enqueued(
         self, queue: str, name: str, data: t.Any = _UNSAID, *, times: int | None = None, **opts: t.Any
     ) -> None:
-        """A job called `name` was added to `queue`: with this `data`, and these of BullMQ's options, where given.
+        """Assert that a job `name` was added to `queue`, with this `data` and these options, if you pass them.
 
-        `times` says how many such jobs there must be. Raises AssertionError, which shows how the nearest job
-        differs.
+        With `times` there must be exactly so many such jobs. Raises AssertionError, which shows how the nearest
+        job differs.
         """
         __tracebackhide__ = True
         wanted = _wanted(data, opts)
@@ -70,7 +80,7 @@ class Assertions:
         raise AssertionError(f"{heading}; the nearest one (- expected, + found):\n{_nearest_diff(wanted, named)}")
 
     def assert_not_enqueued(self, queue: str, name: str | None = None) -> None:
-        """No job, or none called `name`, was added to `queue`. Raises AssertionError, which lists the jobs."""
+        """Assert that no job (`name`) was added to `queue`. Raises AssertionError, which lists the jobs."""
         __tracebackhide__ = True
         found = self.jobs(queue, name)
         if found:
@@ -79,7 +89,7 @@ class Assertions:
             )
 
     def _forgotten(self) -> list[LocalJob]:
-        """The jobs that the app added, that might run, never did, and were not looked at."""
+        """Return the jobs that could run, but never ran, and that the test never looked at."""
         with self._simulation.lock:
             return [
                 recorded(job)
@@ -100,6 +110,21 @@ class Assertions:
         )
 
 
+def warn_of_unrun(jobs: t.Sequence[LocalJob]) -> None:
+    """Warn of jobs that never ran, unless an exception is on its way already."""
+    if not jobs or sys.exc_info()[0] is not None:
+        return
+    shown = [f"{job.queue_name}/{job.id} {job.name!r}" for job in jobs[:_SHOWN]]
+    shown += [f"{len(jobs) - _SHOWN} more"] if len(jobs) > _SHOWN else []
+    were = "job was" if len(jobs) == 1 else "jobs were"
+    warnings.warn(
+        f"{len(jobs)} {were} never run: {', '.join(shown)}; call run_all(), or look at what was added with jobs() "
+        "or assert_enqueued(…)",
+        UnrunJobsWarning,
+        stacklevel=4,
+    )
+
+
 def _wanted(data: t.Any, opts: dict[str, t.Any]) -> dict[str, t.Any]:
     from ...rules.options import job_options
 
@@ -112,7 +137,7 @@ def _wanted(data: t.Any, opts: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _members(job: LocalJob, wanted: dict[str, t.Any]) -> dict[str, t.Any]:
-    """What the job has of what is wanted."""
+    """Return the wanted members that the job has."""
     found: dict[str, t.Any] = {"data": job.data} if "data" in wanted else {}
     if "opts" in wanted:
         found["opts"] = {name: job.opts[name] for name in wanted["opts"] if name in job.opts}

@@ -1,4 +1,4 @@
-"""LocalNextMQ and AsyncLocalNextMQ: what a test holds."""
+"""LocalNextMQ and AsyncLocalNextMQ: the queue that a test runs in its own process."""
 
 from __future__ import annotations
 
@@ -6,33 +6,30 @@ import random
 import typing as t
 from datetime import datetime, timedelta
 
+from ..._deprecated import deprecated
 from ...errors import ConfigurationError, JobFailedError, NextMQError
 from ...protocol.wire import Completed, Failed, Outcome
-from ...workers.loading import listed
+from ...workers.worker import listed
 from .api.routes import ROUTER
-from .assertions import Assertions
+from .assertions import Assertions, warn_of_unrun
 from .engine.clock import VirtualClock, span_ms
 from .engine.delivering import run_awaited, run_here
-from .engine.engine import NeverFinishedError
 from .engine.faults import CRASH, Fault
-from .engine.forgotten import tell_of
-from .engine.job import Job, Key, LocalJob
-from .engine.simulation import Simulation
-from .interception import Interception
+from .engine.job import Key, LocalJob, SimulatedJob
+from .engine.simulation import Simulation, Steps
+from .interception import Interception, wait_of
 
 if t.TYPE_CHECKING:
     from ...workers.worker import Worker
-    from .engine.delivering import Delivery
 
 T = t.TypeVar("T")
-Steps = t.Generator["Delivery", "Outcome | None", T]
 
 LIMIT = 10_000
-"""How many deliveries a call makes at most by default."""
+"""The default limit of deliveries for one call."""
 
 
 class LocalBase(Assertions):
-    """What both colours share: how it is made and looked at, and the faults."""
+    """The part that LocalNextMQ and AsyncLocalNextMQ share."""
 
     def __init__(
         self,
@@ -54,22 +51,25 @@ class LocalBase(Assertions):
         return self.clock.now
 
     def start(self) -> None:
-        """Take this process's calls from here on, as `with` does. Raises NextMQError while another one does."""
+        """Answer the calls of this process from now on, as `with` does.
+
+        Raises NextMQError while another LocalNextMQ or a `live_nextmq` is active.
+        """
         self._interception.start()
 
     def stop(self) -> None:
-        """Take no more calls. Warns (UndrainedJobsWarning) of jobs that might run and were not looked at."""
+        """Answer no more calls. Warns with UnrunJobsWarning if the test forgot jobs that could run."""
         self._interception.stop()
-        tell_of(self._forgotten())
+        warn_of_unrun(self._forgotten())
 
     def fail_next(
         self, queue: str, error: BaseException | None = None, *, name: str | None = None, times: int = 1
     ) -> None:
-        """Let the next `times` deliveries of `queue`, of jobs called `name` where it is given, fail.
+        """Make the next `times` deliveries of `queue` fail; with `name` only those of jobs with this name.
 
-        As if the processor raised `error`, whatever that means to the worker; without it as if the app crashed
-        (EndpointUnavailable). The processor does not run. Raises ConfigurationError for a queue without a worker
-        and for `times` below 1.
+        The processor does not run. Each delivery ends as if the processor raised `error`. Without `error` it ends
+        as if the app crashed (EndpointUnavailable). Raises ConfigurationError for a queue without a worker and for
+        `times` below 1.
         """
         self._timeout_of(queue)
         _check_times(times)
@@ -77,47 +77,39 @@ class LocalBase(Assertions):
         self._simulation.faults.add(Fault(queue, name, times, error, verdict, status=None if error else 500))
 
     def timeout_next(self, queue: str, *, name: str | None = None, times: int = 1, runs: bool = True) -> None:
-        """Let the answers of the next `times` deliveries of `queue` be lost: DeliveryTimeout, after the work.
+        """Lose the answers of the next `times` deliveries of `queue`: the attempts fail with DeliveryTimeout.
 
-        With `runs=False` the processor does not run either. No virtual time passes. Raises as `fail_next`.
+        The processor runs before that, unless `runs=False`. No virtual time passes. Raises as `fail_next` does.
         """
         _check_times(times)
         text = f"no whole answer within {self._timeout_of(queue):g} s; the processor may still be running"
         self._simulation.faults.add(Fault(queue, name, times, verdict=Failed("DeliveryTimeout", text), runs=runs))
 
     def answer(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
-        """The answer to a call of the SDK. Raises NotSimulatedError."""
-        wait = self._interception.wait_of(self._simulation, method, url)
-        if wait is not None:
-            job, moment = wait
-            self._drive(self._simulation.engine.run_until(moment, LIMIT, awaited=job))
-            self._check_that_it_may_end(job)
+        """Answer a call of the SDK with a status and content. Raises NotSimulatedError."""
+        if wait := wait_of(self._simulation, method, url):
+            self._drive(self._simulation.run_until_finished(*wait, LIMIT))
         with self._simulation.lock:
             return ROUTER.answer(self._simulation, method, url, headers, body)
 
     async def async_answer(
         self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None
     ) -> tuple[int, bytes]:
-        """`answer`, awaited."""
-        wait = self._interception.wait_of(self._simulation, method, url)
-        if wait is not None:
-            job, moment = wait
-            await self._drive_awaited(self._simulation.engine.run_until(moment, LIMIT, awaited=job))
-            self._check_that_it_may_end(job)
+        """Answer an awaited call as `answer` does."""
+        if wait := wait_of(self._simulation, method, url):
+            await self._drive_awaited(self._simulation.run_until_finished(*wait, LIMIT))
         with self._simulation.lock:
             return ROUTER.answer(self._simulation, method, url, headers, body)
 
     def _drive(self, steps: Steps[T]) -> T:
         outcome: Outcome | None = None
-        try:
-            with self._simulation.lock:
-                delivery = next(steps)
-            while True:
-                outcome = run_here(delivery)
+        while True:
+            try:
                 with self._simulation.lock:
                     delivery = steps.send(outcome)
-        except StopIteration as end:
-            return t.cast(T, end.value)
+            except StopIteration as end:
+                return t.cast(T, end.value)
+            outcome = run_here(delivery)
 
     async def _drive_awaited(self, steps: Steps[T]) -> T:
         import anyio
@@ -125,52 +117,55 @@ class LocalBase(Assertions):
         _check_loop()
         limiter = anyio.CapacityLimiter(1)
         outcome: Outcome | None = None
-        try:
-            with self._simulation.lock:
-                delivery = next(steps)
-            while True:
-                outcome = await run_awaited(delivery, limiter)
+        while True:
+            try:
                 with self._simulation.lock:
                     delivery = steps.send(outcome)
-        except StopIteration as end:
-            return t.cast(T, end.value)
+            except StopIteration as end:
+                return t.cast(T, end.value)
+            outcome = await run_awaited(delivery, limiter)
+
+    def _run_all(self, limit: int) -> Steps[int]:
+        return self._simulation.run_until(self.clock.ms, limit)
+
+    def _advance(self, span: float | timedelta, limit: int) -> Steps[int]:
+        return self._simulation.run_until(self.clock.ms + span_ms(span), limit)
+
+    def _redeliver(self, job: LocalJob) -> Steps[t.Any]:
+        outcome = yield from self._simulation.redeliver(self._held(job))
+        if isinstance(outcome, Completed):
+            return outcome.return_value
+        reason, stack = type(outcome).__name__, ""
+        if isinstance(outcome, Failed):
+            reason, stack = f"{outcome.name}: {outcome.message}", outcome.stack
+        raise JobFailedError(job.id, job.queue_name, reason, [stack] if stack else [])
 
     def _timeout_of(self, queue: str) -> float:
         worker = self._simulation.store.queue(queue).worker
         if worker is None:
             raise ConfigurationError(
-                f"no worker of queue {queue!r} is among workers=[…]: nothing is delivered there"
+                f"no worker of queue {queue!r} is in workers=[…]: nothing is delivered to this queue"
             )
         return t.cast("int", worker.options["timeout"]) / 1000
 
-    def _check_that_it_may_end(self, job: Job) -> None:
-        is_open = job.finished_on is None and not job.is_removed
-        if is_open and self._simulation.engine.next_due() is None:
-            raise NeverFinishedError(
-                f"job {job.id} of queue {job.key.queue} is {job.state}, and nothing is due that would end it: is "
-                "its worker among workers=[…], is the queue paused, is it the one whose processor waits?"
-            )
-
-    def _moment(self, span: float | timedelta) -> int:
-        return self.clock.ms + span_ms(span)
-
-    def _held(self, job: LocalJob) -> Job:
+    def _held(self, job: LocalJob) -> SimulatedJob:
         key = Key(job.queue_name, job.id)
         for held in reversed(self._simulation.store.added):
             if held.key == key:
                 return held
-        raise NextMQError(f"this LocalNextMQ never had job {job.id} of queue {job.queue_name}")
+        raise NextMQError(f"job {job.id} of queue {job.queue_name} was not added to this LocalNextMQ")
 
 
 class LocalNextMQ(LocalBase):
-    """A queue in this process, BullMQ's semantics, virtual time: `with LocalNextMQ(workers=[emails]) as mq`.
+    """Queues with BullMQ's semantics and virtual time in this process: `with LocalNextMQ(workers=[emails]) as mq`.
 
-    Inside, every call of the SDK goes to it, from any thread and however its queue was made; NEXTMQ_URL is not
-    needed. Jobs run when `drain`, `advance` or `run_until_idle` say so, one at a time, in no virtual time, through
-    the signed path of a real handler. `clock` says when it begins (now), `rand` gives the jitter of backoffs its
-    numbers from 0 to 1 (the same ones in each run). What is not simulated raises NotSimulatedError.
+    Inside the block, every call of the SDK goes to it, from any thread and from every queue object. NEXTMQ_URL is
+    not needed. Jobs run only when you call `run_all`, `advance` or `run_until_idle`. They run one at a time, take
+    no virtual time, and pass through a real handler with signed requests. `clock` sets the start time (default:
+    now). `rand` returns the numbers from 0 to 1 that the jitter of backoffs uses (default: the same in each run).
+    Calls that are not simulated raise NotSimulatedError.
 
-    `AsyncLocalNextMQ` is its twin for tests with an event loop.
+    Use `AsyncLocalNextMQ` in tests with an event loop.
     """
 
     def __enter__(self) -> t.Self:
@@ -180,36 +175,41 @@ class LocalNextMQ(LocalBase):
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
+    def run_all(self, *, limit: int = LIMIT) -> int:
+        """Run all jobs that may run now; return the number of deliveries. Raises NotIdleError after `limit`."""
+        return self._drive(self._run_all(limit))
+
+    @deprecated("LocalNextMQ.drain() is now LocalNextMQ.run_all()")
     def drain(self, *, limit: int = LIMIT) -> int:
-        """Run all jobs that may run now; how many deliveries that took. Raises NotIdleError after `limit`."""
-        return self._drive(self._simulation.engine.drain(limit))
+        """Run all jobs that may run now. Deprecated: use `run_all`."""
+        return self.run_all(limit=limit)
 
     def advance(self, span: float | timedelta, *, limit: int = LIMIT) -> int:
-        """Move time on by `span`, s or a timedelta, and run what falls due by then, each at its time.
+        """Move time on by `span` (s or a timedelta), and run each job that is due by then at its time.
 
-        Returns how many deliveries that took. Raises NotIdleError after `limit`.
+        Returns the number of deliveries. Raises NotIdleError after `limit`.
         """
-        return self._drive(self._simulation.engine.run_until(self._moment(span), limit))
+        return self._drive(self._advance(span, limit))
 
     def run_until_idle(self, *, limit: int = LIMIT) -> int:
-        """Run all jobs, and move time on from one that falls due to the next, until none is left that would.
+        """Run all jobs, moving time on to each one that is due later, until none is left.
 
-        Returns how many deliveries that took. Raises NotIdleError after `limit`: a job scheduler never ends.
+        Returns the number of deliveries. Raises NotIdleError after `limit`: a job scheduler never ends.
         """
-        return self._drive(self._simulation.engine.run_until_idle(limit))
+        return self._drive(self._simulation.run_until(None, limit))
 
     def redeliver(self, job: LocalJob) -> t.Any:
-        """Deliver a job once more, as at-least-once delivery may, and leave it as it is; what comes back.
+        """Deliver a job again, as at-least-once delivery may, and return what the processor returns.
 
-        Raises JobFailedError where it does not return.
+        The job itself does not change. Raises JobFailedError if the processor does not return.
         """
-        return _returned(job, self._drive(self._simulation.engine.redeliver(self._held(job))))
+        return self._drive(self._redeliver(job))
 
 
 class AsyncLocalNextMQ(LocalBase):
     """LocalNextMQ for tests with an event loop: `async with AsyncLocalNextMQ(workers=[emails]) as mq`.
 
-    `async def` processors run on the test's loop, `def` ones in threads.
+    `async def` processors run on the test's loop, `def` processors in threads.
     """
 
     async def __aenter__(self) -> t.Self:
@@ -219,21 +219,26 @@ class AsyncLocalNextMQ(LocalBase):
     async def __aexit__(self, *exc_info: object) -> None:
         self.stop()
 
+    async def run_all(self, *, limit: int = LIMIT) -> int:
+        """Run all jobs that may run now, as `LocalNextMQ.run_all` does."""
+        return await self._drive_awaited(self._run_all(limit))
+
+    @deprecated("AsyncLocalNextMQ.drain() is now AsyncLocalNextMQ.run_all()")
     async def drain(self, *, limit: int = LIMIT) -> int:
-        """As `LocalNextMQ.drain`."""
-        return await self._drive_awaited(self._simulation.engine.drain(limit))
+        """Run all jobs that may run now. Deprecated: use `run_all`."""
+        return await self.run_all(limit=limit)
 
     async def advance(self, span: float | timedelta, *, limit: int = LIMIT) -> int:
-        """As `LocalNextMQ.advance`."""
-        return await self._drive_awaited(self._simulation.engine.run_until(self._moment(span), limit))
+        """Move time on and run what is due by then, as `LocalNextMQ.advance` does."""
+        return await self._drive_awaited(self._advance(span, limit))
 
     async def run_until_idle(self, *, limit: int = LIMIT) -> int:
-        """As `LocalNextMQ.run_until_idle`."""
-        return await self._drive_awaited(self._simulation.engine.run_until_idle(limit))
+        """Run all jobs until none is left, as `LocalNextMQ.run_until_idle` does."""
+        return await self._drive_awaited(self._simulation.run_until(None, limit))
 
     async def redeliver(self, job: LocalJob) -> t.Any:
-        """As `LocalNextMQ.redeliver`."""
-        return _returned(job, await self._drive_awaited(self._simulation.engine.redeliver(self._held(job))))
+        """Deliver a job again, as `LocalNextMQ.redeliver` does."""
+        return await self._drive_awaited(self._redeliver(job))
 
 
 def _check_loop() -> None:
@@ -243,7 +248,7 @@ def _check_loop() -> None:
         asyncio.get_running_loop()
     except RuntimeError:
         raise NextMQError(
-            "AsyncLocalNextMQ runs on asyncio, as processors do, and this is another event loop: under anyio's "
+            "AsyncLocalNextMQ needs asyncio, as processors do, and this is another event loop: with anyio's "
             'plugin let the fixture anyio_backend return "asyncio"'
         ) from None
 
@@ -255,12 +260,3 @@ def _check_times(times: int) -> None:
 
 def _same_numbers() -> t.Callable[[], float]:
     return random.Random(0).random  # noqa: S311 - jitter, the same in each run
-
-
-def _returned(job: LocalJob, outcome: Outcome) -> t.Any:
-    if isinstance(outcome, Completed):
-        return outcome.return_value
-    reason, stack = type(outcome).__name__, ""
-    if isinstance(outcome, Failed):
-        reason, stack = f"{outcome.name}: {outcome.message}", outcome.stack
-    raise JobFailedError(job.id, job.queue_name, reason, [stack] if stack else [])

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import typing as t
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import timedelta
 
 import httpx
 import pytest
 import respx
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nextmq_handler import (
     AsyncQueue,
@@ -20,10 +17,8 @@ from nextmq_handler import (
     NextMQTimeoutError,
     Queue,
 )
-from nextmq_handler.client._http.retry import parse_retry_after
 from tests.support.client import QUEUE, ClientTime, Kind, both_kinds, make_queue, queue_of, value_of
 from tests.support.client_failures import REPEATABLE, answer, attempt, scripted
-from tests.support.handler import NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -123,40 +118,6 @@ async def test_a_wait_beyond_the_deadline_is_not_begun(
     route = scripted(server, answer(503, retry_after=value))
     assert await attempt(REPEATABLE["GET"], kind) is not None
     assert (route.call_count, client_time.now) == (1, 0)
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (None, None),
-        ("0", 0),
-        ("120", 120),
-        ("1.5", None),
-        ("-1", None),
-        ("²", None),
-        ("", None),
-        ("soon", None),
-        ("Wed, 99 Foo 2026 10:00:00 GMT", None),
-    ],
-)
-def test_a_number_in_retry_after_is_seconds(value: str | None, seconds: float | None) -> None:
-    assert parse_retry_after(value) == seconds
-
-
-@pytest.mark.parametrize("seconds", [-5, 0, 5, 3600])
-def test_a_date_in_retry_after_counts_from_now(seconds: int) -> None:
-    moment = datetime.fromtimestamp(NOW + seconds, UTC)
-    assert parse_retry_after(format_datetime(moment, usegmt=True)) == max(0, seconds)
-
-
-def test_a_date_without_a_place_is_in_utc() -> None:
-    assert parse_retry_after("Mon, 21 Sep 2026 14:13:25 -0000") == 5
-
-
-@given(value=st.text(max_size=60) | st.from_regex(r"\w{3}, \d{1,4} \w{3} \d{1,6} \d{2}:\d{2}:\d{2} ?\S{0,6}"))
-def test_no_retry_after_raises(value: str) -> None:
-    seconds = parse_retry_after(value)
-    assert seconds is None or seconds >= 0
 
 
 @pytest.mark.parametrize("kind", [Queue, AsyncQueue])

@@ -170,5 +170,5 @@ async def test_a_queue_tells_its_limits_and_its_worker(kind: Kind, server: respx
         "worker": {"url": "https://app.example"},
         "hold": {"kind": "breaker", "since": 1, "until": 2, "detail": "deliveries fail"},
     }
-    _, _, seen = await observed(queue_of(kind), case("get_queue", request="", answer=view), server)
+    _, _, seen = await observed(queue_of(kind), case("info", request="", answer=view), server)
     assert tuple(seen) == tuple(view.values())

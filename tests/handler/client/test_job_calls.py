@@ -17,6 +17,7 @@ from nextmq_handler import (
     NextMQConnectionError,
     StaleDeliveryError,
 )
+from nextmq_handler.job import abandon
 from nextmq_handler.protocol.wire import Delivery
 from nextmq_handler.settings import load_settings
 from tests.support.client import ClientTime, value_of
@@ -81,7 +82,7 @@ async def test_an_abandoned_job_calls_nobody(
     kind: Kind, method: str, args: tuple[t.Any, ...], server: respx.MockRouter
 ) -> None:
     job = job_of(kind)
-    job.abandon()
+    abandon(job)
     with pytest.raises(StaleDeliveryError, match="this delivery was answered already"):
         await value_of(getattr(job, method)(*args))
 

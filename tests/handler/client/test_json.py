@@ -144,7 +144,7 @@ ANSWERS: list[t.Any] = [
         ("get_jobs", []),
         ("add_bulk", [[{"name": "a"}]]),
         ("get_metrics", ["completed"]),
-        ("get_queue", []),
+        ("info", []),
         ("get_job_schedulers", []),
         ("upsert_job_scheduler", ["a", {"every": 1}]),
         ("get_counts_per_priority", [[1]]),

@@ -41,7 +41,7 @@ OTHER_URL = f"nextmq://other_key:{SECRET}@other.example/shop"
     ],
     ids=["queue", "async_queue", "flow_producer", "async_flow_producer"],
 )
-def test_a_project_makes_producers_of_both_colours(make: t.Callable[[NextMQ], object], kind: type) -> None:
+def test_a_project_makes_sync_and_async_producers(make: t.Callable[[NextMQ], object], kind: type) -> None:
     assert type(make(NextMQ(URL))) is kind
 
 
@@ -67,7 +67,7 @@ async def test_a_project_lists_its_queues(kind: Kind, server: respx.MockRouter) 
     }
     server.get("/v1/queues").respond(200, json={"queues": [view]})
     mq = NextMQ(URL)
-    (queue,) = await value_of(mq.queues() if kind is Queue else mq.async_queues())
+    (queue,) = await value_of(mq.queues() if kind is Queue else mq.aqueues())
     assert (queue.name, queue.is_paused, queue.worker) == ("emails", True, None)
 
 

@@ -14,6 +14,7 @@ from nextmq_handler import (
     WaitingChildrenError,
     Worker,
 )
+from nextmq_handler.workers.worker import translate_error
 from tests.support.handler import AnyJob, Body, Colour, both_colours, deliver, failed, make_handler
 
 pytestmark = pytest.mark.anyio
@@ -89,6 +90,31 @@ async def test_a_meaning_that_is_no_exception_fails_the_attempt_and_says_so(
 ) -> None:
     outcome = await outcome_of(colour, Busy("try later"), {Busy: lambda exc: value})
     assert outcome == failed("TypeError", f"Worker('emails'): errors[Busy] gave {kind}, not an exception")
+
+
+@both_colours
+@pytest.mark.parametrize(
+    ("meaning", "outcome"),
+    [
+        (RateLimitError(1500), LIMITED),
+        (DelayedError(1_900), {"outcome": "delayed", "timestamp": 1_900}),
+        (ValueError("mine"), failed("ValueError", "mine")),
+        (WaitingChildrenError, {"outcome": "waitingChildren"}),
+        (UnrecoverableJobError, failed("UnrecoverableJobError", "try later", unrecoverable=True)),
+        (SystemExit, failed("SystemExit", "try later")),
+    ],
+    ids=repr,
+)
+async def test_a_meaning_may_be_an_exception_or_its_class(
+    meaning: t.Any, outcome: dict[str, object], colour: Colour
+) -> None:
+    assert await outcome_of(colour, Busy("try later"), {Busy: meaning}) == outcome
+
+
+def test_each_failure_has_an_exception_of_its_own() -> None:
+    worker = Worker("emails", errors={Busy: ValueError("mine")})
+    first, second = Busy("first"), Busy("second")
+    assert [translate_error(worker, exc).__cause__ for exc in (first, second)] == [first, second]
 
 
 @both_colours
@@ -200,9 +226,38 @@ def test_what_is_no_exception_type_cannot_be_mapped(kind: t.Any) -> None:
         Worker("emails", errors={kind: lambda exc: RateLimitError(1500)})
 
 
+class Uncopied(Exception):
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first + second)
+
+
+@pytest.mark.parametrize(
+    ("meaning", "reason"),
+    [
+        (None, "takes an exception, its class, or a function of the exception, not None"),
+        (5000, "takes an exception, its class, or a function of the exception, not 5000"),
+        (int, "is the class int, which is not an exception"),
+        (
+            RateLimitError,
+            r"RateLimitError cannot be made anew for each failure \(.*\): give a function, lambda exc: R",
+        ),
+        (Uncopied("a", "b"), "Uncopied cannot be made anew for each failure"),
+    ],
+    ids=repr,
+)
+def test_a_meaning_that_cannot_work_is_refused_when_the_worker_is_made(meaning: t.Any, reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"\AWorker\('emails'\): errors\[Busy\]:? {reason}"):
+        Worker("emails", errors={Busy: meaning})
+
+
+def test_errors_that_are_not_a_dict_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"\AWorker\('emails'\): errors takes a dict of exception types"):
+        Worker("emails", errors=t.cast("t.Any", [Busy]))
+
+
 def test_the_workers_errors_are_those_of_when_it_was_made() -> None:
     errors: Errors = {KeyError: lambda exc: RateLimitError(1500)}
     worker = Worker("emails", errors=errors)
     errors[Busy] = lambda exc: RateLimitError(1500)
     busy = Busy()
-    assert worker.translate(busy) is busy
+    assert translate_error(worker, busy) is busy

@@ -13,6 +13,7 @@ from nextmq_handler import ConfigurationError, Cron, Every, Job, Worker
 from nextmq_handler.registration.calls import fingerprint, registration_of
 from nextmq_handler.settings import load_settings
 from nextmq_handler.workers.schedules import Schedule
+from nextmq_handler.workers.worker import find_processor, freeze
 from tests.support.handler import APP_URL, URL
 
 SETTINGS = load_settings(url=URL, app_url=APP_URL, environ={})
@@ -85,7 +86,7 @@ def test_a_named_processor_may_be_put_on_a_schedule() -> None:
 def test_a_schedule_may_be_put_on_the_processor_of_all_others() -> None:
     worker = Worker("emails")
     worker.every(HOUR)(worker.processor(cleanup))
-    assert (worker.job_names, worker.find("anything") is not None) == (("cleanup",), True)
+    assert (worker.job_names, find_processor(worker, "anything") is not None) == (("cleanup",), True)
 
 
 def test_the_list_says_the_same_as_the_decorators() -> None:
@@ -200,12 +201,12 @@ def test_a_schedule_whose_jobs_nobody_processes_is_refused_when_the_worker_is_mo
     worker = Worker("emails", schedules=[Every("cleanup", HOUR)])
     worker.processor("welcome")(report)
     with pytest.raises(ConfigurationError, match="makes jobs named 'cleanup', which have no processor"):
-        worker.freeze()
+        freeze(worker)
 
 
 def test_no_schedule_can_be_added_to_a_worker_that_is_mounted() -> None:
     worker = Worker("emails", cleanup)
-    worker.freeze()
+    freeze(worker)
     with pytest.raises(ConfigurationError, match="is mounted already"):
         worker.every(HOUR)(cleanup)
 

@@ -146,8 +146,8 @@ async def test_data_that_does_not_fit_has_no_stack(colour: Colour) -> None:
 @pytest.mark.parametrize(
     ("type_", "data", "message"),
     [
-        (int, "1", "data: is not int"),
-        (dict[str, t.Any], [], "data: is not dict"),
+        (int, "1", "data: is not of type int"),
+        (dict[str, t.Any], [], "data: is not of type dict"),
         (Welcome, {"to": "x"}, "data.signed_up: Field required"),
         (Payment, {"kind": "cash"}, "data: has a tag that none of the union's types has"),
     ],

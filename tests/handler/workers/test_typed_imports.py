@@ -9,12 +9,13 @@ PROGRAM = """
 import sys
 import typing as t
 from nextmq_handler import Job, Worker
+from nextmq_handler.workers.worker import find_processor, freeze
 
 {function}
 
 worker = Worker("emails", process)
-worker.freeze()
-signature = worker.find("welcome").signature
+freeze(worker)
+signature = find_processor(worker, "welcome").signature
 signature.dump(signature.load({data}))
 print("pydantic" in sys.modules)
 """

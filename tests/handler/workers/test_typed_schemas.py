@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from nextmq_handler import Worker
 from nextmq_handler.registration.calls import fingerprint, registration_of
 from nextmq_handler.settings import load_settings
+from nextmq_handler.workers.worker import schemas_of
 from tests.support.handler import APP_URL, URL, Body, as_async_def, as_def, both_colours
 from tests.support.typed import Order, Welcome, annotated
 
@@ -25,14 +26,14 @@ def of(data: t.Any, colour: Callable[[Body], Callable[..., t.Any]] = as_def) -> 
 
 @both_colours
 def test_a_workers_schema_is_that_of_its_processors_data(colour: Callable[[Body], Callable[..., t.Any]]) -> None:
-    assert Worker("emails", of(Welcome, colour)).schemas() == {"*": Welcome.model_json_schema()}
+    assert schemas_of(Worker("emails", of(Welcome, colour))) == {"*": Welcome.model_json_schema()}
 
 
 def test_each_job_name_has_the_schema_of_its_own_processor() -> None:
     worker = Worker("emails", of(dict[str, t.Any]))
     worker.processor("welcome")(of(Welcome))
     worker.processor("count")(of(int, as_async_def))
-    assert worker.schemas() == {
+    assert schemas_of(worker) == {
         "welcome": Welcome.model_json_schema(),
         "count": {"type": "integer"},
         "*": {"type": "object", "additionalProperties": True},
@@ -43,12 +44,12 @@ def test_a_job_name_whose_data_is_not_typed_has_no_schema() -> None:
     worker = Worker("emails")
     worker.processor("welcome")(of(Welcome))
     worker.processor("goodbye")(lambda job: None)
-    assert worker.schemas() == {"welcome": Welcome.model_json_schema()}
+    assert schemas_of(worker) == {"welcome": Welcome.model_json_schema()}
 
 
 @pytest.mark.parametrize("data", [t.Any, object], ids=str)
 def test_a_worker_whose_data_is_not_typed_has_no_schemas(data: t.Any) -> None:
-    assert Worker("emails", of(data)).schemas() is None
+    assert schemas_of(Worker("emails", of(data))) is None
 
 
 class Opaque:
@@ -67,12 +68,12 @@ class Defaulted(BaseModel):
 
 @pytest.mark.parametrize("data", [Made, Defaulted], ids=lambda data: data.__name__)
 def test_data_whose_schema_json_cannot_carry_has_none(data: t.Any) -> None:
-    assert Worker("emails", of(data)).schemas() is None
+    assert schemas_of(Worker("emails", of(data))) is None
 
 
 def test_a_registration_carries_the_schemas() -> None:
     worker = Worker("emails", of(Order))
-    assert registration_of(worker, SETTINGS)["schemas"] == worker.schemas()
+    assert registration_of(worker, SETTINGS)["schemas"] == schemas_of(worker)
 
 
 @pytest.mark.parametrize("data", [Welcome, int, dict[str, t.Any]], ids=str)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from nextmq_handler import AsyncJob, ConfigurationError, Job, Worker, create_nextmq_handler
 from nextmq_handler.idempotency import MemoryStore, idempotent
+from nextmq_handler.workers.worker import find_processor
 from tests.support.handler import as_async_def, as_def
 from tests.support.typed import Receipt, Welcome, job_type
 
@@ -35,7 +36,7 @@ def process(colour: Callable[..., Function], **annotations: t.Any) -> Function:
 
 GET_JOB = r"a def processor gets Job, so write Job\[…\], with the type of the job's data in the brackets"
 GET_ASYNC_JOB = r"an async def processor gets AsyncJob, so write AsyncJob\[…\], with the type of the job's data"
-AWAITABLE = "returns an awaitable, which nobody awaits: make it async def"
+AWAITABLE = "returns an awaitable that nothing awaits: make it async def"
 UNKNOWN = "its annotation cannot be validated: Unable to generate pydantic-core schema for .*Opaque"
 UNFINISHED = "its annotation cannot be validated: .*Unfinished.* is not fully defined"
 MISSING = "an annotation cannot be resolved: name 'Missing' is not defined. Import the name at module level"
@@ -113,7 +114,7 @@ def types_of(function: Function) -> tuple[t.Any, t.Any]:
     """What the mounted processor takes its data and its result for."""
     worker = Worker("emails", function)
     create_nextmq_handler([worker])
-    bound = worker.find("welcome")
+    bound = find_processor(worker, "welcome")
     assert bound is not None
     return bound.signature.data_type, bound.signature.result_type
 

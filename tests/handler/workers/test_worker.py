@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nextmq_handler import ConfigurationError, Worker
 from nextmq_handler.protocol.names import is_queue_name
+from nextmq_handler.workers.worker import find_processor, freeze
 
 Function = Callable[..., t.Any]
 
@@ -128,7 +129,7 @@ REFUSED: dict[str, tuple[t.Any, str]] = {
 
 @pytest.mark.parametrize(("function", "is_async"), ACCEPTED.values(), ids=ACCEPTED)
 def test_what_takes_one_job_is_a_processor_of_its_colour(function: Function, is_async: bool) -> None:
-    bound = Worker("emails", function).find("welcome")
+    bound = find_processor(Worker("emails", function), "welcome")
     assert bound is not None
     assert (bound.function, bound.is_async) == (function, is_async)
 
@@ -157,14 +158,14 @@ def test_the_decorator_for_a_job_name_returns_the_function_itself(function: Func
 def test_a_job_goes_to_the_processor_of_its_name_and_else_to_the_fallback() -> None:
     worker = Worker("emails", plain)
     worker.processor("welcome")(coroutine)
-    found = [worker.find(name) for name in ("welcome", "goodbye", "")]
+    found = [find_processor(worker, name) for name in ("welcome", "goodbye", "")]
     assert [bound and bound.function for bound in found] == [coroutine, plain, plain]
 
 
 def test_a_job_whose_name_has_no_processor_has_none_where_there_is_no_fallback() -> None:
     worker = Worker("emails")
     worker.processor("welcome")(plain)
-    assert worker.find("goodbye") is None
+    assert find_processor(worker, "goodbye") is None
 
 
 def test_the_job_names_are_those_with_a_processor_of_their_own() -> None:
@@ -189,14 +190,14 @@ def test_a_second_processor_for_all_jobs_is_refused() -> None:
 
 def test_a_frozen_worker_takes_no_processor() -> None:
     worker = Worker("emails", plain)
-    worker.freeze()
+    freeze(worker)
     with pytest.raises(ConfigurationError, match="is mounted already"):
         worker.processor("welcome")(plain)
 
 
 def test_a_worker_without_a_processor_cannot_be_frozen() -> None:
     with pytest.raises(ConfigurationError, match=r"Worker\('emails'\) has no processor"):
-        Worker("emails").freeze()
+        freeze(Worker("emails"))
 
 
 def test_the_repr_of_a_worker_names_its_queue() -> None:
@@ -306,3 +307,8 @@ BAD_LIMITERS: list[object] = [5, [], {}, {"max": 1}, {"max": 1, "duration": 1, "
 def test_an_option_that_cannot_work_is_refused_by_name(argument: str, value: t.Any) -> None:
     with pytest.raises(ConfigurationError, match=rf"\AWorker\('emails'\): {argument}\b"):
         Worker("emails", **{argument: value})
+
+
+def test_an_option_that_does_not_exist_is_a_type_error_as_of_any_function() -> None:
+    with pytest.raises(TypeError, match=r"Worker\(\) got an unexpected keyword argument 'concurency'"):
+        Worker("emails", **t.cast("t.Any", {"concurency": 5}))

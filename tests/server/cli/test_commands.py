@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from nextmq_handler._version import __version__
-from nextmq_handler.settings import Connection, parse_connection_string
+from nextmq_handler.settings import ServerConnection, parse_connection_string
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project, load_or_create_project
 from nextmq_server.testing.processes import ChildProcess
@@ -32,7 +32,7 @@ class Dev(t.NamedTuple):
     data_dir: Path
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> ServerConnection:
         (line,) = (line for line in self.process.lines if "NEXTMQ_URL=" in line)
         return parse_connection_string(line.partition("NEXTMQ_URL=")[2].strip())
 

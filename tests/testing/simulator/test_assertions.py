@@ -84,7 +84,7 @@ def test_the_only_job_is_asked_for_by_what_makes_it_the_only_one(mq: LocalNextMQ
 
 
 def test_a_state_that_no_job_can_have_is_refused(mq: LocalNextMQ) -> None:
-    with pytest.raises(ValueError, match="'done' is no state of a job: there are waiting, active"):
+    with pytest.raises(ValueError, match="'done' is not a state of a job: use waiting, active"):
         mq.jobs(state="done")
 
 

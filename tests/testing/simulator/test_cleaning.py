@@ -26,7 +26,7 @@ def test_clean_removes_the_jobs_that_are_older_than_the_grace() -> None:
     with LocalNextMQ(workers=[worker()]) as mq:
         for _ in range(2):
             Queue("pages").add("page")
-            mq.drain()
+            mq.run_all()
             mq.advance(60)
         assert Queue("pages").clean(90_000, 0, "completed") == ["1"]
         assert [job.id for job in mq.jobs() if not job.is_removed] == ["2"]
@@ -58,11 +58,11 @@ def test_an_obliterated_queue_is_as_new() -> None:
         pages = Queue("pages")
         pages.set_global_concurrency(3)
         pages.add_bulk([{"name": "page"}, {"name": "page", "opts": {"delay": 1000}}])
-        mq.drain()
+        mq.run_all()
         pages.obliterate()
         assert sum(pages.get_job_counts().values()) == 0
         assert (pages.get_global_concurrency(), pages.is_paused(), pages.add("page").id) == (None, False, "1")
-        mq.drain()
+        mq.run_all()
 
 
 def test_a_queue_whose_jobs_run_is_paused_instead_of_obliterated() -> None:
@@ -72,14 +72,14 @@ def test_a_queue_whose_jobs_run_is_paused_instead_of_obliterated() -> None:
 
     with LocalNextMQ(workers=[worker(obliterate)]) as mq:
         Queue("pages").add("page")
-        mq.drain()
+        mq.run_all()
         assert (mq.job().state, Queue("pages").is_paused()) == ("completed", True)
 
 
 def test_a_job_that_obliterates_its_queue_is_gone_when_it_returns() -> None:
     with LocalNextMQ(workers=[worker(lambda job: Queue("pages").obliterate(force=True))]) as mq:
         Queue("pages").add("page")
-        mq.drain()
+        mq.run_all()
         assert Queue("pages").get_job("1") is None
         assert Queue("pages").get_job_counts()["completed"] == 0
 
@@ -88,7 +88,7 @@ def test_children_that_were_not_processed_are_removed_and_their_parent_goes_on()
     with LocalNextMQ(workers=[worker()]) as mq:
         book = FlowProducer().add(family(delay=1000)).job
         book.remove_unprocessed_children()
-        mq.drain()
+        mq.run_all()
         assert [(job.name, job.state, job.is_removed) for job in mq.jobs()] == [
             ("book", "completed", False),
             ("page", "delayed", True),

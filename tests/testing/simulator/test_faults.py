@@ -29,7 +29,7 @@ def test_a_crash_burns_an_attempt_and_runs_no_processor() -> None:
     with LocalNextMQ(workers=[mailer.worker]) as mq:
         mq.fail_next("emails")
         Queue("emails").add("welcome", attempts=2, backoff=1000)
-        mq.drain()
+        mq.run_all()
         assert mailer.sent == []
         assert mq.job().failed_reason == "EndpointUnavailable: the app answered 500; the job may have run"
         mq.run_until_idle()
@@ -48,7 +48,7 @@ def test_a_signal_means_what_it_means_in_a_processor() -> None:
     with LocalNextMQ(workers=[Mailer(is_careful=False).worker]) as mq:
         mq.fail_next("emails", RateLimitError(1000))
         Queue("emails").add("welcome")
-        assert [mq.drain(), mq.job().state, mq.advance(1), mq.job().state] == [1, "waiting", 1, "completed"]
+        assert [mq.run_all(), mq.job().state, mq.advance(1), mq.job().state] == [1, "waiting", 1, "completed"]
 
 
 def test_faults_are_for_so_many_deliveries_of_one_queue_and_name() -> None:
@@ -57,7 +57,7 @@ def test_faults_are_for_so_many_deliveries_of_one_queue_and_name() -> None:
         mq.fail_next("emails", name="welcome", times=2)
         Queue("emails").add_bulk([{"name": name} for name in ("goodbye", "welcome", "welcome", "welcome")])
         Queue("pages").add("welcome")
-        mq.drain()
+        mq.run_all()
         assert [job.state for job in mq.jobs("emails")] == ["completed", "failed", "failed", "completed"]
         assert mq.job("pages").state == "completed"
 
@@ -78,7 +78,7 @@ def test_a_lost_answer_fails_the_last_attempt_though_the_work_is_done() -> None:
     with LocalNextMQ(workers=[mailer.worker]) as mq:
         mq.timeout_next("emails")
         Queue("emails").add("welcome")
-        mq.drain()
+        mq.run_all()
         text = "DeliveryTimeout: no whole answer within 30 s; the processor may still be running"
         assert mq.job().failed_reason == text
     assert mailer.sent == ["1"]
@@ -89,7 +89,7 @@ def test_a_timeout_may_come_before_the_processor_runs() -> None:
     with LocalNextMQ(workers=[mailer.worker]) as mq:
         mq.timeout_next("emails", runs=False)
         Queue("emails").add("welcome")
-        mq.drain()
+        mq.run_all()
         assert mq.job().state == "failed"
     assert mailer.sent == []
 
@@ -99,7 +99,7 @@ def test_a_job_that_is_delivered_again_tells_a_processor_that_works_twice(is_car
     mailer = Mailer(is_careful=is_careful)
     with LocalNextMQ(workers=[mailer.worker]) as mq:
         Queue("emails").add("welcome")
-        mq.drain()
+        mq.run_all()
         before = mq.job()
         assert mq.redeliver(before) == "sent"
         assert mq.job() == before
@@ -122,7 +122,7 @@ def test_a_job_that_fails_when_it_is_delivered_again_says_why() -> None:
 
     with LocalNextMQ(workers=[Worker("emails", work)]) as mq:
         Queue("emails").add("welcome")
-        mq.drain()
+        mq.run_all()
         with pytest.raises(JobFailedError, match="KeyError: 'done before'"):
             mq.redeliver(mq.job())
 
@@ -140,7 +140,7 @@ def test_a_job_has_its_last_20_deliveries_with_what_came_of_them() -> None:
     with LocalNextMQ(workers=[Mailer(is_careful=False).worker]) as mq:
         mq.fail_next("emails", times=24)
         job = Queue("emails").add("welcome", attempts=25)
-        mq.drain()
+        mq.run_all()
         job.refresh()
         crash = "EndpointUnavailable: the app answered 500; the job may have run"
         seen = [(each["outcome"], each["status"], each["detail"]) for each in job.deliveries]

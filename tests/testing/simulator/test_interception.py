@@ -77,7 +77,7 @@ def test_an_app_under_test_enqueues_from_its_own_loop() -> None:
 
     with LocalNextMQ(workers=[Worker("emails", aecho)]) as mq, TestClient(app) as client:
         assert client.post("/signup", params={"email": "ada@example.com"}).json() == "1"
-        mq.drain()
+        mq.run_all()
         assert mq.job("emails", "welcome").return_value == {"to": "ada@example.com"}
 
 
@@ -134,7 +134,7 @@ async def test_a_test_with_a_loop_drains_by_awaiting(processor: t.Callable[[t.An
         await AsyncQueue("emails").add("now", 1)
         await AsyncQueue("emails").add("soon", 2, delay=1000)
         later = await AsyncQueue("emails").add("later", 3, delay=5000)
-        assert [await mq.drain(), await mq.advance(1)] == [1, 1]
+        assert [await mq.run_all(), await mq.advance(1)] == [1, 1]
         assert await later.wait_until_finished(10) == 3
         assert await mq.run_until_idle() == 0
         assert [job.return_value for job in mq.jobs()] == [1, 2, 3]
@@ -149,7 +149,7 @@ async def test_an_async_processor_runs_on_the_loop_of_the_test() -> None:
 
     async with AsyncLocalNextMQ(workers=[Worker("emails", processor)]) as mq:
         await AsyncQueue("emails").add("welcome")
-        await mq.drain()
+        await mq.run_all()
     assert loops == [asyncio.get_running_loop()]
 
 
@@ -160,7 +160,7 @@ def test_a_processor_that_waits_for_a_job_of_another_queue_runs_it() -> None:
     workers = [Worker("books", parent), Worker("pages", echo)]
     with LocalNextMQ(workers=workers) as mq:
         Queue("books").add("book")
-        mq.drain()
+        mq.run_all()
         assert mq.job("books").return_value == "A"
 
 
@@ -187,4 +187,4 @@ def test_what_is_not_simulated_fails_by_name(name: str, call: t.Callable[[], obj
 def test_an_event_loop_that_is_not_asyncios_is_said() -> None:
     mq = AsyncLocalNextMQ()
     with pytest.raises(NextMQError, match='let the fixture anyio_backend return "asyncio"'):
-        mq.drain().send(None)
+        mq.run_all().send(None)

@@ -32,7 +32,7 @@ def test_the_calls_of_a_job_go_to_the_queue_in_process() -> None:
 
     with LocalNextMQ(workers=[Worker("emails", work)]) as mq:
         Queue("emails").add("welcome", {"step": 1})
-        mq.drain()
+        mq.run_all()
         job = mq.job()
     assert (job.progress, job.data, job.logs, job.return_value) == (
         {"done": 1},
@@ -48,7 +48,7 @@ def test_the_calls_of_an_async_job_go_to_the_queue_in_process() -> None:
 
     with LocalNextMQ(workers=[Worker("emails", work)]) as mq:
         Queue("emails").add("welcome")
-        mq.drain()
+        mq.run_all()
         assert mq.job().progress == 50
 
 
@@ -56,7 +56,7 @@ def test_the_calls_of_a_delivery_that_was_answered_are_refused() -> None:
     kept: list[Job[t.Any]] = []
     with LocalNextMQ(workers=[Worker("emails", kept.append)]) as mq:
         Queue("emails").add("welcome")
-        mq.drain()
+        mq.run_all()
         with pytest.raises(StaleDeliveryError, match="no longer owns job 1"):
             kept[0].update_progress(1)
 
@@ -98,7 +98,7 @@ def test_a_job_without_a_processor_of_its_name_fails_by_name() -> None:
     emails.processor("welcome")(lambda job: None)
     with LocalNextMQ(workers=[emails]) as mq:
         Queue("emails").add("wellcome")
-        mq.drain()
+        mq.run_all()
         assert "has no processor for jobs named 'wellcome'; it has 'welcome'" in (mq.job().failed_reason or "")
 
 
@@ -120,7 +120,7 @@ def test_a_job_that_only_ever_asks_to_run_later_fails_in_the_end() -> None:
     with LocalNextMQ(workers=[Worker("emails", busy)]) as mq:
         Queue("emails").add("welcome")
         assert mq.run_until_idle() == 100
-        assert mq.job().failed_reason == "TooManyStarts: the job was started 100 times without burning an attempt"
+        assert mq.job().failed_reason == "TooManyStarts: the job was started 100 times without using an attempt"
 
 
 def test_a_job_that_fails_for_good_sends_a_dead_letter_and_is_redriven() -> None:
@@ -133,7 +133,7 @@ def test_a_job_that_fails_for_good_sends_a_dead_letter_and_is_redriven() -> None
 
     with LocalNextMQ(workers=[Worker("emails", work, dead_letter=True)]) as mq:
         Queue("emails").add("welcome", {"to": "ada"}, job_id="w1")
-        mq.drain()
+        mq.run_all()
         letter = mq.job("emails-dlq")
         assert (letter.data["queue"], letter.data["id"], letter.data["reason"]) == (
             "emails",
@@ -142,14 +142,14 @@ def test_a_job_that_fails_for_good_sends_a_dead_letter_and_is_redriven() -> None
         )
         fails.clear()
         assert Queue("emails-dlq").redrive() == [letter.id]
-        mq.drain()
+        mq.run_all()
         assert mq.jobs("emails")[1].return_value == "sent"
 
 
 def test_a_job_that_was_not_kept_is_seen_by_the_test_and_by_those_who_wait() -> None:
     with LocalNextMQ(workers=[Worker("emails", lambda job: "sent")]) as mq:
         job = Queue("emails").add("welcome", remove_on_complete=True)
-        mq.drain()
+        mq.run_all()
         assert job.wait_until_finished(1) == "sent"
         assert (mq.job().return_value, mq.job().is_removed) == ("sent", True)
         with pytest.raises(JobRemovedError):
@@ -162,7 +162,7 @@ def test_what_a_processor_keeps_of_its_data_is_its_own() -> None:
 
     with LocalNextMQ(workers=[Worker("emails", work)]) as mq:
         Queue("emails").add("welcome", {"to": ["ada"]})
-        mq.drain()
+        mq.run_all()
         assert mq.job().data == {"to": ["ada"]}
 
 
@@ -171,5 +171,5 @@ def test_the_environment_of_the_app_does_not_matter(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("NEXTMQ_APP_URL", "no url")
     with LocalNextMQ(workers=[Worker("emails", lambda job: "sent")]) as mq:
         Queue("emails").add("welcome")
-        mq.drain()
+        mq.run_all()
         assert mq.job().return_value == "sent"

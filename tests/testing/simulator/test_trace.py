@@ -19,5 +19,5 @@ def test_a_processor_runs_in_the_trace_that_added_its_job(monkeypatch: pytest.Mo
     monkeypatch.setattr("nextmq_handler.client._sync.queue.inject", lambda: carrier)
     with LocalNextMQ(workers=[Worker("emails", current)]) as mq:
         Queue("emails").add("welcome")
-        mq.drain()
+        mq.run_all()
         assert mq.job("emails").return_value == TRACE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..engine.job import Job
+from ..engine.job import SimulatedJob
 from .refusals import Refusal
 from .routing import Request, Router
 
@@ -44,7 +44,7 @@ def obliterate(request: Request) -> None:
     queue.forget_settings()
 
 
-def _first(queue: QueueState, state: str, limit: int) -> list[Job]:
+def _first(queue: QueueState, state: str, limit: int) -> list[SimulatedJob]:
     """The jobs that are looked at, in BullMQ's order. Those that run are locked."""
     if state in ("active", "paused"):
         return []
@@ -53,13 +53,13 @@ def _first(queue: QueueState, state: str, limit: int) -> list[Job]:
     return [queue.jobs[job_id] for job_id in queue.ids(state)[:limit]]
 
 
-def _since(job: Job, state: str) -> int:
+def _since(job: SimulatedJob, state: str) -> int:
     """Since when the job has been as it is, as BullMQ counts it: ms since the epoch."""
     if state in ("completed", "failed"):
         return job.finished_on or 0
     return job.timestamp if state == "prioritized" else job.processed_on or job.timestamp
 
 
-def _is_next_of_scheduler(request: Request, job: Job) -> bool:
+def _is_next_of_scheduler(request: Request, job: SimulatedJob) -> bool:
     scheduler = request.simulation.schedulers.of(job.key.queue).get(job.scheduler_id or "")
     return scheduler is not None and scheduler.newest_job == job.id

@@ -8,8 +8,7 @@ import typing as t
 import uuid
 
 from ....rules.states import FAILURE_POLICIES
-from ..engine.adding import NewJob
-from ..engine.job import Job, Key
+from ..engine.job import Key, NewSimulatedJob, SimulatedJob
 from .jobs import add, added_view, new_job
 from .refusals import invalid, no_such_job
 from .routing import Request, Router
@@ -23,7 +22,7 @@ Tree = dict[str, t.Any]
 class _Plan(t.NamedTuple):
     """The jobs of some flows, each after its parent, and the index of each one's parent: None for roots."""
 
-    jobs: list[NewJob]
+    jobs: list[NewSimulatedJob]
     parents: list[int | None]
 
 
@@ -94,7 +93,7 @@ def _options(node: Tree, queues: dict[str, t.Any]) -> dict[str, t.Any]:
     return {**defaults, **own}
 
 
-def _tree(request: Request, job: Job, depth: int, limit: int) -> Tree:
+def _tree(request: Request, job: SimulatedJob, depth: int, limit: int) -> Tree:
     view = {**job_view(job), "deduplicated": False, "queueName": job.key.queue}
     if depth <= 1:
         return {"job": view, "children": []}

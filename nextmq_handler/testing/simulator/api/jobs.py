@@ -5,8 +5,8 @@ from __future__ import annotations
 import typing as t
 
 from ....rules.states import STATES
-from ..engine.adding import Added, NewJob, ParentError, add_all
-from ..engine.job import Job, Key
+from ..engine.adding import SimulatedAdd, SimulatedParentError, add_all
+from ..engine.job import Key, NewSimulatedJob, SimulatedJob
 from ..engine.limits import check_data, check_name, check_options
 from ..engine.snapshots import result_of
 from .refusals import Refusal, no_such_job, wrong_state
@@ -76,7 +76,7 @@ def get_result(request: Request) -> dict[str, t.Any]:
     result = result_of(job) if job else request.simulation.snapshots.get(key, request.now)
     if result is None:
         raise no_such_job(*key)
-    return result
+    return {**result}
 
 
 @router.route("PUT", f"{_JOB}/progress")
@@ -193,28 +193,28 @@ def remove_unprocessed_children(request: Request) -> None:
     request.simulation.store.remove_unprocessed(request.job())
 
 
-def new_job(request: Request, queue: str, given: dict[str, t.Any], path: str = "") -> NewJob:
+def new_job(request: Request, queue: str, given: dict[str, t.Any], path: str = "") -> NewSimulatedJob:
     """A job to add, checked; it is at `path` of the request, which ends with a dot. Raises Refusal."""
     opts: dict[str, t.Any] = {**request.trace, **(given.get("opts") or {})}
     check_name(given["name"], f"{path}name")
     check_options(opts, f"{path}opts")
     check_data(given.get("data"), opts, f"{path}data")
     timestamp = opts.get("timestamp") or request.now
-    return NewJob(queue, given["name"], given.get("data"), opts, timestamp, opts.get("jobId"))
+    return NewSimulatedJob(queue, given["name"], given.get("data"), opts, timestamp, opts.get("jobId"))
 
 
-def add(request: Request, jobs: t.Sequence[NewJob]) -> list[Added]:
+def add(request: Request, jobs: t.Sequence[NewSimulatedJob]) -> list[SimulatedAdd]:
     """Add the jobs; what stands against it is a Refusal."""
     try:
         return add_all(request.simulation.store, jobs)
-    except ParentError as exc:
+    except SimulatedParentError as exc:
         parent = exc.new.opts["parent"]
         text = f"the parent of job {exc.index}, {parent['queue']}/{parent['id']}, {exc}"
         status, code = (404, "not_found") if exc.is_gone else (409, "parent_cannot_be_replaced")
         raise Refusal(status, code, text, parent=parent) from None
 
 
-def added_view(request: Request, new: NewJob, added: Added) -> dict[str, t.Any]:
+def added_view(request: Request, new: NewSimulatedJob, added: SimulatedAdd) -> dict[str, t.Any]:
     """A job that was just added, or was there already."""
     job = request.simulation.store.find(Key(new.queue, added.id))
     if job is None:
@@ -222,7 +222,7 @@ def added_view(request: Request, new: NewJob, added: Added) -> dict[str, t.Any]:
     return {**job_view(job), "deduplicated": added.deduplicated}
 
 
-def run_again(request: Request, job: Job, was: t.Literal["completed", "failed"]) -> None:
+def run_again(request: Request, job: SimulatedJob, was: t.Literal["completed", "failed"]) -> None:
     """A finished job is one that has not finished any more."""
     job.finished_on = job.processed_on = None
     if was == "failed":
@@ -232,13 +232,13 @@ def run_again(request: Request, job: Job, was: t.Literal["completed", "failed"])
     request.simulation.store.reopen(job, was)
 
 
-def _bulk_view(request: Request, new: NewJob, added: Added) -> dict[str, t.Any]:
+def _bulk_view(request: Request, new: NewSimulatedJob, added: SimulatedAdd) -> dict[str, t.Any]:
     view = added_view(request, new, added)
     shown = {"id": view["id"], "deduplicated": view.pop("deduplicated"), "state": view["state"]}
     return {**shown, "timestamp": view["timestamp"], "job": view if shown["deduplicated"] else None}
 
 
-def _delayed(request: Request) -> Job:
+def _delayed(request: Request) -> SimulatedJob:
     job = request.job()
     if job.state != "delayed":
         raise wrong_state(*job.key, "is not delayed")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import typing as t
 
 from ....rules.states import FAILURE_POLICIES
-from ..engine.adding import NewJob, put
+from ..engine.job import NewSimulatedJob
 from ..engine.limits import check_data, check_limits, check_scheduler
-from ..engine.rates import Rate
-from ..engine.schedulers import InvalidTimes, NoSlotLeft, Scheduler
+from ..engine.queue_state import Rate
+from ..engine.schedulers import InvalidTimes, NoSlotLeft, SimulatedScheduler
 from .jobs import run_again
 from .refusals import Refusal
 from .routing import Request, Router
@@ -202,7 +202,7 @@ def upsert_scheduler(request: Request) -> dict[str, t.Any]:
     opts: dict[str, t.Any] = template.get("opts", {})
     check_scheduler(id, repeat, opts)
     check_data(template.get("data"), opts, "template.data")
-    new = Scheduler(queue, id, template.get("name") or id, template.get("data"), opts, {**repeat})
+    new = SimulatedScheduler(queue, id, template.get("name") or id, template.get("data"), opts, {**repeat})
     try:
         made = request.simulation.schedulers.upsert(new)
     except InvalidTimes as exc:
@@ -230,7 +230,7 @@ def unregister_worker(request: Request) -> None:
     """As for a registration."""
 
 
-def _scheduler_view(request: Request, scheduler: Scheduler) -> dict[str, t.Any]:
+def _scheduler_view(request: Request, scheduler: SimulatedScheduler) -> dict[str, t.Any]:
     is_pending = request.simulation.schedulers.pending(scheduler) is not None
     return scheduler_view(scheduler, scheduler.next if is_pending else None)
 
@@ -247,8 +247,8 @@ def _redrive(request: Request, job_id: str) -> bool:
     opts = {name: value for name, value in data["opts"].items() if name not in _OF_THE_FIRST_RUN}
     new_id, first_id = target.new_id(), data["id"]
     keeps_id = not first_id.isdecimal() and ":" not in first_id and first_id not in target.jobs
-    new = NewJob(target.name, data["name"], data["data"], opts, request.now)
-    put(store, new, first_id if keeps_id else new_id)
+    new = NewSimulatedJob(target.name, data["name"], data["data"], opts, request.now)
+    store.put(new, first_id if keeps_id else new_id)
     store.remove(letter)
     return True
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ....errors import NextMQError
 from ....telemetry import trace_options
-from ..engine.job import Job, Key
+from ..engine.job import Key, SimulatedJob
 from .refusals import Refusal, no_such_job
 
 if t.TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Request:
         """The queue that the path begins with."""
         return self.simulation.store.queue(self.names[0])
 
-    def job(self) -> Job:
+    def job(self) -> SimulatedJob:
         """The job of the path. Raises Refusal where it is not there, or is another delivery's (section 5)."""
         queue, job_id = self.names[:2]
         job = self.simulation.store.find(Key(queue, job_id))

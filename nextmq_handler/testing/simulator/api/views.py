@@ -7,12 +7,12 @@ import typing as t
 from ....rules.states import STATES
 
 if t.TYPE_CHECKING:
-    from ..engine.job import Job, Key
+    from ..engine.job import Key, SimulatedJob
     from ..engine.queue_state import QueueState
-    from ..engine.schedulers import Scheduler
+    from ..engine.schedulers import SimulatedScheduler
 
 
-def job_view(job: Job) -> dict[str, t.Any]:
+def job_view(job: SimulatedJob) -> dict[str, t.Any]:
     """A job as it is now."""
     return {
         "id": job.id,
@@ -60,7 +60,7 @@ def queue_view(queue: QueueState, now: int) -> dict[str, t.Any]:
     }
 
 
-def dependencies_view(job: Job, limit: int) -> dict[str, t.Any]:
+def dependencies_view(job: SimulatedJob, limit: int) -> dict[str, t.Any]:
     """A job's children by what became of them, up to `limit` of each kind."""
     return {
         "processed": dict([*by_name(job.processed_children).items()][:limit]),
@@ -81,7 +81,7 @@ def by_name(children: t.Mapping[Key, t.Any]) -> dict[str, t.Any]:
     return {str(child): value for child, value in children.items()}
 
 
-def scheduler_view(scheduler: Scheduler, next_run: int | None) -> dict[str, t.Any]:
+def scheduler_view(scheduler: SimulatedScheduler, next_run: int | None) -> dict[str, t.Any]:
     """A job scheduler; `next_run` is ms since the epoch."""
     names = ("every", "pattern", "tz", "limit", "offset", "startDate", "endDate")
     return {

@@ -1,4 +1,4 @@
-"""Virtual time: it stands still until somebody moves it."""
+"""Virtual time: it stands still until the test moves it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_MS = 100 * 365 * 86_400_000
 
 
 class VirtualClock:
-    """A clock that moves when it is told to. It starts at `start`, an aware datetime, or at the real time.
+    """A clock that moves only when it is told to. It starts at `start` (an aware datetime), or at the real time.
 
     Raises ConfigurationError for a datetime without a time zone.
     """
@@ -30,7 +30,7 @@ class VirtualClock:
         return datetime.fromtimestamp(self.ms / 1000, UTC)
 
     def seconds(self) -> float:
-        """The time, in s since the epoch: what `time.time` would say."""
+        """Return the time, in s since the epoch, as `time.time` does."""
         return self.ms / 1000
 
     def __repr__(self) -> str:
@@ -38,7 +38,7 @@ class VirtualClock:
 
 
 def span_ms(value: float | timedelta) -> int:
-    """A span of time, s or a timedelta, in ms. Raises ConfigurationError for one that is negative or no time."""
+    """Return a span (s or a timedelta) in ms. Raises ConfigurationError if it is negative or of another type."""
     if isinstance(value, bool) or not isinstance(t.cast("object", value), (int, float, timedelta)):
         raise ConfigurationError(f"advance takes s or a timedelta, not {type(value).__name__}")
     span = value if isinstance(value, timedelta) else timedelta(seconds=value)

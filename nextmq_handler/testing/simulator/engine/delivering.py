@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from ....workers.worker import Worker
     from .clock import VirtualClock
     from .faults import Fault
-    from .job import Job
+    from .job import SimulatedJob
 
 _EXCERPT_SIZE = 2048
 
@@ -29,7 +29,7 @@ class Delivery:
 
     __slots__ = ("attempt", "fault", "id", "job", "refusal", "secret")
 
-    def __init__(self, job: Job, id: str, fault: Fault | None) -> None:
+    def __init__(self, job: SimulatedJob, id: str, fault: Fault | None) -> None:
         self.job = job
         self.id = id
         self.fault = fault

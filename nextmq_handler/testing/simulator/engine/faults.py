@@ -10,17 +10,17 @@ from ....workers.processor import BoundProcessor
 
 if t.TYPE_CHECKING:
     from ....receiver.attempt import Attempt
-    from .job import Job
+    from .job import SimulatedJob
 
 CRASH = Failed("EndpointUnavailable", "the app answered 500; the job may have run")
 
 
 @dataclass(slots=True)
 class Fault:
-    """What happens to the next `times` deliveries of a queue, of jobs called `name` where it is given.
+    """What happens to the next `times` deliveries of a queue (with `name`: of jobs with this name).
 
     With an `error` the processor raises it instead of running. Otherwise the server sees `verdict`, and the
-    processor runs only where it `runs`; `status` is that of the answer, None where none came.
+    processor runs only if `runs` is true. `status` is that of the HTTP answer, None if there was none.
     """
 
     queue: str
@@ -32,33 +32,33 @@ class Fault:
     runs: bool = False
 
     def put_into(self, attempt: Attempt) -> None:
-        """Have the error raised in the place of the processor, so that all that follows is as ever."""
+        """Raise the error in the place of the processor. Everything after that runs as usual."""
         if self.error is not None:
             error = self.error
 
-            def fail(job: object) -> t.NoReturn:
+            def fail(_: object) -> t.NoReturn:
                 raise error
 
             attempt.processor = BoundProcessor(fail, is_async=False, label="fail_next")
 
     @property
     def keeps_processor_out(self) -> bool:
-        """Whether no processor is to be called at all."""
+        """Whether no processor is called."""
         return self.error is None and not self.runs
 
 
 class Faults:
-    """The faults that were asked for and have not come yet."""
+    """The faults that the test asked for and that have not happened yet."""
 
     def __init__(self) -> None:
         self._waiting: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Let it happen to the next deliveries that it is for."""
+        """Add a fault, behind the others."""
         self._waiting.append(fault)
 
-    def next_for(self, job: Job) -> Fault | None:
-        """The fault of a delivery of `job` that starts now."""
+    def next_for(self, job: SimulatedJob) -> Fault | None:
+        """Use up and return the fault for a delivery of `job`, if any."""
         for fault in self._waiting:
             if fault.queue == job.key.queue and fault.name in (None, job.name):
                 fault.times -= 1

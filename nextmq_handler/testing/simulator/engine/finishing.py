@@ -1,4 +1,4 @@
-"""Carry out an outcome, as the queue server does with BullMQ's scripts."""
+"""Carry out an outcome, as the server does with BullMQ's scripts."""
 
 from __future__ import annotations
 
@@ -6,133 +6,130 @@ import dataclasses
 import itertools
 import typing as t
 
-from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited
-from ....rules.backoff import Strategies, UnknownBackoff, backoff_delay
-from ....rules.dead_letters import dead_letter_id
-from .adding import NewJob, add_all, put
-from .delivery_log import reason_of
-from .snapshots import may_vanish
+from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
+from ....rules.attempts import CHILD_FAILED, OPEN_CHILDREN, failed_reason, next_attempt, stacktraces
+from ....rules.dead_letters import DeadLetter, dead_letter_id
+from ....rules.results import may_vanish
+from .adding import add_all
+from .job import NewSimulatedJob
 
 if t.TYPE_CHECKING:
-    from .job import Job
+    from .job import SimulatedJob
     from .queue_state import QueueState
     from .snapshots import Snapshots
     from .store import Store
 
 _BATCH = 1000
-_CHILD_FAILED = "the job cannot {}: it has a child that failed"
 
 
 class Finisher:
-    """Moves active jobs where their outcomes say. `rand` gives numbers from 0 to 1, for the jitter of backoffs."""
+    """Carries out the outcomes of active jobs. `rand` returns numbers from 0 to 1, for the jitter of backoffs."""
 
     def __init__(self, store: Store, snapshots: Snapshots, rand: t.Callable[[], float]) -> None:
         self._store = store
         self._snapshots = snapshots
         self._rand = rand
 
-    def finish(self, job: Job, outcome: Outcome, status: int | None) -> None:
-        """`status` is that of the app's HTTP answer, for the dead letter."""
-        if isinstance(outcome, Completed):
-            self._complete(job, outcome, status)
-        elif isinstance(outcome, Failed):
-            self._fail(job, outcome, status)
-        elif isinstance(outcome, RateLimited):
-            self._queue(job).starts.rest(outcome.delay, self._now)
-            self._let_wait_first(job)
-        elif isinstance(outcome, Delayed):
-            self._postpone(job, max(0, outcome.timestamp - self._now))
-        else:
-            self._wait_for_children(job, status)
+    def finish(self, job: SimulatedJob, outcome: Outcome, status: int | None) -> None:
+        """Carry out an outcome. `status` is that of the app's HTTP answer, for the dead letter."""
+        match outcome:
+            case Completed():
+                self._complete(job, outcome, status)
+            case Failed():
+                self._fail(job, outcome, status)
+            case RateLimited():
+                self._queue(job).starts.rest(outcome.delay, self._now)
+                self._requeue(job)
+            case Delayed():
+                self._postpone(job, max(0, outcome.timestamp - self._now))
+            case WaitingChildren():
+                self._wait_for_children(job, status)
+            case _:
+                t.assert_never(outcome)
 
     @property
     def _now(self) -> int:
         return self._store.clock.ms
 
-    def _queue(self, job: Job) -> QueueState:
+    def _queue(self, job: SimulatedJob) -> QueueState:
         return self._store.queue(job.key.queue)
 
-    def _complete(self, job: Job, outcome: Completed, status: int | None) -> None:
+    def _complete(self, job: SimulatedJob, outcome: Completed, status: int | None) -> None:
         if job.open_children:
-            self._fail(job, Failed("PendingDependencies", "the job cannot complete: it has open children"), status)
+            self._fail(job, Failed("PendingDependencies", OPEN_CHILDREN), status)
         elif job.failed_children:
-            self._fail(job, Failed("ChildFailed", _CHILD_FAILED.format("complete"), unrecoverable=True), status)
+            self._fail(job, Failed("ChildFailed", CHILD_FAILED.format("complete"), unrecoverable=True), status)
         else:
             job.return_value = outcome.return_value
             self._end(job, "completed")
 
-    def _fail(self, job: Job, failure: Failed, status: int | None) -> None:
-        reason = reason_of(failure)
-        limit = job.opts.get("stackTraceLimit")
-        stacktrace = [*job.stacktrace, failure.stack or reason]
-        job.stacktrace = stacktrace if limit is None else stacktrace[-limit:] if limit else []
+    def _fail(self, job: SimulatedJob, failure: Failed, status: int | None) -> None:
+        reason = failed_reason(failure.name, failure.message)
+        job.stacktrace = stacktraces(job.stacktrace, failure.stack or reason, job.opts.get("stackTraceLimit"))
         job.failed_reason = reason
-        worker = self._queue(job).worker
-        if not failure.unrecoverable and job.attempts_made + 1 < job.attempts:
-            try:
-                strategies: Strategies = worker.options.get("backoffStrategies", {}) if worker else {}
-                backoff = job.opts.get("backoff")
-                delay = backoff_delay(backoff, job.attempts_made + 1, strategies, rand=self._rand)
-            except UnknownBackoff as exc:
-                job.failed_reason = f"{reason} ({exc})"
-            else:
+        if not failure.unrecoverable:
+            worker = self._queue(job).worker
+            strategies = worker.options.get("backoffStrategies", {}) if worker else {}
+            delay, job.failed_reason = next_attempt(
+                reason, job.opts, job.attempts_made, strategies, rand=self._rand
+            )
+            if delay is not None:
                 self._try_again(job, delay)
                 return
         self._end(job, "failed")
-        self._send_letter(job, status)
+        self._send_dead_letter(job, status)
 
-    def _try_again(self, job: Job, delay: int) -> None:
-        queue = self._queue(job)
+    def _try_again(self, job: SimulatedJob, delay: int) -> None:
         job.attempts_made += 1
         job.waits.append(delay)
         if delay:
             self._postpone(job, delay)
             return
+        queue = self._queue(job)
         queue.promote_due(self._now)
         queue.detach(job)
         queue.push_in_turn(job, is_next=bool(job.opts.get("lifo")))
 
-    def _postpone(self, job: Job, delay: int) -> None:
+    def _postpone(self, job: SimulatedJob, delay: int) -> None:
         queue = self._queue(job)
         queue.detach(job)
         job.delay = delay
         queue.postpone(job, self._now + delay)
 
-    def _let_wait_first(self, job: Job) -> None:
+    def _requeue(self, job: SimulatedJob) -> None:
         queue = self._queue(job)
         queue.detach(job)
         queue.push(job, is_next=True)
 
-    def _wait_for_children(self, job: Job, status: int | None) -> None:
+    def _wait_for_children(self, job: SimulatedJob, status: int | None) -> None:
         if job.failed_children:
-            self._fail(job, Failed("ChildFailed", _CHILD_FAILED.format("wait"), unrecoverable=True), status)
+            self._fail(job, Failed("ChildFailed", CHILD_FAILED.format("wait"), unrecoverable=True), status)
         elif job.open_children:
             queue = self._queue(job)
             queue.detach(job)
-            job.state = "waiting-children"
-            queue.waiting_children[job.id] = None
+            queue.enter(job, "waiting-children")
         else:
-            self._let_wait_first(job)
+            self._requeue(job)
 
-    def _end(self, job: Job, state: t.Literal["completed", "failed"]) -> None:
+    def _end(self, job: SimulatedJob, state: t.Literal["completed", "failed"]) -> None:
         queue, now = self._queue(job), self._now
         queue.detach(job)
         self._add_following(job)
-        job.state, job.finished_on = state, now
+        job.finished_on = now
         job.attempts_made += 1
+        queue.enter(job, state)
         if state == "completed":
             self._store.child_completed(job)
         else:
             self._store.child_failed(job, job.failed_reason or "")
             job.deferred_failure = None
         keep = job.opts.get("removeOnComplete" if state == "completed" else "removeOnFail", False)
-        finished: dict[str, None] = getattr(queue, state)
-        finished[job.id] = None
         if may_vanish(keep):
             self._snapshots.take(job, now)
-            self._remove_old(finished, queue, keep, now)
+            for finished in _to_remove(queue, state, keep, now):
+                self._store.remove(finished)
 
-    def _add_following(self, job: Job) -> None:
+    def _add_following(self, job: SimulatedJob) -> None:
         deduplicator = self._store.deduplicators[job.key.queue]
         following = deduplicator.finished(job, self._now)
         if following is None:
@@ -140,46 +137,40 @@ class Finisher:
         new, job_id = following
         self._queue(job).new_id()
         deduplicator.adopt(new, job_id, self._now)
-        put(self._store, dataclasses.replace(new, timestamp=self._now), job_id)
+        self._store.put(dataclasses.replace(new, timestamp=self._now), job_id)
 
-    def _remove_old(self, finished: dict[str, None], queue: QueueState, keep: t.Any, now: int) -> None:
-        """`keep` is a removeOnComplete or removeOnFail: True, how many stay, or count and age (s)."""
-        bounds = t.cast(
-            "dict[str, int]", keep if isinstance(keep, dict) else {"count": 0 if keep is True else keep}
-        )
-        count, age = bounds.get("count"), bounds.get("age")
-        if count == 0:
-            gone = [next(reversed(finished))]
-        else:
-            aged = 0 if age is None else _count_until(finished, queue, now - age * 1000)
-            gone = [*itertools.islice(finished, max(aged, len(finished) - count if count else 0))]
-        for job_id in gone:
-            self._store.remove(queue.jobs[job_id])
-
-    def _send_letter(self, job: Job, status: int | None) -> None:
+    def _send_dead_letter(self, job: SimulatedJob, status: int | None) -> None:
         queue = self._queue(job)
         target = queue.worker.options.get("deadLetter") if queue.worker else None
         if target is None:
             return
-        failed_at, letters = self._now, self._store.queue(target).jobs
-        while (letter_id := dead_letter_id(job.key.queue, job.id, failed_at)) in letters:
-            failed_at += 1  # the same job failed at this time before: time stands still
-        letter = {
-            "queue": job.key.queue,
+        failed_at, existing = self._now, self._store.queue(target).jobs
+        while (id := dead_letter_id(queue.name, job.id, failed_at)) in existing:
+            failed_at += 1  # the job failed before at this time: virtual time stands still
+        data: DeadLetter = {
+            "queue": queue.name,
             "id": job.id,
             "name": job.name,
             "data": job.data,
             "opts": job.opts,
             "attemptsMade": job.attempts_made,
-            "reason": job.failed_reason,
+            "reason": job.failed_reason or "",
             "stacktrace": job.stacktrace,
             "status": status,
             "failedAt": failed_at,
         }
-        add_all(self._store, [NewJob(target, job.name, letter, {}, failed_at, letter_id)])
+        add_all(self._store, [NewSimulatedJob(target, job.name, data, {}, failed_at, id)])
 
 
-def _count_until(finished: t.Iterable[str], queue: QueueState, moment: int) -> int:
-    """How many of the finished jobs, the oldest first, had finished by `moment`."""
-    old = itertools.takewhile(lambda id: (queue.jobs[id].finished_on or 0) <= moment, finished)
-    return sum(1 for _ in itertools.islice(old, _BATCH))
+def _to_remove(queue: QueueState, state: str, keep: t.Any, now: int) -> list[SimulatedJob]:
+    """Return the finished jobs to remove by `keep`, a removeOnComplete or removeOnFail that is not False."""
+    bounds = t.cast("dict[str, int]", keep if isinstance(keep, dict) else {"count": 0 if keep is True else keep})
+    count, age, ids = bounds.get("count"), bounds.get("age"), queue.ids(state)
+    if count == 0:
+        return [queue.jobs[ids[-1]]]
+    surplus = len(ids) - count if count else 0
+    if age is not None:
+        since = now - age * 1000
+        aged = itertools.takewhile(lambda id: (queue.jobs[id].finished_on or 0) <= since, ids[:_BATCH])
+        surplus = max(surplus, sum(1 for _ in aged))
+    return [queue.jobs[id] for id in ids[: max(0, surplus)]]

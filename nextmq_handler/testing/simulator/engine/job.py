@@ -1,10 +1,10 @@
-"""A job as the queue in process holds it, and as tests see it."""
+"""A job as the simulator holds it, and as tests see it."""
 
 from __future__ import annotations
 
 import copy
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from ....rules.delivery_log import DeliveryEntry
 from ....rules.states import FAILURE_POLICIES
@@ -13,7 +13,7 @@ State = t.Literal["waiting", "active", "delayed", "prioritized", "waiting-childr
 
 
 class Key(t.NamedTuple):
-    """Where a job is: the name of its queue, and its id there."""
+    """Identify a job: the name of its queue, and its id there."""
 
     queue: str
     id: str
@@ -22,8 +22,32 @@ class Key(t.NamedTuple):
         return f"{self.queue}:{self.id}"
 
 
+@dataclass(frozen=True, slots=True)
+class NewSimulatedJob:
+    """A job to add, with BullMQ's long option names. `timestamp` is ms since the epoch."""
+
+    queue: str
+    name: str
+    data: t.Any
+    opts: dict[str, t.Any]
+    timestamp: int
+    job_id: str | None = None
+    is_parent: bool = False
+
+    @property
+    def parent(self) -> Key | None:
+        """The parent job, which waits for this one."""
+        parent = self.opts.get("parent")
+        return Key(parent["queue"], parent["id"]) if parent else None
+
+    @property
+    def key(self) -> Key | None:
+        """The key of the job, if it has a custom id."""
+        return Key(self.queue, self.job_id) if self.job_id else None
+
+
 @dataclass(slots=True, eq=False)
-class Job:
+class SimulatedJob:
     """What BullMQ keeps of a job. Times are ms since the epoch, durations ms; `opts` are as BullMQ spells them."""
 
     key: Key
@@ -58,8 +82,13 @@ class Job:
     stalled_counter: int = 0
 
     @property
+    def queue_name(self) -> str:
+        """The name of the queue."""
+        return self.key.queue
+
+    @property
     def id(self) -> str:
-        """Its id in its queue."""
+        """The id of the job in its queue."""
         return self.key.id
 
     @property
@@ -68,27 +97,22 @@ class Job:
         return {"id": self.parent_key.id, "queue": self.parent_key.queue} if self.parent_key else None
 
     @property
-    def attempts(self) -> int:
-        """How many attempts it may burn."""
-        return int(self.opts.get("attempts") or 1)
-
-    @property
     def policy(self) -> str | None:
-        """What its failure means for its parent; None: the parent waits on."""
+        """What the failure of the job means for its parent. None: the parent keeps waiting."""
         return next((policy for policy in FAILURE_POLICIES if self.opts.get(policy)), None)
 
     @property
     def deduplication_id(self) -> str | None:
-        """The deduplication id that it was added with."""
+        """The deduplication id that the job was added with."""
         deduplication: dict[str, t.Any] = self.opts.get("deduplication") or {}
         return deduplication.get("id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalJob:
-    """A job as it was when it was looked at.
+    """A job at the moment when the test asked for it.
 
-    Times are ms since the epoch, None until they happened; durations are ms; `opts` are as BullMQ spells them.
+    Times are ms since the epoch, None until they happened. Durations are ms. `opts` are as BullMQ spells them.
     """
 
     queue_name: str
@@ -100,9 +124,9 @@ class LocalJob:
     attempts_made: int
     attempts_started: int
     waits: list[int]
-    """How long it waited after each failed attempt that was followed by another: its retry schedule."""
+    """How long the job waited before each retry."""
     starts: list[int]
-    """When it was delivered, each time."""
+    """The time of each delivery."""
     delay: int
     priority: int
     progress: t.Any
@@ -111,37 +135,15 @@ class LocalJob:
     stacktrace: list[str]
     logs: list[str]
     parent: tuple[str, str] | None
-    """The queue and the id of the job that waits for it."""
+    """The queue and the id of the parent job."""
     timestamp: int
     processed_on: int | None
     finished_on: int | None
     is_removed: bool
-    """Whether its queue has it no more, by `remove_on_complete` or otherwise."""
+    """Whether the job was removed from its queue, by `remove_on_complete` or otherwise."""
 
 
-def recorded(job: Job) -> LocalJob:
-    """The job as it is now: what becomes of it later does not change it."""
-    return LocalJob(
-        queue_name=job.key.queue,
-        id=job.id,
-        name=job.name,
-        data=copy.deepcopy(job.data),
-        opts=copy.deepcopy(job.opts),
-        state=job.state,
-        attempts_made=job.attempts_made,
-        attempts_started=job.attempts_started,
-        waits=[*job.waits],
-        starts=[*job.starts],
-        delay=job.delay,
-        priority=job.priority,
-        progress=copy.deepcopy(job.progress),
-        return_value=copy.deepcopy(job.return_value),
-        failed_reason=job.failed_reason,
-        stacktrace=[*job.stacktrace],
-        logs=[*job.logs],
-        parent=job.parent_key,
-        timestamp=job.timestamp,
-        processed_on=job.processed_on,
-        finished_on=job.finished_on,
-        is_removed=job.is_removed,
-    )
+def recorded(job: SimulatedJob) -> LocalJob:
+    """Return the job as it is now. Later changes of the job do not change the copy."""
+    values = {each.name: copy.deepcopy(getattr(job, each.name)) for each in fields(LocalJob)}
+    return LocalJob(**{**values, "parent": job.parent_key})

@@ -1,13 +1,13 @@
-"""Job schedulers: each makes its next job when the one before it starts, as BullMQ's do."""
+"""Job schedulers: each adds its next job when the previous one starts, as BullMQ's do."""
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from dataclasses import dataclass
 
 from ....errors import ConfigurationError
-from .adding import NewJob, put
-from .job import Job
+from .job import NewSimulatedJob, SimulatedJob
 
 if t.TYPE_CHECKING:
     from .store import Store
@@ -17,16 +17,16 @@ _NO_SLOT = "has had jobs at its next times already: remove those, or choose anot
 
 
 class InvalidTimes(ValueError):
-    """Times that cannot be: the message says what is wrong with which option."""
+    """The times of a scheduler are not valid. The message names the option and the problem."""
 
 
 class NoSlotLeft(Exception):
-    """The scheduler's next times have had their jobs already."""
+    """There were jobs already at the next times of the scheduler."""
 
 
 @dataclass(slots=True)
-class Scheduler:
-    """A job scheduler. `repeat` has BullMQ's names; `next` is when its newest job is due, ms since the epoch."""
+class SimulatedScheduler:
+    """A job scheduler. `repeat` has BullMQ's names. `next` is when the newest job is due, ms since the epoch."""
 
     queue: str
     id: str
@@ -39,28 +39,28 @@ class Scheduler:
 
     @property
     def newest_job(self) -> str:
-        """The id of the job that it made last."""
+        """The id of the job that the scheduler added last."""
         return f"repeat:{self.id}:{self.next}"
 
 
-class Schedulers:
+class SimulatedSchedulers:
     """The job schedulers of all queues."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._by_queue: dict[str, dict[str, Scheduler]] = {}
+        self._by_queue: dict[str, dict[str, SimulatedScheduler]] = {}
 
-    def of(self, queue: str) -> dict[str, Scheduler]:
-        """The schedulers of a queue, by their ids."""
+    def of(self, queue: str) -> dict[str, SimulatedScheduler]:
+        """Return the schedulers of a queue by their ids."""
         return self._by_queue.setdefault(queue, {})
 
-    def pending(self, scheduler: Scheduler) -> Job | None:
-        """The scheduler's newest job, None where it has ended: another follows when it starts."""
+    def pending(self, scheduler: SimulatedScheduler) -> SimulatedJob | None:
+        """Return the newest job of a scheduler, None if it has finished."""
         job = self._store.queue(scheduler.queue).jobs.get(scheduler.newest_job)
         return job if job is not None and job.finished_on is None else None
 
-    def upsert(self, new: Scheduler) -> Scheduler:
-        """Make a scheduler with its next job, or change it; one that is the same already is left alone.
+    def upsert(self, new: SimulatedScheduler) -> SimulatedScheduler:
+        """Add or change a scheduler, with its next job. An equal scheduler stays as it is.
 
         Raises InvalidTimes or NoSlotLeft.
         """
@@ -72,17 +72,19 @@ class Schedulers:
             raise InvalidTimes("endDate: no run would come before it")
         if held is not None:
             new.iterations = held.iterations
-        if new.repeat.get("every"):
-            self._begin_every(new, held)
+        times = self._times_of_every(new, held) if new.repeat.get("every") else self._times_of_pattern(new, held)
+        for new.next in itertools.islice(times, _MAX_TRIES):
+            if new.newest_job not in self._store.queue(new.queue).jobs:
+                break
         else:
-            self._begin_pattern(new, held)
+            raise NoSlotLeft(_NO_SLOT)
         new.repeat.pop("immediately", None)
         self.of(new.queue)[new.id] = new
-        self._make_job(new, count=1)
+        self._add_job(new, count=1)
         return new
 
-    def advance(self, job: Job) -> None:
-        """Make the job that follows, where this is a scheduler's newest one."""
+    def advance(self, job: SimulatedJob) -> None:
+        """Add the next job, if this is the newest job of a scheduler."""
         scheduler = self.of(job.key.queue).get(job.scheduler_id) if job.scheduler_id else None
         if scheduler is None or job.id != scheduler.newest_job:
             return
@@ -90,16 +92,19 @@ class Schedulers:
         count, limit, end = repeat["count"] + 1, repeat.get("limit"), repeat.get("endDate")
         if limit is not None and count > limit:
             return
-        following = self._following(scheduler, repeat, max(self._now, scheduler.next))
-        if following is None or (end is not None and following > end):
+        if scheduler.repeat.get("every"):
+            following = _next_every(scheduler.next, scheduler.repeat, self._now)
+        else:
+            following = _next_of_pattern(repeat, max(self._now, scheduler.next))
+        if end is not None and following > end:
             return
         scheduler.next = following
         if scheduler.newest_job not in self._store.queue(scheduler.queue).jobs:
             scheduler.iterations += 1
-            self._make_job(scheduler, count=count)
+            self._add_job(scheduler, count=count)
 
     def remove(self, queue: str, id: str) -> bool:
-        """Remove a scheduler with its delayed job; whether there was one. A job that is due already still runs."""
+        """Remove a scheduler and its delayed job; return whether it existed. A job that is due still runs."""
         scheduler = self.of(queue).pop(id, None)
         if scheduler is None:
             return False
@@ -112,63 +117,49 @@ class Schedulers:
     def _now(self) -> int:
         return self._store.clock.ms
 
-    def _has_ended(self, scheduler: Scheduler) -> bool:
+    def _has_ended(self, scheduler: SimulatedScheduler) -> bool:
         limit, end = scheduler.repeat.get("limit"), scheduler.repeat.get("endDate")
         return bool((limit and scheduler.iterations >= limit) or (end and self._now > end))
 
-    def _following(self, scheduler: Scheduler, repeat: dict[str, t.Any], after: int) -> int | None:
-        if scheduler.repeat.get("every"):
-            return _next_every(scheduler.next, scheduler.repeat, self._now)
-        return _next_of_pattern(repeat, after)
-
-    def _begin_every(self, new: Scheduler, held: Scheduler | None) -> None:
+    def _times_of_every(self, new: SimulatedScheduler, held: SimulatedScheduler | None) -> t.Iterator[int]:
         repeat, before = new.repeat, held.repeat if held else {}
         is_moved = repeat.get("startDate") != before.get("startDate") or (
             repeat.get("offset") is not None and repeat["offset"] != before.get("offset")
         )
-        goes_on = held is not None and before.get("every") == repeat["every"] and not is_moved
-        new.next = _next_every(held.next if held and goes_on else None, repeat, self._now)
-        replaces = held is not None and self._drop_pending(held)
-        if replaces and goes_on and held:
-            new.next = held.next
-        if repeat.get("offset") is None and goes_on and "offset" in before:
+        continues = before.get("every") == repeat["every"] and not is_moved
+        previous = held.next if held and continues else None
+        first = _next_every(previous, repeat, self._now)
+        if held and self._drop_pending(held) and previous is not None:
+            first = previous
+        if repeat.get("offset") is None and continues and "offset" in before:
             repeat["offset"] = before["offset"]
         elif not repeat.get("offset"):
-            repeat["offset"] = new.next % repeat["every"]
-        for _ in range(_MAX_TRIES):
-            if new.newest_job not in self._store.queue(new.queue).jobs:
-                return
-            new.next += repeat["every"]
-        raise NoSlotLeft(_NO_SLOT)
+            repeat["offset"] = first % repeat["every"]
+        return itertools.count(first, repeat["every"])
 
-    def _begin_pattern(self, new: Scheduler, held: Scheduler | None) -> None:
-        names = ("startDate", "pattern", "tz")
-        is_same = held is not None and all(held.repeat.get(name) == new.repeat.get(name) for name in names)
+    def _times_of_pattern(self, new: SimulatedScheduler, held: SimulatedScheduler | None) -> t.Iterator[int]:
+        repeat, names = new.repeat, ("startDate", "pattern", "tz")
+        is_same = held is not None and all(held.repeat.get(name) == repeat.get(name) for name in names)
         was_pending = held is not None and self._drop_pending(held)
-        if held is not None and is_same and was_pending and not new.repeat.get("immediately"):
-            new.next = held.next  # only the template is new: a run that is due must not be put off
-            return
-        after = self._now
-        for _ in range(_MAX_TRIES):
-            following = self._now if new.repeat.get("immediately") else _next_of_pattern(new.repeat, after)
-            end = new.repeat.get("endDate")
-            if following is None or (end is not None and following > end):
+        if held is not None and is_same and was_pending and not repeat.get("immediately"):
+            yield held.next  # only the template is new: a run that is due must not be put off
+        after, end = self._now, repeat.get("endDate")
+        while True:
+            following = self._now if repeat.get("immediately") else _next_of_pattern(repeat, after)
+            if end is not None and following > end:
                 raise InvalidTimes("endDate: no run would come before it")
-            new.next = after = following
-            if new.newest_job not in self._store.queue(new.queue).jobs:
-                return
-        raise NoSlotLeft(_NO_SLOT)
+            yield (after := following)
 
-    def _drop_pending(self, scheduler: Scheduler) -> bool:
+    def _drop_pending(self, scheduler: SimulatedScheduler) -> bool:
         job = self.pending(scheduler)
-        # Of a paused queue BullMQ looks for it where no job waits any more.
+        # BullMQ does not find a waiting job while the queue is paused.
         is_hidden = self._store.queue(scheduler.queue).is_paused and job is not None and job.state == "waiting"
         if job is None or job.state == "active" or is_hidden:
             return False
         self._store.remove(job)
         return True
 
-    def _make_job(self, scheduler: Scheduler, *, count: int) -> None:
+    def _add_job(self, scheduler: SimulatedScheduler, *, count: int) -> None:
         delay = max(0, scheduler.next - self._now)
         opts = {
             **scheduler.opts,
@@ -181,11 +172,11 @@ class Schedulers:
         }
         self._store.queue(scheduler.queue).new_id()
         data: t.Any = {} if scheduler.data is None else scheduler.data
-        new = NewJob(scheduler.queue, scheduler.name, data, opts, self._now)
-        put(self._store, new, scheduler.newest_job, scheduler_id=scheduler.id)
+        new = NewSimulatedJob(scheduler.queue, scheduler.name, data, opts, self._now)
+        self._store.put(new, scheduler.newest_job, scheduler_id=scheduler.id)
 
 
-def _is_same(held: Scheduler, new: Scheduler) -> bool:
+def _is_same(held: SimulatedScheduler, new: SimulatedScheduler) -> bool:
     names = ("every", "pattern", "tz", "limit", "startDate", "endDate")
     if any(held.repeat.get(name) != new.repeat.get(name) for name in names):
         return False
@@ -195,7 +186,7 @@ def _is_same(held: Scheduler, new: Scheduler) -> bool:
 
 
 def _next_every(previous: int | None, repeat: dict[str, t.Any], now: int) -> int:
-    """BullMQ: getJobSchedulerEveryNextMillis."""
+    """Return the next time of an `every`, ms since the epoch. BullMQ: getJobSchedulerEveryNextMillis."""
     every: int = repeat["every"]
     offset: int = repeat.get("offset") or 0
     if previous is None:
@@ -211,15 +202,15 @@ def _next_slot(every: int, offset: int, now: int) -> int:
     return slot if slot > now else slot + every
 
 
-def _next_of_pattern(repeat: dict[str, t.Any], after: int) -> int | None:
+def _next_of_pattern(repeat: dict[str, t.Any], after: int) -> int:
     from ....rules.cron import InvalidSchedule, next_run
 
     try:
         return next_run(repeat["pattern"], repeat.get("tz"), max(after, repeat.get("startDate") or 0))
     except ModuleNotFoundError:
         raise ConfigurationError(
-            "cron patterns need croniter, which comes with the server: pip install 'nextmq-handler[server]', or "
-            "croniter alone, beside the tests"
+            "cron patterns need croniter: install it for your tests, or install the server, which brings it: "
+            "pip install 'nextmq-handler[server]'"
         ) from None
     except InvalidSchedule as exc:
         raise InvalidTimes(str(exc)) from None

@@ -1,25 +1,51 @@
-"""Everything that one LocalNextMQ is made of."""
+"""One LocalNextMQ: the queues, their clock, the app, and the loop that starts jobs."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 import typing as t
 
-from .delivering import LocalApp
-from .engine import Engine
-from .faults import Faults
+from ....errors import NextMQError
+from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
+from ....rules.attempts import MAX_FREE_STARTS, failed_reason, too_many_starts
+from ....rules.delivery_log import delivery_entry, with_entry
+from ....workers.worker import schedules_of
+from .delivering import Delivery, LocalApp
+from .faults import Fault, Faults
 from .finishing import Finisher
-from .schedulers import Scheduler, Schedulers
+from .schedulers import SimulatedScheduler, SimulatedSchedulers
 from .snapshots import Snapshots
 from .store import Store
 
 if t.TYPE_CHECKING:
     from ....workers.worker import Worker
     from .clock import VirtualClock
+    from .job import SimulatedJob
+
+T = t.TypeVar("T")
+Steps = t.Generator[Delivery, "Outcome | None", T]
+"""Yields the deliveries whose processors the caller runs, and takes their outcomes."""
+
+_OUTCOMES: dict[type[Outcome], str] = {
+    Completed: "completed",
+    Failed: "failed",
+    RateLimited: "rateLimited",
+    Delayed: "delayed",
+    WaitingChildren: "waitingChildren",
+}
+
+
+class NotIdleError(NextMQError):
+    """There was always another job to run. The message names the queues that have jobs."""
+
+
+class NeverFinishedError(NextMQError):
+    """The test waits for a job that nothing will run. The message names the job and its state."""
 
 
 class Simulation:
-    """Queues, their clock and the app that works for them. `lock` is held where any of them is used."""
+    """The queues and everything that works on them. Hold `lock` while you use any part."""
 
     def __init__(self, workers: t.Sequence[Worker], clock: VirtualClock, rand: t.Callable[[], float]) -> None:
         self.lock = threading.RLock()
@@ -28,21 +54,131 @@ class Simulation:
         self.store = Store(workers, clock)
         self.snapshots = Snapshots()
         self.faults = Faults()
-        self.schedulers = Schedulers(self.store)
+        self.schedulers = SimulatedSchedulers(self.store)
         self.replies: dict[str, tuple[bytes, bytes]] = {}
-        """The request and the answer that each idempotency key had."""
-        finisher = Finisher(self.store, self.snapshots, rand)
-        self.engine = Engine(self.store, self.app, finisher, self.faults, self.schedulers)
+        """The request and the answer of each idempotency key."""
+        self._finisher = Finisher(self.store, self.snapshots, rand)
+        self._numbers = itertools.count(1)
         for worker in workers:
-            for declared in worker.schedules():
+            for declared in schedules_of(worker):
                 self.schedulers.upsert(_declared(worker.name, declared))
 
+    def run_until(self, moment: int | None, limit: int) -> Steps[int]:
+        """Run what is due up to `moment` (ms since the epoch), in this order; it is that time then.
 
-def _declared(queue: str, wire: dict[str, t.Any]) -> Scheduler:
-    """What an app declares with its registration. `every` has its times since the epoch."""
+        None runs everything, however late it is due. Returns the number of deliveries. Raises NotIdleError after
+        `limit` deliveries.
+        """
+        started = yield from self._run(limit, until=moment)
+        if moment is not None:
+            self.clock.ms = max(moment, self.clock.ms)
+        return started
+
+    def run_until_finished(self, awaited: SimulatedJob, moment: int, limit: int) -> Steps[None]:
+        """Run what is due up to `moment` as `run_until` does, but stop when `awaited` has finished.
+
+        Raises NeverFinishedError if nothing will ever finish it.
+        """
+        yield from self._run(limit, until=moment, awaited=awaited)
+        if awaited.finished_on is not None:
+            return
+        self.clock.ms = max(moment, self.clock.ms)
+        if not awaited.is_removed and self._next_due() is None:
+            raise NeverFinishedError(
+                f"job {awaited.id} of queue {awaited.queue_name} is {awaited.state}, and nothing that is due will "
+                "finish it: is its worker in workers=[…], is the queue paused, does its own processor wait for it?"
+            )
+
+    def redeliver(self, job: SimulatedJob) -> Steps[Outcome]:
+        """Deliver a job once more, whatever its state; return the outcome and leave the job as it is."""
+        delivery = self._begin(job, None)
+        outcome, _ = self.app.close(delivery, (yield delivery))
+        job.delivery_id = None
+        return outcome
+
+    def _next_due(self) -> int | None:
+        due = [queue.next_due(self.clock.ms) for queue in self.store.queues.values()]
+        return min((moment for moment in due if moment is not None), default=None)
+
+    def _run(self, limit: int, *, until: int | None, awaited: SimulatedJob | None = None) -> Steps[int]:
+        started = 0
+        while True:
+            while (job := self._take()) is not None:
+                if started >= limit:
+                    self._put_back(job)
+                    raise NotIdleError(f"more jobs are due after {limit} deliveries: {self._open()}")
+                started += yield from self._deliver(job)
+            due = self._next_due()
+            is_done = awaited is not None and awaited.finished_on is not None
+            if due is None or is_done or (until is not None and due > until):
+                return started
+            self.clock.ms = due
+
+    def _take(self) -> SimulatedJob | None:
+        taken = (queue.take(self.clock.ms) for queue in self.store.queues.values())
+        return next((job for job in taken if job is not None), None)
+
+    def _put_back(self, job: SimulatedJob) -> None:
+        queue = self.store.queue(job.queue_name)
+        queue.detach(job)
+        job.attempts_started -= 1
+        queue.push(job, is_next=True)
+
+    def _deliver(self, job: SimulatedJob) -> Steps[int]:
+        self.schedulers.advance(job)
+        failure = _failure_before_delivery(job)
+        if failure is not None:
+            self._finisher.finish(job, failure, None)
+            return 0
+        delivery = self._begin(job, self.faults.next_for(job))
+        sent_at = self.clock.ms
+        job.starts.append(sent_at)
+        outcome = yield delivery
+        seen, status = self._judge(delivery, outcome)
+        detail = failed_reason(seen.name, seen.message) if isinstance(seen, Failed) else None
+        entry = delivery_entry(
+            delivery.id, at=sent_at, status=status, ms=0, outcome=_OUTCOMES[type(seen)], detail=detail
+        )
+        job.deliveries = with_entry(job.deliveries, entry)
+        if job.state == "active" and job.delivery_id == delivery.id:
+            job.delivery_id = None
+            self._finisher.finish(job, seen, status)
+        return 1
+
+    def _begin(self, job: SimulatedJob, fault: Fault | None) -> Delivery:
+        delivery = Delivery(job, f"dlv_local{next(self._numbers)}", fault)
+        job.delivery_id = delivery.id
+        if fault is None or not fault.keeps_processor_out:
+            self.app.open(delivery)
+        return delivery
+
+    def _judge(self, delivery: Delivery, outcome: Outcome | None) -> tuple[Outcome, int | None]:
+        fault = delivery.fault
+        if fault is not None and fault.verdict is not None:
+            return fault.verdict, fault.status
+        return self.app.close(delivery, outcome)
+
+    def _open(self) -> str:
+        states = ("waiting", "prioritized", "delayed", "active")
+        queues = self.store.queues.values()
+        counts = ((queue.name, state, len(queue.ids(state))) for queue in queues for state in states)
+        return ", ".join(f"{name} has {count} {state}" for name, state, count in counts if count)
+
+
+def _failure_before_delivery(job: SimulatedJob) -> Failed | None:
+    free_starts = job.attempts_started - job.attempts_made - 1
+    if job.deferred_failure is not None:
+        return Failed("UnrecoverableError", job.deferred_failure, unrecoverable=True)
+    if free_starts >= MAX_FREE_STARTS:
+        return Failed("TooManyStarts", too_many_starts(free_starts), unrecoverable=True)
+    return None
+
+
+def _declared(queue: str, wire: dict[str, t.Any]) -> SimulatedScheduler:
+    """Return the scheduler that a worker declares. The times of an `every` are multiples since the epoch."""
     names = ("every", "pattern", "tz", "limit", "offset")
     repeat = {name: wire[name] for name in names if name in wire}
     if "every" in repeat:
         repeat["offset"] = repeat.get("offset") or repeat["every"]
     name = wire.get("name") or wire["id"]
-    return Scheduler(queue, wire["id"], name, wire.get("data"), wire.get("opts", {}), repeat)
+    return SimulatedScheduler(queue, wire["id"], name, wire.get("data"), wire.get("opts", {}), repeat)

@@ -1,11 +1,11 @@
-"""All queues, and what concerns more than one of them: parents and children, removal."""
+"""The queues, and what concerns more than one of them: adding, parents and children, removal."""
 
 from __future__ import annotations
 
 import typing as t
 
 from .deduplication import Deduplicator
-from .job import Job, Key
+from .job import Key, NewSimulatedJob, SimulatedJob
 from .queue_state import QueueState
 
 if t.TYPE_CHECKING:
@@ -13,58 +13,76 @@ if t.TYPE_CHECKING:
     from .clock import VirtualClock
 
 PREFIX = "bull"
-"""What BullMQ's keys begin with by default: the reason of a parent that fails names its child by it."""
+"""BullMQ's default key prefix. It is part of the reason with which a parent fails."""
 
 
 class Store:
-    """The queues in process, made as they are first named."""
+    """The queues. A queue exists from its first use on."""
 
     def __init__(self, workers: t.Iterable[Worker], clock: VirtualClock) -> None:
         self.clock = clock
         self._workers = {worker.name: worker for worker in workers}
         self.queues: dict[str, QueueState] = {}
         self.deduplicators: dict[str, Deduplicator] = {}
-        self.added: list[Job] = []
-        """Every job there ever was, in the order of adding."""
+        self.added: list[SimulatedJob] = []
+        """Every job that was ever added, in this order."""
         for name in self._workers:
             self.queue(name)
 
     def queue(self, name: str) -> QueueState:
-        """The queue of that name."""
+        """Return the queue of this name."""
         found = self.queues.get(name)
         if found is None:
             found = self.queues[name] = QueueState(name, self._workers.get(name))
             self.deduplicators[name] = Deduplicator(found)
         return found
 
-    def find(self, key: Key | None) -> Job | None:
-        """The job, None where there is none."""
+    def find(self, key: Key | None) -> SimulatedJob | None:
+        """Return the job, None if it does not exist."""
         queue = self.queues.get(key.queue) if key else None
         return queue.jobs.get(key.id) if queue and key else None
 
-    def let_wait_again(self, parent: Job) -> None:
-        """A parent waits for its children no more: it comes next. BullMQ: moveParentToWait."""
-        queue = self.queue(parent.key.queue)
-        queue.detach(parent)
-        if parent.delay > 0:
-            queue.postpone(parent, self.clock.ms + parent.delay, in_order=False)
+    def put(self, new: NewSimulatedJob, job_id: str, *, scheduler_id: str | None = None) -> None:
+        """Store a new job in its first state."""
+        queue, opts = self.queue(new.queue), new.opts
+        job = SimulatedJob(
+            key=Key(new.queue, job_id),
+            name=new.name,
+            data=new.data,
+            opts=_stored(opts) if scheduler_id is None else opts,
+            timestamp=new.timestamp,
+            delay=opts.get("delay") or 0,
+            priority=opts.get("priority") or 0,
+            parent_key=new.parent,
+            scheduler_id=scheduler_id,
+        )
+        queue.jobs[job_id] = job
+        self.added.append(job)
+        if new.is_parent:
+            queue.enter(job, "waiting-children")
+        elif job.delay:
+            queue.postpone(job, new.timestamp + job.delay)
         else:
-            queue.push_in_turn(parent, is_next=True)
+            queue.push_in_turn(job, is_next=bool(opts.get("lifo")))
+        parent = self.find(job.parent_key)
+        if parent is not None:
+            parent.open_children[job.key] = None
 
-    def child_completed(self, child: Job) -> None:
-        """Give the result to the parent, which goes on where no other child is open."""
+    def child_completed(self, child: SimulatedJob) -> None:
+        """Give the result to the parent, which continues if no other child is open."""
         parent = self.find(child.parent_key)
         if parent is not None and child.key in parent.open_children:
             del parent.open_children[child.key]
             self.take_result(parent, child)
 
-    def take_result(self, parent: Job, child: Job) -> None:
-        """Note what a child returned; the parent goes on where none is open."""
+    def take_result(self, parent: SimulatedJob, child: SimulatedJob) -> None:
+        """Store the return value of a child. The parent continues if no child is open."""
         parent.processed_children[child.key] = child.return_value
-        self._go_on_if_none_is_open(parent)
+        if not parent.open_children:
+            self._resume(parent)
 
-    def child_failed(self, child: Job, reason: str) -> None:
-        """Do with the parent what the child's policy says. BullMQ: moveChildFromDependenciesIfNeeded."""
+    def child_failed(self, child: SimulatedJob, reason: str) -> None:
+        """Apply the failure policy of the child to its parent. BullMQ: moveChildFromDependenciesIfNeeded."""
         parent, policy = self.find(child.parent_key), child.policy
         if parent is None or policy is None or child.key not in parent.open_children:
             return
@@ -72,31 +90,25 @@ class Store:
         if policy == "failParentOnFailure":
             parent.failed_children[child.key] = None
             self._fail_with(parent, child)
-        elif policy == "continueParentOnFailure":
+            return
+        if policy != "removeDependencyOnFailure":
             parent.ignored_children[child.key] = reason
-            if parent.state == "waiting-children":
-                self.let_wait_again(parent)
-        else:
-            self._go_on_if_none_is_open(parent)
-            if policy == "ignoreDependencyOnFailure":
-                parent.ignored_children[child.key] = reason
+        if policy == "continueParentOnFailure" or not parent.open_children:
+            self._resume(parent)
 
-    def reopen(self, child: Job, was: t.Literal["completed", "failed"]) -> None:
-        """A finished child runs again: its parent counts it as open. BullMQ: moveChildBackToParentDependencies."""
+    def reopen(self, child: SimulatedJob, was: t.Literal["completed", "failed"]) -> None:
+        """Count a finished child that runs again as open. BullMQ: moveChildBackToParentDependencies."""
         parent = self.find(child.parent_key)
         if parent is None:
             return
-        if was == "completed":
-            counted = parent.processed_children.pop(child.key, self) is not self
-        else:
-            # Not both: what is not among the failed may be among the ignored.
-            counted = parent.failed_children.pop(child.key, self) is not self
-            counted = counted or parent.ignored_children.pop(child.key, self) is not self
-        if counted:
-            parent.open_children[child.key] = None
+        failed = (parent.failed_children, parent.ignored_children)
+        for children in (parent.processed_children,) if was == "completed" else failed:
+            if child.key in children:
+                del children[child.key]
+                parent.open_children[child.key] = None
 
-    def part(self, child: Job) -> bool:
-        """Let the parent wait for a child no more; whether it did. BullMQ: removeParentDependencyKey."""
+    def part(self, child: SimulatedJob) -> bool:
+        """Stop the parent waiting for a child; return whether it did. BullMQ: removeParentDependencyKey."""
         parent = self.find(child.parent_key)
         if parent is None or child.key not in parent.open_children:
             return False
@@ -107,21 +119,21 @@ class Store:
             queue.push_plain(parent, is_next=True)
         return True
 
-    def remove(self, job: Job) -> None:
-        """Remove a job; its parent goes on without it."""
+    def remove(self, job: SimulatedJob) -> None:
+        """Remove a job. Its parent continues without it."""
         self.part(job)
         self.queue(job.key.queue).remove(job)
 
-    def clear(self, job: Job) -> None:
-        """Remove a job, and a parent in its queue that waited for it alone; others may have its deduplication id.
+    def clear(self, job: SimulatedJob) -> None:
+        """Remove a job, release its deduplication id, and remove a parent in its queue that waited only for it.
 
         BullMQ: removeJob, hard.
         """
         self.deduplicators[job.key.queue].removed(job, self.clock.ms)
         self._clear(job)
 
-    def remove_unprocessed(self, job: Job) -> None:
-        """Remove the children that neither finished nor run, with theirs. BullMQ: removeUnprocessedChildren."""
+    def remove_unprocessed(self, job: SimulatedJob) -> None:
+        """Remove the children that wait, and their children. BullMQ: removeUnprocessedChildren."""
         for key in [*job.open_children]:
             child = self.find(key)
             if child is not None and child.state not in ("active", "failed"):
@@ -130,9 +142,9 @@ class Store:
                 self.deduplicators[key.queue].removed(child, self.clock.ms)
                 self.remove(child)
 
-    def family(self, job: Job) -> list[Job]:
-        """The job and all that is below it."""
-        found, left = list[Job](), [job]
+    def family(self, job: SimulatedJob) -> list[SimulatedJob]:
+        """Return the job and all jobs below it."""
+        found, left = list[SimulatedJob](), [job]
         while left:
             one = left.pop()
             found.append(one)
@@ -141,25 +153,40 @@ class Store:
             left += [child for key in keys if (child := self.find(key)) and child.parent_key == one.key]
         return found
 
-    def _clear(self, job: Job) -> None:
+    def _clear(self, job: SimulatedJob) -> None:
         parent = self.find(job.parent_key)
-        if parent is not None and parent.key.queue == job.key.queue and self._waits_for_nothing_but(job, parent):
+        if (
+            parent is not None
+            and parent.key.queue == job.key.queue
+            and parent.state == "waiting-children"
+            and parent.open_children.keys() == {job.key}
+        ):
             del parent.open_children[job.key]
             self._clear(parent)
         self.remove(job)
 
-    def _waits_for_nothing_but(self, child: Job, parent: Job) -> bool:
-        return parent.state == "waiting-children" and parent.open_children.keys() == {child.key}
-
-    def _go_on_if_none_is_open(self, parent: Job) -> None:
-        if not parent.open_children and parent.state == "waiting-children":
-            self.let_wait_again(parent)
-
-    def _fail_with(self, parent: Job, child: Job) -> None:
+    def _fail_with(self, parent: SimulatedJob, child: SimulatedJob) -> None:
         if parent.state == "failed":
             return
         parent.deferred_failure = f"child {PREFIX}:{child.key} failed"
         if parent.state == "delayed":
             parent.delay = 0
-        if parent.state in ("waiting-children", "delayed"):
-            self.let_wait_again(parent)
+        self._resume(parent, ("waiting-children", "delayed"))
+
+    def _resume(self, parent: SimulatedJob, states: t.Container[str] = ("waiting-children",)) -> None:
+        """Put a parent that is in one of the states at the head of its queue. BullMQ: moveParentToWait."""
+        if parent.state not in states:
+            return
+        queue = self.queue(parent.key.queue)
+        queue.detach(parent)
+        if parent.delay > 0:
+            queue.postpone(parent, self.clock.ms + parent.delay, in_order=False)
+        else:
+            queue.push_in_turn(parent, is_next=True)
+
+
+def _stored(opts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return options as BullMQ stores them, and as processors see them."""
+    kept = {"attempts": 0, "delay": 0, **opts}
+    backoff = kept.get("backoff")
+    return {**kept, "backoff": {"type": "fixed", "delay": backoff}} if isinstance(backoff, int) else kept

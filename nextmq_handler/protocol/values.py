@@ -1,0 +1,171 @@
+"""Turn JSON into the Python values that a type asks for, and Python values into JSON.
+
+pydantic is loaded only for a type that JSON itself does not cover.
+"""
+
+from __future__ import annotations
+
+import collections
+import enum
+import math
+import sys
+import types
+import typing as t
+
+from ..errors import ConfigurationError, DataError, ResultError
+from . import strict_json
+
+if t.TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+_REFUSED = "is refused by its validator"
+# Errors whose text may quote the value, which must not reach a log.
+_QUOTING = {
+    "value_error": _REFUSED,
+    "assertion_error": _REFUSED,
+    "union_tag_invalid": "has a tag that none of the union's types has",
+}
+_PLAIN = (dict, list, str, int, float, bool)
+
+
+class Signature:
+    """The types of a job's data and of its result: load the one, dump the other.
+
+    `returns_json` says that the processor turns its result into JSON by itself.
+    """
+
+    __slots__ = ("_adapters", "_is_json", "_plain", "data_type", "result_type")
+
+    def __init__(self, data_type: t.Any, result_type: t.Any, *, returns_json: bool = False) -> None:
+        self.data_type: t.Any = data_type
+        self.result_type: t.Any = result_type
+        self._plain = _plain_class(data_type)
+        self._is_json = returns_json or _is_json_type(result_type)
+        self._adapters: dict[str, TypeAdapter[t.Any]] = {}
+
+    def load(self, data: t.Any, name: str = "data") -> t.Any:
+        """Convert `data` to its type. Raises DataError, which calls the data `name`."""
+        if self.data_type is t.Any:
+            return data
+        plain = self._plain
+        if plain is not None:
+            if isinstance(data, plain) and (plain is bool or not isinstance(data, bool)):
+                return data
+            if plain is float and type(data) is int and abs(data) <= sys.float_info.max:
+                return float(data)  # JSON has one kind of number
+            raise DataError(f"{name}: is not of type {plain.__name__}")
+        from pydantic import ValidationError
+
+        try:
+            return self._adapter("data", self.data_type).validate_json(strict_json.dumps(data))
+        except ValidationError as exc:
+            raise DataError(_problems(exc, name)) from None
+        except Exception as exc:
+            raise DataError(f"{name}: its validator raised {type(exc).__name__}") from exc
+
+    def dump(self, result: t.Any) -> t.Any:
+        """Convert `result` to JSON values. Raises ResultError."""
+        if self._is_json:
+            return result
+        adapter = self._adapter("result", self.result_type)
+        try:
+            if _is_foreign(result, self.result_type):
+                adapter = self._adapter("any", t.Any)
+            refuse_what_is_not_json(adapter.dump_python(result, warnings=False))
+            return adapter.dump_python(result, mode="json", warnings=False)
+        except Exception as exc:  # noqa: BLE001 - a model's serializer may raise anything
+            raise ResultError(f"the return value is not JSON: {exc}") from None
+
+    def schema(self) -> dict[str, t.Any] | None:
+        """Return the JSON Schema of the data; None if its type is not known or has no schema."""
+        if self.data_type is t.Any:
+            return None
+        try:
+            schema = self._adapter("data", self.data_type).json_schema()
+            strict_json.dumps(schema)  # a default may be NaN
+        except Exception:  # noqa: BLE001 - a type that validates need not have a schema
+            return None
+        return schema
+
+    def check(self, owner: str) -> None:
+        """Raise ConfigurationError, naming `owner`, if pydantic cannot validate one of the types."""
+        try:
+            # A validator has a title only once every name in its type is resolved.
+            if self.data_type is not t.Any and self._plain is None:
+                _ = self._adapter("data", self.data_type).validator.title
+            if not _is_json_type(self.result_type):
+                _ = self._adapter("result", self.result_type).validator.title
+        except Exception as exc:  # noqa: BLE001 - pydantic's schema errors share no public base
+            raise ConfigurationError(f"{owner}: its annotation cannot be validated: {_first_line(exc)}") from None
+
+    def _adapter(self, name: str, type_: t.Any) -> TypeAdapter[t.Any]:
+        if name not in self._adapters:
+            from pydantic import TypeAdapter
+
+            self._adapters[name] = TypeAdapter(type_)
+        return self._adapters[name]
+
+
+def _plain_class(type_: t.Any) -> type | None:
+    """Return the class to check by isinstance alone, for a JSON type that has nothing inside to validate."""
+    if type_ in _PLAIN:
+        return t.cast("type", type_)
+    if t.get_origin(type_) in (dict, list) and t.get_args(type_) in ((str, t.Any), (t.Any,)):
+        return t.cast("type", t.get_origin(type_))
+    return None
+
+
+def _is_json_type(type_: t.Any) -> bool:
+    """Tell whether every value of the type is JSON already."""
+    if type_ in (t.Any, None, type(None), t.NoReturn, t.Never, *_PLAIN):
+        return True
+    if t.get_origin(type_) in (dict, list, t.Union, types.UnionType):
+        return all(map(_is_json_type, t.get_args(type_)))
+    return False
+
+
+def _is_foreign(result: object, type_: t.Any) -> bool:
+    """Tell whether pydantic would treat `result` as a model that it is not, and look for that model's fields."""
+    members = t.get_args(type_) if t.get_origin(type_) in (t.Union, types.UnionType) else (type_,)
+    return (
+        hasattr(result, "__dict__")
+        and all(isinstance(member, type) for member in members)
+        and not isinstance(result, members)
+    )
+
+
+def refuse_what_is_not_json(value: t.Any) -> None:
+    """Raise TypeError for bytes, which pydantic may turn into text, and ValueError for NaN, which becomes null."""
+    level: list[object] = [value]
+    while level:
+        if any(isinstance(item, (bytes, bytearray, memoryview)) for item in level):
+            raise TypeError("it holds bytes; encode them, in base64 say")
+        if any(isinstance(item, float) and not math.isfinite(item) for item in level):
+            raise ValueError("it holds NaN or an infinity")
+        level = [part for whole in level for part in _parts(whole)]
+
+
+def _parts(value: object) -> t.Iterable[object]:
+    if isinstance(value, dict):
+        members = t.cast("dict[object, object]", value)
+        return (*members.keys(), *members.values())
+    if isinstance(value, enum.Enum):
+        return (value.value,)
+    if isinstance(value, (list, tuple, set, frozenset, collections.deque)):
+        return t.cast("t.Iterable[object]", value)
+    return ()
+
+
+def _problems(exc: t.Any, name: str) -> str:
+    from pydantic_core import core_schema
+
+    shown: list[str] = []
+    for error in exc.errors(include_url=False, include_context=False, include_input=False):
+        path = ".".join(map(str, (name, *error["loc"])))
+        is_quiet = error["type"] in t.get_args(core_schema.ErrorType) and error["type"] not in _QUOTING
+        shown.append(f"{path}: {error['msg'] if is_quiet else _QUOTING.get(error['type'], _REFUSED)}")
+    return "; ".join(shown)
+
+
+def _first_line(exc: Exception) -> str:
+    return str(exc).partition("\n")[0]

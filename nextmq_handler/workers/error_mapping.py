@@ -1,0 +1,84 @@
+"""What the exceptions of a processor mean: the `errors` of a worker."""
+
+from __future__ import annotations
+
+import typing as t
+from copy import copy
+
+from ..errors import ConfigurationError
+from ..protocol.times import shown
+
+Meaning = BaseException | type[BaseException] | t.Callable[[t.Any], BaseException]
+Translator = t.Callable[[BaseException], BaseException]
+
+
+def translator(owner: str, errors: t.Mapping[type[BaseException], Meaning]) -> Translator:
+    """Return the function that turns an exception into what it means: itself if no entry matches its type.
+
+    Raises ConfigurationError, naming `owner` and the entry, for an entry that cannot work.
+    """
+    if not hasattr(errors, "keys"):
+        raise ConfigurationError(f"{owner}: errors takes a dict of exception types, not {shown(errors)}")
+    for kind in t.cast("t.Iterable[object]", errors):
+        if not isinstance(kind, type) or not issubclass(kind, BaseException):
+            raise ConfigurationError(f"{owner}: errors maps exception types, not {kind!r}")
+    makers = {kind: _maker(f"{owner}: errors[{kind.__name__}]", value) for kind, value in errors.items()}
+
+    def translate(exc: BaseException) -> BaseException:
+        make = next((make for kind, make in makers.items() if isinstance(exc, kind)), None)
+        if make is None:
+            return exc
+        try:
+            meaning = make(exc)
+        except BaseException as raised:  # noqa: BLE001 - the function may also raise what it means
+            meaning = raised
+        if not isinstance(meaning, BaseException):
+            given = type(meaning).__name__
+            meaning = TypeError(f"{owner}: errors[{type(exc).__name__}] gave {given}, not an exception")
+        if meaning is not exc and meaning.__cause__ is None:
+            meaning.__cause__ = exc
+        return meaning
+
+    return translate
+
+
+def _maker(name: str, value: object) -> t.Callable[[t.Any], object]:
+    if isinstance(value, BaseException):
+        return _tested(name, type(value), _copies(value))
+    if isinstance(value, type):
+        if not issubclass(value, BaseException):
+            raise ConfigurationError(f"{name} is the class {value.__name__}, which is not an exception")
+        return _tested(name, value, _instances(value))
+    if not callable(value):
+        raise ConfigurationError(
+            f"{name} takes an exception, its class, or a function of the exception, not {shown(value)}"
+        )
+    return value
+
+
+def _copies(value: BaseException) -> t.Callable[[BaseException], BaseException]:
+    # A new one for each failure: an exception keeps the cause and the traceback of where it was raised.
+    return lambda _: copy(value)
+
+
+def _instances(kind: type[BaseException]) -> t.Callable[[BaseException], BaseException]:
+    def make(exc: BaseException) -> BaseException:
+        made = kind()
+        if not made.args:
+            made.args = (exc,)  # its message is that of `exc`
+        return made
+
+    return make
+
+
+def _tested(
+    name: str, kind: type[BaseException], make: t.Callable[[BaseException], BaseException]
+) -> t.Callable[[BaseException], BaseException]:
+    try:
+        make(Exception())
+    except Exception as exc:  # noqa: BLE001 - a class may raise anything
+        raise ConfigurationError(
+            f"{name}: {kind.__name__} cannot be made anew for each failure ({exc}): "
+            f"give a function, lambda exc: {kind.__name__}(…)"
+        ) from None
+    return make

@@ -1,0 +1,143 @@
+"""Check the options of a worker, and convert them to what its registration carries (protocol section 4)."""
+
+from __future__ import annotations
+
+import typing as t
+from functools import partial
+
+from ..errors import ConfigurationError
+from ..protocol.names import check_queue_name, is_queue_name
+from ..protocol.times import duration_ms, shown, timeout_seconds
+from ..rules.limits import (
+    MAX_BACKOFF_STRATEGIES,
+    MAX_CONCURRENCY,
+    MAX_DELAY_MS,
+    MAX_STARTS,
+    MAX_STRATEGY_DELAYS,
+    MAX_WORKER_MS,
+)
+
+if t.TYPE_CHECKING:
+    from datetime import timedelta
+
+
+class Limiter(t.TypedDict):
+    """At most `max` jobs start in each `duration`, ms or a timedelta."""
+
+    max: int
+    duration: int | timedelta
+
+
+class WorkerOptions(t.TypedDict, total=False):
+    """The options of `Worker`, which the server enforces.
+
+    - `concurrency`: how many jobs run at once, over all server processes; by default 1.
+    - `limiter`: how many jobs may start in a period.
+    - `timeout` (float s or a timedelta): how long the server waits for one delivery; by default 30 s.
+    - `lock_duration`, `stalled_interval` (int ms or a timedelta) and `max_stalled_count` are BullMQ's; best unset.
+    - `dead_letter`: the queue that gets a dead letter for each job that failed for good; True is `<name>-dlq`.
+    - `backoff_strategies`: types of backoff beside BullMQ's own. With `{"slow": [1_000, 60_000]}` (int ms or a
+      timedelta) a job with `backoff={"type": "slow"}` waits 1 s after its first failed attempt, then 60 s after
+      each later one.
+    """
+
+    concurrency: int
+    limiter: Limiter | None
+    timeout: float | timedelta
+    lock_duration: int | timedelta | None
+    stalled_interval: int | timedelta | None
+    max_stalled_count: int | None
+    dead_letter: bool | str
+    backoff_strategies: t.Mapping[str, t.Sequence[int | timedelta]] | None
+
+
+def check_options(queue: str, options: WorkerOptions) -> dict[str, t.Any]:
+    """Return the options of the worker of `queue`, in camelCase and ms.
+
+    Raises ConfigurationError, naming the worker and the option; TypeError for a name that is not an option.
+    """
+    checks: dict[str, _Checked] = {
+        **_CHECKS,
+        "dead_letter": (False, "deadLetter", partial(_dead_letter, queue=queue)),
+    }
+    checked: dict[str, t.Any] = {}
+    for name, value in options.items():
+        if name not in checks:
+            raise TypeError(f"Worker() got an unexpected keyword argument {name!r}")
+        unset, key, check = checks[name]
+        if value is not unset:
+            checked[key] = check(f"Worker({queue!r}): {name}", value)
+    return checked
+
+
+def _whole_number(name: str, value: object, *, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigurationError(f"{name} takes a whole number from {low} to {high}, not {shown(value)}")
+    return value
+
+
+def _timeout(name: str, value: t.Any) -> int:
+    return round(timeout_seconds(name, value, low=0.001, high=MAX_WORKER_MS // 1000) * 1000)
+
+
+def _limiter(name: str, value: t.Any) -> dict[str, int]:
+    members = t.cast("dict[str, t.Any]", value) if isinstance(value, dict) else {}
+    if members.keys() != {"max", "duration"}:
+        raise ConfigurationError(f'{name} takes {{"max": jobs, "duration": ms}}')
+    return {
+        "max": _whole_number(f"{name}.max", members["max"], low=1, high=MAX_STARTS),
+        "duration": duration_ms(f"{name}.duration", members["duration"], low=1, high=MAX_WORKER_MS),
+    }
+
+
+def _dead_letter(name: str, value: object, *, queue: str) -> str:
+    try:
+        target = check_queue_name(f"{queue}-dlq" if value is True else value)
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"{name} takes True or a queue's name; {exc}") from None
+    if target == queue:
+        raise ConfigurationError(f"{name} names the worker's own queue; take another one")
+    return target
+
+
+def _strategies(name: str, value: object) -> dict[str, list[int]]:
+    if not isinstance(value, dict):
+        raise ConfigurationError(f'{name} takes delays by name, {{"slow": [1_000, timedelta(minutes=1)]}}')
+    given = t.cast("dict[object, object]", value)
+    if len(given) > MAX_BACKOFF_STRATEGIES:
+        raise ConfigurationError(f"{name} takes at most {MAX_BACKOFF_STRATEGIES} strategies, not {len(given)}")
+    return {_strategy(name, type): _delays(f"{name}[{shown(type)}]", delays) for type, delays in given.items()}
+
+
+def _strategy(name: str, type: object) -> str:
+    if type in ("fixed", "exponential"):
+        raise ConfigurationError(f"{name}: {type!r} is BullMQ's own strategy: use another name")
+    if not isinstance(type, str) or not is_queue_name(type):
+        raise ConfigurationError(
+            f"{name}: {shown(type)} is not a strategy name: use 1 to 100 of the characters A-Z a-z 0-9 . _ ~ -"
+        )
+    return type
+
+
+def _delays(name: str, value: object) -> list[int]:
+    delays = t.cast("list[int | timedelta]", value) if isinstance(value, (list, tuple)) else []
+    if not 1 <= len(delays) <= MAX_STRATEGY_DELAYS:
+        raise ConfigurationError(
+            f"{name} takes a list of 1 to {MAX_STRATEGY_DELAYS} delays, each ms or a timedelta"
+        )
+    return [duration_ms(f"{name}[{at}]", delay, low=0, high=MAX_DELAY_MS) for at, delay in enumerate(delays)]
+
+
+_Checked = tuple[object, str, t.Callable[[str, t.Any], object]]
+_duration = partial(duration_ms, low=1000, high=MAX_WORKER_MS)
+
+# For each option: the value that means unset (… for none), its name in the registration, its check.
+_CHECKS: dict[str, _Checked] = {
+    "concurrency": (..., "concurrency", partial(_whole_number, low=1, high=MAX_CONCURRENCY)),
+    "timeout": (..., "timeout", _timeout),
+    "limiter": (None, "limiter", _limiter),
+    "lock_duration": (None, "lockDuration", _duration),
+    "stalled_interval": (None, "stalledInterval", _duration),
+    "max_stalled_count": (None, "maxStalledCount", partial(_whole_number, low=0, high=1000)),
+    "backoff_strategies": (None, "backoffStrategies", _strategies),
+}
