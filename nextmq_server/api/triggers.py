@@ -14,7 +14,7 @@ from nextmq_handler.rules.models import BackoffModel, BackoffOption, Delay, Name
 from nextmq_handler.rules.schedules import When
 
 from ..dispatch.egress.rules import EgressRefused
-from ..triggers.records import MAX_TRIGGERS, TooManyTriggers, TriggerOptions, TriggerRun
+from ..triggers.records import MAX_TRIGGERS, StoredRun, TooManyTriggers, TriggerOptions
 from ..triggers.triggers import NoSuchTrigger, ShownTrigger
 from ..workers.registration import endpoint_url
 from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member
@@ -206,5 +206,5 @@ def _view(shown: ShownTrigger) -> dict[str, t.Any]:
     }
 
 
-def _run_view(run: TriggerRun) -> dict[str, t.Any]:
+def _run_view(run: StoredRun) -> dict[str, t.Any]:
     return run.model_dump(by_alias=True)

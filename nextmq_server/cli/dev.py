@@ -107,7 +107,7 @@ class DevServer:
             return
         if sys.platform == "win32":
             raise ConfigurationError(
-                "there is no embedded Valkey for Windows: run Redis 6.2 or newer, or Valkey, and pass "
+                "nextmq has no embedded Valkey for Windows: run Redis 6.2 or newer, or Valkey, and pass "
                 "--redis-url redis://HOST:6379"
             )
         from ..embedded import EmbeddedValkey

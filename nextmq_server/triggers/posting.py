@@ -10,19 +10,19 @@ from nextmq_handler.protocol.signing import signature_headers
 
 from ..dispatch.http.answers import AppAnswer, NoAnswer
 from ..dispatch.http.client import DeliveryClient
-from .records import Trigger, TriggerRun
+from .records import StoredRun, StoredTrigger
 
 _NEXTMQ, _STANDARD = "x-nextmq-", "webhook-"
 
 
 async def post(
     client: DeliveryClient,
-    trigger: Trigger,
+    trigger: StoredTrigger,
     message_id: str,
     attempt: int,
     *,
     clock: t.Callable[[], float] = time.time,
-) -> TriggerRun:
+) -> StoredRun:
     """Send one POST of the trigger. Any 2xx is a success; nothing after the head is read."""
     now, started_at = clock(), time.monotonic()
     body = trigger.body.encode("ascii")
@@ -34,7 +34,7 @@ async def post(
     }
     answer = await client.send(trigger.url, headers, body, timeout=trigger.timeout / 1000, max_size=0)
     error = _error(answer)
-    return TriggerRun(
+    return StoredRun(
         at=round(now * 1000),
         status=answer.status if isinstance(answer, AppAnswer) else None,
         outcome="succeeded" if error is None else "failed",
@@ -44,7 +44,7 @@ async def post(
     )
 
 
-def _signature_headers(trigger: Trigger, message_id: str, now: float, body: bytes) -> dict[str, str]:
+def _signature_headers(trigger: StoredTrigger, message_id: str, now: float, body: bytes) -> dict[str, str]:
     """Return the protocol's headers, and the same under the names of Standard Webhooks 1.0."""
     headers: dict[str, str] = {}
     for name, value in signature_headers(trigger.signing_secrets(now), message_id, int(now), body):

@@ -17,7 +17,7 @@ from ..engine.worker.hub import Hub
 from ..engine.worker.options import WorkerOptions
 from ..redis.connection import ConnectionLost, RedisError
 from .posting import post
-from .records import Trigger, TriggerRecords, TriggerRun
+from .records import StoredRun, StoredTrigger, TriggerRecords
 from .schedules import QUEUE, TriggerSchedules, trigger_of
 
 logger = logging.getLogger("nextmq_server.triggers")
@@ -95,14 +95,14 @@ class TriggerRunner:
         self._reporter.tell(QUEUE, job, message_id, status=run.status, verdict=verdict, duration=run.duration_ms)
         return verdict
 
-    async def _note(self, id: str, run: TriggerRun) -> None:
+    async def _note(self, id: str, run: StoredRun) -> None:
         try:
             await self._records.note(id, run)
         except (RedisError, ConnectionLost) as exc:  # not a reason to send it again
             logger.warning("trigger %s: cannot record its last run: %s", id, exc)
 
 
-def _message_id(trigger: Trigger, job: EngineJob) -> str:
+def _message_id(trigger: StoredTrigger, job: EngineJob) -> str:
     """Return the same id for each attempt of a run, as Standard Webhooks asks: it reveals repetitions."""
     run = f"{trigger.id} {job.id} {job.timestamp}"
     return f"msg_{hashlib.sha256(run.encode('utf-8', 'replace')).hexdigest()[:32]}"
