@@ -62,7 +62,9 @@ class DevServer:
 
     async def run(self) -> None:
         """Serve until a signal. Raises ConfigurationError if it cannot start."""
-        console.configure_logging()
+        console.configure_logging(time_format="%H:%M:%S")
+        # The line of the delivery already shows that a job failed.
+        logging.getLogger("nextmq_server.failures").setLevel(logging.CRITICAL)
         egress = EgressRules.for_development([parse_network(text) for text in self._options.allow_egress])
         process = ServerProcess(grace=self._options.grace)
         project = load_or_create_project(self._options.data_dir / "project.json", "dev")

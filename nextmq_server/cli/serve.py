@@ -61,8 +61,7 @@ class ServeServer:
 
     async def run(self) -> None:
         """Serve until a signal. Raises ConfigurationError if it cannot start."""
-        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-        logging.getLogger("nextmq_server").setLevel(logging.INFO)
+        console.configure_logging()
         host = self._options.host
         on_signal(self._reload_requested.set, signal.SIGHUP)
         process = ServerProcess(grace=self._options.grace)
