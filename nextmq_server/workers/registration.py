@@ -13,9 +13,11 @@ from nextmq_handler.rules.limits import (
     MAX_BACKOFF_STRATEGIES,
     MAX_CONCURRENCY,
     MAX_SCHEDULES,
+    MAX_STALLED_COUNT,
     MAX_STARTS,
     MAX_STRATEGY_DELAYS,
     MAX_WORKER_MS,
+    MIN_LOCK_MS,
 )
 from nextmq_handler.rules.models import BackoffType, Delay, Queue
 from nextmq_handler.rules.schedules import ScheduleModel
@@ -56,9 +58,9 @@ class RegisteredOptions(_Camel):
     concurrency: int = Field(default=1, ge=1, le=MAX_CONCURRENCY)
     timeout: int = Field(default=30_000, ge=1, le=MAX_WORKER_MS)
     limiter: RegisteredLimiter | None = None
-    lock_duration: int = Field(default=30_000, ge=1000, le=MAX_WORKER_MS)
-    stalled_interval: int = Field(default=30_000, ge=1000, le=MAX_WORKER_MS)
-    max_stalled_count: int = Field(default=3, ge=0, le=1000)
+    lock_duration: int = Field(default=30_000, ge=MIN_LOCK_MS, le=MAX_WORKER_MS)
+    stalled_interval: int = Field(default=30_000, ge=MIN_LOCK_MS, le=MAX_WORKER_MS)
+    max_stalled_count: int = Field(default=3, ge=0, le=MAX_STALLED_COUNT)
     dead_letter: Queue | None = None
     backoff_strategies: BackoffStrategies = {}
 

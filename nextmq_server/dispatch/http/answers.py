@@ -27,5 +27,6 @@ class NoAnswer:
     "timeout": no whole answer by the deadline.
     """
 
+    status: t.ClassVar[None] = None
     kind: t.Literal["not_sent", "broken", "timeout"]
     detail: str
