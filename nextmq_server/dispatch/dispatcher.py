@@ -98,7 +98,7 @@ class Dispatcher:
                 detail=verdict.reason if isinstance(verdict, Fail | Hold) else None,
             )
         )
-        self._reporter.tell(endpoint.queue, job, id, status=answer.status, verdict=verdict, duration=duration)
+        self._reporter.tell(endpoint.queue, job, id, answer.status, verdict, duration)
         return verdict
 
     async def _send(self, endpoint: AppEndpoint, job: EngineJob, id: str) -> AppAnswer | NoAnswer:

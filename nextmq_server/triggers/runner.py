@@ -92,7 +92,7 @@ class TriggerRunner:
         run = await post(self._client, trigger, message_id, job.attemptsMade + 1, clock=self._clock)
         await self._note(trigger.id, run)
         verdict = Complete(None) if run.error is None else Fail("TriggerFailed", run.error, status=run.status)
-        self._reporter.tell(QUEUE, job, message_id, status=run.status, verdict=verdict, duration=run.duration_ms)
+        self._reporter.tell(QUEUE, job, message_id, run.status, verdict, run.duration_ms)
         return verdict
 
     async def _note(self, id: str, run: StoredRun) -> None:
