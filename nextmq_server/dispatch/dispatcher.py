@@ -6,8 +6,12 @@ import time
 import typing as t
 from dataclasses import dataclass, replace
 
+<<<<<<< HEAD
 from nextmq_handler._version import SERVER
 from nextmq_handler.protocol.signing import Secret, signature_headers
+=======
+from nextmq_handler.protocol.signing import Secret
+>>>>>>> wt-server
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, encode_delivery
 from nextmq_handler.rules.delivery_log import delivery_entry
 from nextmq_handler.telemetry import delivery_headers
@@ -17,7 +21,7 @@ from ..engine.verdicts import Fail, Hold, Verdict
 from .delivery_ids import delivery_id
 from .health import Health
 from .http.answers import AppAnswer, NoAnswer
-from .http.client import DeliveryClient
+from .http.client import DeliveryClient, signed_headers
 from .judge import Reached, judge
 from .reports import Reporter
 
@@ -87,20 +91,19 @@ class Dispatcher:
         if isinstance(finding, Reached) and finding.secret_id is not None:
             self._secrets.note_signed(finding.secret_id)
         verdict = await health.verdict(finding)
-        status = answer.status if isinstance(answer, AppAnswer) else None
         if isinstance(verdict, Fail):
-            verdict = replace(verdict, status=status)
+            verdict = replace(verdict, status=answer.status)
         job.note_delivery(
             delivery_entry(
                 id,
                 at=round(sent_at * 1000),
-                status=status,
+                status=answer.status,
                 ms=round(duration),
                 outcome=verdict.outcome,
                 detail=verdict.reason if isinstance(verdict, Fail | Hold) else None,
             )
         )
-        self._reporter.tell(endpoint.queue, job, id, status=status, verdict=verdict, duration=duration)
+        self._reporter.tell(endpoint.queue, job, id, answer.status, verdict, duration)
         return verdict
 
     async def _send(self, endpoint: AppEndpoint, job: EngineJob, id: str) -> AppAnswer | NoAnswer:
@@ -114,6 +117,7 @@ class Dispatcher:
             now=round(now * 1000),
             fingerprint=endpoint.fingerprint,
         )
+<<<<<<< HEAD
         headers = {
             "content-type": "application/json",
             "accept-encoding": "identity",
@@ -122,6 +126,9 @@ class Dispatcher:
         }
         for name, value in signature_headers(self._secrets.secrets, id, int(now), body):
             headers[name.decode()] = value.decode()
+=======
+        headers = signed_headers(self._secrets.secrets, id, int(now), body) | delivery_headers(job.opts)
+>>>>>>> wt-server
         return await self._client.send(
             endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE
         )
