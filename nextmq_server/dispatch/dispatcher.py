@@ -6,12 +6,7 @@ import time
 import typing as t
 from dataclasses import dataclass, replace
 
-<<<<<<< HEAD
-from nextmq_handler._version import SERVER
-from nextmq_handler.protocol.signing import Secret, signature_headers
-=======
 from nextmq_handler.protocol.signing import Secret
->>>>>>> wt-server
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, encode_delivery
 from nextmq_handler.rules.delivery_log import delivery_entry
 from nextmq_handler.telemetry import delivery_headers
@@ -117,18 +112,7 @@ class Dispatcher:
             now=round(now * 1000),
             fingerprint=endpoint.fingerprint,
         )
-<<<<<<< HEAD
-        headers = {
-            "content-type": "application/json",
-            "accept-encoding": "identity",
-            "user-agent": SERVER,
-            **delivery_headers(job.opts),
-        }
-        for name, value in signature_headers(self._secrets.secrets, id, int(now), body):
-            headers[name.decode()] = value.decode()
-=======
         headers = signed_headers(self._secrets.secrets, id, int(now), body) | delivery_headers(job.opts)
->>>>>>> wt-server
         return await self._client.send(
             endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE
         )

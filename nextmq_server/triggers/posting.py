@@ -5,12 +5,6 @@ from __future__ import annotations
 import time
 import typing as t
 
-<<<<<<< HEAD
-from nextmq_handler._version import SERVER
-from nextmq_handler.protocol.signing import signature_headers
-
-=======
->>>>>>> wt-server
 from ..dispatch.http.answers import AppAnswer, NoAnswer
 from ..dispatch.http.client import DeliveryClient, signed_headers
 from .records import StoredRun, StoredTrigger
@@ -30,18 +24,9 @@ async def post(
     """Send one POST of the trigger. Any 2xx is a success; nothing after the head is read."""
     now, started_at = clock(), time.monotonic()
     body = trigger.body.encode("ascii")
-<<<<<<< HEAD
-    headers = {
-        "content-type": "application/json",
-        "accept-encoding": "identity",
-        "user-agent": SERVER,
-        **_signature_headers(trigger, message_id, now, body),
-    }
-=======
     headers = signed_headers(trigger.signing_secrets(now), message_id, int(now), body)
     for name in [name for name in headers if name.startswith(_NEXTMQ)]:
         headers[name.replace(_NEXTMQ, _STANDARD)] = headers[name]
->>>>>>> wt-server
     answer = await client.send(trigger.url, headers, body, timeout=trigger.timeout / 1000, max_size=0)
     error = _error(answer)
     return StoredRun(
