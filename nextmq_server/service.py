@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import typing as t
 
+from nextmq_handler.rules.dead_letters import Wanted
 from nextmq_handler.rules.scheduling import Template
 
 from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher
@@ -21,7 +22,7 @@ from .engine.queues.flows import Flows
 from .engine.queues.jobs import Jobs
 from .engine.queues.logs import JobLogStore
 from .engine.queues.queues import Limits, Queues, apply_worker_concurrency
-from .engine.queues.redrive import Redriver, Wanted
+from .engine.queues.redrive import Redriver
 from .engine.queues.schedulers import JobSchedulers, SchedulerState
 from .engine.worker.hub import Hub
 from .engine.worker.slots import Slots

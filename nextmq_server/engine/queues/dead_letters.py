@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import typing as t
 
-from nextmq_handler.protocol.names import is_queue_name
-from nextmq_handler.rules.dead_letters import DeadLetter, dead_letter_id
+from nextmq_handler.rules.dead_letters import DeadLetter, dead_letter_id, parse_dead_letter
 
 from ..scripts.scripts import QueueScripts
 from .adding import JobToAdd
 from .job import EngineJob
 from .jobs import decoded
-
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "queue": str,
-    "id": str,
-    "name": str,
-    "data": object,
-    "opts": dict,
-    "attemptsMade": int,
-    "reason": str,
-    "stacktrace": list,
-    "status": (int, type(None)),
-    "failedAt": int,
-}
 
 
 class FinalFailure(t.NamedTuple):
@@ -60,13 +46,7 @@ def dead_letter_of(
 
 def read_dead_letter(text: str | None) -> DeadLetter | None:
     """Return the dead letter in a job's data; None if the data is something else."""
-    letter = decoded(text)
-    if not isinstance(letter, dict):
-        return None
-    members = t.cast("dict[str, t.Any]", letter)
-    if not all(name in members and isinstance(members[name], kind) for name, kind in _TYPES.items()):
-        return None
-    return t.cast("DeadLetter", members) if is_queue_name(members["queue"]) else None
+    return parse_dead_letter(decoded(text))
 
 
 def _unicode(text: str) -> str:

@@ -13,10 +13,10 @@ from ....rules.bodies import (
     RetryJobsBody,
     SchedulerBody,
 )
+from ....rules.dead_letters import Wanted, parse_dead_letter, redriven_options
 from ....rules.job_ids import is_custom_id
 from ....rules.refusals import Refusal, no_such_scheduler, not_deduplicated, wrong_scheduler_state
 from ....rules.schedules import check_scheduler_id
-from ....rules.states import FAILURE_POLICIES
 from ..engine.job import NewSimulatedJob
 from ..engine.queue_state import Rate
 from ..engine.schedulers import InvalidTimes, NoSlotLeft, SimulatedScheduler
@@ -26,12 +26,6 @@ from .views import counts, queue_view, scheduler_view
 
 router = Router()
 _QUEUE = "queues/*"
-_OF_THE_FIRST_RUN = frozenset(
-    (
-        *("deduplication", "delay", "jobId", "parent", "prevMillis", "repeat", "repeatJobKey", "timestamp"),
-        *FAILURE_POLICIES,
-    )
-)
 
 
 @router.route("GET", "queues")
@@ -232,22 +226,16 @@ def _scheduler_view(request: SimulatedRequest, scheduler: SimulatedScheduler) ->
 
 def _redrive(request: SimulatedRequest, job_id: str) -> bool:
     body: RedriveBody = request.body
-    store, letter = request.simulation.store, request.queue.jobs.get(job_id)
-    if letter is None or letter.state in ("active", "waiting-children") or not _is_letter(letter.data):
+    store, job = request.simulation.store, request.queue.jobs.get(job_id)
+    if job is None or job.scheduler_id or job.state in ("active", "waiting-children"):
         return False
-    data: dict[str, t.Any] = letter.data
-    if body.name not in (None, data["name"]) or (body.reason or "") not in data["reason"]:
+    letter, wanted = parse_dead_letter(job.data), Wanted(None, body.name, body.reason)
+    if letter is None or letter["queue"] == job.queue_name or not wanted.matches(letter):
         return False
-    target = store.queue(data["queue"])
-    opts = {name: value for name, value in data["opts"].items() if name not in _OF_THE_FIRST_RUN}
-    new_id, first_id = target.new_id(), data["id"]
+    target = store.queue(letter["queue"])
+    new_id, first_id = target.new_id(), letter["id"]
     keeps_id = is_custom_id(first_id) and first_id not in target.jobs
-    new = NewSimulatedJob(target.name, data["name"], data["data"], opts, request.now)
+    new = NewSimulatedJob(target.name, letter["name"], letter["data"], redriven_options(letter), request.now)
     store.put(new, first_id if keeps_id else new_id)
-    store.remove(letter)
+    store.remove(job)
     return True
-
-
-def _is_letter(data: t.Any) -> bool:
-    members = ("queue", "id", "name", "data", "opts", "attemptsMade", "reason", "stacktrace", "status", "failedAt")
-    return isinstance(data, dict) and all(name in data for name in members)
