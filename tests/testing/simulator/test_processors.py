@@ -148,8 +148,16 @@ def test_a_job_that_fails_for_good_sends_a_dead_letter_and_is_redriven() -> None
 
 def test_a_job_is_not_redriven_into_its_own_queue() -> None:
     letter = {
-        **{"queue": "emails-dlq", "id": "w1", "name": "welcome", "data": None, "opts": {}, "attemptsMade": 1},
-        **{"reason": "smtp down", "stacktrace": [], "status": None, "failedAt": 1},
+        "queue": "emails-dlq",
+        "id": "w1",
+        "name": "welcome",
+        "data": None,
+        "opts": {},
+        "attemptsMade": 1,
+        "reason": "smtp down",
+        "stacktrace": [],
+        "status": None,
+        "failedAt": 1,
     }
     with LocalNextMQ():
         Queue("emails-dlq").add("welcome", letter)
