@@ -13,13 +13,13 @@ import typing as t
 
 from .client._async.job_calls import AsyncJobCalls
 from .client._sync.job_calls import JobCalls
-from .client.remote import Caller
 from .errors import StaleDeliveryError, restored
 from .protocol.times import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, duration_ms, timestamp_ms
 
 if t.TYPE_CHECKING:
     from datetime import datetime, timedelta
 
+    from .client.remote import Caller
     from .protocol.wire import Delivery
     from .settings import Settings
 
@@ -152,6 +152,8 @@ class JobBase(t.Generic[T]):
                 f"job {self.id} of queue {self.queue_name}: this delivery was answered already"
             )
         timeout = max(_MIN_TIMEOUT, min(_MAX_TIMEOUT, self.time_left()))
+        from .client.remote import Caller  # only a job that calls the server pays for it
+
         return Caller(self._settings.connection, timeout, self.delivery_id)
 
     def _set_data(self, data: t.Any) -> None:

@@ -1,4 +1,4 @@
-"""Generate nextmq_handler/client/_sync from _async; with --check, fail where it is not fresh."""
+"""Generate nextmq_handler/client/_sync from _async; with --check, fail if it is stale."""
 
 import subprocess
 import sys

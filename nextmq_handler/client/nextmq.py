@@ -51,12 +51,12 @@ class NextMQ:
     @property
     def triggers(self) -> Triggers:
         """The triggers, whose calls block."""
-        return Triggers(self._remote)
+        return Triggers(url=self._url, timeout=self._timeout)
 
     @property
     def async_triggers(self) -> AsyncTriggers:
         """The triggers, whose calls are awaited."""
-        return AsyncTriggers(self._remote)
+        return AsyncTriggers(url=self._url, timeout=self._timeout)
 
     def queues(self) -> list[QueueView]:
         """Return all queues of the project as they are now."""

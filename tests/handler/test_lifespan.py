@@ -161,7 +161,8 @@ async def test_a_failure_is_logged_once_however_often_it_is_tried(
     warnings = [message for level, message in levels(caplog) if level >= logging.WARNING]
     assert warnings == [
         "cannot register yet, trying again until it works: "
-        "PUT https://queue.example/v1/queues/emails/worker: 503 http_error"
+        "PUT https://queue.example/v1/queues/emails/worker: 503 http_error: "
+        "something other than the queue server answered; check the host in NEXTMQ_URL"
     ]
 
 

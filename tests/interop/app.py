@@ -35,7 +35,7 @@ class Play(t.NamedTuple):
     note: t.Callable[[str, str, str], object]
 
     def gate(self, name: str) -> threading.Event:
-        """The gate called `name`."""
+        """Return the gate called `name`."""
         return self.gates.setdefault(name, threading.Event())
 
 
@@ -67,19 +67,19 @@ class App:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop serving."""
         self._server.should_exit = True
         self._thread.join()
 
     def start_worker(self, queue: str, play: Play, **options: t.Any) -> None:
-        """Let the server deliver the jobs of `queue` to here."""
+        """Register a worker for `queue`: the server delivers its jobs here."""
         worker = Worker(queue, lambda job: run(job, play, self.url), **options)
         handler = create_nextmq_handler([worker], url=self.url, app_url=self.app_url)
         self._handlers[queue] = worker, handler
         ensure_workers_registered([worker], url=self.url, app_url=self.app_url)
 
     def stop_worker(self, queue: str) -> None:
-        """Let the server deliver no more of them."""
+        """Remove the registration of `queue`."""
         unregister_workers([self._handlers[queue][0]], url=self.url)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,19 +123,19 @@ def run(job: Job[t.Any], play: Play, url: str) -> t.Any:
             case "moveToWaitingChildren":
                 job.move_to_waiting_children()
             case _:
-                raise AssertionError(f"no such act: {act}")
+                raise AssertionError(f"unknown act {act}")
     return result
 
 
 def remove_children(job: Job[t.Any], url: str) -> None:
-    """Part `job` from the children that are not done."""
+    """Remove the children of `job` that have not finished."""
     seen = Queue(job.queue_name, url=url).get_job(job.id)
     assert seen is not None
     seen.remove_unprocessed_children()
 
 
 def add_child(job: Job[t.Any], play: Play, child: t.Mapping[str, t.Any], url: str) -> None:
-    """Add a job that `job` is to wait for."""
+    """Add a job that `job` waits for."""
     queue = Queue(f"{play.chapter}-{child['queue']}", url=url)
     added = queue.add(child["name"], child.get("data"), parent={"id": job.id, "queue": job.queue_name})
     play.note(child["name"], child["queue"], added.id)

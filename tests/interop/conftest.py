@@ -22,14 +22,14 @@ class Both(t.NamedTuple):
 
 @pytest.fixture(scope="session")
 def node_bullmq() -> Path:
-    """The folder of Node's bullmq, installed."""
+    """Install Node's bullmq and return its folder."""
     install_packages()
     return FOLDER / "node_modules" / "bullmq"
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Both]:
-    """A server, with an app that has no worker yet."""
+    """Start a server, with an app that has no worker yet."""
     folder = tmp_path_factory.mktemp("interop")
     server, url = start_dev_server(folder)
     app = App(url)

@@ -39,7 +39,7 @@ _SHOWN: t.Final = {
 
 
 def proven_by(chapter: Chapter) -> set[str]:
-    """The names of Node's that the chapter's steps use, give or show."""
+    """Collect the names of Node's that the chapter's steps use, pass or show."""
     names = set(_AFTER_EVERY_STEP.split())
     for step in chapter.steps:
         names |= {step["op"], *_SHOWN.get(step["op"], "").split(), *_keys(step)}

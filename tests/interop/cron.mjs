@@ -1,4 +1,4 @@
-// The next times of cron patterns, as Node's BullMQ has them: [pattern, tz, after] on stdin, moments or null on stdout.
+// Print the next times of cron patterns as BullMQ computes them: [pattern, tz, after] on stdin, moments or null on stdout.
 import { getNextMillis } from "bullmq";
 
 const chunks = [];

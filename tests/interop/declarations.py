@@ -14,7 +14,7 @@ _MEMBER = re.compile(
 
 
 def members_of_node(folder: Path, owner: str) -> set[str]:
-    """The public members that a class, interface or type declares itself; of "Class.method" its options."""
+    """Return the public members that a class, interface or type declares itself; of "Class.method" its options."""
     owner, _, method = owner.partition(".")
     for path in sorted((folder / "dist" / "esm").glob("*/*.d.ts")):
         text = _COMMENT.sub("", path.read_text())
@@ -29,7 +29,7 @@ def members_of_node(folder: Path, owner: str) -> set[str]:
 
 
 def _members(text: str, *, is_type: bool = False) -> t.Iterator[str]:
-    """Those of the body at the start of `text`; a type may go on with others after it."""
+    """Read the members of the body at the start of `text`; other types may follow it."""
     depth, line = 0, ""
     for character in text:
         depth -= character in "})]"
@@ -53,7 +53,7 @@ def _member(line: str) -> t.Iterator[str]:
 
 
 def _start_of_body(text: str, start: int) -> int:
-    """Where the brace of the body is: those of type parameters and of what is extended stand before it."""
+    """Find the brace of the body, behind those of type parameters and of base types."""
     angles = 0
     for index, character in enumerate(text[start:], start):
         angles += {"<": 1, ">": 0 if text[index - 1] == "=" else -1}.get(character, 0)
@@ -63,14 +63,14 @@ def _start_of_body(text: str, start: int) -> int:
 
 
 def members_of_python(owner: type[t.Any]) -> set[str]:
-    """The public members of a class, or of a TypedDict."""
+    """Return the public members of a class, or of a TypedDict."""
     if hasattr(owner, "__total__"):
         return set(owner.__annotations__)
     return {name for name, _ in inspect.getmembers(owner) if not name.startswith("_")}
 
 
 def classes_of_node(folder: Path) -> set[str]:
-    """The classes that Node's bullmq exports."""
+    """Return the names of the classes that Node's bullmq exports."""
     declarations = (folder / "dist" / "esm" / "classes").glob("**/*.d.ts")
     return {
         name for path in declarations for name in re.findall(r"\bexport declare class (\w+)", path.read_text())
@@ -78,5 +78,5 @@ def classes_of_node(folder: Path) -> set[str]:
 
 
 def classes_of_python(package: t.Any) -> set[str]:
-    """The classes that a package exports."""
+    """Return the names of the classes that a package exports."""
     return {name for name, value in vars(package).items() if inspect.isclass(value) and not name.startswith("_")}

@@ -1,4 +1,4 @@
-"""Our app of test_mixed.py: it counts the runs of each job where Node's workers count theirs."""
+"""Our app of test_mixed.py: it counts the runs of each job, as Node's workers do."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ NODE = Path(sys.prefix) / "bin" / "node"
 
 
 def install_packages() -> None:
-    """Install the packages of package.json beside the scripts here, once however many processes ask."""
+    """Install the packages of package.json beside the scripts here, once for all processes."""
     wanted, installed = FOLDER / "package.json", FOLDER / "node_modules" / ".package-lock.json"
     with wanted.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Plays a chapter through the SDK: what scenario.mjs does with Node's BullMQ, step by step."""
+"""Play a chapter through the SDK, step by step, as scenario.mjs does with Node's BullMQ."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .views import job_view, snake, snake_keys
 
 STATES: t.Final = ("waiting", "active", "prioritized", "delayed", "waiting-children", "completed", "failed")
 RUNNING: t.Final = ("start", "release")
-"""Steps after which jobs may be on their way."""
+"""Steps after which jobs may still be changing."""
 
 CODES = {"job_locked": "locked", "invalid_request": "invalid"}
 
@@ -23,7 +23,7 @@ class Player(JobCalls, FlowCalls, QueueCalls, SchedulerCalls):
     """A chapter, played."""
 
     def play(self) -> list[dict[str, t.Any]]:
-        """What came of each step, and how the queues were after it."""
+        """Run the steps; return the result of each, and the state of the queues after it."""
         return [
             {"result": self._do(step), "queues": {} if step["op"] in RUNNING else self._look()}
             for step in self._chapter.steps

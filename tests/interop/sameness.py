@@ -1,4 +1,4 @@
-"""What two sides of the scenario tell, made comparable: their own ids and moments are taken out."""
+"""Make the observations of both sides comparable: replace their ids and times."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 import typing as t
 
 UNORDERED = ("active", "waiting-children", "completed", "failed")
-"""States whose jobs are in order of a moment, so that those of one ms may be in any."""
+"""States ordered by a time: jobs of the same ms have no fixed order."""
 
 _UUID = re.compile(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b")
 _KIND = re.compile(r"\b(?:RuntimeError|UnrecoverableJobError|UnrecoverableError|PendingDependencies): ")
-"""What stands before a message of ours in a failed reason."""
+"""The prefixes that our server puts before a message in a failed reason."""
 
 _NOW = 1_750_000_000_000, 1_899_999_999_999
-"""Moments between these are the clock's; the scenario's own are not."""
+"""Times in this range are the clock's, others are the scenario's own."""
 
 _LONG = 10**10
 """A delay, in ms, until a moment of the scenario."""
@@ -23,17 +23,17 @@ _MOMENT = re.compile(r"\b1[78]\d{11}\b")
 
 _DEFAULTS = {"attempts": 0, "delay": 0}
 _SCHEDULED = ("delay", "prevMillis", "repeatJobKey")
-"""Options of a scheduler's job: the first is of the clock, the others we leave in and BullMQ does not."""
+"""Options of a scheduler's job: the first depends on the clock, and BullMQ drops the others."""
 
 _PENDING, _OPEN_CHILDREN = (
     re.compile(r"^Job \S+ has pending dependencies\. moveToFinished$"),
     "the job cannot complete: it has open children",
 )
-"""A failed reason that BullMQ and we have other words for."""
+"""A failed reason that BullMQ and our server word differently."""
 
 
 def comparable(told: t.Sequence[t.Any], name: str) -> list[t.Any]:
-    """The observations of one side, whose queues are called by the chapter's `name` and their own."""
+    """Return the observations of one side in comparable form; `name` is the chapter's, and prefixes its queues."""
     names: dict[str, str] = {}
 
     def ordinal(match: re.Match[str]) -> str:
@@ -46,7 +46,7 @@ def comparable(told: t.Sequence[t.Any], name: str) -> list[t.Any]:
 
 
 def differences(one: t.Any, other: t.Any, path: str = "") -> t.Iterator[str]:
-    """Where two values differ, in words."""
+    """Describe where two values differ."""
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted({*one, *other}, key=str):
             yield from differences(one.get(key, ...), other.get(key, ...), f"{path}.{key}")

@@ -1,4 +1,4 @@
-"""What the calls of a chapter share: its queues, and the jobs that its steps name."""
+"""What the calls of a chapter share: its queues, and the jobs named in its steps."""
 
 from __future__ import annotations
 

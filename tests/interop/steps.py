@@ -21,7 +21,7 @@ class Chapter(t.NamedTuple):
 
 
 def step(op: str, *, differs: str | None = None, **arguments: t.Any) -> Step:
-    """A step; `differs` says why its results, and only these, are not the same."""
+    """Make a step; `differs` says why its results, and only these, are not the same."""
     return {"op": op, **arguments} | ({"differs": differs} if differs else {})
 
 
@@ -31,13 +31,13 @@ def add(name: str, *attempts: Step, queue: str = "main", **opts: t.Any) -> Step:
 
 
 def node(name: str, *children: Step, does: Step | None = None, queue: str = "main", **opts: t.Any) -> Step:
-    """A job of a flow, whose processor does what `does` says in each attempt."""
+    """Make a job of a flow, whose processor does `does` in each attempt."""
     made = {"name": name, "queue": queue, "data": {"attempts": [does or {}]}, "opts": opts}
     return {**made, "children": children} if children else made
 
 
 def work(*queues: str, **options: t.Any) -> list[Step]:
-    """Run what is there until nothing is left to do."""
+    """Run the waiting jobs until nothing is left to do."""
     names = queues or ("main",)
     return [step("start", queues=names, options=options), step("until", queues=names), step("stop")]
 

@@ -1,4 +1,4 @@
-"""Cron patterns come when they come in Node's BullMQ."""
+"""Cron patterns run at the same times as in Node's BullMQ."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ MOMENTS = [
 
 @pytest.fixture(scope="module")
 def of_node(node_bullmq: Path) -> dict[str, list[int | None]]:
-    """The next times of each pattern, in each zone and after each moment."""
+    """Compute with Node the next times of each pattern, in each zone and after each moment."""
     patterns = (*PATTERNS, *NEVER)
     cases = list(itertools.product(patterns, ZONES, MOMENTS))
     done = subprocess.run(
@@ -63,7 +63,7 @@ def of_node(node_bullmq: Path) -> dict[str, list[int | None]]:
 
 
 def ours(pattern: str) -> list[int | None]:
-    """The same as `of_node`."""
+    """Compute the same as `of_node` with our rules."""
     return [_next(pattern, *case) for case in itertools.product(ZONES, MOMENTS)]
 
 

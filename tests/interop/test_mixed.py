@@ -24,10 +24,10 @@ from .node import FOLDER, NODE
 
 QUEUES = [f"mixed-{number}" for number in range(20)]
 SHELF = "mixed-shelf"
-"""A queue that nobody works on: its jobs stay as they were added."""
+"""A queue without a worker: its jobs stay as they were added."""
 
 SINGLE = 50
-"""So many jobs of a queue we add one by one, the others in a bulk."""
+"""How many jobs of a queue we add one by one; the others are added in bulk."""
 
 WORK_TIME = 300.0
 
@@ -53,7 +53,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 class Mixed(t.NamedTuple):
-    """What came of the jobs: their runs as (queue, id), by which side; the counts as either side shows them."""
+    """The runs of each side as (queue, id), and the counts as each side shows them."""
 
     expected: collections.Counter[tuple[str, str]]
     ran: dict[str, collections.Counter[tuple[str, str]]]
@@ -62,7 +62,7 @@ class Mixed(t.NamedTuple):
 
 
 def node(socket: Path, command: str, given: object = None) -> t.Any:
-    """What Node's half says to a command."""
+    """Return the answer of Node's half to a command."""
     done = subprocess.run(
         [str(NODE), str(FOLDER / "mixed.mjs"), command, str(socket), *QUEUES, SHELF],
         input=json.dumps(given),
@@ -78,7 +78,7 @@ def node(socket: Path, command: str, given: object = None) -> t.Any:
 
 @contextlib.contextmanager
 def node_workers(socket: Path) -> t.Iterator[None]:
-    """Node's workers, at work on all queues."""
+    """Run Node's workers on all queues."""
     command = [str(NODE), str(FOLDER / "mixed.mjs"), "work", str(socket), *QUEUES]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
@@ -94,7 +94,7 @@ def node_workers(socket: Path) -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def our_workers(folder: Path, socket: Path) -> t.Iterator[str]:
-    """Our server with an app, at work on all queues; the server's connection string."""
+    """Run our server with an app on all queues; yield the connection string."""
     server, url = start_dev_server(folder)
     port = free_port()
     env = {
@@ -115,7 +115,7 @@ def our_workers(folder: Path, socket: Path) -> t.Iterator[str]:
 
 
 def add_ours(url: str) -> dict[str, list[str]]:
-    """Add the jobs to each queue through our server, several queues at a time; their ids."""
+    """Add the jobs to each queue through our server, several queues at a time; return their ids."""
     bulk = t.cast("list[NewJob[t.Any]]", JOBS[SINGLE:])
 
     def add(name: str) -> list[str]:
@@ -129,7 +129,7 @@ def add_ours(url: str) -> dict[str, list[str]]:
 
 
 def counts_at_the_end(url: str) -> dict[str, dict[str, int]]:
-    """The counts of each queue once all jobs are completed that somebody works on."""
+    """Wait until all jobs of queues with a worker are completed; return the counts of each queue."""
     deadline = time.monotonic() + WORK_TIME
     for name in QUEUES:
         while (counts := Queue(name, url=url).get_job_counts())["completed"] < sum(counts.values()):
@@ -140,7 +140,7 @@ def counts_at_the_end(url: str) -> dict[str, dict[str, int]]:
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory, node_bullmq: Path) -> Mixed:
-    """20,000 jobs, half added by each side, to queues that both sides work on."""
+    """Run 20,000 jobs, half added by each side, on queues that both sides work on."""
     folder = tmp_path_factory.mktemp("mixed")
     socket = folder / "valkey" / "valkey.sock"
     added: list[dict[str, list[str]]] = []
@@ -162,7 +162,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, node_bullmq: Path) -> Mixed:
 
 
 def runs(client: t.Any, side: str) -> collections.Counter[tuple[str, str]]:
-    """How often a side has run each job."""
+    """Count how often a side ran each job."""
     return collections.Counter(
         {tuple(key.decode().split(" ")): int(count) for key, count in client.hgetall(f"runs:{side}").items()}
     )

@@ -1,4 +1,4 @@
-"""docs/reference/parity.md says the truth: every public name of BullMQ has its row, every row proof or reason."""
+"""docs/reference/parity.md is true: every public name of BullMQ has a row, every row a proof or a reason."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ ROWS = list(_read())
 
 
 def listed(section: str, column: str) -> list[str]:
-    """The names in a column of a section's table, sorted."""
+    """Return the names in a column of a section's table, sorted."""
     return sorted(name for row in ROWS if row.section == section for name in getattr(row, column))
 
 
@@ -167,16 +167,16 @@ def test_what_the_rows_say_is_here_is_here() -> None:
 
 
 def _awaited(name: str) -> str:
-    """The same of the class whose calls are awaited, where there is one."""
+    """Name the same member of the async twin, if the class has one."""
     owner = name.partition(".")[0].partition("(")[0]
     return f"Async{name}" if hasattr(nextmq_handler, f"Async{owner}") else name
 
 
 def _problem(name: str) -> str | None:
-    """What is wrong with the name of a route, or of a member or a parameter of what the package exports."""
+    """Return what is wrong with the name of a route, or of a public member or parameter."""
     if " " in name:
         method, path = name.split(" ")
-        return None if method.lower() in _paths().get(path, ()) else f"no such route as {name}"
+        return None if method.lower() in _paths().get(path, ()) else f"the API has no route {name}"
     match = re.fullmatch(r"(\w+)(?:\.(\w+))?(?:\((\w+)\))?", name)
     if not match or match[1] not in nextmq_handler.__all__:
         return f"nextmq_handler has no {name}"
@@ -186,7 +186,7 @@ def _problem(name: str) -> str | None:
             return f"{match[1]} has no {match[2]}"
         target = getattr(target, match[2], None)
     if match[3] and match[3] not in inspect.signature(target).parameters:
-        return f"{name}: no such parameter"
+        return f"{name}: the parameter does not exist"
     return None
 
 
@@ -196,7 +196,7 @@ def _paths() -> dict[str, t.Any]:
 
 
 def _members(owner: t.Any) -> set[str]:
-    """What a class has, what its instances are given, or what a TypedDict takes."""
+    """Return the members of a class, of its instances, or of a TypedDict."""
     given = {
         name
         for kind in owner.__mro__
@@ -224,7 +224,7 @@ def test_a_test_that_proves_a_row_is_there() -> None:
 
 
 def _methods(row: Row) -> set[str]:
-    """What a chapter must use or show: the row's methods, options and fields, but no classes."""
+    """Return what a chapter must use or show: the row's methods, options and fields, but no classes."""
     names = {name.rpartition(".")[2] for name in row.node or row.python}
     return {name for name in names if name[0].islower()}
 

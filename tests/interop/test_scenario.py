@@ -1,4 +1,4 @@
-"""The same steps done by Node's BullMQ and through our SDK and server: the same comes of each."""
+"""The same steps have the same results with Node's BullMQ and with our SDK and server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NODE_TIME = 100.0
 
 @pytest.fixture(scope="module")
 def told_by_node(both: Both, node_bullmq: Path) -> dict[str, t.Any]:
-    """What Node's BullMQ made of each chapter."""
+    """Play all chapters with Node's BullMQ."""
     told = [{"name": one.name, "queues": one.queues, "steps": one.steps} for one in CHAPTERS.values()]
     request = {"socket": str(both.redis_socket), "prefix": "node", "chapters": told}
     done = subprocess.run(
@@ -39,9 +39,8 @@ def told_by_node(both: Both, node_bullmq: Path) -> dict[str, t.Any]:
 
 @pytest.fixture(autouse=True)
 def _no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other tests of this process may have set up OpenTelemetry, which would put a trace into our jobs alone."""
-    for module in ("queue", "flows"):
-        monkeypatch.setattr(f"nextmq_handler.client._sync.{module}.inject", dict)
+    """Keep traces out of our jobs: other tests of this process may have set up OpenTelemetry."""
+    monkeypatch.setattr("nextmq_handler.client._sync.resource.inject", dict)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS.values(), ids=CHAPTERS)

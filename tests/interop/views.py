@@ -1,4 +1,4 @@
-"""What the SDK gives, as scenario.mjs shows it, and names in both spellings."""
+"""Show what the SDK returns as scenario.mjs does, and spell names in both ways."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nextmq_handler import JobScheduler, QueueJob
 
 
 def job_view(job: QueueJob) -> dict[str, t.Any]:
-    """A job as scenario.mjs shows it."""
+    """Show a job as scenario.mjs does."""
     return {
         "id": job.id,
         "name": job.name,
@@ -35,22 +35,22 @@ def job_view(job: QueueJob) -> dict[str, t.Any]:
 
 
 def scheduler_view(scheduler: JobScheduler) -> dict[str, t.Any]:
-    """A scheduler as scenario.mjs shows it."""
+    """Show a scheduler as scenario.mjs does."""
     return {camel(name): value for name, value in scheduler._asdict().items()}
 
 
 def camel(name: str) -> str:
-    """A name of Python's as Node spells it."""
+    """Spell a Python name as Node does."""
     return re.sub(r"_(.)", lambda match: match[1].upper(), name)
 
 
 def snake(name: str) -> str:
-    """A name of Node's as Python spells it."""
+    """Spell a Node name as Python does."""
     return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)
 
 
 def snake_keys(members: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Options as Python spells them; a job's data is left alone."""
+    """Spell options as Python does; a job's data stays as it is."""
     return {
         snake(name): snake_keys(value) if isinstance(value, dict) and name != "data" else value
         for name, value in members.items()

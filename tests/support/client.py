@@ -31,7 +31,7 @@ Kind = type[AnyQueue]
 
 
 class ClientTime:
-    """A clock that pauses alone move, chance that is always the upper bound, keys that count."""
+    """A clock that only pauses move, random numbers that are the upper bound, keys that count."""
 
     def __init__(self) -> None:
         self.now = 0.0

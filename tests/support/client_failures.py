@@ -1,4 +1,4 @@
-"""Calls, and the ways in which an attempt of one may end."""
+"""Calls, and the ways in which one of their attempts may end."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import typing as t
 import httpx
 import respx
 
-from nextmq_handler import (
-    NextMQError,
-)
+from nextmq_handler import NextMQError
 from tests.support.client import Kind, flows_of, job_of, queue_of, triggers_of, value_of
 from tests.support.handler import ADDED, JOB
 
@@ -106,7 +104,7 @@ OK = {
 
 
 def scripted(server: respx.MockRouter, *failures: Failure, ok: dict[str, t.Any] | None = None) -> respx.Route:
-    """A server that fails so, one after another, and then does what it should."""
+    """Script a server: it fails in these ways, one after another, and then answers."""
     route = server.route(url__startswith="https://queue.example/")
     route.side_effect = [*failures, *[httpx.Response(200, json=OK if ok is None else ok)] * 3]
     return route

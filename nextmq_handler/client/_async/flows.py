@@ -6,9 +6,8 @@ import typing as t
 from datetime import timedelta
 
 from ...rules.options import FlowJob, QueueOptions
-from ...telemetry import inject, producer_span
 from .._http.answer import listed
-from .._http.call import DEFAULT_TIMEOUT, key_of
+from .._http.call import DEFAULT_TIMEOUT
 from ..flows import flow_content, queues_content
 from ..remote import Remote
 from .queue_job import AsyncQueueJob
@@ -51,13 +50,12 @@ class AsyncFlowProducer(AsyncResource):
         """
         root = flow_content([flow])[0]
         content = {"flow": root, "queuesOptions": queues_content(queues_options or {})}
-        key = key_of(idempotency_key)
 
         def reader(answer: t.Any) -> AsyncJobNode:
             return self._node(answer["flow"])
 
-        with producer_span(root.get("queueName", ""), root.get("name", "")):
-            return await self._ask("POST", reader=reader, content=content, idempotency_key=key, headers=inject())
+        queue, name = root.get("queueName", ""), root.get("name", "")
+        return await self._add(queue, name, reader=reader, content=content, idempotency_key=idempotency_key)
 
     async def add_bulk(
         self, flows: t.Sequence[FlowJob], *, idempotency_key: str | None = None
@@ -66,12 +64,10 @@ class AsyncFlowProducer(AsyncResource):
         content = {"flows": flow_content(flows)}
         if not flows:
             return []
-        key = key_of(idempotency_key)
-        reader = listed("flows", self._node)
-        with producer_span(content["flows"][0].get("queueName", ""), "bulk"):
-            return await self._ask(
-                "POST", "bulk", reader=reader, content=content, idempotency_key=key, headers=inject()
-            )
+        queue, reader = content["flows"][0].get("queueName", ""), listed("flows", self._node)
+        return await self._add(
+            queue, "bulk", "bulk", reader=reader, content=content, idempotency_key=idempotency_key
+        )
 
     async def get_flow(
         self, *, queue_name: str, id: str, depth: int = 10, max_children: int = 20

@@ -8,9 +8,7 @@ from ...errors import ConfigurationError
 from ...protocol import strict_json
 from ...rules.limits import MAX_BULK
 from ...rules.options import JobOptions, NewJob, check_list, job_options, to_wire
-from ...telemetry import inject, producer_span
 from .._http.answer import done
-from .._http.call import key_of
 from .._http.content import encode
 from ..generics import Data, Result
 from ..views import added_view
@@ -55,11 +53,9 @@ class AsyncQueue(
         raises.
         """
         content = {"name": name, "data": data, "opts": job_options(opts)}
-        key = key_of(idempotency_key)
-        with producer_span(self.name, name):
-            return await self._ask(
-                "POST", "jobs", reader=self._job, content=content, idempotency_key=key, headers=inject()
-            )
+        return await self._add(
+            self.name, name, "jobs", reader=self._job, content=content, idempotency_key=idempotency_key
+        )
 
     async def add_bulk(
         self, jobs: t.Sequence[NewJob[Data]], *, idempotency_key: str | None = None
@@ -71,16 +67,14 @@ class AsyncQueue(
         if not jobs:
             return []
         body = encode({"jobs": [_new_job(job, f"jobs.{index}") for index, job in enumerate(jobs)]})
-        key = key_of(idempotency_key)
 
         def reader(answer: t.Any) -> list[AsyncQueueJob[Data, Result]]:
             sent = strict_json.loads(body)["jobs"]  # models are JSON there, as in the server's answers
             return [self._job(added_view(*pair)) for pair in zip(sent, answer["jobs"], strict=True)]
 
-        with producer_span(self.name, "bulk"):
-            return await self._ask(
-                "POST", "jobs", "bulk", reader=reader, body=body, idempotency_key=key, headers=inject()
-            )
+        return await self._add(
+            self.name, "bulk", "jobs", "bulk", reader=reader, body=body, idempotency_key=idempotency_key
+        )
 
     async def get_job(self, job_id: str) -> AsyncQueueJob[Data, Result] | None:
         """Return a job, None if it does not exist."""

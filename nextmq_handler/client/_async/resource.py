@@ -5,8 +5,9 @@ from __future__ import annotations
 import typing as t
 
 from ...errors import NotFoundError
+from ...telemetry import inject, producer_span
 from .._http.answer import R, ignored
-from .._http.call import Options
+from .._http.call import Options, key_of
 from ..remote import Remote
 from .transport import request
 
@@ -26,10 +27,19 @@ class AsyncResource:
     async def _do(self, method: str, *path: str, **options: t.Unpack[Options]) -> None:
         await self._ask(method, *path, reader=ignored, **options)
 
+    async def _add(
+        self, queue: str, name: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]
+    ) -> R:
+        """Add jobs once, however often the call is tried, in the trace of a span that names `queue` and `name`."""
+        options["idempotency_key"] = key_of(options.get("idempotency_key"))
+        with producer_span(queue, name):
+            options["headers"] = inject()
+            return await self._ask("POST", *path, reader=reader, **options)
+
     async def _find(
         self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]
     ) -> R | None:
-        """As `_ask`; return None if the server has no such thing."""
+        """Do as `_ask`, and return None instead of raising NotFoundError."""
         try:
             return await self._ask(method, *path, reader=reader, **options)
         except NotFoundError:

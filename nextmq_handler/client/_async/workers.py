@@ -7,8 +7,8 @@ import typing as t
 
 from ...errors import NextMQHTTPError, NotFoundError, WorkerRegistrationError
 from ...settings import ServerConnection
-from .._http.answer import R, ignored
-from .._http.call import ATTEMPT_TIMEOUT, Options
+from .._http.answer import ignored
+from .._http.call import ATTEMPT_TIMEOUT
 from ..remote import Caller
 from .transport import request
 
@@ -25,7 +25,7 @@ async def register_worker(
     if held is not None:
         query = {"replace": "true", "fingerprint": held["fingerprint"]}
     try:
-        await _ask(connection, "PUT", queue, ignored, content=registration, query=query)
+        await request(_caller(connection), "PUT", _path(queue), ignored, content=registration, query=query)
     except NextMQHTTPError as exc:
         if exc.code != "worker_conflict":
             raise
@@ -40,10 +40,10 @@ async def register_worker(
 
 
 async def get_worker(connection: ServerConnection, queue: str) -> dict[str, t.Any] | None:
-    """Return the queue's registration, None if there is none."""
+    """Return the queue's registration, None if it has none."""
     reader: t.Callable[[t.Any], dict[str, t.Any]] = dict
     try:
-        return await _ask(connection, "GET", queue, reader)
+        return await request(_caller(connection), "GET", _path(queue), reader)
     except NotFoundError:
         return None
 
@@ -51,16 +51,13 @@ async def get_worker(connection: ServerConnection, queue: str) -> dict[str, t.An
 async def unregister_worker(connection: ServerConnection, queue: str) -> None:
     """Remove a registration, if there is one. Waiting jobs stay, active deliveries finish."""
     with contextlib.suppress(NotFoundError):
-        await _ask(connection, "DELETE", queue, ignored)
+        await request(_caller(connection), "DELETE", _path(queue), ignored)
 
 
-async def _ask(
-    connection: ServerConnection,
-    method: str,
-    queue: str,
-    reader: t.Callable[[t.Any], R],
-    **options: t.Unpack[Options],
-) -> R:
+def _caller(connection: ServerConnection) -> Caller:
     # One attempt: the registrar tries again by itself, and a deploy step shows its error at once.
-    caller = Caller(connection, ATTEMPT_TIMEOUT, retries=False)
-    return await request(caller, method, ("v1", "queues", queue, "worker"), reader, **options)
+    return Caller(connection, ATTEMPT_TIMEOUT, retries=False)
+
+
+def _path(queue: str) -> tuple[str, ...]:
+    return ("v1", "queues", queue, "worker")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import typing as t
+from functools import cached_property
 
 from ...errors import AuthenticationError, NextMQHTTPError, NotFoundError, QueueFullError, StaleDeliveryError
 
 R = t.TypeVar("R")
+
+_NOT_OURS = "something other than the queue server answered; check the host in NEXTMQ_URL"
 
 
 class UnreadableAnswer(Exception):
@@ -45,13 +48,13 @@ class ServerAnswer:
         try:
             content = json.loads(self._content) if self._content else None
         except (ValueError, RecursionError):
-            raise UnreadableAnswer("content is not JSON: something other than the queue server answered") from None
+            raise UnreadableAnswer(f"content is not JSON: {_NOT_OURS}") from None
         try:
             return reader(content)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as exc:
             raise UnreadableAnswer(
-                f"content is not the one expected ({type(exc).__name__}: {exc}): the server is of another "
-                "version, or something else answered"
+                f"content is not the expected one ({type(exc).__name__}: {exc}): the server has another "
+                "version than this SDK, or something else answered"
             ) from None
 
     def unreadable(self, origin: str, problem: str, idempotency_key: str | None) -> NextMQHTTPError:
@@ -67,7 +70,7 @@ class ServerAnswer:
     def error(self, origin: str, known: str, idempotency_key: str | None) -> Exception:
         """Return the exception for an answer other than 2xx; `known` says what the caller may conclude."""
         body = self._body
-        message, details = body.get("message"), body.get("details")
+        message, details = body.get("message", "" if "error" in body else _NOT_OURS), body.get("details")
         text = f"{origin}: {self.status} {self._code}" + (f": {message}" if message else "")
         if self._code == "stale_delivery":
             return StaleDeliveryError(text)
@@ -97,7 +100,7 @@ class ServerAnswer:
             case _:
                 return NextMQHTTPError
 
-    @property
+    @cached_property
     def _body(self) -> dict[str, t.Any]:
         try:
             body = json.loads(self._content)

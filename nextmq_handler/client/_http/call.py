@@ -84,7 +84,7 @@ class Call:
     def pause_after_failure(self, exc: Exception) -> float:
         """Return how long, in s, to wait before the next attempt.
 
-        Raises NextMQTimeoutError or NextMQConnectionError if there is to be no other attempt.
+        Raises NextMQTimeoutError or NextMQConnectionError if this attempt was the last.
         """
         import httpx
 

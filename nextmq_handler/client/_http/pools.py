@@ -93,7 +93,7 @@ def url_of(base_url: str, path: t.Iterable[str], query: Query | None = None) -> 
 
 def _segment(segment: object) -> str:
     if not isinstance(segment, str) or not segment:
-        raise ConfigurationError(f"an id or a name is a string that is not empty, not {shown(segment)[:120]}")
+        raise ConfigurationError(f"an id or a name must be a string that is not empty, not {shown(segment)[:120]}")
     try:
         return _DOTS.get(segment) or quote(segment, safe="")
     except UnicodeEncodeError:

@@ -91,7 +91,7 @@ class QueueInspection(QueueBase[Data, Result]):
         counts: dict[str, int] = self._ask("GET", "counts", reader=dict)
         unknown = [str(state) for state in states if state not in counts]
         if unknown:
-            raise ConfigurationError(f"{', '.join(unknown)}: no such state; there are {', '.join(counts)}")
+            raise ConfigurationError(f"unknown state {', '.join(unknown)}: choose from {', '.join(counts)}")
         return {state: counts[state] for state in states} if states else counts
 
     def get_job_count_by_types(self, *states: str) -> int:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import typing as t
 
 from ...errors import JobRemovedError, NotFoundError
-from ..remote import Caller
 
 if t.TYPE_CHECKING:
     from .._http.answer import R
     from .._http.call import Options
+    from ..remote import Caller
     from ..views import Dependencies, DependenciesCount
 
 

@@ -7,7 +7,6 @@ import contextlib
 import math
 import typing as t
 from datetime import timedelta
-from functools import cached_property
 
 from ... import _overrides
 from ...errors import JobFailedError, JobRemovedError, NextMQTimeoutError
@@ -15,9 +14,10 @@ from ...protocol.times import timeout_seconds
 from ...rules.options import Duration, milliseconds
 from .._http.answer import member
 from .._http.call import ATTEMPT_TIMEOUT
-from ..generics import ANY, Data, Result, Typed, Types
+from ..generics import ANY, Data, Result, Types
+from ..job_fields import JobFields
 from ..remote import Caller, Remote
-from ..views import JobDelivery, JobLogs, JobState, job_logs
+from ..views import JobLogs, JobState, job_logs
 from .job_calls import JobCalls
 
 MAX_WAIT = 30.0
@@ -26,7 +26,7 @@ MAX_WAIT = 30.0
 _MIN_PAUSE = 1.0
 
 
-class QueueJob(JobCalls, Typed[Data, Result]):
+class QueueJob(JobFields[Data, Result], JobCalls):
     """A job as the server described it last, and the calls on it.
 
     Times are ms since the epoch, None until they happen; durations are ms. `opts` are as BullMQ spells them.
@@ -38,47 +38,8 @@ class QueueJob(JobCalls, Typed[Data, Result]):
     """
 
     def __init__(self, view: dict[str, t.Any], *, queue_name: str, remote: Remote, types: Types = ANY) -> None:
-        self.queue_name = queue_name
-        self.id: str = view["id"]
-        self.deduplicated: bool = view.get("deduplicated", False)
+        super().__init__(view, queue_name=queue_name, types=types)
         self._remote = remote
-        self._types = types
-        self._read(view)
-
-    def _read(self, view: dict[str, t.Any]) -> None:
-        self.name: str = view["name"]
-        self.state: JobState = view["state"]
-        self.opts: dict[str, t.Any] = view.get("opts") or {}
-        self.progress: t.Any = view.get("progress")
-        self.attempts_made: int = view.get("attemptsMade", 0)
-        self.attempts_started: int = view.get("attemptsStarted", 0)
-        self.stalled_counter: int = view.get("stalledCounter", 0)
-        self.delay: int = view.get("delay", 0)
-        self.priority: int = view.get("priority", 0)
-        self.failed_reason: str | None = view.get("failedReason")
-        self.stacktrace: list[str] = view.get("stacktrace") or []
-        self.deliveries: list[JobDelivery] = view.get("deliveries") or []
-        self.parent: dict[str, str] | None = view.get("parent")
-        self.repeat_job_key: str | None = view.get("repeatJobKey")
-        self.deduplication_id: str | None = view.get("deduplicationId")
-        self.timestamp: int = view["timestamp"]
-        self.processed_on: int | None = view.get("processedOn")
-        self.finished_on: int | None = view.get("finishedOn")
-        self._data = view["data"]
-        self._return_value = view.get("returnValue")
-        self._forget_loaded()
-
-    @cached_property
-    def data(self) -> Data:
-        """The data, validated into the queue's type. Raises DataError if it does not fit."""
-        return t.cast(Data, self._types.load_data(self._data))
-
-    @cached_property
-    def return_value(self) -> Result | None:
-        """What the processor returned, validated into the queue's type; None before. Raises DataError."""
-        if self.state != "completed" and self._return_value is None:
-            return None
-        return t.cast(Result, self._types.load_result(self._return_value))
 
     def refresh(self) -> None:
         """Read the job again."""
@@ -181,41 +142,26 @@ class QueueJob(JobCalls, Typed[Data, Result]):
         seconds = math.inf if timeout is None else timeout_seconds("timeout", timeout)
         end = _overrides.monotonic() + seconds
         while (left := end - (asked_at := _overrides.monotonic())) > 0:
-            self._read_result(min(MAX_WAIT, left), is_last=left < MAX_WAIT)
+            wait = min(MAX_WAIT, left)
+            self._ask(
+                "GET",
+                "result",
+                reader=self._read_result,
+                query={"wait": round(wait * 1000)},
+                wait=wait,
+                timeout=min(ATTEMPT_TIMEOUT, self._remote.timeout) if left < MAX_WAIT else None,
+            )
             if self.state == "failed":
                 raise JobFailedError(self.id, self.queue_name, self.failed_reason or "", self.stacktrace)
             if self.state == "completed":
                 return t.cast(Result, self.return_value)
             # A server that is stopping answers early: do not ask again at once.
-            early = min(MAX_WAIT, left) - (_overrides.monotonic() - asked_at)
+            early = wait - (_overrides.monotonic() - asked_at)
             if early > 0:
                 _overrides.sleep(min(_MIN_PAUSE, early))
         raise NextMQTimeoutError(
             f"job {self.id} of queue {self.queue_name} has not finished within {seconds} s: it is {self.state}"
         )
 
-    def _read_result(self, wait: float, *, is_last: bool) -> None:
-        def read(answer: t.Any) -> None:
-            self.state = answer["state"]
-            self.failed_reason = answer["failedReason"]
-            self.stacktrace = answer["stacktrace"] or []
-            self.finished_on = answer["finishedOn"]
-            self._return_value = answer["returnValue"]
-            self._forget_loaded()
-
-        timeout = min(ATTEMPT_TIMEOUT, self._remote.timeout) if is_last else None
-        query = {"wait": round(wait * 1000)}
-        self._ask("GET", "result", reader=read, query=query, wait=wait, timeout=timeout)
-
     def _caller(self) -> Caller:
         return self._remote.caller()
-
-    def _set_data(self, data: t.Any) -> None:
-        self.__dict__["data"] = data
-
-    def _forget_loaded(self) -> None:
-        self.__dict__.pop("data", None)
-        self.__dict__.pop("return_value", None)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.queue_name}/{self.id} {self.name!r} {self.state}>"

@@ -9,16 +9,21 @@ from datetime import timedelta
 from ...protocol.times import timeout_seconds
 from ...rules.options import Backoff, Repeat, job_options, to_wire
 from .._http.answer import done, listed, member
+from .._http.call import DEFAULT_TIMEOUT
 from ..remote import Remote
 from ..views import Trigger, TriggerRun
 from .resource import Resource
 
 
 class Triggers(Resource):
-    """The triggers of a server. The calls raise what those of a queue do, and NotFoundError for an unknown id."""
+    """The triggers of the server that NEXTMQ_URL, or `url`, names. Constructing it sends nothing.
 
-    def __init__(self, remote: Remote) -> None:
-        super().__init__(remote, "triggers")
+    A call and its retries take at most `timeout`, s or a timedelta. Every call raises what the calls of a queue
+    raise, and NotFoundError for an unknown id.
+    """
+
+    def __init__(self, *, url: str | None = None, timeout: float | timedelta = DEFAULT_TIMEOUT) -> None:
+        super().__init__(Remote(url, timeout), "triggers")
 
     def create(
         self,

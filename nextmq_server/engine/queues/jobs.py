@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from nextmq_handler.protocol import strict_json
+from nextmq_handler.rules.views import job_view
 
 from ...redis.connection import RedisError
 from ..scripts.packers import long_names
@@ -172,44 +173,29 @@ def view(job_id: str, state: str, flat: t.Sequence[str]) -> dict[str, t.Any]:
     opts = long_names(decoded(fields.get("opts")))
     if "parent" in opts:
         opts["parent"] = parent_of(opts["parent"], "queue")
-    return {
-        "id": job_id,
-        "name": fields.get("name", ""),
-        "state": state,
-        "data": decoded(fields.get("data")),
-        "opts": opts,
-        "progress": decoded(fields.get("progress", "0")),
-        "attemptsMade": whole(fields.get("atm")) or 0,
-        "attemptsStarted": whole(fields.get("ats")) or 0,
-        "stalledCounter": whole(fields.get("stc")) or 0,
-        "delay": whole(fields.get("delay")) or 0,
-        "priority": whole(fields.get("priority")) or 0,
-        "returnValue": decoded(fields.get("returnvalue")),
-        "failedReason": fields.get("failedReason"),
-        "stacktrace": lines_of(decoded(fields.get("stacktrace"))),
-        "deliveries": deliveries(fields.get(FIELD)),
-        "parent": parent_of(decoded(fields.get("parent")), "queueKey"),
-        "repeatJobKey": fields.get("rjk"),
-        "deduplicationId": fields.get("deid"),
-        "timestamp": whole(fields.get("timestamp")) or 0,
-        "processedOn": whole(fields.get("processedOn")) or None,
-        "finishedOn": whole(fields.get("finishedOn")) or None,
-    }
-
-
-_UNTOUCHED: dict[str, t.Any] = {
-    "progress": 0,
-    "attemptsMade": 0,
-    "attemptsStarted": 0,
-    "stalledCounter": 0,
-    "returnValue": None,
-    "failedReason": None,
-    "stacktrace": [],
-    "deliveries": [],
-    "repeatJobKey": None,
-    "processedOn": None,
-    "finishedOn": None,
-}
+    return job_view(
+        id=job_id,
+        name=fields.get("name", ""),
+        state=state,
+        data=decoded(fields.get("data")),
+        opts=opts,
+        timestamp=whole(fields.get("timestamp")) or 0,
+        delay=whole(fields.get("delay")) or 0,
+        priority=whole(fields.get("priority")) or 0,
+        parent=parent_of(decoded(fields.get("parent")), "queueKey"),
+        deduplication_id=fields.get("deid"),
+        repeat_job_key=fields.get("rjk"),
+        progress=decoded(fields.get("progress", "0")),
+        attempts_made=whole(fields.get("atm")) or 0,
+        attempts_started=whole(fields.get("ats")) or 0,
+        stalled_counter=whole(fields.get("stc")) or 0,
+        return_value=decoded(fields.get("returnvalue")),
+        failed_reason=fields.get("failedReason"),
+        stacktrace=lines_of(decoded(fields.get("stacktrace"))),
+        deliveries=deliveries(fields.get(FIELD)),
+        processed_on=whole(fields.get("processedOn")) or None,
+        finished_on=whole(fields.get("finishedOn")) or None,
+    )
 
 
 def _fresh_view(new: JobToAdd, job_id: str) -> dict[str, t.Any]:
@@ -217,19 +203,18 @@ def _fresh_view(new: JobToAdd, job_id: str) -> dict[str, t.Any]:
     parent = new.opts.get("parent")
     if parent:
         parent = opts["parent"] = parent_of(parent, "queue")
-    return {
-        **_UNTOUCHED,
-        "id": job_id,
-        "name": new.name,
-        "state": new.state,
-        "data": new.data,
-        "opts": opts,
-        "timestamp": new.timestamp,
-        "delay": new.opts.get("delay", 0),
-        "priority": new.opts.get("priority", 0),
-        "parent": parent,
-        "deduplicationId": new.opts.get("deduplication", {}).get("id"),
-    }
+    return job_view(
+        id=job_id,
+        name=new.name,
+        state=new.state,
+        data=new.data,
+        opts=opts,
+        timestamp=new.timestamp,
+        delay=new.opts.get("delay", 0),
+        priority=new.opts.get("priority", 0),
+        parent=parent,
+        deduplication_id=new.opts.get("deduplication", {}).get("id"),
+    )
 
 
 def decoded(text: str | None) -> t.Any:

@@ -6,6 +6,7 @@ import asyncio
 import typing as t
 
 from nextmq_handler.rules.scheduling import Template, has_ended, is_same_scheduler
+from nextmq_handler.rules.views import scheduler_view
 
 from ...timers import now_ms
 from ..scripts.packers import long_names
@@ -111,18 +112,14 @@ async def _read(scripts: QueueScripts, id: str) -> SchedulerState | None:
 
 
 def _view(id: str, fields: dict[str, str], next_millis: int | None) -> dict[str, t.Any]:
-    opts = long_names(decoded(fields.get("opts")))
-    return {
-        "id": id,
-        "name": fields.get("name", id),
-        "every": whole(fields.get("every")),
-        "pattern": fields.get("pattern"),
-        "tz": fields.get("tz"),
-        "limit": whole(fields.get("limit")),
-        "offset": whole(fields.get("offset")) if "every" in fields else None,
-        "startDate": whole(fields.get("startDate")),
-        "endDate": whole(fields.get("endDate")),
-        "next": next_millis,
-        "iterationCount": whole(fields.get("ic")) or 0,
-        "template": {"data": decoded(fields.get("data", "{}")), "opts": opts},
-    }
+    numbers = ("every", "limit", "startDate", "endDate", *(["offset"] if "every" in fields else []))
+    return scheduler_view(
+        id=id,
+        name=fields.get("name", id),
+        repeat={name: fields.get(name) for name in ("pattern", "tz")}
+        | {name: whole(fields.get(name)) for name in numbers},
+        next=next_millis,
+        iteration_count=whole(fields.get("ic")) or 0,
+        data=decoded(fields.get("data", "{}")),
+        opts=long_names(decoded(fields.get("opts"))),
+    )

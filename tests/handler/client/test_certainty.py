@@ -1,4 +1,4 @@
-"""Adding once: the idempotency key, and what is known of an add that has failed."""
+"""Adding once: the idempotency key, and what is known after an add has failed."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def test_one_attempt_that_may_have_added_the_job_is_not_forgotten(
 
 
 @both_kinds
-async def test_a_refusal_after_an_attempt_that_may_have_added_the_job_is_no_certainty(
+async def test_a_refusal_after_an_attempt_that_may_have_added_the_job_proves_nothing(
     kind: Kind, server: respx.MockRouter
 ) -> None:
     server.post(JOBS).side_effect = [httpx.ReadTimeout, answer(401)]

@@ -297,7 +297,7 @@ def test_a_queue_of_a_name_that_no_queue_can_have_is_refused(kind: type, name: s
 
 
 @pytest.mark.parametrize("kind", [Queue, AsyncQueue])
-def test_a_url_that_is_no_text_is_refused(kind: t.Any) -> None:
+def test_a_url_that_is_not_text_is_refused(kind: t.Any) -> None:
     with pytest.raises(ConfigurationError, match="url takes a connection string, not int"):
         kind("emails", url=7410)
 

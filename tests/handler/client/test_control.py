@@ -1,4 +1,4 @@
-"""The calls that steer a queue and its schedulers: requests, and what is made of the answers."""
+"""The calls that control a queue and its schedulers: their requests, and what they return."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ async def test_more_jobs_than_one_request_cleans_take_several(kind: Kind, server
 
 @both_kinds
 @pytest.mark.parametrize("ids", ["12", 12, {"1": "2"}], ids=["a string", "a number", "a dict"])
-async def test_what_is_no_list_of_ids_redrives_no_other_letters(
+async def test_ids_that_are_not_a_list_redrive_no_dead_letters(
     kind: Kind, ids: t.Any, server: respx.MockRouter
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"\Aredrive takes a list of ids, not "):

@@ -1,4 +1,4 @@
-"""What Queue and AsyncQueue raise: for refusals, for broken connections, and never with a key in it."""
+"""What Queue and AsyncQueue raise for refusals and broken connections; no error shows a key."""
 
 import pickle
 import socket
@@ -29,6 +29,8 @@ from tests.support.handler import API_KEY, JOBS, SECRET, Call, both_queues
 
 pytestmark = pytest.mark.anyio
 
+OTHER = "something other than the queue server answered; check the host in NEXTMQ_URL"
+
 ANSWERS: dict[str, tuple[httpx.Response, type[NextMQError], str]] = {
     "401": (httpx.Response(401, json={"error": "unauthorized"}), AuthenticationError, "401 unauthorized"),
     "403": (httpx.Response(403, json={"error": "forbidden"}), AuthenticationError, "403 forbidden"),
@@ -39,18 +41,22 @@ ANSWERS: dict[str, tuple[httpx.Response, type[NextMQError], str]] = {
     ),
     "another 409": (httpx.Response(409, json={"error": "paused"}), NextMQHTTPError, "409 paused"),
     "400 with a message": (
-        httpx.Response(400, json={"error": "invalid", "message": "attempts is no number"}),
+        httpx.Response(400, json={"error": "invalid", "message": "attempts is not a number"}),
         NextMQHTTPError,
-        "400 invalid: attempts is no number",
+        "400 invalid: attempts is not a number",
     ),
-    "500 without JSON": (httpx.Response(500, text="<h1>Oops</h1>"), NextMQHTTPError, "500 http_error"),
-    "302": (httpx.Response(302, headers={"location": "/login"}), NextMQHTTPError, "302 http_error"),
+    "500 without JSON": (httpx.Response(500, text="<h1>Oops</h1>"), NextMQHTTPError, f"500 http_error: {OTHER}"),
+    "302": (httpx.Response(302, headers={"location": "/login"}), NextMQHTTPError, f"302 http_error: {OTHER}"),
     "200 without JSON": (
         httpx.Response(200, text="<h1>Log in</h1>"),
         NextMQHTTPError,
-        "200 whose content is not JSON",
+        f"200 whose content is not JSON: {OTHER}",
     ),
-    "200 not UTF-8": (httpx.Response(200, content=b"\xff"), NextMQHTTPError, "200 whose content is not JSON"),
+    "200 not UTF-8": (
+        httpx.Response(200, content=b"\xff"),
+        NextMQHTTPError,
+        f"200 whose content is not JSON: {OTHER}",
+    ),
 }
 
 
@@ -62,11 +68,10 @@ async def test_an_answer_that_is_not_the_one_asked_for_is_the_error_of_its_kind(
     server.post(JOBS).mock(answer)
     with pytest.raises(NextMQError) as caught:
         await call("add", "welcome")
-    said = str(caught.value).partition("; whether anything was added is not known")[0]
-    assert (type(caught.value), said.removesuffix("; nothing was added")) == (
+    message = str(caught.value).partition("; whether anything was added is not known")[0]
+    assert (type(caught.value), message.removesuffix("; nothing was added")) == (
         error,
-        f"POST https://queue.example{JOBS}: {text}"
-        + (": something other than the queue server answered" if "not JSON" in text else ""),
+        f"POST https://queue.example{JOBS}: {text}",
     )
 
 
@@ -104,7 +109,7 @@ async def test_a_broken_connection_is_the_error_of_its_kind(
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """The connection string of a server on a port that nobody listens on."""
+    """Yield the connection string of a server on a port that nobody listens on."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"nextmq+http://{API_KEY}:{SECRET}@127.0.0.1:{taken.getsockname()[1]}/shop"
@@ -117,7 +122,7 @@ async def test_a_server_that_is_not_running_is_asked_after(call: Call, nobody: s
 
 
 @both_queues
-async def test_a_host_that_is_no_host_is_a_connection_error(call: Call) -> None:
+async def test_an_invalid_host_is_a_connection_error(call: Call) -> None:
     with pytest.raises(NextMQConnectionError):
         await call("add", "welcome", url=f"nextmq://{API_KEY}:{SECRET}@xn--ä/shop")
 
@@ -130,8 +135,8 @@ async def test_no_error_shows_the_key_or_the_secret(
     server.post(JOBS).mock(return_value=answer, side_effect=None if answer else httpx.ReadTimeout)
     with pytest.raises(NextMQError) as caught:
         await call("add", "welcome")
-    said = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
-    assert [secret for secret in (API_KEY, SECRET) if secret in said] == []
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    assert [secret for secret in (API_KEY, SECRET) if secret in shown] == []
 
 
 ERRORS = [

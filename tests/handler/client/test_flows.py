@@ -98,7 +98,7 @@ UNFIT: dict[str, tuple[dict[str, t.Any], str]] = {
     "an unknown member": ({**chain(1), "prefix": "x"}, "prefix: no such member of a flow's job"),
     "an unknown option": ({**chain(1), "opts": {"jobId": "x"}}, "jobId: no such job option"),
     "children that are no list": ({**chain(1), "children": "abc"}, "children takes a list of jobs, not str"),
-    "a child that is no job": ({**chain(1), "children": ["a"]}, "member of a flow's job takes a dict, not str"),
+    "a child that is not a job": ({**chain(1), "children": ["a"]}, "member of a flow's job takes a dict, not str"),
 }
 
 

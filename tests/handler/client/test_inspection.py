@@ -1,4 +1,4 @@
-"""The getters of a queue: requests, and what is made of the answers."""
+"""The getters of a queue: their requests, and what they return."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def test_states_that_are_no_list_are_refused(kind: Kind) -> None:
 @both_kinds
 async def test_a_state_that_is_none_is_not_counted_as_nothing(kind: Kind, server: respx.MockRouter) -> None:
     server.get(f"{QUEUE}/counts").respond(200, json=COUNTS)
-    with pytest.raises(ConfigurationError, match=r"\Await: no such state; there are waiting, active, "):
+    with pytest.raises(ConfigurationError, match=r"\Aunknown state wait: choose from waiting, active, "):
         await value_of(queue_of(kind).get_job_counts("wait", "active"))
 
 
@@ -151,7 +151,7 @@ async def test_a_state_that_is_none_is_not_counted_as_nothing(kind: Kind, server
         ("remove", ["1"], False),
     ],
 )
-async def test_what_the_server_does_not_have_is_no_error_where_none_is_expected(
+async def test_what_the_server_does_not_have_is_not_an_error_if_that_is_an_answer(
     kind: Kind, method: str, args: list[str], returned: t.Any, server: respx.MockRouter
 ) -> None:
     server.route().respond(404, json={"error": "not_found"})

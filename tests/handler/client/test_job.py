@@ -1,4 +1,4 @@
-"""QueueJob and AsyncQueueJob: the calls on a job that a producer got back."""
+"""QueueJob and AsyncQueueJob: the calls on the job that a producer gets back."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ async def test_a_job_that_is_gone_is_an_error_of_its_own(kind: Kind, case: Case,
 @pytest.mark.parametrize(
     ("method", "returned"), [("remove", None), ("get_state", "unknown"), ("is_failed", False)]
 )
-async def test_a_job_that_is_gone_is_no_error_where_that_is_an_answer(
+async def test_a_job_that_is_gone_is_not_an_error_if_that_is_an_answer(
     kind: Kind, method: str, returned: t.Any, server: respx.MockRouter
 ) -> None:
     server.route().respond(404, json={"error": "not_found"})

@@ -163,7 +163,7 @@ async def test_all_triggers_are_listed(kind: Kind, server: respx.MockRouter) -> 
 
 @both_kinds
 @pytest.mark.parametrize(("method", "returned"), [("get", None), ("delete", False)])
-async def test_a_trigger_that_is_not_there_is_no_error_where_none_is_expected(
+async def test_a_trigger_that_does_not_exist_is_not_an_error_if_that_is_an_answer(
     kind: Kind, method: str, returned: t.Any, server: respx.MockRouter
 ) -> None:
     server.route().respond(404, json={"error": "not_found"})

@@ -1,4 +1,4 @@
-"""Jobs go on with the trace that adds them: the request has its headers, the body has nothing of it."""
+"""A job continues the trace that adds it: the request has the trace headers, the body has nothing of it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture
 def trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app is in a trace."""
-    for module in ("_async.queue", "_sync.queue", "_async.flows", "_sync.flows"):
+    """Put the app into a trace."""
+    for module in ("_sync.resource", "_async.resource"):
         monkeypatch.setattr(f"nextmq_handler.client.{module}.inject", lambda: {"traceparent": TRACEPARENT})
 
 
@@ -32,7 +32,7 @@ async def test_a_job_is_added_with_the_headers_of_the_trace(call: Call, server: 
 
 @both_queues
 @pytest.mark.usefixtures("trace")
-async def test_the_trace_is_no_part_of_the_body_that_an_idempotency_key_stands_for(
+async def test_the_trace_is_not_in_the_body_that_an_idempotency_key_stands_for(
     call: Call, server: respx.MockRouter
 ) -> None:
     route = server.post(JOBS).respond(201, json=JOB)

@@ -6,6 +6,7 @@ import inspect
 import re
 import typing as t
 from collections.abc import Callable
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -15,11 +16,16 @@ from nextmq_handler import (
     AsyncQueueJob,
     AsyncTriggers,
     FlowProducer,
+    NextMQ,
     Queue,
     QueueJob,
     Triggers,
+    _deprecated,
 )
-from tests.support.client import public_methods
+from tests.support.client import public_methods, value_of
+from tests.support.handler import URL
+
+pytestmark = pytest.mark.anyio
 
 PAIRS: list[tuple[type, type]] = [
     (Queue, AsyncQueue),
@@ -53,3 +59,19 @@ def test_the_async_class_awaits_every_method_and_the_sync_one_none(blocking: typ
 
 def _is_awaited(method: Callable[..., t.Any]) -> bool:
     return inspect.iscoroutinefunction(inspect.unwrap(method))
+
+
+@pytest.mark.parametrize(
+    ("owner", "old", "new"),
+    [(Queue, "get_queue", "info"), (AsyncQueue, "get_queue", "info"), (NextMQ, "async_queues", "aqueues")],
+)
+async def test_an_old_name_warns_once_and_calls_the_new_one(
+    owner: type, old: str, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_deprecated, "_warned", set())
+    is_awaited = _is_awaited(getattr(owner, new))
+    monkeypatch.setattr(owner, new, AsyncMock(return_value=7) if is_awaited else Mock(return_value=7))
+    call = getattr(owner(URL) if owner is NextMQ else owner("emails", url=URL), old)
+    with pytest.warns(DeprecationWarning, match=rf"\A{old}\(\) is now {new}\(\)\Z"):
+        assert await value_of(call()) == 7
+    assert await value_of(call()) == 7

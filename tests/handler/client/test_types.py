@@ -1,4 +1,4 @@
-"""Queue[Data, Result]: results and data as the types in the brackets say."""
+"""Queue[Data, Result]: data and results are validated into the types in the brackets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wait_until_finished: the result of a job, or why there is none."""
+"""wait_until_finished: the result of a job, or why it has none."""
 
 from __future__ import annotations
 

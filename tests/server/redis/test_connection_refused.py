@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def refusal(url: str) -> str:
-    """What connecting to `url` is refused with."""
+    """Return the error of connecting to `url`."""
     connection = RedisConnection(Address(url), name="test")
     with pytest.raises(ConfigurationError) as caught:
         await connection.connect()

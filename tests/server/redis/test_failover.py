@@ -36,7 +36,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def pair(tmp_path: Path, until: Until) -> t.AsyncIterator[Pair]:
-    """A primary and a replica that follows it."""
+    """Start a primary and a replica of it."""
     pair = Pair(tmp_path)
     pair.start()
     try:
@@ -48,7 +48,7 @@ async def pair(tmp_path: Path, until: Until) -> t.AsyncIterator[Pair]:
 
 @pytest.fixture
 async def sentinel(pair: Pair, until: Until) -> int:
-    """The port of a Sentinel that knows both."""
+    """Start a Sentinel that knows both and give its port."""
     port = pair.start_sentinel()
 
     async def knows_the_replica() -> bool:

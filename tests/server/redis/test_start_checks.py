@@ -34,7 +34,7 @@ async def command(valkey: EmbeddedValkey, *words: str) -> None:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> t.Iterator[Path]:
-    """The socket of a Valkey in cluster mode, soon."""
+    """Start a Valkey in cluster mode and return its socket, where it will listen soon."""
     socket = tmp_path / "cluster.sock"
     options = ["--cluster-enabled", "yes", "--unixsocket", str(socket), "--dir", str(tmp_path), "--port", "0"]
     server = ChildProcess([str(get_binary_path()), *options])

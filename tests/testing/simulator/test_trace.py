@@ -16,7 +16,7 @@ def test_a_processor_runs_in_the_trace_that_added_its_job(monkeypatch: pytest.Mo
         return f"{trace.get_current_span().get_span_context().trace_id:032x}"
 
     carrier = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
-    monkeypatch.setattr("nextmq_handler.client._sync.queue.inject", lambda: carrier)
+    monkeypatch.setattr("nextmq_handler.client._sync.resource.inject", lambda: carrier)
     with LocalNextMQ(workers=[Worker("emails", current)]) as mq:
         Queue("emails").add("welcome")
         mq.run_all()

@@ -43,7 +43,7 @@ async def upsert(
 
 
 async def pending(engine: Engine) -> list[str]:
-    """The jobs that wait or are delayed."""
+    """Return the jobs that wait or are delayed."""
     states = ("waiting", "delayed", "prioritized")
     return [job["id"] for job in await engine.jobs.page("emails", states, 0, 99, ascending=True)]
 
