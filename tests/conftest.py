@@ -1,4 +1,4 @@
-"""What holds for the whole suite: no secret of the tests is ever logged; the conformance count at the end."""
+"""Fixtures of the whole suite: no secret of the tests is ever logged; the conformance count at the end."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SECRETS = {API_KEY, SECRET, OTHER_SECRET}.union(*(vector.secrets for vector in V
 
 @pytest.fixture(autouse=True)
 def no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> t.Iterator[None]:
-    """Fails a test after which one of the tests' secrets stands in the log, tracebacks included."""
+    """Fail a test that leaves one of the tests' secrets in the log, tracebacks included."""
     yield
     shown = caplog.text
     assert not [secret for secret in SECRETS if secret.removeprefix("whsec_") in shown]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many cases of the conformance suite passed in how many homes."""
+    """Report how many cases of the conformance suite passed in how many integrations."""
     pairs = {
         tuple(value)
         for report in terminalreporter.getreports("passed")
@@ -29,9 +29,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if name == "conformance"
     }
     if pairs:
-        cases, homes = len({case for case, _ in pairs}), len({home for _, home in pairs})
-        left = cases * homes - len(pairs)
+        cases, integrations = (len(set(column)) for column in zip(*pairs, strict=True))
+        left = cases * integrations - len(pairs)
         terminalreporter.write_line(
-            f"conformance: {cases} cases × {homes} homes = {len(pairs)} passed; "
+            f"conformance: {cases} cases × {integrations} integrations = {len(pairs)} passed; "
             f"the other {left} cannot be sent there, limits.py says why"
         )

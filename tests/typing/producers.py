@@ -1,5 +1,4 @@
-"""What both checkers must say of producers: each `# error` line is reported, and no other.
-
+"""Tell both checkers what to report of producers: each `# error` line, and no other.
 
 Read by test_checkers.py, never run.
 """
@@ -82,7 +81,7 @@ def a_queue_typed_by_its_data_alone() -> None:
     print(new, bad)
 
 
-async def the_awaited_colour() -> None:
+async def the_awaited_queue() -> None:
     job = await awaited.add("welcome", Welcome(to="a"))
     assert_type(job, AsyncQueueJob[Welcome, Receipt])
     assert_type(await job.wait_until_finished(), Receipt)
