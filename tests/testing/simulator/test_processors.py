@@ -147,7 +147,7 @@ def test_a_job_that_fails_for_good_sends_a_dead_letter_and_is_redriven() -> None
 
 
 def test_a_job_is_not_redriven_into_its_own_queue() -> None:
-    letter = {
+    letter: dict[str, t.Any] = {
         "queue": "emails-dlq",
         "id": "w1",
         "name": "welcome",
