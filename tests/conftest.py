@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: no secret of the tests is ever logged; the conformance count at the end."""
+"""What holds for the whole suite: no secret of the tests is ever logged; the conformance count at the end."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SECRETS = {API_KEY, SECRET, OTHER_SECRET}.union(*(vector.secrets for vector in V
 
 @pytest.fixture(autouse=True)
 def no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> t.Iterator[None]:
-    """Fail a test that leaves one of the tests' secrets in the log, tracebacks included."""
+    """Fails a test after which one of the tests' secrets stands in the log, tracebacks included."""
     yield
     shown = caplog.text
     assert not [secret for secret in SECRETS if secret.removeprefix("whsec_") in shown]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Report how many cases of the conformance suite passed in how many integrations."""
+    """Count the cases of the conformance suite that passed, and the integrations."""
     pairs = {
         tuple(value)
         for report in terminalreporter.getreports("passed")
@@ -29,7 +29,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if name == "conformance"
     }
     if pairs:
-        cases, integrations = (len(set(column)) for column in zip(*pairs, strict=True))
+        cases, integrations = len({case for case, _ in pairs}), len({integration for _, integration in pairs})
         left = cases * integrations - len(pairs)
         terminalreporter.write_line(
             f"conformance: {cases} cases × {integrations} integrations = {len(pairs)} passed; "

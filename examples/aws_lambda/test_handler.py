@@ -17,7 +17,7 @@ READERS = ["ada@example.com", "bob@example.com"]
 
 @pytest.fixture
 def nextmq_workers() -> list[Worker]:
-    """The workers of the fixture `nextmq`."""
+    """Return the workers of the fixture `nextmq`."""
     return [function.letters, function.subscribers]
 
 

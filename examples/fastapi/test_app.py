@@ -23,7 +23,7 @@ ADA = {"name": "Ada", "email": "ada@example.com"}
 
 @pytest.fixture
 def nextmq_workers() -> list[Worker]:
-    """The workers of the fixture `nextmq`."""
+    """Return the workers of the fixture `nextmq`."""
     return jobs.workers
 
 

@@ -17,7 +17,7 @@ from .jobs import reports
 
 @pytest.fixture
 def nextmq_workers() -> list[Worker]:
-    """The workers of the fixture `nextmq`."""
+    """Return the workers of the fixture `nextmq`."""
     return [reports]
 
 

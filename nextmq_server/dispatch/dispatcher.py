@@ -6,7 +6,7 @@ import time
 import typing as t
 from dataclasses import dataclass, replace
 
-from nextmq_handler._version import __version__
+from nextmq_handler._version import SERVER
 from nextmq_handler.protocol.signing import Secret, signature_headers
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, encode_delivery
 from nextmq_handler.rules.delivery_log import delivery_entry
@@ -117,7 +117,7 @@ class Dispatcher:
         headers = {
             "content-type": "application/json",
             "accept-encoding": "identity",
-            "user-agent": f"nextmq-server/{__version__}",
+            "user-agent": SERVER,
             **delivery_headers(job.opts),
         }
         for name, value in signature_headers(self._secrets.secrets, id, int(now), body):

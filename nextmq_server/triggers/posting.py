@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from nextmq_handler._version import __version__
+from nextmq_handler._version import SERVER
 from nextmq_handler.protocol.signing import signature_headers
 
 from ..dispatch.http.answers import AppAnswer, NoAnswer
@@ -29,7 +29,7 @@ async def post(
     headers = {
         "content-type": "application/json",
         "accept-encoding": "identity",
-        "user-agent": f"nextmq-server/{__version__}",
+        "user-agent": SERVER,
         **_signature_headers(trigger, message_id, now, body),
     }
     answer = await client.send(trigger.url, headers, body, timeout=trigger.timeout / 1000, max_size=0)

@@ -34,7 +34,7 @@ def connection_string(host: str) -> str:
 
 
 def leaks(*said: object) -> list[str]:
-    """The canaries in what was said."""
+    """Return the canaries in these texts."""
     text = "\n".join(said_by if isinstance(said_by, str) else repr(said_by) for said_by in said)
     return [canary for canary in CANARIES if canary in text]
 
@@ -45,7 +45,7 @@ def text_of(answer: Answer) -> str:
 
 
 def text_of_error(exc: BaseException) -> str:
-    """An exception as anything may show it: text, repr, attributes, and the traceback with its causes."""
+    """Return an exception as anything may show it: text, repr, attributes, and the traceback with its causes."""
     return "\n".join([str(exc), repr(exc), repr(vars(exc)), *traceback.format_exception(exc)])
 
 

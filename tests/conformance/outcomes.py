@@ -72,8 +72,8 @@ def _rows(queue: str, colour: str) -> t.Iterator[Row]:
     yield row("exits", "exit", failed("SystemExit", "3"))
     yield row(
         "has no entry for the job's name",
-        "nobody's",
-        failed("UnknownJobName", f'queue {queue} has no processor for jobs named "nobody\'s"; it has {_KNOWN}'),
+        "unknown",
+        failed("UnknownJobName", f"queue {queue} has no processor for jobs named 'unknown'; it has {_KNOWN}"),
     )
     yield row(
         "raises UnrecoverableJobError",

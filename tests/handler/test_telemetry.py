@@ -50,7 +50,7 @@ def _tracing() -> None:
 
 @pytest.fixture
 def spans() -> Callable[[], list[ReadableSpan]]:
-    """The spans that have ended in this test, in that order."""
+    """Return the spans that have ended in this test, in that order."""
     _exporter.clear()
     return lambda: list(_exporter.get_finished_spans())
 
@@ -61,7 +61,7 @@ Spans = Callable[[], list[ReadableSpan]]
 async def run(
     processor: Callable[..., t.Any], headers: HeaderList = PARENT, *, timeout: int = 30_000, **job: t.Any
 ) -> t.Any:
-    """The outcome of a delivery with these headers."""
+    """Return the outcome of a delivery with these headers."""
     body = encode(delivery(timeout=timeout, job=job))
     answer = await send(make_handler(Worker("emails", processor)), body, headers=[*signed(body), *headers])
     return answer.json

@@ -32,7 +32,7 @@ ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 
 
 def verdict(vector: Vector) -> str | None:
-    """The reason why a vector is refused, None where it is not."""
+    """Return why a vector is refused, None if it is not."""
     headers = Headers(vector.headers)
     secrets = [parse_secret(secret) for secret in vector.secrets]
     try:

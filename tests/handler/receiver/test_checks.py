@@ -9,7 +9,8 @@ from nextmq_adapters.aws_lambda import lambda_handler
 from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import Worker, create_nextmq_handler
 from nextmq_handler.protocol.messages import Headers, Request, Response
-from nextmq_handler.receiver.receiver import BODY_READ, CLOCK_SKEW, Handler, ReadPlan
+from nextmq_handler.receiver.checks import BODY_READ, CLOCK_SKEW
+from nextmq_handler.receiver.receiver import ReadPlan, Receiver
 from nextmq_handler.wsgi import create_nextmq_wsgi_handler
 from tests.support.handler import (
     APP_URL,
@@ -30,8 +31,8 @@ LOCAL_URL = f"nextmq+http://nmq_key_0123456789:{SECRET}@localhost:6390/shop"
 RIGHT: dict[str, t.Any] = {"url": URL, "app_url": APP_URL}
 
 
-def make(*, timeout: float = 30, **options: t.Any) -> Handler:
-    return Handler([Worker("emails", lambda job: None, timeout=timeout)], clock=lambda: NOW, **options)
+def make(*, timeout: float = 30, **options: t.Any) -> Receiver:
+    return Receiver([Worker("emails", lambda job: None, timeout=timeout)], clock=lambda: NOW, **options)
 
 
 SETUPS: dict[str, tuple[dict[str, t.Any], list[str]]] = {
@@ -102,7 +103,7 @@ def head_of(headers: HeaderList) -> Request:
     return Request("POST", "/queues/emails", Headers(headers))
 
 
-def receive(handler: Handler, headers: HeaderList, body: bytes, *, time_left: float | None = None) -> None:
+def receive(handler: Receiver, headers: HeaderList, body: bytes, *, time_left: float | None = None) -> None:
     """Let the handler take a delivery, or refuse it."""
     plan = handler.begin(head_of(headers))
     if isinstance(plan, ReadPlan) and not isinstance(handler.verify(plan, body), Response):
@@ -179,7 +180,7 @@ MAKERS: dict[str, Callable[..., t.Any]] = {
 }
 
 
-@pytest.mark.parametrize("make_home", MAKERS.values(), ids=MAKERS)
-def test_every_home_has_the_check(make_home: Callable[..., t.Any]) -> None:
-    home = make_home([Worker("emails", lambda job: None)], url=URL, app_url="http://app.example")
-    assert home.check() == SETUPS["an app over plain http"][1]
+@pytest.mark.parametrize("make_integration", MAKERS.values(), ids=MAKERS)
+def test_every_integration_has_the_check(make_integration: Callable[..., t.Any]) -> None:
+    integration = make_integration([Worker("emails", lambda job: None)], url=URL, app_url="http://app.example")
+    assert integration.check() == SETUPS["an app over plain http"][1]

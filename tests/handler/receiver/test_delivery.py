@@ -22,7 +22,7 @@ def without(member: str) -> dict[str, t.Any]:
 
 
 def nested(depth: int, pair: str = "[]") -> bytes:
-    """A delivery whose deepest value is `depth` levels deep: the body and its job are two of them."""
+    """Return a delivery whose deepest value is `depth` levels deep: the body and its job are two of them."""
     inner = {"[]": "[" * (depth - 2) + "]" * (depth - 2), "{}": '{"a":' * (depth - 2) + "0" + "}" * (depth - 2)}[
         pair
     ]

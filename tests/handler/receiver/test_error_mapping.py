@@ -38,7 +38,7 @@ def raising(exc: BaseException) -> Body:
 
 
 async def outcome_of(colour: Colour, raised: BaseException, errors: Errors, *, stack: bool = False) -> t.Any:
-    """The outcome of a processor that raises this, where the worker says so of errors."""
+    """Return the outcome of a processor that raises this, with these `errors` of the worker."""
     worker = Worker("emails", colour(raising(raised)), errors=errors)
     return await deliver(make_handler(worker, expose_stack=stack))
 

@@ -9,7 +9,7 @@ from starlette.types import Message
 
 from nextmq_handler import ConfigurationError, NextMQHandler, Worker, create_nextmq_handler
 from nextmq_handler.protocol.messages import Headers, Request, Response
-from nextmq_handler.receiver.receiver import Handler, ReadPlan
+from nextmq_handler.receiver.receiver import ReadPlan, Receiver
 from tests.support.handler import (
     JSON,
     NOW,
@@ -96,7 +96,7 @@ def test_a_mounted_worker_takes_no_more_processors() -> None:
 
 
 async def answer_of(options: dict[str, t.Any], *, age: int = 0) -> tuple[int, t.Any]:
-    """What a handler made with `options` answers a delivery signed `age` s ago."""
+    """Return what a handler made with `options` answers a delivery signed `age` s ago."""
     app = create_nextmq_handler([worker()], **options)
     head = scope_of("/queues/emails", signed(GOOD, at=int(time.time()) - age))
     answer = await call(app, head, body_of(GOOD))
@@ -139,7 +139,7 @@ async def test_the_body_timeout_reaches_the_receiver() -> None:
 
 
 def test_a_whole_body_over_the_limit_is_refused_where_no_driver_counted_it() -> None:
-    handler = Handler([worker()], webhook_secrets=SECRET, max_body_size=len(GOOD) - 1, clock=lambda: NOW)
+    handler = Receiver([worker()], webhook_secrets=SECRET, max_body_size=len(GOOD) - 1, clock=lambda: NOW)
     plan = handler.begin(Request("POST", "/queues/emails", Headers([JSON, *seal(GOOD)])))
     assert isinstance(plan, ReadPlan)
     answer = handler.verify(plan, GOOD)

@@ -34,7 +34,7 @@ def make(**options: t.Any) -> NextMQHandler:
 
 
 def with_header(name: bytes, *values: bytes) -> HeaderList:
-    """The headers of GOOD, those called `name` exchanged for `values`."""
+    """Return the headers of GOOD, those called `name` replaced by `values`."""
     kept = [(key, value) for key, value in signed(GOOD) if key != name]
     return kept + [(name, value) for value in values]
 
@@ -251,7 +251,7 @@ async def test_a_handler_without_a_secret_refuses_and_the_log_names_the_variable
     answer = await send(make(webhook_secrets=None), GOOD)
     assert (answer.status, answer.json) == (401, {"error": "unauthorized"})
     assert caplog.messages == [
-        "refused a delivery for queue emails with 401 unauthorized: NEXTMQ_URL is not set, so there is no secret"
+        "refused a delivery for queue emails with 401 unauthorized: NEXTMQ_URL is not set, so the handler has no secret"
     ]
 
 

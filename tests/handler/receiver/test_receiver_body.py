@@ -43,7 +43,7 @@ def post(headers: list[tuple[bytes, bytes]] | None = None) -> dict[str, t.Any]:
 
 
 async def never() -> Message:
-    """A receive whose caller stays and sends nothing."""
+    """Receive from a caller that stays and sends nothing."""
     await asyncio.Event().wait()
     raise AssertionError
 

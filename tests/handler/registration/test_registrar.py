@@ -252,7 +252,7 @@ FORKING = """
 import os
 import sys
 from nextmq_handler import Worker
-from nextmq_handler.registrar import Registrar
+from nextmq_handler.registration.registrar import Registrar
 from nextmq_handler.settings import load_settings
 
 settings = load_settings(url=sys.argv[1], app_url="http://localhost:8000")

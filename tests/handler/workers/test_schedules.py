@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from nextmq_handler import ConfigurationError, Cron, Every, Job, Worker
-from nextmq_handler.registration.calls import fingerprint, registration_of
+from nextmq_handler.registration import fingerprint, registration_of
 from nextmq_handler.settings import load_settings
 from nextmq_handler.workers.schedules import Schedule
 from nextmq_handler.workers.worker import find_processor, freeze

@@ -25,7 +25,7 @@ _CALLS = {
     "metrics": "Queue.get_metrics",
     "triggers": "triggers",
     "trim-events": "Queue.trim_events",
-    "worker": "get_worker_registration_statuses",
+    "worker": "registrations",
 }
 
 
