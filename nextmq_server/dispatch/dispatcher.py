@@ -6,8 +6,7 @@ import time
 import typing as t
 from dataclasses import dataclass, replace
 
-from nextmq_handler._version import SERVER
-from nextmq_handler.protocol.signing import Secret, signature_headers
+from nextmq_handler.protocol.signing import Secret
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, encode_delivery
 from nextmq_handler.rules.attempts import MAX_FREE_STARTS, too_many_starts
 from nextmq_handler.rules.delivery_log import delivery_entry
@@ -18,7 +17,7 @@ from ..engine.verdicts import Fail, Hold, Verdict
 from .delivery_ids import delivery_id
 from .health import Health
 from .http.answers import AppAnswer, NoAnswer
-from .http.client import DeliveryClient
+from .http.client import DeliveryClient, signed_headers
 from .judge import Reached, judge
 from .reports import Reporter
 
@@ -81,20 +80,19 @@ class Dispatcher:
         if isinstance(finding, Reached) and finding.secret_id is not None:
             self._secrets.note_signed(finding.secret_id)
         verdict = await health.verdict(finding)
-        status = answer.status if isinstance(answer, AppAnswer) else None
         if isinstance(verdict, Fail):
-            verdict = replace(verdict, status=status)
+            verdict = replace(verdict, status=answer.status)
         job.note_delivery(
             delivery_entry(
                 id,
                 at=round(sent_at * 1000),
-                status=status,
+                status=answer.status,
                 ms=round(duration),
                 outcome=verdict.outcome,
                 detail=verdict.reason if isinstance(verdict, Fail | Hold) else None,
             )
         )
-        self._reporter.tell(endpoint.queue, job, id, status=status, verdict=verdict, duration=duration)
+        self._reporter.tell(endpoint.queue, job, id, answer.status, verdict, duration)
         return verdict
 
     async def _send(self, endpoint: AppEndpoint, job: EngineJob, id: str) -> AppAnswer | NoAnswer:
@@ -108,14 +106,7 @@ class Dispatcher:
             now=round(now * 1000),
             fingerprint=endpoint.fingerprint,
         )
-        headers = {
-            "content-type": "application/json",
-            "accept-encoding": "identity",
-            "user-agent": SERVER,
-            **delivery_headers(job.opts),
-        }
-        for name, value in signature_headers(self._secrets.secrets, id, int(now), body):
-            headers[name.decode()] = value.decode()
+        headers = signed_headers(self._secrets.secrets, id, int(now), body) | delivery_headers(job.opts)
         return await self._client.send(
             endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE
         )
