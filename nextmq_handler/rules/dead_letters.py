@@ -1,4 +1,4 @@
-"""Dead letters: the data and the id of the job that records a final failure, and which ones to redrive."""
+"""Dead letters: the jobs that record final failures, and which of them a redrive sends back."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def dead_letter_id(queue: str, job_id: str, failed_at: int) -> str:
     return f"{queue}@{job_id.replace('%', '%25').replace(':', '%3A')}@{failed_at}"
 
 
-def parse_dead_letter(data: object) -> DeadLetter | None:
-    """Return the dead letter that a job's data is; None if the data is something else."""
+def read_dead_letter(data: object) -> DeadLetter | None:
+    """Return the dead letter in a job's data; None if the data is something else."""
     if not isinstance(data, dict):
         return None
     members = t.cast("dict[str, t.Any]", data)
@@ -68,7 +68,7 @@ def parse_dead_letter(data: object) -> DeadLetter | None:
 
 
 def redriven_options(dead_letter: DeadLetter) -> dict[str, t.Any]:
-    """Return the options of the job that a redrive adds: those of the failed job that suit a second run."""
+    """Return the options of the job that a dead letter becomes: those that do not belong to its first run."""
     return {name: value for name, value in dead_letter["opts"].items() if name not in _OF_THE_FIRST_RUN}
 
 

@@ -53,7 +53,7 @@ def a_plain_queue_takes_anything() -> None:
     assert_type(plain.get_job_counts(), dict[str, int])
     plain.add("welcome")
     plain.add("welcome", [1], delay=timedelta(seconds=1), timestamp=datetime.now(UTC), idempotency_key="a")
-    plain.add("welcome", None, deduplication={"id": "a", "ttl": 5}, parent={"id": "1", "queue": "reports"})
+    plain.add("welcome", None, deduplication={"id": "a", "ttl": 5}, parent={"id": "1", "queue_name": "reports"})
     plain.add("welcome", atempts=5)  # error
     plain.add("welcome", attempts="5")  # error
     plain.add("welcome", backoff={"type": "slow", "jitter": 0.5})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from nextmq_handler.rules.dead_letters import DeadLetter, dead_letter_id, parse_dead_letter
+from nextmq_handler.rules.dead_letters import DeadLetter, dead_letter_id
 
 from ..scripts.scripts import QueueScripts
 from .adding import JobToAdd
@@ -42,11 +42,6 @@ def dead_letter_of(
     }
     id = dead_letter_id(scripts.queue, job.id, failure.at)
     return JobToAdd(scripts.prefix, dead_letter_queue, _unicode(job.name), data, {}, failure.at, _unicode(id))
-
-
-def read_dead_letter(text: str | None) -> DeadLetter | None:
-    """Return the dead letter in a job's data; None if the data is something else."""
-    return parse_dead_letter(decoded(text))
 
 
 def _unicode(text: str) -> str:

@@ -7,15 +7,14 @@ import hashlib
 import typing as t
 from dataclasses import replace
 
-from nextmq_handler.rules.dead_letters import DeadLetter, Wanted, redriven_options
+from nextmq_handler.rules.dead_letters import DeadLetter, Wanted, read_dead_letter, redriven_options
 from nextmq_handler.rules.job_ids import is_custom_id
 from nextmq_handler.rules.limits import MAX_PRIORITY
 
 from ...redis.connection import RedisError
 from ..scripts.scripts import QueueScripts, as_function
 from .adding import JobToAdd
-from .dead_letters import read_dead_letter
-from .jobs import Jobs
+from .jobs import Jobs, decoded
 
 SCRIPT = "nextmqRedriveDeadLetter"
 
@@ -82,7 +81,7 @@ class Redriver:
             page = ids[first : first + _PAGE]
             texts = await asyncio.gather(*(_data(scripts, dead_letter_id) for dead_letter_id in page))
             for dead_letter_id, text in zip(page, texts, strict=True):
-                dead_letter = read_dead_letter(text)
+                dead_letter = read_dead_letter(decoded(text))
                 if text is None or dead_letter is None or dead_letter["queue"] == scripts.queue:
                     continue
                 if not wanted.matches(dead_letter):
