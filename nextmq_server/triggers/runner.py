@@ -14,7 +14,7 @@ from ..engine.queues.job import EngineJob
 from ..engine.queues.jobs import decoded
 from ..engine.verdicts import Complete, Fail, Verdict
 from ..engine.worker.hub import Hub
-from ..engine.worker.options import WorkerOptions
+from ..engine.worker.options import RunnerOptions
 from ..redis.connection import ConnectionLost, RedisError
 from ..tasks import end_tasks
 from .posting import post
@@ -69,7 +69,7 @@ class TriggerRunner:
             if QUEUE in self._hub.queues:
                 return
             await self._schedules.settle_all()
-            await self._hub.add(QUEUE, WorkerOptions(concurrency=CONCURRENCY), self._process)
+            await self._hub.add(QUEUE, RunnerOptions(concurrency=CONCURRENCY), self._process)
 
     async def _begin_once_there_are_any(self) -> None:
         while True:

@@ -15,7 +15,7 @@ from nextmq_handler.rules.schedules import ScheduleModel
 
 from ..dispatch.dispatcher import AppEndpoint
 from ..dispatch.egress.rules import parse_url
-from ..engine.worker.options import WorkerOptions
+from ..engine.worker.options import RunnerOptions
 
 
 class _Camel(BaseModel):
@@ -96,10 +96,10 @@ class Registration(_Camel):
         """Return where the dispatcher delivers the jobs of `queue`."""
         return AppEndpoint(queue, self.url, self.options.timeout, self.fingerprint)
 
-    def for_engine(self) -> WorkerOptions:
+    def for_engine(self) -> RunnerOptions:
         """Return the options that the engine enforces."""
         options = self.options
-        return WorkerOptions(
+        return RunnerOptions(
             backoff_strategies=options.backoff_strategies,
             concurrency=options.concurrency,
             dead_letter=options.dead_letter,

@@ -12,7 +12,7 @@ from ..scripts.scripts import QueueScripts, ScriptRunner
 from .gate import FETCH
 from .markers import QUEUES_PER_WATCHER, Watcher
 from .move_to_finished import FINISH
-from .options import WorkerOptions
+from .options import RunnerOptions
 from .runner import QueueRunner
 from .running import Process
 from .slots import Slots
@@ -48,7 +48,7 @@ class Hub:
         await self._instance.beat()
         self._upkeep.start()
 
-    async def add(self, name: str, options: WorkerOptions, process: Process) -> None:
+    async def add(self, name: str, options: RunnerOptions, process: Process) -> None:
         """Run queue `name`; if it runs already, change its options. Raises RedisError or ConnectionLost."""
         async with self._adding:
             scripts = QueueScripts(self.scripts, name, self.prefix)

@@ -14,7 +14,7 @@ from ..queues.job import EngineJob
 from ..scripts.scripts import QueueScripts
 from .finalize import Finalizer, Next
 from .gate import Gate
-from .options import WorkerOptions
+from .options import RunnerOptions
 from .running import ERROR_PAUSE, JobRun, JobRunner, Process
 from .slots import QueueSlots
 
@@ -33,7 +33,7 @@ class QueueRunner:
     def __init__(
         self,
         scripts: QueueScripts,
-        options: WorkerOptions,
+        options: RunnerOptions,
         process: Process,
         *,
         slots: QueueSlots,
@@ -98,7 +98,7 @@ class QueueRunner:
         self._paused = True
         self._slots.give_up()
 
-    def change(self, options: WorkerOptions, slots: QueueSlots) -> None:
+    def change(self, options: RunnerOptions, slots: QueueSlots) -> None:
         """Fetch with these options from now on. Jobs in flight keep the slots they hold."""
         self.options = options
         self._slots.give_up()

@@ -12,7 +12,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 from nextmq_server.engine.worker.hub import Hub
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.redis.address import Address
 from tests.support.api import JOBS, problem_paths, refusal
 
@@ -46,7 +46,7 @@ async def run(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[Run]:
 
     async def start(*queues: str) -> None:
         for queue in queues:
-            await hub.add(queue, WorkerOptions(concurrency=10), process)
+            await hub.add(queue, RunnerOptions(concurrency=10), process)
 
     yield start
     await hub.stop(grace=0)

@@ -18,7 +18,7 @@ from nextmq_server.engine.queues.snapshots import read_snapshot
 from nextmq_server.engine.scripts.scripts import QueueScripts
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict, WaitForChildren
 from nextmq_server.engine.worker.finalize import Finalizer, LostJob
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, Until
@@ -264,7 +264,7 @@ def test_the_id_of_a_dead_letter_is_one_that_bullmq_takes() -> None:
 async def test_a_worker_takes_the_dead_letters(engine: Engine, processor: type[Processor]) -> None:
     process = processor(Complete("read"))
     hub = await engine.run(processor(FAILED), dead_letter=DLQ)
-    await hub.add(DLQ, WorkerOptions(), process)
+    await hub.add(DLQ, RunnerOptions(), process)
     job_id = await engine.add()
     await engine.until_state(job_id, "failed")
     dead_letter = await engine.until_state((await only_dead_letter(engine))["id"], "completed", queue=DLQ)
@@ -275,7 +275,7 @@ async def test_a_dead_letter_that_fails_leaves_none_unless_its_worker_says_so(
     engine: Engine, processor: type[Processor]
 ) -> None:
     hub = await engine.run(processor(FAILED), dead_letter=DLQ)
-    await hub.add(DLQ, WorkerOptions(), processor(FAILED))
+    await hub.add(DLQ, RunnerOptions(), processor(FAILED))
     await engine.until_state(await engine.add(), "failed")
     await engine.until_state((await only_dead_letter(engine))["id"], "failed", queue=DLQ)
     assert len(await dead_letters(engine)) == 1
@@ -285,7 +285,7 @@ async def test_a_dead_letter_that_fails_leaves_one_where_its_worker_says_so(
     engine: Engine, processor: type[Processor]
 ) -> None:
     hub = await engine.run(processor(FAILED), dead_letter=DLQ)
-    await hub.add(DLQ, WorkerOptions(dead_letter="lost"), processor(FAILED))
+    await hub.add(DLQ, RunnerOptions(dead_letter="lost"), processor(FAILED))
     await engine.until_state(await engine.add({"to": 1}), "failed")
     dead_letter = await engine.until_state((await only_dead_letter(engine))["id"], "failed", queue=DLQ)
     [second] = await dead_letters(engine, "lost")
