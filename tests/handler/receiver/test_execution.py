@@ -1,4 +1,4 @@
-"""What a processor returns or raises, and the outcome it becomes, in both colours."""
+"""What a processor returns or raises, sync or async, and the outcome that it becomes."""
 
 import asyncio
 import sys
@@ -16,7 +16,8 @@ from nextmq_handler import (
     Worker,
 )
 from nextmq_handler.protocol.wire import Delivery
-from nextmq_handler.receiver.attempt import Attempt, run
+from nextmq_handler.receiver.attempt import Attempt
+from nextmq_handler.receiver.run_sync import run_sync
 from nextmq_handler.settings import load_settings
 from tests.support.handler import AnyJob, Body, Colour, as_def, both_colours, delivery, failed, outcome_of
 
@@ -201,7 +202,7 @@ def attempt_of(function: Callable[..., t.Any]) -> Attempt:
 
 def test_keyboard_interrupt_leaves_the_processor_and_the_runner() -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(attempt_of(raising(KeyboardInterrupt())))
+        run_sync(attempt_of(raising(KeyboardInterrupt())))
 
 
 class Awaitable:

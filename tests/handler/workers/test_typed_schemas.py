@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from nextmq_handler import Worker
-from nextmq_handler.registration.calls import fingerprint, registration_of
+from nextmq_handler.registration import fingerprint, registration_of
 from nextmq_handler.settings import load_settings
 from nextmq_handler.workers.worker import schemas_of
 from tests.support.handler import APP_URL, URL, Body, as_async_def, as_def, both_colours

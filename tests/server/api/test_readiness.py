@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 
 def client_of(*services: Service) -> httpx.AsyncClient:
-    """The API of services, without a key."""
+    """Call the API of services without a key."""
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(create_app(*services)), base_url="http://server.example"
     )
