@@ -59,6 +59,7 @@ def new_job_view(
     id: str, state: str, timestamp: int, *, name: str, data: t.Any, opts: dict[str, t.Any]
 ) -> dict[str, t.Any]:
     """Return a job that was just added with these options, in BullMQ's spelling."""
+    deduplication: dict[str, t.Any] = opts.get("deduplication") or {}
     return job_view(
         id=id,
         name=name,
@@ -69,7 +70,7 @@ def new_job_view(
         delay=opts.get("delay") or 0,
         priority=opts.get("priority") or 0,
         parent=opts.get("parent"),
-        deduplication_id=(opts.get("deduplication") or {}).get("id"),
+        deduplication_id=deduplication.get("id"),
     )
 
 

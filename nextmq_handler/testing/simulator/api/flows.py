@@ -64,10 +64,10 @@ def _add(request: SimulatedRequest) -> list[Tree]:
 
 
 def _plan(request: SimulatedRequest, plan: _Plan, node: FlowNode, parent: int | None) -> None:
-    opts: dict[str, t.Any] = node.opts
+    opts = dict(node.opts)
     if parent is not None:
         above = plan.jobs[parent]
-        opts = {**opts, "parent": {"id": above.job_id, "queue": above.queue}}
+        opts["parent"] = {"id": above.job_id, "queue": above.queue}
     timestamp = opts.get("timestamp") or request.now
     job_id = opts.get("jobId") or uuid.uuid4().hex
     index = len(plan.jobs)
