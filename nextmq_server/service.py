@@ -84,7 +84,7 @@ class Service:
         self.limits = Limits(self.jobs)
         self.results = Results(self.jobs, self.events)
         self.storage = StorageWatch(connection)
-        self.schedulers = JobSchedulers(self._hub.scripts, project.prefix)
+        self.schedulers = JobSchedulers(self.jobs)
         self._directory = QueueDirectory(connection, project.name)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
         self.workers = Workers(

@@ -16,6 +16,7 @@ from ..engine.verdicts import Complete, Fail, Verdict
 from ..engine.worker.hub import Hub
 from ..engine.worker.options import WorkerOptions
 from ..redis.connection import ConnectionLost, RedisError
+from ..tasks import end_tasks
 from .posting import post
 from .records import StoredRun, StoredTrigger, TriggerRecords
 from .schedules import QUEUE, TriggerSchedules, trigger_of
@@ -60,9 +61,7 @@ class TriggerRunner:
 
     async def stop(self) -> None:
         """Look for triggers no longer; the hub ends the requests in flight."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        await end_tasks(self._task)
 
     async def begin(self) -> None:
         """Run the queue unless it runs already. Raises RedisError or ConnectionLost."""

@@ -43,7 +43,7 @@ class Triggers:
         clock: t.Callable[[], float] = time.time,
     ) -> None:
         self._records = TriggerRecords(hub.connection, project)
-        self._schedules = TriggerSchedules(hub, jobs, self._records, clock=clock)
+        self._schedules = TriggerSchedules(jobs, self._records, clock=clock)
         self._runner = TriggerRunner(hub, self._records, self._schedules, reporter=reporter, clock=clock)
         self._clock = clock
 
