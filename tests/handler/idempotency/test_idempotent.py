@@ -239,7 +239,7 @@ async def test_a_result_is_kept_as_long_as_was_said(
     options: dict[str, t.Any], keep: float, colour: Colour
 ) -> None:
     store = Store()
-    await outcomes_of(idempotent(store, **options)(colour(lambda job: None)), {})  # type: ignore[arg-type]
+    await outcomes_of(idempotent(store, **options)(colour(lambda job: None)), {})
     assert store.finished == [("emails:42:1789999000000", "null", keep)]
 
 

@@ -13,7 +13,7 @@ from .jobs import add, added_view
 from .routing import Router, SimulatedRequest
 from .views import job_view
 
-router = Router()
+router: Router = Router()
 
 Tree = dict[str, t.Any]
 

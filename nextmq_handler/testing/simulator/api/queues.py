@@ -24,7 +24,7 @@ from .jobs import run_again
 from .routing import Router, SimulatedRequest
 from .views import counts, queue_view, scheduler_view
 
-router = Router()
+router: Router = Router()
 _QUEUE = "queues/*"
 
 
