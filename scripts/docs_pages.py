@@ -1,4 +1,4 @@
-"""A hook of mkdocs: what docs/ has from the code, the commands of `nextmq` and its REST API."""
+"""A hook of mkdocs: generate the pages about the `nextmq` commands and the REST API from the code."""
 
 import contextlib
 import io
@@ -19,7 +19,7 @@ _LIBRARY_COMMANDS = (["register"], ["workers", "replace"])
 
 
 def on_page_markdown(markdown: str, **_: t.Any) -> str:
-    """Put what is generated where a page asks for it, and leave out the comments, which are for the tests."""
+    """Insert generated parts at their markers, and remove comments, which are for the tests."""
     for marker, generate in (("commands", commands), ("routes", routes)):
         if (comment := f"<!-- generated: {marker} -->") in markdown:
             markdown = markdown.replace(comment, generate())
@@ -27,7 +27,7 @@ def on_page_markdown(markdown: str, **_: t.Any) -> str:
 
 
 def commands() -> str:
-    """Every command's help: typer's own Markdown, and what argparse prints."""
+    """Return the help of every command: typer's own Markdown, and what argparse prints."""
     typer = [sys.executable, "-m", "typer", "nextmq_server.cli.commands", "utils", "docs", "--name", "nextmq"]
     served = subprocess.run(typer, capture_output=True, text=True, check=True).stdout
     _, _, after_root = unescape(served).partition("\n## ")
@@ -42,7 +42,7 @@ def _help_of(command: list[str]) -> str:
 
 
 def routes() -> str:
-    """Every route and every schema of the server's OpenAPI document."""
+    """Return every route and schema of the server's OpenAPI document."""
     document = create_app().openapi()
     by_tag: dict[str, list[str]] = {}
     for path, operations in document["paths"].items():

@@ -138,7 +138,7 @@ def main() -> int:
     folders = Counter(module.path.parent for module in written if module.path.name != "__init__.py")
     graph = {name: imports(module, modules) for name, module in modules.items()}
     lines = {module.name: logical_lines(module) for module in modules.values()}
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
     words = old_words([*(module.path for module in written), *pages])
     fullest, count = folders.most_common(1)[0]
 

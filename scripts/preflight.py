@@ -1,10 +1,10 @@
-"""What `make` needs of the machine, checked before anything is installed: runs on any Python 3."""
+"""Check what `make` needs before it installs anything. Runs on any Python 3."""
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - this file is what says so to an older Python
+if sys.version_info < (3, 11):  # noqa: UP036 - this file tells an older Python so
     found = "{}.{}".format(*sys.version_info[:2])
-    sys.exit(f"Python 3.11 or newer is needed; this is {found}. Name another one: make PYTHON=python3.12 ...")
+    sys.exit(f"Python 3.11 or newer is required; this is {found}. Choose another one: make PYTHON=python3.12 ...")
 
 try:
     import ensurepip  # noqa: F401

@@ -35,7 +35,7 @@ from .limits import (
     MAX_PRIORITY,
     MAX_TRACE_CONTEXT,
 )
-from .problems import TAG
+from .refusals import TAG
 from .states import FAILURE_POLICIES
 
 Delay = t.Annotated[int, Field(ge=0, le=MAX_DELAY_MS)]
@@ -200,7 +200,7 @@ class JobOptionsModel(Closed):
         return self.model_dump(exclude_unset=True, exclude_none=True)
 
 
-def check_data_size(value: t.Any, limit: int = MAX_DATA_SIZE) -> t.Any:
+def check_data_size(value: t.Any, limit: int) -> t.Any:
     """Return `value`. Raises ValueError if its JSON has more than `limit` bytes."""
     if (size := len(strict_json.compact(value))) > limit:
         raise ValueError(over_limit(size, limit))
@@ -212,4 +212,8 @@ def over_limit(size: int, limit: int) -> str:
     return f"the data is {size} bytes, over the limit of {limit}: store it elsewhere"
 
 
-BoundedData = t.Annotated[t.Any, AfterValidator(lambda value: check_data_size(value))]
+def _bounded(value: t.Any) -> t.Any:
+    return check_data_size(value, MAX_DATA_SIZE)
+
+
+BoundedData = t.Annotated[t.Any, AfterValidator(_bounded)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
-from dataclasses import dataclass
 
 from pydantic import (
     AfterValidator,
     Field,
     SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
     model_serializer,
     model_validator,
 )
@@ -17,18 +19,11 @@ from pydantic import (
 from .cron import next_run
 from .limits import MAX_DELAY_MS, MAX_NUMBER, MAX_PATTERN, MAX_TIME_ZONE
 from .models import BoundedData, Closed, JobOptionsModel, Name, Span, Timestamp
+from .refusals import Refusal, problem_of
+from .scheduling import Template
 from .states import FAILURE_POLICIES
 
 _OF_ONE_JOB = ("deduplication", "delay", "jobId", "parent", "timestamp", *FAILURE_POLICIES)
-
-
-@dataclass(frozen=True)
-class Template:
-    """What the jobs of a scheduler are made of, with BullMQ's long option names."""
-
-    name: str
-    data: t.Any
-    opts: dict[str, t.Any]
 
 
 def _scheduler_id(value: str) -> str:
@@ -38,6 +33,15 @@ def _scheduler_id(value: str) -> str:
 
 
 SchedulerId = t.Annotated[Name, AfterValidator(_scheduler_id)]
+_ID: TypeAdapter[str] = TypeAdapter(SchedulerId)
+
+
+def check_scheduler_id(id: str) -> None:
+    """Raise Refusal for an id that no job scheduler can have."""
+    try:
+        _ID.validate_python(id)
+    except ValidationError as exc:
+        raise Refusal(422, "invalid_request", f"id: {problem_of(exc.errors()[0])}") from None
 
 
 class When(Closed):
@@ -53,10 +57,8 @@ class When(Closed):
         if (self.every is None) == (self.pattern is None):
             raise ValueError("give every or pattern: one of the two")
         if self.pattern is not None:
-            try:
+            with contextlib.suppress(ModuleNotFoundError):  # without the server, LocalNextMQ may have no croniter
                 next_run(self.pattern, self.tz, round(time.time() * 1000))
-            except ModuleNotFoundError:
-                pass  # a client without croniter: the server checks the pattern
         elif self.tz is not None:
             raise ValueError("tz: is for a pattern, every has no clock")
         return self

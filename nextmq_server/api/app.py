@@ -28,29 +28,29 @@ from . import (
 from .middleware import RawPath, RequestId
 
 _ROUTERS = (
-    project.router,
-    workers.router,
-    workers.all_workers,
-    jobs.router,
-    jobs.bulk,
-    job_changes.router,
-    logs.router,
-    results.router,
-    children.router,
-    flows.adding,
-    flows.router,
-    queues.router,
-    limits.router,
-    events.router,
-    redrive.router,
-    schedulers.router,
-    triggers.router,
-    health.router,
+    project.routes,
+    workers.routes,
+    workers.list_routes,
+    jobs.routes,
+    jobs.bulk_routes,
+    job_changes.routes,
+    logs.routes,
+    results.routes,
+    children.routes,
+    flows.bulk_routes,
+    flows.routes,
+    queues.routes,
+    limits.routes,
+    events.routes,
+    redrive.routes,
+    schedulers.routes,
+    triggers.routes,
+    health.routes,
 )
 
 
 def create_app(*services: Service) -> FastAPI:
-    """The API of running services, one for each project. Others may take their place: `app.state.services`."""
+    """Return the API of running services, one for each project. `app.state.services` may be replaced later."""
     app = FastAPI(title="NextMQ server", version=__version__)
     app.state.services = services
     errors.install(app)

@@ -1,31 +1,29 @@
-"""/v1/queues/{queue}/jobs/{id}/…: the children of a job in a flow, and its tie to its parent."""
+"""/v1/queues/{queue}/jobs/{id}/…: the children of a job in a flow, and its link to its parent."""
 
 from __future__ import annotations
 
 import typing as t
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
-from ..engine.queues.children import ChildDependencies
-from .errors import DOCUMENTED, ASCIIResponse
-from .job_changes import Job
-from .request import Closed, Done, Removed, StrictRoute
+from nextmq_handler.rules.limits import MAX_PAGE
+from nextmq_handler.rules.models import Closed
+from nextmq_handler.rules.views import by_name, dependencies_view
 
-MAX_CHILDREN = 1000
+from .errors import ASCIIResponse
+from .request import Done, Job, Removed, router
 
-router = APIRouter(
-    prefix="/v1/queues/{queue}/jobs/{id}", tags=["flows"], route_class=StrictRoute, responses=DOCUMENTED
-)
+routes = router("/v1/queues/{queue}/jobs/{id}", "flows")
 
 
 class ChildrenValues(Closed):
-    """What children returned, by `queue:id`."""
+    """What the children returned, by `queue:id`."""
 
     values: dict[str, t.Any]
 
 
 class IgnoredFailures(Closed):
-    """Why children failed whose failure the parent goes on from, by `queue:id`."""
+    """Why children failed whose failure the parent ignores, by `queue:id`."""
 
     failures: dict[str, str]
 
@@ -40,7 +38,7 @@ class DependencyCounts(Closed):
 
 
 class DependencyPage(Closed):
-    """Children as `queue:id`: the completed ones with their values, the ignored ones with why they failed."""
+    """Children as `queue:id`: completed ones with their results, ignored ones with the reason they failed."""
 
     processed: dict[str, t.Any]
     unprocessed: list[str]
@@ -49,49 +47,36 @@ class DependencyPage(Closed):
     counts: DependencyCounts
 
 
-@router.get("/children-values", response_model=ChildrenValues)
+@routes.get("/children-values", response_model=ChildrenValues)
 async def get_children_values(job: Job) -> Response:
-    """What the children returned that completed."""
-    values = await job.do(job.service.children.values(job.queue, job.id))
-    return ASCIIResponse({"values": _by_name(values)})
+    """Get the results of the children that have completed."""
+    return ASCIIResponse({"values": by_name(await job.service.children.values(job.queue, job.id))})
 
 
-@router.get("/ignored-failures", response_model=IgnoredFailures)
+@routes.get("/ignored-failures", response_model=IgnoredFailures)
 async def get_ignored_failures(job: Job) -> Response:
-    """Why children failed whose failure does not keep the job from running."""
-    failures = await job.do(job.service.children.ignored_failures(job.queue, job.id))
-    return ASCIIResponse({"failures": _by_name(failures)})
+    """Get the reasons of the children that failed and that the job ignores."""
+    return ASCIIResponse({"failures": by_name(await job.service.children.ignored_failures(job.queue, job.id))})
 
 
-@router.get("/dependencies", response_model=DependencyPage)
+@routes.get("/dependencies", response_model=DependencyPage)
 async def get_dependencies(
-    job: Job, limit: t.Annotated[int, Query(ge=1, le=MAX_CHILDREN, description="of each kind")] = MAX_CHILDREN
+    job: Job, limit: t.Annotated[int, Query(ge=1, le=MAX_PAGE, description="of each kind")] = MAX_PAGE
 ) -> Response:
-    """The job's children by what became of them."""
-    found: ChildDependencies = await job.do(job.service.children.dependencies(job.queue, job.id, limit))
-    return ASCIIResponse(
-        {
-            "processed": _by_name(found.processed),
-            "unprocessed": [str(child) for child in found.unprocessed],
-            "ignored": _by_name(found.ignored),
-            "failed": [str(child) for child in found.failed],
-            "counts": await job.do(job.service.children.counts(job.queue, job.id)),
-        }
-    )
+    """List the job's children by their outcome."""
+    found = await job.service.children.dependencies(job.queue, job.id, limit)
+    counts = await job.service.children.counts(job.queue, job.id)
+    return ASCIIResponse(dependencies_view(**found._asdict(), counts=counts))
 
 
-@router.delete("/parent")
+@routes.delete("/parent")
 async def remove_child_dependency(job: Job) -> Removed:
-    """Let the job's parent go on without it."""
-    return Removed(removed=await job.do(job.service.children.remove_dependency(job.queue, job.id)))
+    """Unlink the job from its parent, which no longer waits for it."""
+    return Removed(removed=await job.service.children.remove_dependency(job.queue, job.id))
 
 
-@router.delete("/children")
+@routes.delete("/children")
 async def remove_unprocessed_children(job: Job) -> Done:
-    """Remove the job's children that neither finished nor run, with their own."""
-    await job.do(job.service.children.remove_unprocessed(job.queue, job.id))
+    """Remove the job's children that are neither finished nor running, with their own children."""
+    await job.service.children.remove_unprocessed(job.queue, job.id)
     return Done()
-
-
-def _by_name(children: t.Mapping[t.Any, t.Any]) -> dict[str, t.Any]:
-    return {str(child): value for child, value in children.items()}

@@ -1,10 +1,10 @@
-"""The one shape of an error answer: {"error": code, "message", "details"}."""
+"""Every error answer has one shape: {"error": code, "message", "details"}."""
 
 from __future__ import annotations
 
-import json
 import logging
 import typing as t
+from urllib.parse import unquote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,10 +12,20 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from nextmq_handler.rules.problems import invalid_request, problem, problems_of
+from nextmq_handler.protocol import strict_json
+from nextmq_handler.rules import refusals
+from nextmq_handler.rules.cron import InvalidSchedule
+from nextmq_handler.rules.refusals import Refusal
 
+from ..dispatch.egress.rules import EgressRefused
 from ..engine.events.hub import MAX_LISTENERS, TooManyListeners
+from ..engine.queues.adding import IdempotencyKeyReused
+from ..engine.queues.jobs import JobLocked, NoSuchJob, WrongState
+from ..engine.queues.schedulers import NoSuchScheduler
 from ..redis.connection import ConnectionLost, RedisError
+from ..triggers.records import MAX_TRIGGERS, TooManyTriggers
+from ..triggers.triggers import NoSuchTrigger
+from ..workers.registry import WorkerConflict
 
 logger = logging.getLogger("nextmq_server.api")
 
@@ -45,92 +55,103 @@ DOCUMENTED: dict[int | str, dict[str, t.Any]] = {
 }
 """The error answers of a route, for the OpenAPI document."""
 
-_CODES = {404: "no_such_route", 405: "method_not_allowed"}
+_HTTP_CODES = {404: "no_such_route", 405: "method_not_allowed"}
 _HEADERS = {
     "unauthorized": {"www-authenticate": "Bearer"},
     "too_many_streams": {"retry-after": "5"},
     "storage_full": {"retry-after": "5"},
+    "storage_unavailable": {"retry-after": "1"},
 }
 
 
 class ASCIIResponse(JSONResponse):
-    """JSON in ASCII: it can hold lone surrogates, which UTF-8 cannot, and jobs may."""
+    """JSON in ASCII. Jobs may hold lone surrogates, which UTF-8 cannot encode."""
 
     def render(self, content: t.Any) -> bytes:
-        return json.dumps(content, separators=(",", ":"), allow_nan=False).encode("ascii")
-
-
-def invalid_member(path: str, text: str) -> APIError:
-    """422: the member at `path` of the request's body cannot be."""
-    return APIError(422, "invalid_request", f"{path}: {text}", problems=[problem(path, text)])
-
-
-def no_such_job(queue: str, job_id: str) -> APIError:
-    """404: the queue has no such job."""
-    return APIError(404, "not_found", f"queue {queue} has no job {job_id}")
-
-
-class APIError(HTTPException):
-    """An answer that is an error: its status, its stable code, a message for people."""
-
-    def __init__(self, status: int, code: str, message: str, **details: t.Any) -> None:
-        super().__init__(status, message)
-        self.code = code
-        self.message = message
-        self.details = details
+        """Return `content` as compact JSON."""
+        return strict_json.compact(content).encode("ascii")
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of `app` take that shape."""
-    app.exception_handler(APIError)(_on_api_error)
+    """Make every error of `app` take the one shape."""
     app.exception_handler(HTTPException)(_on_http_exception)
-    app.exception_handler(RequestValidationError)(_on_invalid)
-    app.exception_handler(ConnectionLost)(_on_connection_lost)
-    app.exception_handler(RedisError)(_on_redis_error)
-    app.exception_handler(TooManyListeners)(_on_too_many_listeners)
     app.exception_handler(Exception)(_on_bug)
+    for kind, refuse in _REFUSALS.items():
+        app.exception_handler(kind)(_handler(refuse))
 
 
-async def _on_api_error(request: Request, exc: APIError) -> JSONResponse:
-    headers = _HEADERS.get(exc.code)
-    return _answer(exc.status_code, exc.code, exc.message, exc.details, headers)
+def _handler(
+    refuse: t.Callable[[Request, t.Any], Refusal],
+) -> t.Callable[[Request, t.Any], t.Coroutine[t.Any, t.Any, JSONResponse]]:
+    async def answer(request: Request, exc: Exception) -> JSONResponse:
+        return _answer(refuse(request, exc))
+
+    return answer
+
+
+def _wrong_state(request: Request, exc: WrongState) -> Refusal:
+    if "id" not in request.path_params:
+        return Refusal(409, "wrong_state", f"queue {request.path_params['queue']} {exc}")
+    code = "job_locked" if isinstance(exc, JobLocked) else "wrong_state"
+    return refusals.wrong_state(*_names(request), exc, code=code)
+
+
+def _names(request: Request) -> tuple[str, str]:
+    """Return the queue and the id in the path."""
+    return request.path_params["queue"], unquote(request.path_params["id"])
+
+
+def _redis_error(request: Request, exc: RedisError) -> Refusal:
+    if str(exc).startswith("OOM"):
+        message = "Redis is at its memory limit: clean finished jobs, or raise the limit"
+        return Refusal(503, "storage_full", message)
+    logger.error("%s %s: Redis answered %s", request.method, request.url.path, exc)
+    return Refusal(503, "storage_error", "Redis refused the command; the server's log has the reason")
+
+
+_REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
+    Refusal: lambda _, exc: exc,
+    RequestValidationError: lambda _, exc: refusals.invalid_values(exc.errors(), skip=1),
+    NoSuchJob: lambda request, _: refusals.no_such_job(*_names(request)),
+    WrongState: _wrong_state,
+    NoSuchScheduler: lambda request, _: refusals.no_such_scheduler(*_names(request)),
+    NoSuchTrigger: lambda request, _: Refusal(
+        404, "not_found", f"there is no trigger {unquote(request.path_params['id'])}"
+    ),
+    IdempotencyKeyReused: lambda *_: refusals.idempotency_key_reused(),
+    InvalidSchedule: lambda _, exc: Refusal(422, "invalid_request", f"repeat.{exc}"),
+    EgressRefused: lambda _, exc: refusals.invalid("url", str(exc)),
+    TooManyTriggers: lambda *_: Refusal(
+        422,
+        "too_many_triggers",
+        f"a project has at most {MAX_TRIGGERS} triggers, of 32 MiB in all: delete some",
+    ),
+    WorkerConflict: lambda request, exc: Refusal(
+        409,
+        "worker_conflict",
+        f"another registration holds queue {request.path_params['queue']}",
+        fields=exc.fields,
+    ),
+    TooManyListeners: lambda *_: Refusal(
+        429, "too_many_streams", f"the project has {MAX_LISTENERS} open event streams: close one, or share one"
+    ),
+    ConnectionLost: lambda *_: Refusal(
+        503, "storage_unavailable", "Redis is not reachable; whether the request took effect is unknown"
+    ),
+    RedisError: _redis_error,
+}
 
 
 async def _on_http_exception(request: Request, exc: HTTPException) -> JSONResponse:
-    code, message = _CODES.get(exc.status_code, "http_error"), str(exc.detail)
-    if exc.status_code in _CODES:
-        message = f"there is no {request.method} {request.url.path[:200]}: /docs has the routes"
-    return _answer(exc.status_code, code, message, {}, exc.headers)  # a 405's name the methods allowed
+    code, message = _HTTP_CODES.get(exc.status_code, "http_error"), str(exc.detail)
+    if exc.status_code in _HTTP_CODES:
+        message = f"there is no {request.method} {request.url.path[:200]}: /docs lists the routes"
+    return _answer(Refusal(exc.status_code, code, message), exc.headers)  # a 405's name the methods allowed
 
 
-async def _on_invalid(request: Request, exc: RequestValidationError) -> JSONResponse:
-    return ASCIIResponse(invalid_request(problems_of(exc.errors(), skip=1)), status_code=422)
+async def _on_bug(_request: Request, _exc: Exception) -> JSONResponse:
+    return _answer(Refusal(500, "internal_error", "the server failed; its log has the reason"))
 
 
-async def _on_connection_lost(request: Request, exc: ConnectionLost) -> JSONResponse:
-    message = "Redis is not reachable at the moment; whether the request took effect is not known"
-    return _answer(503, "storage_unavailable", message, {}, {"retry-after": "1"})
-
-
-async def _on_redis_error(request: Request, exc: RedisError) -> JSONResponse:
-    if str(exc).startswith("OOM"):
-        message = "Redis is at its memory limit: clean finished jobs, or raise the limit"
-        return _answer(503, "storage_full", message, {}, _HEADERS["storage_full"])
-    logger.error("%s %s: Redis answered %s", request.method, request.url.path, exc)
-    return _answer(503, "storage_error", "Redis refused the command; the server's log tells why", {})
-
-
-async def _on_too_many_listeners(request: Request, exc: TooManyListeners) -> JSONResponse:
-    message = f"the project has {MAX_LISTENERS} open event streams: close one, or share one"
-    return _answer(429, "too_many_streams", message, {}, _HEADERS["too_many_streams"])
-
-
-async def _on_bug(request: Request, exc: Exception) -> JSONResponse:
-    return _answer(500, "internal_error", "the server failed; its log tells why", {})
-
-
-def _answer(
-    status: int, code: str, message: str, details: dict[str, t.Any], headers: t.Mapping[str, str] | None = None
-) -> JSONResponse:
-    content = {"error": code, "message": message, "details": details}
-    return ASCIIResponse(content, status_code=status, headers=headers)
+def _answer(refusal: Refusal, headers: t.Mapping[str, str] | None = None) -> JSONResponse:
+    return ASCIIResponse(refusal.body, status_code=refusal.status, headers=headers or _HEADERS.get(refusal.code))

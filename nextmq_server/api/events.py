@@ -7,27 +7,29 @@ import contextlib
 import json
 import typing as t
 
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query
 from starlette.responses import StreamingResponse
 from starlette.types import Send
+
+from nextmq_handler.protocol import strict_json
+from nextmq_handler.rules.refusals import Refusal
 
 from ..engine.events.listener import Listener, TooSlow
 from ..engine.events.streams import Event
 from ..engine.queues.jobs import decoded
 from ..redis.connection import ConnectionLost, RedisError
-from .errors import DOCUMENTED, APIError
-from .request import Authorized, QueueName, StrictRoute
+from .request import Authorized, QueueName, router
 
 HEARTBEAT = 15.0
-"""After so long without an event, in s, a comment is sent: proxies close what is silent."""
+"""How long, in s, the stream is silent before it sends a comment: proxies close silent connections."""
 
 SEND_TIMEOUT = 30.0
-"""A client that takes nothing for so long, in s, is gone."""
+"""How long, in s, a client may take nothing before the stream ends."""
 
 _RETRY = 1000  # ms
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
-# What BullMQ's scripts store as text, by event.
+# The field of each event that BullMQ's scripts store as text.
 _ENCODED = {
     "completed": "returnvalue",
     "progress": "data",
@@ -36,13 +38,11 @@ _ENCODED = {
     "cleaned": "count",
 }
 
-router = APIRouter(
-    prefix="/v1/queues/{queue}/events", tags=["queues"], route_class=StrictRoute, responses=DOCUMENTED
-)
+routes = router("/v1/queues/{queue}/events", "queues")
 
 
 class EventStream(StreamingResponse):
-    """The events of a listener, until there are no more or the client goes away."""
+    """The events of a listener, until there are no more or the client disconnects."""
 
     media_type = "text/event-stream"
 
@@ -51,10 +51,10 @@ class EventStream(StreamingResponse):
         self._listener = listener
 
     async def stream_response(self, send: Send) -> None:
-        """Send them. What keeps the listener from listening is raised before anything is sent."""
+        """Send the events. If the listener cannot start, its error is raised before anything is sent."""
         async with self._listener as events:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            # With an id from the first moment on, who connects again misses nothing.
+            # With an id from the start, a client that connects again misses nothing.
             chunk = f"retry: {_RETRY}\nid: {events.last_id}\n\n".encode()
             with contextlib.suppress(TimeoutError):
                 while True:
@@ -65,28 +65,28 @@ class EventStream(StreamingResponse):
                     chunk = await _next_chunk(events)
 
 
-@router.get("", status_code=200, response_class=EventStream)
+@routes.get("", status_code=200, response_class=EventStream)
 async def get_events(
     queue: QueueName,
     service: Authorized,
     start: t.Annotated[
-        str | None, Query(alias="from", max_length=64, description='from after this event id, or "$": from now on')
+        str | None, Query(alias="from", max_length=64, description='start after this event id; "$" starts now')
     ] = None,
     last_event_id: t.Annotated[
-        str | None, Header(max_length=64, description="the same, as a client sends it that connects again")
+        str | None, Header(max_length=64, description="like `from`; browsers send it when they connect again")
     ] = None,
 ) -> EventStream:
-    """The queue's events as they come, under BullMQ's names; `data` is JSON: `jobId` and what the event has."""
+    """Stream the queue's events under BullMQ's names. `data` is JSON: `jobId` and the members of the event."""
     after = last_event_id or ("$" if start is None else start)
     try:
         return EventStream(Listener(service.events, service.jobs.scripts(queue), after))
     except ValueError:
         where = "last-event-id" if last_event_id else "from"
-        raise APIError(422, "invalid_request", f'{where}: the id of an event such as "123-0", or "$"') from None
+        raise Refusal(422, "invalid_request", f'{where}: the id of an event such as "123-0", or "$"') from None
 
 
 async def _next_chunk(events: Listener) -> bytes:
-    """What to send next, after the last event nothing."""
+    """Return what to send next: nothing after the last event."""
     try:
         async with asyncio.timeout(HEARTBEAT):
             return encode(await anext(events))
@@ -99,13 +99,13 @@ async def _next_chunk(events: Listener) -> bytes:
 
 
 def encode(event: Event) -> bytes:
-    """An event on the wire. Raises nothing, whatever another client of Redis has stored."""
+    """Return an event on the wire. Raises nothing, whatever another client of Redis has stored."""
     fields: dict[str, t.Any] = dict(event.fields)
     name = _ENCODED.get(event.name)
     if name in fields:
         fields[name] = decoded(fields[name])
     if "returnvalue" in fields:
         fields["returnValue"] = fields.pop("returnvalue")
-    # As JSON, neither the data nor the name can have a line end in it.
-    data = json.dumps(fields, separators=(",", ":"))
+    # JSON has no line ends, so neither the data nor the name can break the stream.
+    data = strict_json.compact(fields)
     return f"id: {event.id}\nevent: {json.dumps(event.name)[1:-1]}\ndata: {data}\n\n".encode("ascii")

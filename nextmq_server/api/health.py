@@ -10,31 +10,31 @@ from pydantic import BaseModel
 
 from ..service import Service
 
-router = APIRouter(tags=["server"])
+routes = APIRouter(tags=["server"])
 
 
 class Ready(BaseModel):
-    """It takes work."""
+    """The server takes work."""
 
     status: t.Literal["ok"] = "ok"
 
 
 class NotReady(BaseModel):
-    """Why no work is to be sent here."""
+    """Why the server takes no work."""
 
     status: t.Literal["unavailable"] = "unavailable"
     reason: str
 
 
-@router.get("/healthz")
+@routes.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """The process lives."""
+    """Tell that the process is alive."""
     return {"status": "ok"}
 
 
-@router.get("/readyz", response_model=Ready, responses={503: {"model": NotReady}})
+@routes.get("/readyz", response_model=Ready, responses={503: {"model": NotReady}})
 async def readyz(request: Request) -> Ready | JSONResponse:
-    """The process takes work: its projects run, Redis answers, and it does not drain."""
+    """Tell whether the process takes work: its projects run, Redis answers, and it is not shutting down."""
     services: t.Sequence[Service] = request.app.state.services
     for service in services:
         reason = await service.readiness()

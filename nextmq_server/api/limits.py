@@ -4,116 +4,97 @@ from __future__ import annotations
 
 import typing as t
 
-from fastapi import APIRouter, Query
-from pydantic import Field
+from fastapi import Query
 
-from nextmq_handler.rules.limits import MAX_DELAY_MS
+from nextmq_handler.rules.bodies import ConcurrencyBody, RateLimitBody, RestBody
+from nextmq_handler.rules.limits import MAX_STARTS
+from nextmq_handler.rules.models import Closed
 
-from .errors import DOCUMENTED
-from .queues import RateLimit
-from .request import Authorized, Closed, Done, QueueName, Removed, StrictRoute
+from .queues import RateLimitView
+from .request import Authorized, Done, QueueName, Removed, router
 
-MAX_COUNT = 10**9
-
-router = APIRouter(prefix="/v1/queues/{queue}", tags=["limits"], route_class=StrictRoute, responses=DOCUMENTED)
+routes = router("/v1/queues/{queue}", "limits")
 
 
 class GlobalConcurrency(Closed):
-    """How many jobs may run at once."""
-
-    concurrency: int = Field(ge=1, le=MAX_COUNT)
-
-
-class GlobalConcurrencyView(Closed):
-    """How many jobs may run at once; null: as many as the worker registered for."""
+    """How many jobs may run at once; null if only the worker's own concurrency limits them."""
 
     concurrency: int | None
 
 
-class NewRateLimit(Closed):
-    """At most `max` starts in each `duration` ms."""
+class GlobalRateLimit(Closed):
+    """The global rate limit, null if there is none."""
 
-    max: int = Field(ge=1, le=MAX_COUNT)
-    duration: int = Field(ge=1, le=MAX_DELAY_MS)
-
-
-class RateLimitView(Closed):
-    """The global rate limit, where there is one."""
-
-    rateLimit: RateLimit | None
-
-
-class Rest(Closed):
-    """For how many ms no job starts."""
-
-    duration: int = Field(ge=1, le=MAX_DELAY_MS)
+    rateLimit: RateLimitView | None
 
 
 class RestLeft(Closed):
-    """For how many ms no job starts yet; 0: none is kept from it."""
+    """For how many ms no job starts; 0 if jobs may start now."""
 
     ttl: int
 
 
-@router.get("/concurrency")
-async def get_global_concurrency(queue: QueueName, service: Authorized) -> GlobalConcurrencyView:
-    """The global concurrency that was set."""
-    return GlobalConcurrencyView(concurrency=await service.limits.global_concurrency(queue))
+@routes.get("/concurrency")
+async def get_global_concurrency(queue: QueueName, service: Authorized) -> GlobalConcurrency:
+    """Get the global concurrency."""
+    return GlobalConcurrency(concurrency=await service.limits.global_concurrency(queue))
 
 
-@router.put("/concurrency")
-async def set_global_concurrency(queue: QueueName, body: GlobalConcurrency, service: Authorized) -> Done:
-    """Bound the jobs that run at once; the worker's own concurrency holds where it is lower."""
+@routes.put("/concurrency")
+async def set_global_concurrency(queue: QueueName, body: ConcurrencyBody, service: Authorized) -> Done:
+    """Limit how many jobs run at once. The worker's own concurrency applies if it is lower."""
     await service.set_global_concurrency(queue, body.concurrency)
     return Done()
 
 
-@router.delete("/concurrency")
+@routes.delete("/concurrency")
 async def remove_global_concurrency(queue: QueueName, service: Authorized) -> Done:
-    """Leave the worker's own concurrency as the only bound."""
+    """Remove the global concurrency. The worker's own still applies."""
     await service.set_global_concurrency(queue, None)
     return Done()
 
 
-@router.get("/rate-limit")
-async def get_global_rate_limit(queue: QueueName, service: Authorized) -> RateLimitView:
-    """The global rate limit."""
+@routes.get("/rate-limit")
+async def get_global_rate_limit(queue: QueueName, service: Authorized) -> GlobalRateLimit:
+    """Get the global rate limit."""
     limit = await service.limits.rate_limit(queue)
-    return RateLimitView(rateLimit=RateLimit(**limit) if limit else None)
+    return GlobalRateLimit(rateLimit=RateLimitView(**limit) if limit else None)
 
 
-@router.put("/rate-limit")
-async def set_global_rate_limit(queue: QueueName, body: NewRateLimit, service: Authorized) -> Done:
-    """Limit the starts of jobs; it takes the place of the worker's own limiter."""
+@routes.put("/rate-limit")
+async def set_global_rate_limit(queue: QueueName, body: RateLimitBody, service: Authorized) -> Done:
+    """Limit how many jobs start in a period. This replaces the worker's own limiter."""
     await service.set_rate_limit(queue, body.max, body.duration)
     return Done()
 
 
-@router.delete("/rate-limit")
+@routes.delete("/rate-limit")
 async def remove_global_rate_limit(queue: QueueName, service: Authorized) -> Done:
-    """Lift the global rate limit."""
+    """Remove the global rate limit."""
     await service.remove_rate_limit(queue)
     return Done()
 
 
-@router.get("/rate-limited")
+@routes.get("/rate-limited")
 async def get_rate_limit_ttl(
     queue: QueueName,
     service: Authorized,
-    maxJobs: t.Annotated[int, Query(ge=0, le=MAX_COUNT, description="as of which count of starts")] = 0,
+    maxJobs: t.Annotated[
+        int, Query(ge=0, le=MAX_STARTS, description="the number of starts that counts as limited")
+    ] = 0,
 ) -> RestLeft:
-    """For how long a rate limit keeps jobs from starting."""
+    """Get how long the queue is still rate-limited."""
     return RestLeft(ttl=await service.limits.rest_left(queue, maxJobs))
 
 
-@router.put("/rate-limited")
-async def rate_limit(queue: QueueName, body: Rest, service: Authorized) -> Done:
-    """Start no job for a time."""
+@routes.put("/rate-limited")
+async def rate_limit(queue: QueueName, body: RestBody, service: Authorized) -> Done:
+    """Rate-limit the queue for a while: no job starts."""
     await service.limits.rest(queue, body.duration)
     return Done()
 
 
-@router.delete("/rate-limited")
+@routes.delete("/rate-limited")
 async def remove_rate_limit_key(queue: QueueName, service: Authorized) -> Removed:
-    """Let jobs start again."""
+    """Stop rate-limiting the queue: jobs start again."""
     return Removed(removed=await service.end_rest(queue))

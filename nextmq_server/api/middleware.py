@@ -1,4 +1,4 @@
-"""What wraps every request: the path as it was sent, an id for the request."""
+"""Middleware: route by the path as it was sent, give each request an id."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 
 
 class RawPath:
-    """Routes by the path as it was sent: an id with a slash in it, sent as %2F, is one segment."""
+    """Route by the path as it was sent: an id with a slash, sent as %2F, is one segment."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -25,7 +25,7 @@ class RawPath:
 
 
 class RequestId:
-    """Gives each answer an x-request-id: the caller's own where it sent one, else a new one."""
+    """Give each answer an x-request-id: the caller's own if it sent one, else a new one."""
 
     def __init__(
         self, app: ASGIApp, *, new_id: t.Callable[[], str] = lambda: f"req_{secrets.token_hex(8)}"

@@ -1,22 +1,14 @@
-"""A job as requests add it and as answers show it."""
+"""A job as answers show it."""
 
 from __future__ import annotations
 
 import typing as t
 
-from nextmq_handler.rules.models import Closed, JobOptionsModel, Name, ParentModel
-
-
-class NewJob(Closed):
-    """A job to add."""
-
-    name: Name
-    data: t.Any = None
-    opts: JobOptionsModel = JobOptionsModel()
+from nextmq_handler.rules.models import Closed, ParentModel
 
 
 class DeliveryView(Closed):
-    """A delivery that ended: sent `at`, ms since the epoch; `detail` says why it failed or was put off."""
+    """A delivery that ended: sent `at`, ms since the epoch; `detail` says why it failed or is retried later."""
 
     deliveryId: str
     at: int
@@ -53,6 +45,6 @@ class JobView(Closed):
 
 
 class AddedJob(JobView):
-    """A job that was added. `deduplicated`: no job was made, the one that was there keeps it out."""
+    """A job that was added. If `deduplicated`, this is the existing job and no new one was made."""
 
     deduplicated: bool

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import typing as t
 
-from fastapi import APIRouter
+from nextmq_handler.rules.models import Closed
 
 from ..projects.credentials import LastUse
-from .errors import DOCUMENTED
-from .request import Authorized, Closed, StrictRoute
+from .request import Authorized, router
 
-router = APIRouter(prefix="/v1/project", tags=["project"], route_class=StrictRoute, responses=DOCUMENTED)
+routes = router("/v1/project", "project")
 
 
 class CredentialView(Closed):
-    """A key or a secret by its id: what it is nobody is told. `lastUsed` is ms since the epoch, null for never."""
+    """A key or a secret by its id, never its value. `lastUsed` is ms since the epoch, null for never."""
 
     id: str
     lastUsed: int | None
 
 
 class ProjectView(Closed):
-    """The project of the API key. A use is noted once a minute; a webhook secret is used to sign an outcome."""
+    """The project of the API key.
+
+    A use is recorded at most once a minute. A webhook secret counts as used when it signs an outcome.
+    """
 
     name: str
     apiKeys: list[CredentialView]
     webhookSecrets: list[CredentialView]
 
 
-@router.get("")
+@routes.get("")
 async def get_project(service: Authorized) -> ProjectView:
-    """The project, and when each of its API keys and webhook secrets was last used."""
+    """Get the project, and when each of its API keys and webhook secrets was last used."""
     credentials = service.credentials
     return ProjectView(
         name=service.project.name,

@@ -4,43 +4,49 @@ from __future__ import annotations
 
 import typing as t
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import Field
 
-from nextmq_handler.protocol.times import MAX_TIMESTAMP_MS
-from nextmq_handler.rules.limits import MAX_DELAY_MS, MAX_PRIORITY
-from nextmq_handler.rules.models import Count
+from nextmq_handler.rules.bodies import (
+    CleanBody,
+    DrainBody,
+    FinalState,
+    ObliterateBody,
+    RetryJobsBody,
+    TrimEventsBody,
+)
+from nextmq_handler.rules.limits import MAX_PRIORITY
+from nextmq_handler.rules.models import Closed
+from nextmq_handler.rules.refusals import Refusal, not_deduplicated
 
-from ..engine.queues.jobs import WrongState
 from ..timers import now_ms
 from ..workers.registration import Registration
-from .errors import DOCUMENTED, APIError, ASCIIResponse
-from .request import Authorized, Closed, Done, PathId, QueueName, Removed, StrictRoute
+from .errors import ASCIIResponse
+from .request import Authorized, Done, Index, LastIndex, PathId, QueueName, Removed, router
 
 MAX_PRIORITIES = 100
 
-router = APIRouter(prefix="/v1/queues", tags=["queues"], route_class=StrictRoute, responses=DOCUMENTED)
+routes = router("/v1/queues", "queues")
 
 
-class Concurrency(Closed):
-    """How many jobs may run at once: as somebody set it, and as the worker registered."""
+class ConcurrencyView(Closed):
+    """How many jobs may run at once: the global limit, and the worker's."""
 
-    # The words of the answer: `global` is a keyword of Python.
     global_: int | None = Field(alias="global")
     worker: int | None
 
 
-class RateLimit(Closed):
-    """At most `max` starts in each `duration` ms."""
+class RateLimitView(Closed):
+    """At most `max` jobs start in each `duration` ms."""
 
     max: int
     duration: int
 
 
-class Hold(Closed):
-    """Why the queue's endpoint gets no deliveries: since when and until when, in ms since the epoch.
+class HoldView(Closed):
+    """Why the queue's endpoint gets no deliveries; `since` and `until` are ms since the epoch.
 
-    A disabled one has no `until`: its app has to register again.
+    A disabled endpoint has no `until`: its app must register again.
     """
 
     kind: t.Literal["unreachable", "throttled", "breaker", "disabled"]
@@ -49,23 +55,23 @@ class Hold(Closed):
     detail: str
 
 
-class QueueView(Closed):
-    """A queue: its jobs by state, what holds it, who works for it. `rateLimitTtl` is ms."""
+class QueueModel(Closed):
+    """A queue: its jobs by state, its limits, its hold and its worker. `rateLimitTtl` is ms."""
 
     name: str
     isPaused: bool
     counts: dict[str, int]
-    concurrency: Concurrency
-    rateLimit: RateLimit | None
+    concurrency: ConcurrencyView
+    rateLimit: RateLimitView | None
     rateLimitTtl: int
-    hold: Hold | None
+    hold: HoldView | None
     worker: Registration | None
 
 
 class QueueList(Closed):
-    """The project's queues: those with a worker, and those that the API was asked for jobs."""
+    """The project's queues: those with a worker, and those that jobs were added to."""
 
-    queues: list[QueueView]
+    queues: list[QueueModel]
 
 
 class BullMQWorker(Closed):
@@ -78,52 +84,19 @@ class BullMQWorker(Closed):
 
 
 class BullMQWorkers(Closed):
-    """BullMQ's own workers on the queue."""
+    """The BullMQ workers of the queue."""
 
     workers: list[BullMQWorker]
 
 
-class Drain(Closed):
-    """Whether delayed jobs go too."""
-
-    delayed: bool = False
-
-
-class Clean(Closed):
-    """Which jobs go: at most `limit`, in `state` for longer than `grace` ms."""
-
-    grace: int = Field(ge=0, le=MAX_DELAY_MS)
-    limit: int = Field(default=1000, ge=1, le=1000)
-    state: t.Literal["completed", "wait", "active", "paused", "prioritized", "delayed", "failed"] = "completed"
-
-
-class Obliterate(Closed):
-    """With `force` the jobs that run go too."""
-
-    force: bool = False
-
-
-class RetryJobs(Closed):
-    """Which jobs wait again: those that ended in `state` before `timestamp`, ms since the epoch."""
-
-    state: t.Literal["failed", "completed"] = "failed"
-    timestamp: int | None = Field(default=None, ge=0, lt=MAX_TIMESTAMP_MS)
-
-
-class TrimEvents(Closed):
-    """How many events stay, about."""
-
-    maxLength: Count
-
-
 class Ids(Closed):
-    """Job ids."""
+    """The ids of the jobs that were removed."""
 
     removed: list[str]
 
 
 class Trimmed(Closed):
-    """How many events went."""
+    """How many events were removed."""
 
     removed: int
 
@@ -134,161 +107,157 @@ class PriorityCounts(Closed):
     counts: dict[str, int]
 
 
-class MetricsMeta(Closed):
-    """All jobs so far, and when and at which number the last whole minute was noted (ms since the epoch)."""
+class MetricsMetaView(Closed):
+    """All jobs so far, and the time (ms since the epoch) and count at the last whole minute."""
 
     count: int
     prevTS: int
     prevCount: int
 
 
-class Metrics(Closed):
-    """Jobs that ended in each minute, the last one first, and how many minutes are kept."""
+class MetricsView(Closed):
+    """How many jobs ended in each minute, the newest first, and how many minutes are kept."""
 
-    meta: MetricsMeta
+    meta: MetricsMetaView
     data: list[int]
     count: int
 
 
 class DeduplicationHolder(Closed):
-    """The job that keeps others with the deduplication id out."""
+    """The job that holds the deduplication id."""
 
     jobId: str
 
 
-@router.get("", response_model=QueueList)
+@routes.get("", response_model=QueueList)
 async def get_queues(service: Authorized) -> Response:
-    """All queues of the project."""
+    """List all queues of the project."""
     return ASCIIResponse({"queues": [await service.queue_view(name) for name in await service.queue_names()]})
 
 
-@router.get("/{queue}", response_model=QueueView)
+@routes.get("/{queue}", response_model=QueueModel)
 async def get_queue(queue: QueueName, service: Authorized) -> Response:
-    """A queue; one that nobody has used yet is an empty one."""
+    """Get a queue. A queue that nobody has used yet is empty."""
     return ASCIIResponse(await service.queue_view(queue))
 
 
-@router.get("/{queue}/counts")
+@routes.get("/{queue}/counts")
 async def get_job_counts(queue: QueueName, service: Authorized) -> dict[str, int]:
-    """How many jobs are in each state."""
+    """Count the jobs in each state."""
     return await service.queues.counts(queue)
 
 
-@router.get("/{queue}/counts-per-priority")
+@routes.get("/{queue}/counts-per-priority")
 async def get_counts_per_priority(
     queue: QueueName,
     service: Authorized,
     priorities: t.Annotated[str, Query(max_length=1000, pattern=r"^\d{1,7}(,\d{1,7})*$", description="0,1,5")],
 ) -> PriorityCounts:
-    """How many jobs wait with each of the priorities; 0 is none."""
+    """Count the waiting jobs of each priority; 0 is none."""
     wanted = [int(number) for number in dict.fromkeys(priorities.split(","))]
     if len(wanted) > MAX_PRIORITIES or max(wanted) > MAX_PRIORITY:
-        raise APIError(
-            422, "invalid_request", f"priorities: at most {MAX_PRIORITIES}, each at most {MAX_PRIORITY}"
-        )
+        raise Refusal(422, "invalid_request", f"priorities: at most {MAX_PRIORITIES}, each at most {MAX_PRIORITY}")
     return PriorityCounts(counts=await service.queues.counts_per_priority(queue, wanted))
 
 
-@router.get("/{queue}/workers", response_model=BullMQWorkers)
+@routes.get("/{queue}/workers", response_model=BullMQWorkers)
 async def get_workers(queue: QueueName, service: Authorized) -> Response:
-    """BullMQ's own workers that work on the queue beside the registered one, as CLIENT LIST shows them."""
+    """List the BullMQ workers that process the queue beside the registered one, as CLIENT LIST shows them."""
     return ASCIIResponse({"workers": await service.queues.workers(queue)})
 
 
-@router.post("/{queue}/pause")
+@routes.post("/{queue}/pause")
 async def pause(queue: QueueName, service: Authorized) -> Done:
-    """Start no job until `resume`; those that run finish."""
+    """Pause the queue: no job starts until `resume`. Running jobs finish."""
     await service.queues.pause(queue)
     return Done()
 
 
-@router.post("/{queue}/resume")
+@routes.post("/{queue}/resume")
 async def resume(queue: QueueName, service: Authorized) -> Done:
-    """Start jobs again."""
+    """Resume the queue: jobs start again."""
     await service.queues.resume(queue)
     return Done()
 
 
-@router.get("/{queue}/maxed")
+@routes.get("/{queue}/maxed")
 async def is_maxed(queue: QueueName, service: Authorized) -> dict[str, bool]:
-    """Whether as many jobs run as the concurrency lets."""
+    """Tell whether as many jobs run as the concurrency allows."""
     return {"isMaxed": await service.queues.is_maxed(queue)}
 
 
-@router.post("/{queue}/drain")
-async def drain(queue: QueueName, body: Drain, service: Authorized) -> Done:
-    """Remove the jobs that wait, and with `delayed` those that are delayed."""
+@routes.post("/{queue}/drain")
+async def drain(queue: QueueName, body: DrainBody, service: Authorized) -> Done:
+    """Remove the waiting jobs, and with `delayed` the delayed ones."""
     await service.queues.drain(queue, delayed=body.delayed)
     service.results.look_again(queue)
     return Done()
 
 
-@router.post("/{queue}/clean", response_model=Ids)
-async def clean(queue: QueueName, body: Clean, service: Authorized) -> Response:
-    """Remove old jobs; the ids of those that went."""
+@routes.post("/{queue}/clean", response_model=Ids)
+async def clean(queue: QueueName, body: CleanBody, service: Authorized) -> Response:
+    """Remove old jobs, and return their ids."""
     removed = await service.queues.clean(queue, body.state, body.grace, body.limit)
     service.results.look_again(queue)
     return ASCIIResponse({"removed": removed})
 
 
-@router.post("/{queue}/obliterate")
-async def obliterate(queue: QueueName, body: Obliterate, service: Authorized) -> Done:
+@routes.post("/{queue}/obliterate")
+async def obliterate(queue: QueueName, body: ObliterateBody, service: Authorized) -> Done:
     """Remove the queue with all its jobs. Its worker stays registered."""
     try:
         await service.obliterate(queue, force=body.force)
-    except WrongState as exc:
-        raise APIError(409, "wrong_state", f"queue {queue} {exc}") from None
     finally:
         service.results.look_again(queue)
     return Done()
 
 
-@router.post("/{queue}/retry-jobs")
-async def retry_jobs(queue: QueueName, body: RetryJobs, service: Authorized) -> Done:
-    """Let finished jobs wait again."""
+@routes.post("/{queue}/retry-jobs")
+async def retry_jobs(queue: QueueName, body: RetryJobsBody, service: Authorized) -> Done:
+    """Retry finished jobs: they wait again."""
     now = now_ms()
     before = now if body.timestamp is None else body.timestamp
     await service.queues.retry_jobs(queue, body.state, before)
     return Done()
 
 
-@router.post("/{queue}/promote-jobs")
+@routes.post("/{queue}/promote-jobs")
 async def promote_jobs(queue: QueueName, service: Authorized) -> Done:
-    """Let all delayed jobs wait now."""
+    """Promote all delayed jobs: they wait now."""
     await service.queues.promote_jobs(queue)
     return Done()
 
 
-@router.post("/{queue}/trim-events")
-async def trim_events(queue: QueueName, body: TrimEvents, service: Authorized) -> Trimmed:
-    """Keep about the last `maxLength` events."""
+@routes.post("/{queue}/trim-events")
+async def trim_events(queue: QueueName, body: TrimEventsBody, service: Authorized) -> Trimmed:
+    """Remove old events; about the last `maxLength` stay."""
     return Trimmed(removed=await service.queues.trim_events(queue, body.maxLength))
 
 
-@router.get("/{queue}/metrics/{state}")
+@routes.get("/{queue}/metrics/{state}")
 async def get_metrics(
     queue: QueueName,
-    state: t.Literal["completed", "failed"],
+    state: FinalState,
     service: Authorized,
-    start: t.Annotated[int, Query(ge=0, le=2**31)] = 0,
-    end: t.Annotated[int, Query(ge=-1, le=2**31)] = -1,
-) -> Metrics:
-    """How many jobs ended in `state` in each minute of the last two weeks."""
-    return Metrics.model_validate(await service.queues.metrics(queue, state, start, end))
+    start: Index = 0,
+    end: LastIndex = -1,
+) -> MetricsView:
+    """Count the jobs that ended in `state`, for each minute of the last two weeks."""
+    return MetricsView.model_validate(await service.queues.metrics(queue, state, start, end))
 
 
-@router.get("/{queue}/deduplication/{id}")
+@routes.get("/{queue}/deduplication/{id}")
 async def get_deduplication_job_id(
     queue: QueueName, deduplication_id: PathId, service: Authorized
 ) -> DeduplicationHolder:
-    """The job that keeps others with this deduplication id out."""
+    """Get the job that holds this deduplication id."""
     job_id = await service.queues.deduplication_job_id(queue, deduplication_id)
     if job_id is None:
-        raise APIError(404, "not_found", f"queue {queue} has no job with deduplication id {deduplication_id}")
+        raise not_deduplicated(queue, deduplication_id)
     return DeduplicationHolder(jobId=job_id)
 
 
-@router.delete("/{queue}/deduplication/{id}")
+@routes.delete("/{queue}/deduplication/{id}")
 async def remove_deduplication_key(queue: QueueName, deduplication_id: PathId, service: Authorized) -> Removed:
-    """Let jobs with this deduplication id in again."""
+    """Release this deduplication id: jobs with it can be added again."""
     return Removed(removed=await service.queues.remove_deduplication_key(queue, deduplication_id))

@@ -1,46 +1,31 @@
-"""POST /v1/queues/{queue}/redrive: dead letters go back to the queues they came from."""
+"""POST /v1/queues/{queue}/redrive: send dead letters back to the queues they came from."""
 
 from __future__ import annotations
 
-import typing as t
+from fastapi import Response
 
-from fastapi import APIRouter, Response
-from pydantic import Field
-
-from nextmq_handler.rules.models import Name
+from nextmq_handler.rules.bodies import RedriveBody
+from nextmq_handler.rules.models import Closed
 
 from ..engine.queues.redrive import Wanted
 from ..timers import now_ms
-from .errors import DOCUMENTED, ASCIIResponse
-from .request import Authorized, Closed, CreatesJobs, QueueName, StrictRoute
+from .errors import ASCIIResponse
+from .request import Authorized, CreatesJobs, QueueName, router
 
-MAX_REDRIVE = 1000
-
-router = APIRouter(prefix="/v1/queues/{queue}", tags=["queues"], route_class=StrictRoute, responses=DOCUMENTED)
-
-
-class Redrive(Closed):
-    """Which dead letters go back: all that match every member which is not null, `limit` of them at most."""
-
-    ids: t.Annotated[
-        list[t.Annotated[str, Field(min_length=1, max_length=1024)]] | None, Field(max_length=MAX_REDRIVE)
-    ] = None
-    name: Name | None = None
-    reason: t.Annotated[str, Field(min_length=1, max_length=4096)] | None = None
-    limit: int = Field(default=MAX_REDRIVE, ge=1, le=MAX_REDRIVE)
+routes = router("/v1/queues/{queue}", "queues")
 
 
 class Redriven(Closed):
-    """The ids that the letters had in the dead-letter queue."""
+    """The ids that the dead letters had in the dead-letter queue."""
 
     redriven: list[str]
 
 
-@router.post("/redrive", response_model=Redriven, dependencies=[CreatesJobs])
-async def redrive(queue: QueueName, body: Redrive, service: Authorized) -> Response:
-    """Send dead letters back, oldest first: each is a new job of its queue, with all its attempts.
+@routes.post("/redrive", response_model=Redriven, dependencies=[CreatesJobs])
+async def redrive(queue: QueueName, body: RedriveBody, service: Authorized) -> Response:
+    """Send dead letters back, oldest first. Each becomes a new job of its queue, with all its attempts.
 
-    Letters that a worker holds stay, and so does what is no dead letter.
+    Dead letters that a worker is processing stay, and so do jobs that are not dead letters.
     """
     wanted = Wanted(body.ids, body.name, body.reason)
     redriven = await service.redrive(queue, wanted, limit=body.limit, now=now_ms())

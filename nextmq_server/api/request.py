@@ -1,4 +1,4 @@
-"""What routes share: bounded, strict JSON bodies, names in the path, the API key, the idempotency key."""
+"""What routes share: the API key, bounded strict JSON bodies, the names in the path, the idempotency key."""
 
 from __future__ import annotations
 
@@ -6,35 +6,34 @@ import hashlib
 import typing as t
 from urllib.parse import unquote
 
-from fastapi import Depends, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.routing import APIRoute
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol import strict_json
 from nextmq_handler.protocol.names import check_queue_name
-from nextmq_handler.rules.models import Closed as Closed  # the routes' models are made of it
+from nextmq_handler.rules.limits import MAX_ID, MAX_PAGE, MAX_PAGE_INDEX
+from nextmq_handler.rules.models import Closed
+from nextmq_handler.rules.refusals import Refusal, stale_delivery
 from nextmq_handler.telemetry import trace_options
 
 from ..dispatch.delivery_ids import owns
 from ..engine.queues.adding import Idempotency
 from ..service import Service
-from .errors import APIError
+from .errors import DOCUMENTED
 
 MAX_BODY_SIZE = 2 * 1024 * 1024
 """The largest request body, in bytes."""
-
-MAX_PAGE = 1000
-"""The most that one answer lists."""
 
 MAX_BULK_SIZE = 16 * 1024 * 1024
 """The largest request body, in bytes, with many jobs in it."""
 
 
 class Done(BaseModel):
-    """Done."""
+    """An empty object."""
 
 
 class Removed(Closed):
@@ -63,68 +62,83 @@ class _StrictRequest(Request):
         try:
             return strict_json.loads(await self.body())
         except ValueError:
-            raise APIError(400, "invalid_json", "the body is not strict JSON, or is nested too deeply") from None
+            raise Refusal(400, "invalid_json", "the body is not strict JSON, or is nested too deeply") from None
 
 
 class _BulkRequest(_StrictRequest):
     max_size = MAX_BULK_SIZE
 
 
-class StrictRoute(APIRoute):
-    """A route that looks at the API key first, then parses JSON as the protocol says: no NaN, depth ≤ 100."""
+class _StrictRoute(APIRoute):
+    """A route that checks the API key before it reads the body, and parses JSON as the protocol says."""
 
     request_class: type[_StrictRequest] = _StrictRequest
 
     def get_route_handler(self) -> t.Callable[[Request], t.Coroutine[t.Any, t.Any, Response]]:
+        """Return the handler. FastAPI's own would read and parse the body before it checks the key."""
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            await get_service(request, await _bearer(request))  # FastAPI would read and parse the body before
+            request.state.service = await _find_service(request)
             return await handler(self.request_class(request.scope, request.receive))
 
         return strict
 
 
-class BulkRoute(StrictRoute):
-    """The same for requests with many jobs."""
-
+class _BulkRoute(_StrictRoute):
     request_class = _BulkRequest
 
 
 _bearer = HTTPBearer(auto_error=False, description="The API key of the connection string")
 
 
-async def get_service(
-    request: Request, credentials: t.Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Service:
-    """The service of the project whose API key the request has."""
+def router(prefix: str, tag: str, *, is_bulk: bool = False) -> APIRouter:
+    """Return a router whose routes need the API key. The bodies of bulk routes may be larger."""
+    return APIRouter(
+        prefix=prefix,
+        tags=[tag],
+        route_class=_BulkRoute if is_bulk else _StrictRoute,
+        responses=DOCUMENTED,
+        dependencies=[Depends(_bearer)],  # for the OpenAPI document: the route has checked the key
+    )
+
+
+async def _find_service(request: Request) -> Service:
+    """Return the service of the project whose API key the request has. Raises Refusal."""
     services: t.Sequence[Service] = request.app.state.services
-    # All are compared, so that the time tells nothing about whose key it is.
-    matching = [one for one in services if credentials and one.credentials.admit(credentials.credentials)]
+    sent = await _bearer(request)
+    # All are compared, so that the time does not tell whose key it is.
+    matching = [one for one in services if sent and one.credentials.admit(sent.credentials)]
     if not matching:
-        raise APIError(401, "unauthorized", "send the API key of the connection string: authorization: Bearer …")
+        raise Refusal(401, "unauthorized", "send the API key of the connection string: authorization: Bearer …")
     return matching[0]
 
 
+async def get_service(request: Request) -> Service:
+    """Return the service that the route has found by the API key."""
+    service: Service = request.state.service
+    return service
+
+
 async def get_queue(
-    # Said, not enforced: the check below has a code of its own.
+    # The pattern is for the OpenAPI document: the check below answers with a code of its own.
     queue: t.Annotated[str, Path(max_length=300, json_schema_extra={"pattern": "^[A-Za-z0-9._~-]{1,100}$"})],
 ) -> str:
-    """The queue of the path."""
+    """Return the queue of the path."""
     try:
         return check_queue_name(unquote(queue))
     except ConfigurationError as exc:
-        raise APIError(422, "invalid_queue_name", str(exc)) from None
+        raise Refusal(422, "invalid_queue_name", str(exc)) from None
 
 
 async def get_id(id: t.Annotated[str, Path(min_length=1, max_length=3072, description="percent-encoded")]) -> str:
-    """The id of the path: one segment, which may hold anything when it is percent-encoded."""
+    """Return the id of the path: one segment, which may hold any text as percent-encoded UTF-8."""
     try:
         text = unquote(id, errors="strict")
     except UnicodeDecodeError:
-        raise APIError(422, "invalid_request", "the id in the path is not UTF-8") from None
-    if len(text) > 1024:
-        raise APIError(422, "invalid_request", "the id in the path is longer than 1024 characters")
+        raise Refusal(422, "invalid_request", "the id in the path is not UTF-8") from None
+    if len(text) > MAX_ID:
+        raise Refusal(422, "invalid_request", f"the id in the path is longer than {MAX_ID} characters")
     return text
 
 
@@ -135,11 +149,11 @@ async def get_idempotency(
         str | None,
         Header(
             pattern="^[!-~]{1,128}$",
-            description="Kept for 24 h with the result: the same request with the same key is done once",
+            description="Kept for 24 h with the result: the same request with the same key takes effect once",
         ),
     ] = None,
 ) -> Idempotency | None:
-    """The idempotency key of the request, and what it is of."""
+    """Return the idempotency key of the request, with a digest of the request."""
     if idempotency_key is None:
         return None
     request_line = f"{request.method} {request.url.path}\n".encode("latin-1", "replace")
@@ -147,14 +161,14 @@ async def get_idempotency(
     return Idempotency(service.idempotency_key(idempotency_key), digest)
 
 
-def _too_large(limit: int) -> APIError:
-    return APIError(413, "payload_too_large", f"the body of this request has at most {limit} bytes")
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, "payload_too_large", f"the body of this request has at most {limit} bytes")
 
 
-async def check_room(service: t.Annotated[Service, Depends(get_service)]) -> None:
-    """Refuse to create jobs where Redis is nearly full."""
+async def check_storage(service: t.Annotated[Service, Depends(get_service)]) -> None:
+    """Refuse to create jobs if Redis is nearly full."""
     if service.storage.is_full:
-        raise APIError(
+        raise Refusal(
             503,
             "storage_full",
             "Redis is near its memory limit: clean finished jobs or raise the limit, then add again",
@@ -162,24 +176,36 @@ async def check_room(service: t.Annotated[Service, Depends(get_service)]) -> Non
 
 
 async def get_trace(request: Request) -> dict[str, t.Any]:
-    """The job options that carry the trace of the request on to the processor."""
+    """Return the job options that hand the trace of the request on to the processor."""
     return trace_options(request.headers)
 
 
-def check_page(start: int, end: int) -> None:
-    """Refuse a page that ends before it starts, or is too long."""
+class PageBounds(t.NamedTuple):
+    """The first and the last position of a page, both included."""
+
+    start: int
+    end: int
+
+
+async def get_page(
+    start: t.Annotated[int, Query(ge=0, le=MAX_PAGE_INDEX)] = 0,
+    end: t.Annotated[int, Query(ge=0, le=MAX_PAGE_INDEX, description="included")] = 99,
+) -> PageBounds:
+    """Return the page to list. Refuses one that ends before it starts, or is too long."""
     if not start <= end < start + MAX_PAGE:
-        raise APIError(422, "invalid_request", f"end: from start to start + {MAX_PAGE - 1}")
+        raise Refusal(422, "invalid_request", f"end: from start to start + {MAX_PAGE - 1}")
+    return PageBounds(start, end)
 
 
-PageStart = t.Annotated[int, Query(ge=0, le=2**31)]
-PageEnd = t.Annotated[int, Query(ge=0, le=2**31, description="included")]
+Index = t.Annotated[int, Query(ge=0, le=MAX_PAGE_INDEX)]
+LastIndex = t.Annotated[int, Query(ge=-1, le=MAX_PAGE_INDEX, description="included; -1 is the last one")]
+Page = t.Annotated[PageBounds, Depends(get_page)]
 Authorized = t.Annotated[Service, Depends(get_service)]
 QueueName = t.Annotated[str, Depends(get_queue)]
 PathId = t.Annotated[str, Depends(get_id)]
 Trace = t.Annotated[dict[str, t.Any], Depends(get_trace)]
 IdempotencyKey = t.Annotated[Idempotency | None, Depends(get_idempotency)]
-CreatesJobs = Depends(check_room)
+CreatesJobs = Depends(check_storage)
 """A dependency of the routes that create jobs."""
 DeliveryId = t.Annotated[
     str | None,
@@ -191,11 +217,22 @@ DeliveryId = t.Annotated[
 ]
 
 
-async def check_delivery(service: Service, queue: str, job_id: str, delivery_id: str | None) -> None:
-    """Refuse the call of a processor whose delivery no longer owns the job (protocol section 5)."""
-    if delivery_id is None:
-        return  # an operator's call, not a processor's
-    if not await owns(service.jobs.scripts(queue), job_id, delivery_id):
-        raise APIError(
-            409, "stale_delivery", f"this delivery no longer owns job {job_id}: it timed out or lost its lock"
-        )
+class OwnedJob(t.NamedTuple):
+    """The job of the path. If a processor calls, its delivery owns the job."""
+
+    service: Service
+    queue: str
+    id: str
+
+
+async def get_job(
+    service: Authorized, queue: QueueName, job_id: PathId, delivery_id: DeliveryId = None
+) -> OwnedJob:
+    """Return the job of the path. Refuses a processor whose delivery no longer owns it (protocol section 5)."""
+    # An operator's call has no delivery.
+    if delivery_id is not None and not await owns(service.jobs.scripts(queue), job_id, delivery_id):
+        raise stale_delivery(job_id)
+    return OwnedJob(service, queue, job_id)
+
+
+Job = t.Annotated[OwnedJob, Depends(get_job)]

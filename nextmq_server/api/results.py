@@ -1,30 +1,28 @@
-"""GET /v1/queues/{queue}/jobs/{id}/result: what a job ended with, waited for if need be."""
+"""GET /v1/queues/{queue}/jobs/{id}/result: what a job ended with; the call can wait for the end."""
 
 from __future__ import annotations
 
 import asyncio
 import typing as t
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
+from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.results import JobResult
 
-from ..engine.queues.jobs import NoSuchJob
-from .errors import DOCUMENTED, ASCIIResponse, no_such_job
-from .request import Authorized, Closed, PathId, QueueName, StrictRoute
+from .errors import ASCIIResponse
+from .request import Authorized, PathId, QueueName, router
 
 MAX_WAIT = 60_000
 """The longest wait, in ms."""
 
 _CLIENT_GONE = 499  # nobody reads it
 
-router = APIRouter(
-    prefix="/v1/queues/{queue}/jobs/{id}/result", tags=["jobs"], route_class=StrictRoute, responses=DOCUMENTED
-)
+routes = router("/v1/queues/{queue}/jobs/{id}/result", "jobs")
 
 
 class Result(Closed):
-    """What a job ended with: its state is completed or failed. Of any other state the rest is null."""
+    """What a job ended with. Unless `state` is completed or failed, the rest is null."""
 
     state: str
     returnValue: t.Any
@@ -33,24 +31,21 @@ class Result(Closed):
     finishedOn: int | None
 
 
-@router.get("", response_model=Result)
+@routes.get("", response_model=Result)
 async def get_result(
     request: Request,
     queue: QueueName,
     job_id: PathId,
     service: Authorized,
-    wait: t.Annotated[int, Query(ge=0, le=MAX_WAIT, description="for how many ms to wait for the job's end")] = 0,
+    wait: t.Annotated[int, Query(ge=0, le=MAX_WAIT, description="how many ms to wait for the job to end")] = 0,
 ) -> Response:
-    """What a job ended with. It is there for about a minute after a job is gone that was not kept."""
-    try:
-        result = await _unless_gone(request, service.results.get(queue, job_id, wait=wait))
-    except NoSuchJob:
-        raise no_such_job(queue, job_id) from None
+    """Get what a job ended with. The result of a job that is not kept stays for about a minute."""
+    result = await _unless_gone(request, service.results.get(queue, job_id, wait=wait))
     return Response(status_code=_CLIENT_GONE) if result is None else ASCIIResponse(result)
 
 
 async def _unless_gone(request: Request, work: t.Coroutine[t.Any, t.Any, JobResult]) -> JobResult | None:
-    """The result of `work`; None where the client went away, which ends it."""
+    """Return the result of `work`, or None if the client disconnects, which cancels it."""
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_disconnected(request))
     try:

@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import AfterValidator, Field, field_validator
 
 from nextmq_handler.protocol import strict_json
 from nextmq_handler.rules.limits import MAX_DELAY_MS
-from nextmq_handler.rules.models import BackoffModel, BackoffOption, Delay, Name, check_data_size
+from nextmq_handler.rules.models import BackoffModel, BackoffOption, Closed, Delay, Name, check_data_size
 from nextmq_handler.rules.schedules import When
 
-from ..dispatch.egress.rules import EgressRefused
-from ..triggers.records import MAX_TRIGGERS, TooManyTriggers, TriggerOptions, TriggerRun
-from ..triggers.triggers import NoSuchTrigger, ShownTrigger
+from ..triggers.records import TriggerOptions, TriggerRun
+from ..triggers.triggers import ShownTrigger
 from ..workers.registration import endpoint_url
-from .errors import DOCUMENTED, APIError, ASCIIResponse, invalid_member
-from .request import Authorized, Closed, CreatesJobs, Done, PathId, StrictRoute
+from .errors import ASCIIResponse
+from .request import Authorized, CreatesJobs, Done, PathId, router
 
 MAX_PAYLOAD_SIZE = 256 * 1024
 """The largest payload, in bytes of JSON."""
 
-T = t.TypeVar("T")
-
 MIN_EVERY = 1000
 MAX_TIMEOUT = 600_000
 
-router = APIRouter(prefix="/v1/triggers", tags=["triggers"], route_class=StrictRoute, responses=DOCUMENTED)
+routes = router("/v1/triggers", "triggers")
 
 
 class TriggerRepeat(When):
-    """When to send: `every` so many ms, or by a cron `pattern` on the clocks of `tz` (UTC)."""
+    """When to send: `every` so many ms, or by a cron `pattern` in the time zone `tz` (default: UTC)."""
 
     every: int | None = Field(default=None, ge=MIN_EVERY, le=MAX_DELAY_MS)
 
 
-class NewTrigger(Closed):
-    """A trigger to create. `timeout`, ms, bounds one attempt; `backoff` is as for jobs."""
+class TriggerBody(Closed):
+    """A trigger to create. `timeout`, ms, limits one attempt; `backoff` is as for jobs."""
 
     name: Name | None = None
     url: t.Annotated[str, Field(max_length=2048), AfterValidator(endpoint_url)]
@@ -51,12 +47,12 @@ class NewTrigger(Closed):
     @field_validator("payload")
     @classmethod
     def check_size(cls, value: t.Any) -> t.Any:
-        """The payload is bounded."""
+        """Refuse a payload that is too large."""
         return check_data_size(value, MAX_PAYLOAD_SIZE)
 
 
 class RunView(Closed):
-    """One attempt: when it began, the status of its answer, and what came of it. Times are ms."""
+    """One attempt: when it began, the status of its answer, and its outcome. Times are ms."""
 
     at: int
     status: int | None
@@ -89,13 +85,13 @@ class TriggerView(Closed):
 
 
 class NewSecret(Closed):
-    """What signs the requests from now on; shown this once."""
+    """The secret that signs the requests from now on. It is shown only here."""
 
     secret: str
 
 
 class CreatedTrigger(TriggerView, NewSecret):
-    """A trigger that was created, with its secret."""
+    """The trigger that was created, with its secret."""
 
 
 class TriggerList(Closed):
@@ -104,9 +100,9 @@ class TriggerList(Closed):
     triggers: list[TriggerView]
 
 
-@router.post("", status_code=201, response_model=CreatedTrigger, dependencies=[CreatesJobs])
-async def create_trigger(body: NewTrigger, service: Authorized) -> Response:
-    """Create a trigger. The answer alone shows its secret."""
+@routes.post("", status_code=201, response_model=CreatedTrigger, dependencies=[CreatesJobs])
+async def create_trigger(body: TriggerBody, service: Authorized) -> Response:
+    """Create a trigger. Only this answer shows its secret."""
     backoff = body.backoff
     options = TriggerOptions(
         name=body.name,
@@ -117,76 +113,62 @@ async def create_trigger(body: NewTrigger, service: Authorized) -> Response:
         backoff=backoff.model_dump() if isinstance(backoff, BackoffModel) else backoff,
         timeout=body.timeout,
     )
-    try:
-        service.egress.check_url(body.url)
-        shown = await service.triggers.create(options)
-    except EgressRefused as exc:
-        raise invalid_member("url", str(exc)) from None
-    except TooManyTriggers:
-        message = f"a project has at most {MAX_TRIGGERS} triggers, of 32 MiB in all: delete some"
-        raise APIError(422, "too_many_triggers", message) from None
+    service.egress.check_url(body.url)
+    shown = await service.triggers.create(options)
     return ASCIIResponse({**_view(shown), "secret": shown.trigger.secret}, 201)
 
 
-@router.get("", response_model=TriggerList)
+@routes.get("", response_model=TriggerList)
 async def get_triggers(service: Authorized) -> Response:
-    """All triggers."""
+    """List all triggers."""
     return ASCIIResponse({"triggers": [_view(shown) for shown in await service.triggers.all()]})
 
 
-@router.get("/{id}", response_model=TriggerView)
+@routes.get("/{id}", response_model=TriggerView)
 async def get_trigger(trigger_id: PathId, service: Authorized) -> Response:
-    """A trigger."""
-    return ASCIIResponse(_view(await _found(trigger_id, service.triggers.get(trigger_id))))
+    """Get a trigger."""
+    return ASCIIResponse(_view(await service.triggers.get(trigger_id)))
 
 
-@router.get("/{id}/runs", response_model=Runs)
+@routes.get("/{id}/runs", response_model=Runs)
 async def get_runs(trigger_id: PathId, service: Authorized) -> Response:
-    """The last 50 attempts of a trigger."""
-    runs = await _found(trigger_id, service.triggers.runs(trigger_id))
+    """List the last 50 attempts of a trigger."""
+    runs = await service.triggers.runs(trigger_id)
     return ASCIIResponse({"runs": [_run_view(run) for run in runs]})
 
 
-@router.delete("/{id}")
+@routes.delete("/{id}")
 async def delete_trigger(trigger_id: PathId, service: Authorized) -> Done:
-    """Delete a trigger with all that waits of it; a request under way ends."""
-    await _found(trigger_id, service.triggers.remove(trigger_id))
+    """Delete a trigger with its waiting requests. A request that was sent already finishes."""
+    await service.triggers.remove(trigger_id)
     return Done()
 
 
-@router.post("/{id}/pause")
+@routes.post("/{id}/pause")
 async def pause_trigger(trigger_id: PathId, service: Authorized) -> Done:
-    """Send nothing by the schedule until `resume`."""
-    await _found(trigger_id, service.triggers.set_paused(trigger_id, True))
+    """Pause a trigger: its schedule sends nothing until `resume`."""
+    await service.triggers.set_paused(trigger_id, True)
     return Done()
 
 
-@router.post("/{id}/resume")
+@routes.post("/{id}/resume")
 async def resume_trigger(trigger_id: PathId, service: Authorized) -> Done:
-    """Send by the schedule again."""
-    await _found(trigger_id, service.triggers.set_paused(trigger_id, False))
+    """Resume a trigger: its schedule sends again."""
+    await service.triggers.set_paused(trigger_id, False)
     return Done()
 
 
-@router.post("/{id}/fire", dependencies=[CreatesJobs])
+@routes.post("/{id}/fire", dependencies=[CreatesJobs])
 async def fire_trigger(trigger_id: PathId, service: Authorized) -> Done:
-    """Send once now, also while it is paused; the schedule stays."""
-    await _found(trigger_id, service.triggers.fire(trigger_id))
+    """Send once now, even if the trigger is paused. The schedule stays the same."""
+    await service.triggers.fire(trigger_id)
     return Done()
 
 
-@router.post("/{id}/rotate-secret")
+@routes.post("/{id}/rotate-secret")
 async def rotate_secret(trigger_id: PathId, service: Authorized) -> NewSecret:
-    """Sign with a new secret, and for 24 h with the one before too."""
-    return NewSecret(secret=await _found(trigger_id, service.triggers.rotate_secret(trigger_id)))
-
-
-async def _found(trigger_id: str, work: t.Awaitable[T]) -> T:
-    """The result of `work` on a trigger; that there is none is an answer."""
-    try:
-        return await work
-    except NoSuchTrigger:
-        raise APIError(404, "not_found", f"there is no trigger {trigger_id}") from None
+    """Sign with a new secret, and for 24 h with the previous one too."""
+    return NewSecret(secret=await service.triggers.rotate_secret(trigger_id))
 
 
 def _view(shown: ShownTrigger) -> dict[str, t.Any]:
@@ -195,7 +177,7 @@ def _view(shown: ShownTrigger) -> dict[str, t.Any]:
         "id": trigger.id,
         "name": trigger.name,
         "url": trigger.url,
-        "payload": json.loads(trigger.body),
+        "payload": strict_json.parse(trigger.body),
         "repeat": trigger.repeat,
         "attempts": trigger.attempts,
         "backoff": trigger.backoff,

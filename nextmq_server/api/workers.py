@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import typing as t
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 
-from ..dispatch.egress.rules import EgressRefused
-from ..workers.registration import Registration
-from ..workers.registry import WorkerConflict
-from .errors import DOCUMENTED, APIError, invalid_member
-from .request import Authorized, QueueName, StrictRoute
+from nextmq_handler.rules.refusals import Refusal
 
-router = APIRouter(
-    prefix="/v1/queues/{queue}/worker", tags=["workers"], route_class=StrictRoute, responses=DOCUMENTED
-)
-all_workers = APIRouter(prefix="/v1/workers", tags=["workers"], route_class=StrictRoute, responses=DOCUMENTED)
+from ..workers.registration import Registration
+from .request import Authorized, QueueName, router
+
+routes = router("/v1/queues/{queue}/worker", "workers")
+list_routes = router("/v1/workers", "workers")
 
 
 class QueueWorker(BaseModel):
@@ -32,14 +29,14 @@ class QueueWorkers(BaseModel):
     workers: list[QueueWorker]
 
 
-@all_workers.get("")
+@list_routes.get("")
 async def get_workers(service: Authorized) -> QueueWorkers:
-    """All registrations of the project."""
+    """List the registrations of the project."""
     held = service.registry.all()
     return QueueWorkers(workers=[QueueWorker(queue=queue, registration=held[queue]) for queue in sorted(held)])
 
 
-@router.put("")
+@routes.put("")
 async def register_worker(
     queue: QueueName,
     registration: Registration,
@@ -49,47 +46,44 @@ async def register_worker(
 ) -> Registration:
     """Register the queue's worker. Idempotent: the same registration refreshes `lastSeen`.
 
-    One that differs takes the place of the one held with `replace=true` and the `fingerprint` of that one.
+    A different registration replaces the one held only with `replace=true` and the `fingerprint` of that one.
     """
     if replace and fingerprint is None:
-        raise APIError(422, "invalid_request", "replace=true needs the fingerprint that it replaces")
+        raise Refusal(422, "invalid_request", "replace=true needs the fingerprint that it replaces")
     if not {secret.id for secret in service.project.secrets} & set(registration.secret_ids):
-        raise APIError(
+        raise Refusal(
             422,
             "secret_mismatch",
-            "the app has none of this project's webhook secrets: its NEXTMQ_URL or NEXTMQ_WEBHOOK_SECRETS is of "
+            "the app has none of this project's webhook secrets: its NEXTMQ_URL or NEXTMQ_WEBHOOK_SECRETS is for "
             "another server",
         )
     dead_letter = registration.options.dead_letter
     if service.registry.leads_back(queue, dead_letter):
-        raise APIError(
+        raise Refusal(
             422,
             "invalid_request",
-            f"options.deadLetter: what fails in {queue} would come back to it by way of {dead_letter}: "
+            f"options.deadLetter: jobs that fail in {queue} would come back to it through {dead_letter}: "
             "name a queue whose own dead letters go elsewhere",
         )
-    try:
-        return await service.workers.register(queue, registration, replace=fingerprint if replace else None)
-    except EgressRefused as exc:
-        raise invalid_member("url", str(exc)) from None
-    except WorkerConflict as exc:
-        raise APIError(
-            409, "worker_conflict", f"another registration holds queue {queue}", fields=exc.fields
-        ) from None
+    return await service.workers.register(queue, registration, replace=fingerprint if replace else None)
 
 
-@router.get("")
+@routes.get("")
 async def get_worker(queue: QueueName, service: Authorized) -> Registration:
-    """The queue's registration."""
+    """Get the queue's registration."""
     registration = service.registry.get(queue)
     if registration is None:
-        raise APIError(404, "not_found", f"queue {queue} has no worker")
+        raise _no_worker(queue)
     return registration
 
 
-@router.delete("")
+@routes.delete("")
 async def unregister_worker(queue: QueueName, service: Authorized) -> dict[str, t.Any]:
-    """Remove the registration: waiting jobs stay, active deliveries finish."""
+    """Remove the registration. Waiting jobs stay, active deliveries finish."""
     if not await service.workers.unregister(queue):
-        raise APIError(404, "not_found", f"queue {queue} has no worker")
+        raise _no_worker(queue)
     return {}
+
+
+def _no_worker(queue: str) -> Refusal:
+    return Refusal(404, "not_found", f"queue {queue} has no worker")

@@ -1,14 +1,16 @@
-"""What becomes of a job after a delivery: the dispatcher decides, the engine carries it out."""
+"""Verdicts: what happens to a job after a delivery. The dispatcher decides, the engine carries it out."""
 
 from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
 
+from nextmq_handler.rules.attempts import failed_reason
+
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """The job is done, with this return value."""
+    """The job completes with this return value."""
 
     outcome: t.ClassVar = "completed"
     return_value: t.Any
@@ -16,9 +18,9 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The attempt failed: attempts and backoff decide, unless it is unrecoverable.
+    """The attempt failed. Attempts and backoff decide what follows, unless it is unrecoverable.
 
-    `status` is that of the app's HTTP answer, None where there was none.
+    `status` is that of the app's HTTP answer, None if there was no answer.
     """
 
     outcome: t.ClassVar = "failed"
@@ -30,13 +32,13 @@ class Fail:
 
     @property
     def reason(self) -> str:
-        """The job's failedReason."""
-        return f"{self.name}: {self.message}" if self.message else self.name
+        """The job's `failedReason`."""
+        return failed_reason(self.name, self.message)
 
 
 @dataclass(frozen=True, slots=True)
 class LimitRate:
-    """The queue rests for `delay` ms, the job is queued again, no attempt burnt."""
+    """The queue is rate-limited for `delay` ms and the job is put back. It uses no attempt."""
 
     outcome: t.ClassVar = "rateLimited"
     delay: int
@@ -44,7 +46,7 @@ class LimitRate:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """The job waits until `timestamp`, ms since the epoch, no attempt burnt."""
+    """The job waits until `timestamp`, ms since the epoch. It uses no attempt."""
 
     outcome: t.ClassVar = "delayed"
     timestamp: int
@@ -52,14 +54,14 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class WaitForChildren:
-    """The job waits for its open children, no attempt burnt."""
+    """The job waits for its open children. It uses no attempt."""
 
     outcome: t.ClassVar = "waitingChildren"
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The processor did not run: the queue is held for `seconds`, the job is queued again, nothing burnt."""
+    """The processor did not run: the queue is held for `seconds` and the job is put back. It uses no attempt."""
 
     outcome: t.ClassVar = "held"
     seconds: float

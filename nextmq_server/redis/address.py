@@ -1,4 +1,4 @@
-"""Where Redis is, as --redis-url says it: one host, several, or what Sentinels tell."""
+"""The address of Redis in --redis-url: one host, several hosts, or Sentinels that know the host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Protocol = t.TypeVar("Protocol", bound=asyncio.BaseProtocol)
 
 
 class Place(t.NamedTuple):
-    """Where to connect to: a host and its port, or a Unix socket."""
+    """One place to connect to: a host and its port, or a Unix socket."""
 
     host: str
     port: int
@@ -29,7 +29,7 @@ class Place(t.NamedTuple):
 
 
 class RedisCredentials(t.NamedTuple):
-    """A user and a password, each "" where there is none. Its repr shows no password."""
+    """A user and a password, "" if not given. The repr does not show the password."""
 
     username: str
     password: str
@@ -38,19 +38,21 @@ class RedisCredentials(t.NamedTuple):
         return f"<RedisCredentials {self.username}>"
 
     def commands(self) -> list[tuple[str, ...]]:
-        """What a connection starts with."""
+        """Return the commands that authenticate a connection."""
         if not self.password:
             return []
         return [("AUTH", self.username, self.password) if self.username else ("AUTH", self.password)]
 
 
 class Address:
-    """Where Redis is: `redis://`, `rediss://` (TLS) or `unix://`. Its repr shows no password.
+    """The address of Redis: `redis://`, `rediss://` (TLS) or `unix://`. Its texts do not show the password.
 
-    Of several hosts, `redis://a:6379,b:6379/0`, the one that is the primary is used. `redis+sentinel://a,b/main/0`,
-    and `rediss+sentinel://`, name Sentinels, which know where the primary of the `service` "main" is;
+    With several hosts, as in `redis://a:6379,b:6379/0`, the server uses the primary. `redis+sentinel://a,b/main/0`
+    and `rediss+sentinel://` name Sentinels, which know the primary of the `service` "main";
     `?sentinel_username=…&sentinel_password=…` are for the Sentinels themselves.
     `?ssl_ca_certs=FILE` trusts the certificate authorities in that PEM file instead of the system's.
+
+    Raises ConfigurationError if the URL cannot be used.
     """
 
     def __init__(self, url: str) -> None:
@@ -68,10 +70,14 @@ class Address:
         if is_sentinel:
             service, _, database = database.partition("/")
             if not service:
-                raise ConfigurationError("--redis-url names no service: redis+sentinel://HOST:26379/SERVICE")
+                raise ConfigurationError(
+                    "--redis-url does not name the service that the Sentinels watch: use redis+sentinel://HOST:26379/SERVICE"
+                )
             self.service = unquote(service)
         if database and not database.isdecimal():
-            raise ConfigurationError("--redis-url names a database that is not a number")
+            raise ConfigurationError(
+                "--redis-url names a database that is not a number: end it with one, as in redis://HOST:6379/0"
+            )
         self.database = int(database or 0)
         self.credentials = RedisCredentials(unquote(parts.username or ""), unquote(parts.password or ""))
         self.sentinel_credentials = RedisCredentials(
@@ -79,21 +85,25 @@ class Address:
         )
         self.tls = _tls_context(query.get("ssl_ca_certs")) if scheme.startswith("rediss") else None
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
+        """Describe the address for messages, without the password."""
         where = ",".join(map(str, self.places))
         if self.service is not None:
             where = f"{self.service} of {where}"
-        return f"<Address {where} db={self.database}>"
+        return f"{where}, database {self.database}"
+
+    def __repr__(self) -> str:
+        return f"<Address {self}>"
 
     def greeting(self) -> list[tuple[str | int, ...]]:
-        """The commands that a new connection starts with."""
+        """Return the commands that a new connection sends first."""
         commands: list[tuple[str | int, ...]] = [*self.credentials.commands()]
         if self.database:
             commands.append(("SELECT", self.database))
         return commands
 
     async def connect(self, place: Place, protocol: t.Callable[[], Protocol]) -> Protocol:
-        """A protocol connected to `place`. Raises OSError, or ValueError for what can be no host or path."""
+        """Connect a protocol to `place`. Raises OSError, or ValueError if the host or path is not valid."""
         loop = asyncio.get_running_loop()
         if place.path is not None:
             _, connected = await loop.create_unix_connection(protocol, place.path)
@@ -103,7 +113,7 @@ class Address:
 
 
 def _split(url: str) -> tuple[str, SplitResult, list[SplitResult]]:
-    """The scheme, the URL of the first host, and the URL of each."""
+    """Return the scheme, the URL of the first host, and the URL of each host."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _SCHEMES:
         raise ConfigurationError(
@@ -113,20 +123,25 @@ def _split(url: str) -> tuple[str, SplitResult, list[SplitResult]]:
     user, at, hosts = authority.rpartition("@")
     names = hosts.split(",")
     if len(names) > 1 and not all(names):
-        raise ConfigurationError("--redis-url has a comma with no host beside it")
+        raise ConfigurationError(
+            "--redis-url has a comma without a host beside it: write redis://HOST:6379,HOST:6379"
+        )
     try:
         urls = [urlsplit(f"{scheme}://{user}{at}{name}{tail}") for name in names]
-        _ = [each.port for each in urls]  # read here, where what it raises is told
+        _ = [each.port for each in urls]  # raises if it is not a number
     except ValueError:
-        raise ConfigurationError("--redis-url is not a URL: its host or port cannot be read") from None
+        raise ConfigurationError(
+            "--redis-url is not a URL, its host or port cannot be read: use redis://HOST:6379"
+        ) from None
     return scheme, urls[0], urls
 
 
 def _tls_context(authorities: str | None) -> ssl.SSLContext:
-    """What trusts the certificate authorities in that PEM file only; without one, those of the system."""
+    """Return a context that trusts the certificate authorities in that PEM file; without one, the system's."""
     try:
         return ssl.create_default_context(cafile=authorities)
     except OSError as exc:  # SSLError is one
         raise ConfigurationError(
-            f"--redis-url: ssl_ca_certs={authorities} is not a readable PEM file with certificates: {exc.strerror}"
+            f"--redis-url: ssl_ca_certs={authorities} is not a readable PEM file: {exc.strerror}; "
+            "name the file of your certificate authority"
         ) from None

@@ -1,4 +1,4 @@
-"""Whether a Redis can be trusted with jobs: looked at once, before the first one is taken."""
+"""Checks whether a Redis is safe for jobs, once, before the server takes the first one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .connection import ConnectionLost, RedisConnection, RedisError
 from .primary import parse_info
 
 OLDEST = (6, 2)
-"""The oldest Redis: BullMQ's scripts use commands of this version."""
+"""The oldest supported Redis: BullMQ's scripts use commands of this version."""
 
 
 class Facts(t.NamedTuple):
-    """What Redis says of itself. None: the provider does not tell."""
+    """The properties of a Redis. None means that the provider does not tell."""
 
     version: str
     is_cluster: bool
@@ -26,9 +26,9 @@ class Facts(t.NamedTuple):
 
 
 async def check_redis(address: Address) -> list[str]:
-    """What to warn of in the Redis at `address`.
+    """Return warnings about the Redis at `address`.
 
-    Raises ConfigurationError, which names the fix, where it cannot be reached, would lose jobs or cannot run them.
+    Raises ConfigurationError, which names the fix, if Redis cannot be reached, would lose jobs or cannot run them.
     """
     connection = RedisConnection(address, name="nextmq-checks")
     await connection.connect()
@@ -38,7 +38,7 @@ async def check_redis(address: Address) -> list[str]:
         raise ConfigurationError(f"Redis at {address} closed the connection: {exc}") from None
     except RedisError as exc:
         raise ConfigurationError(
-            f"Redis at {address} refuses INFO ({exc}): let the user of --redis-url run it, as in "
+            f"Redis at {address} refuses INFO ({exc}): allow it for the user of --redis-url, as in "
             "ACL SETUSER name +info"
         ) from None
     finally:
@@ -50,14 +50,14 @@ async def check_redis(address: Address) -> list[str]:
 
 
 def judge(facts: Facts) -> list[str]:
-    """What to warn of. Raises ConfigurationError, which goes on after the name of the Redis."""
+    """Return warnings. Raises ConfigurationError, whose text continues "Redis at …"."""
     numbers = tuple(int(part) for part in re.findall(r"\d+", facts.version)[:2])
     if numbers < OLDEST:
         raise ConfigurationError(f"is version {facts.version or 'unknown'}: use Redis 6.2 or newer, or Valkey")
     if facts.is_cluster:
         raise ConfigurationError(
-            "runs in cluster mode, which is not supported: use one without (cluster-enabled no), with a replica "
-            "for failover"
+            "runs in cluster mode, which is not supported: use a Redis without it (cluster-enabled no), with a "
+            "replica for failover"
         )
     if facts.eviction not in (None, "noeviction"):
         raise ConfigurationError(
@@ -66,11 +66,9 @@ def judge(facts: Facts) -> list[str]:
         )
     warnings: list[str] = []
     if facts.eviction is None:
-        warnings.append("does not tell its maxmemory-policy: make sure that it is noeviction, others delete jobs")
+        warnings.append("does not tell its maxmemory-policy: make sure it is noeviction, as others delete jobs")
     if not facts.appends and facts.snapshots is False:
-        warnings.append(
-            "keeps nothing on disk: all jobs are lost when it restarts; set appendonly yes in its configuration"
-        )
+        warnings.append("keeps nothing on disk: a restart loses all jobs; set appendonly yes in its configuration")
     elif not facts.appends and facts.snapshots:
         warnings.append(
             "writes snapshots only: a crash loses the jobs since the last one; set appendonly yes in its "

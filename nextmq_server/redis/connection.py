@@ -1,4 +1,4 @@
-"""A multiplexed connection to Redis or Valkey: every caller's commands share one socket, the primary's.
+"""A multiplexed connection to Redis or Valkey: all callers share one socket to the primary.
 
 That makes the engine fast. Blocking commands need a connection of their own.
 """
@@ -21,10 +21,11 @@ __all__ = ["Argument", "ConnectionLost", "RedisConnection", "RedisError"]
 logger = logging.getLogger("nextmq_server.redis")
 
 MAX_RETRY_DELAY = 2.0
+"""How long (s) to wait at most before connecting again."""
 
 
 class RedisConnection:
-    """One connection that comes back by itself after it was lost."""
+    """One connection, which connects again by itself after it was lost."""
 
     def __init__(self, address: Address, *, name: str) -> None:
         self._address = address
@@ -34,7 +35,7 @@ class RedisConnection:
         self._connected = asyncio.Event()
 
     async def connect(self) -> None:
-        """Connect now. Raises ConfigurationError where Redis cannot be reached or refuses us."""
+        """Connect now. Raises ConfigurationError if Redis cannot be reached or refuses the connection."""
         try:
             await self._open()
         except CannotConnect as exc:
@@ -53,13 +54,13 @@ class RedisConnection:
             await self._protocol.lost.wait()
 
     async def ready(self) -> None:
-        """Wait until the connection stands, again or still."""
+        """Wait until the connection is up."""
         if self._protocol is not None and self._protocol.lost.is_set():
-            self._connected.clear()  # the keeper may not have run yet: who tries again must not spin until it has
+            self._connected.clear()  # the keeper may not have run yet: callers must not spin until it has
         await self._connected.wait()
 
     def execute(self, *command: Argument) -> asyncio.Future[t.Any]:
-        """The answer to a command, in the future. Raises RedisError or, at once when down, ConnectionLost."""
+        """Send a command. The future raises RedisError or ConnectionLost, the latter at once if not connected."""
         assert self._protocol is not None, "connect() first"
         return self._protocol.send(command)
 
@@ -72,7 +73,7 @@ class RedisConnection:
             assert self._protocol is not None
             await self._protocol.lost.wait()
             self._connected.clear()
-            logger.error("lost the connection to Redis at %s, connecting again until it works", self._address)
+            logger.error("lost the connection to Redis at %s, trying to connect again", self._address)
             retry, told = 0, ""
             while not self._connected.is_set():
                 await asyncio.sleep(min(MAX_RETRY_DELAY, 0.05 * 2**retry) * random.uniform(0.5, 1))  # noqa: S311
@@ -82,5 +83,5 @@ class RedisConnection:
                 except CannotConnect as exc:
                     if (why := str(exc)) != told:
                         told = why
-                        logger.warning("cannot connect to Redis at %s yet: %s", self._address, why)
+                        logger.warning("cannot connect to Redis at %s, trying again: %s", self._address, why)
             logger.warning("connected to Redis at %s again", self._address)

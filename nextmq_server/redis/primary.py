@@ -1,4 +1,4 @@
-"""Where the primary is: asked of each place of an address, or of its Sentinels, at every connecting."""
+"""Find the primary: ask each place of an address, or its Sentinels, at every connection."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from .address import Address, Place
 from .resp import ConnectionLost, Protocol, RedisError
 
 CONNECT_TIMEOUT = 10.0
-"""How long, in s, Redis may take to take a connection and answer its greeting."""
+"""How long (s) Redis may take to accept a connection and answer its first commands."""
 
 PLACE_TIMEOUT = 3.0
-"""The same where there are several to ask: one that is silent must not keep us from the others for long."""
+"""The same (s) if there are several places: a silent one must not delay the others for long."""
 
 
 class CannotConnect(Exception):
-    """No primary was found; the text says of each place why."""
+    """No primary was found. The text says why for each place."""
 
 
 class _NotUsable(Exception):
-    """What listens there takes no writes, or knows no primary."""
+    """The server at a place does not take writes, or does not know the primary."""
 
 
 async def open_primary(address: Address, name: str) -> Protocol:
-    """A connection called `name` to the primary. Raises CannotConnect."""
+    """Connect to the primary, as a client called `name`. Raises CannotConnect."""
     several = len(address.places) > 1 or address.service is not None
     timeout = PLACE_TIMEOUT if several else CONNECT_TIMEOUT
     failures: list[str] = []
@@ -34,7 +34,7 @@ async def open_primary(address: Address, name: str) -> Protocol:
                     place = await _ask_sentinel(address, place)  # noqa: PLW2901 - it names another one
                 return await _open_at(address, place, name)
         except (OSError, ValueError, ConnectionLost, RedisError, _NotUsable) as exc:
-            failures.append(f"{place}: {_told(exc)}" if several else _told(exc))
+            failures.append(f"{place}: {_why(exc)}" if several else _why(exc))
     raise CannotConnect(", ".join(failures))
 
 
@@ -45,9 +45,9 @@ async def _open_at(address: Address, place: Place, name: str) -> Protocol:
         await asyncio.gather(*map(protocol.send, greeting))
         info = await _info(protocol)
         if info.get("role") == "slave":
-            raise _NotUsable("it is a replica, which takes no writes: --redis-url is to name the primary")
+            raise _NotUsable("it is a replica, which takes no writes: name the primary in --redis-url")
         if info.get("loading") == "1":
-            raise _NotUsable("it still loads its data: wait until it has")
+            raise _NotUsable("it is loading its data: wait until it is ready")
     except BaseException:
         protocol.close()
         raise
@@ -55,7 +55,7 @@ async def _open_at(address: Address, place: Place, name: str) -> Protocol:
 
 
 async def _ask_sentinel(address: Address, sentinel: Place) -> Place:
-    """Where the Sentinel says that the primary is."""
+    """Ask a Sentinel where the primary is."""
     protocol = await address.connect(sentinel, Protocol)
     try:
         *_, answer = await asyncio.gather(
@@ -65,24 +65,24 @@ async def _ask_sentinel(address: Address, sentinel: Place) -> Place:
     finally:
         protocol.close()
     if not answer:
-        raise _NotUsable(f"this Sentinel knows no service {address.service!r}")
+        raise _NotUsable(f"this Sentinel does not know the service {address.service!r}: correct it in --redis-url")
     return Place(answer[0], int(answer[1]))
 
 
 async def _info(protocol: Protocol) -> dict[str, str]:
     try:
         return parse_info(await protocol.send(("INFO",)))
-    except RedisError:  # who may not ask is told so by the checks of the start
+    except RedisError:  # check_redis tells a user who may not run INFO
         return {}
 
 
 def parse_info(text: str) -> dict[str, str]:
-    """What the answer to INFO says, by its names."""
+    """Return the fields in the answer to INFO by their names."""
     lines = (line.partition(":") for line in text.splitlines())
     return {name: value for name, _, value in lines}
 
 
-def _told(exc: Exception) -> str:
+def _why(exc: Exception) -> str:
     match exc:
         case TimeoutError():
             return "no answer"

@@ -1,4 +1,4 @@
-"""One socket to Redis or Valkey: commands of a loop's turn leave in few writes, answers come back in order."""
+"""One socket to Redis or Valkey: the commands of one loop turn leave in few writes, answers come back in order."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import typing as t
 
 import hiredis
 
-# A host that is gone without a word is noticed after about 25 s.
+# A host that disappears without closing the connection is noticed after about 25 s.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
 
-# Errors that say nothing of the command: this Redis is no primary any more, or is none yet.
+# Errors that do not depend on the command: this Redis is not the primary any more, or not yet.
 _UNUSABLE = ("READONLY", "LOADING", "MASTERDOWN", "UNBLOCKED")
 
-# What it quotes of a command that it does not know may be the password of an AUTH.
+# The part of an unknown command that Redis quotes may be the password of an AUTH.
 _QUOTED = ", with args beginning with"
 
 Argument = str | bytes | int | float
@@ -24,7 +24,7 @@ _pack: t.Callable[[tuple[Argument, ...]], bytes] = t.cast("t.Any", hiredis).pack
 
 
 MAX_BATCH = 8
-"""After so many commands of a loop's turn they leave: Redis works on them while we make the next ones."""
+"""After this many commands of one loop turn they leave: Redis works on them while the next ones are packed."""
 
 
 class RedisError(Exception):
@@ -32,26 +32,26 @@ class RedisError(Exception):
 
 
 class ConnectionLost(Exception):
-    """The connection broke: whether the command was carried out is not known."""
+    """The connection broke. Redis may or may not have run the command."""
 
 
 class Protocol(asyncio.Protocol):
-    """Commands out, answers matched to them in order; `lost` is set once it is over.
+    """Sends commands and matches the answers to them in order. `lost` is set when the connection ends.
 
-    A Redis that turns out to take no writes, as a primary does that became a replica, is hung up on.
+    It closes the connection to a Redis that takes no writes any more, as a primary that became a replica.
     """
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.lost = asyncio.Event()
-        self._loop = asyncio.get_running_loop()  # asked for once: each time it is a system call
+        self._loop = asyncio.get_running_loop()  # kept, because each call is a system call
         self._reader = hiredis.Reader(encoding="utf-8", errors="surrogateescape")
         self._waiting: collections.deque[asyncio.Future[t.Any]] = collections.deque()
         self._outgoing: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = t.cast("asyncio.Transport", transport)
-        # uvloop sends what is beyond this mark at once, the rest when the loop's turn is over.
+        # uvloop sends what is beyond this mark at once, the rest at the end of the loop turn.
         self.transport.set_write_buffer_limits(high=0)
         _keep_alive(transport.get_extra_info("socket"))
 
@@ -78,7 +78,7 @@ class Protocol(asyncio.Protocol):
         while True:
             try:
                 answer = self._reader.gets()
-            except hiredis.ProtocolError as exc:  # what listens there is no Redis
+            except hiredis.ProtocolError as exc:  # not a Redis
                 self._lose(str(exc))
                 self.close()
                 return
@@ -93,7 +93,7 @@ class Protocol(asyncio.Protocol):
                 future.set_result(answer)
 
     def _error(self, text: str) -> RedisError | ConnectionLost:
-        # Redis 6 puts what a script ran into behind words of its own.
+        # Redis 6 puts its own words before the error of a script.
         if not text.startswith(_UNUSABLE) and "-READONLY " not in text:
             return RedisError(text.partition(_QUOTED)[0])
         if self.transport is not None:

@@ -1,4 +1,4 @@
-"""How full Redis is: jobs stop coming in before it refuses the writes that finish the ones it has."""
+"""The memory of Redis: the server refuses new jobs before Redis refuses the writes that finish its jobs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import asyncio
 import logging
 
 from .connection import ConnectionLost, RedisConnection, RedisError
+from .primary import parse_info
 
 logger = logging.getLogger("nextmq_server.redis")
 
 FULL_AT = 0.9
-"""The share of maxmemory from which on no job is added."""
+"""The share of maxmemory at which the server refuses new jobs."""
 
 FREE_AT = 0.85
-"""The share below which jobs are added again."""
+"""The share below which it takes new jobs again."""
 
 INTERVAL = 1.0
-"""How often, in s, Redis is asked."""
+"""How often (s) to look."""
 
 
 class StorageWatch:
@@ -28,21 +29,20 @@ class StorageWatch:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Look now, and from now on. Raises RedisError or ConnectionLost."""
+        """Look now and then at regular intervals. Raises RedisError or ConnectionLost."""
         await self.look()
         self._task = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
 
     async def look(self) -> None:
-        """Ask Redis once. Raises RedisError or ConnectionLost."""
+        """Look at the memory of Redis once. Raises RedisError or ConnectionLost."""
         text: str = await self._connection.execute("INFO", "memory")
-        lines = (line.partition(":") for line in text.splitlines())
-        memory = {name: value for name, _, value in lines}
+        memory = parse_info(text)
         limit, used = int(memory.get("maxmemory") or 0), int(memory.get("used_memory") or 0)
         share = used / limit if limit else 0.0
         is_full = share >= (FREE_AT if self.is_full else FULL_AT)
@@ -55,7 +55,7 @@ class StorageWatch:
                 round(FREE_AT * 100),
             )
         elif self.is_full and not is_full:
-            logger.warning("Redis has room again: jobs are taken")
+            logger.warning("Redis has free memory again: new jobs are accepted")
         self.is_full = is_full
 
     async def _watch(self) -> None:

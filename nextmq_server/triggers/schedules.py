@@ -8,7 +8,7 @@ import time
 import typing as t
 
 from nextmq_handler.rules.cron import InvalidSchedule
-from nextmq_handler.rules.schedules import Template
+from nextmq_handler.rules.scheduling import Template
 
 from ..engine.queues.jobs import Jobs, NoSuchJob, WrongState
 from ..engine.queues.schedulers import JobSchedulers, NoSuchScheduler, SchedulerState

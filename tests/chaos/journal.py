@@ -11,7 +11,7 @@ Event = t.Literal["started", "effect", "answered"]
 
 
 class Entry(t.NamedTuple):
-    """One event of a start. `at` is ms since the epoch, `attempt` counts burnt attempts from 1."""
+    """One event of a start. `at` is ms since the epoch, `attempt` counts used attempts from 1."""
 
     event: Event
     number: int

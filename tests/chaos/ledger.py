@@ -17,14 +17,14 @@ class Ledger:
     """Judges a run. `violations` says in words what must not be; the rest are counts.
 
     `lost` jobs were `accepted` and are nowhere. `doubled` effects came after the first of the same attempt: what
-    "at least once" allows. `letters` are the dead letters of queue "work".
+    "at least once" allows. `dead_letters` are the dead letters of queue "work".
     """
 
     def __init__(
         self,
         accepted: t.Iterable[Accepted],
         stored: t.Sequence[StoredJob],
-        letters: t.Sequence[StoredJob],
+        dead_letters: t.Sequence[StoredJob],
         entries: t.Iterable[Entry],
     ) -> None:
         self.violations: list[str] = []
@@ -43,7 +43,7 @@ class Ledger:
         self.accepted = len(told)
         for queue, id in self._jobs.keys() - told.keys():
             self._say(f"queue {queue} job {id}: is there, and no producer was told of it")
-        self._check_letters(letters)
+        self._check_dead_letters(dead_letters)
         self.states = collections.Counter(_state(job) for job in stored)
         self.doubled = sum(count - 1 for count in self._effects.values())
 
@@ -88,7 +88,7 @@ class Ledger:
             self._say(f"{who}: holds {job.data!r}")
         attempts = planned.opts.get("attempts", 1)
         if job.attempts_made > attempts:
-            self._say(f"{who}: burnt {job.attempts_made} attempts of {attempts}")
+            self._say(f"{who}: used {job.attempts_made} attempts of {attempts}")
         if job.places == ("completed",):
             self._check_completed(who, planned, job)
 
@@ -100,8 +100,8 @@ class Ledger:
         if not self._effects[planned.number, job.attempts_made]:
             self._say(f"{who}: completed on attempt {job.attempts_made}, which had no effect")
 
-    def _check_letters(self, letters: t.Sequence[StoredJob]) -> None:
-        written = collections.Counter(letter.data["id"] for letter in letters)
+    def _check_dead_letters(self, dead_letters: t.Sequence[StoredJob]) -> None:
+        written = collections.Counter(dead_letter.data["id"] for dead_letter in dead_letters)
         failed = {job.id for job in self._jobs.values() if job.queue == WORK and job.places == ("failed",)}
         for id in written.keys() | failed:
             if written[id] != (id in failed):

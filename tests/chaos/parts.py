@@ -62,7 +62,7 @@ class Parts:
         return self._kept[RECEIVER].ends - self._kept[RECEIVER].kills
 
     def server_log(self) -> list[str]:
-        """The lines that all servers have printed so far."""
+        """Return the lines that all servers have printed so far."""
         return [line for name in SERVERS for line in self._kept[name].log.read_text().splitlines()]
 
     @contextlib.contextmanager
@@ -183,7 +183,7 @@ def _wait_until_ready(url: str) -> None:
 
 
 def reserve_port(reserved: contextlib.ExitStack) -> int:
-    """A port of 127.0.0.1 that nobody else is given until `reserved` is closed, and that may be listened on.
+    """Give a port of 127.0.0.1 to listen on. Nobody else gets it until `reserved` is closed.
 
     While a part is dead its port would else be free for any connection that needs one.
     """

@@ -15,7 +15,7 @@ _CALL_TIMEOUT = 5.0
 
 
 class Accepted(t.NamedTuple):
-    """An addition, the ids that its jobs got, and those of a second call where there was one."""
+    """An addition, the ids that its jobs got, and those of a second call, if any."""
 
     addition: Addition
     ids: tuple[str, ...]
@@ -30,7 +30,7 @@ class Producer:
         self._urls = urls
 
     def make(self, addition: Addition) -> Accepted:
-        """The ids of the jobs. Raises NextMQError where it is refused, or the deadline has passed."""
+        """Return the ids of the jobs. Raises NextMQError if the server refuses them or the deadline has passed."""
         ids = self._add(addition, addition.server)
         repeated = self._add(addition, addition.server + 1) if addition.is_repeated else ids
         return Accepted(addition, ids, repeated)

@@ -33,7 +33,7 @@ def recoveries(strikes: t.Sequence[Strike], stored: t.Iterable[StoredJob]) -> li
 
 
 def interruptions(entries: t.Iterable[Entry]) -> list[float]:
-    """For each start that had no answer and burnt no attempt, as the server died: s until the job's next one."""
+    """Return the time (s) from each start that a dead server left, without an answer, to the job's next start."""
     unanswered: dict[int, Entry] = {}
     found: list[float] = []
     for entry in entries:

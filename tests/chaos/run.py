@@ -38,12 +38,12 @@ def run(folder: Path, *, seed: int, jobs: int, kills: int, echo: t.Callable[[str
         _wait(storage.workers, len(QUEUES), START_TIME)
         accepted, strikes = _happen(history, parts, storage, echo)
         stored = [job for queue in QUEUES for job in storage.jobs(queue)]
-        letters = storage.jobs(DEAD_LETTERS)
+        dead_letters = storage.jobs(DEAD_LETTERS)
         crashes, log = parts.crashes, parts.server_log()
     entries = read_journal(parts.journal)
     report = Report(
         seed,
-        Ledger(accepted, stored, letters, entries),
+        Ledger(accepted, stored, dead_letters, entries),
         strikes,
         crashes,
         recoveries(strikes, stored),

@@ -70,7 +70,7 @@ class Shim:
             self._relays.discard(task)
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connected there, once somebody listens: as a platform does that starts a crashed app again."""
+        """Connect once somebody listens: as a platform that restarts a crashed app does."""
         while True:
             with contextlib.suppress(OSError):
                 return await self._connect()

@@ -21,7 +21,7 @@ def planned(number: int, queue: str = WORK, **opts: t.Unpack[JobOptions]) -> Pla
 
 
 def completed(number: int, **changes: t.Any) -> StoredJob:
-    """The job with this number, whose id is the number too."""
+    """Return the job with this number, which is its id too."""
     job = StoredJob(WORK, str(number), ("completed",), {"number": number}, 1, number, 1000, 0)
     return job._replace(**changes)
 
@@ -30,7 +30,7 @@ def executed(number: int, attempt: int = 1) -> list[Entry]:
     return [Entry(event, number, str(number), attempt, 0) for event in ("started", "effect", "answered")]
 
 
-def letter(number: int) -> StoredJob:
+def dead_letter(number: int) -> StoredJob:
     return completed(number, places=("wait",), data={"id": str(number)})
 
 
@@ -43,7 +43,9 @@ def accepted(*jobs: PlannedJob, **changes: t.Any) -> Accepted:
 
 def test_a_run_in_which_all_went_well_has_no_violations() -> None:
     failed = completed(2, places=("failed",), attempts_made=ATTEMPTS, return_value=None)
-    ledger = Ledger([accepted(planned(1)), accepted(planned(2))], [completed(1), failed], [letter(2)], executed(1))
+    ledger = Ledger(
+        [accepted(planned(1)), accepted(planned(2))], [completed(1), failed], [dead_letter(2)], executed(1)
+    )
     assert ledger.violations == []
 
 
@@ -55,7 +57,7 @@ def test_a_run_in_which_all_went_well_has_no_violations() -> None:
         ([completed(1, places=("completed", "wait"))], "is in completed and wait"),
         ([completed(1, places=("delayed",))], "did not end, it is delayed"),
         ([completed(1, data={"number": 7})], "holds {'number': 7}"),
-        ([completed(1, attempts_made=4)], "burnt 4 attempts of 3"),
+        ([completed(1, attempts_made=4)], "used 4 attempts of 3"),
         ([completed(1, return_value=7)], "completed with 7, the result of another"),
         ([completed(1, attempts_made=2)], "completed on attempt 2, which had no effect"),
         ([completed(1, places=("failed",))], "has 0 dead letters"),
@@ -71,8 +73,8 @@ def test_a_job_that_completed_unexecuted_is_a_violation() -> None:
     assert [text for text in ledger.violations if "was never executed" in text]
 
 
-def test_a_letter_for_a_job_that_did_not_fail_is_a_violation() -> None:
-    ledger = Ledger([accepted(planned(1))], [completed(1)], [letter(1)], executed(1))
+def test_a_dead_letter_for_a_job_that_did_not_fail_is_a_violation() -> None:
+    ledger = Ledger([accepted(planned(1))], [completed(1)], [dead_letter(1)], executed(1))
     assert ledger.violations == ["queue work job 1: has 1 dead letters, failed is False"]
 
 
@@ -93,7 +95,7 @@ def test_a_parent_that_completed_too_soon_is_a_violation(
 ) -> None:
     flow = accepted(planned(1, PARENTS), planned(2, fail_parent_on_failure=True))
     stored = [completed(1, queue=PARENTS, **parent), completed(2, **child)]
-    ledger = Ledger([flow], stored, [letter(2)] if child else [], [*executed(1), *executed(2)])
+    ledger = Ledger([flow], stored, [dead_letter(2)] if child else [], [*executed(1), *executed(2)])
     assert [text for text in ledger.violations if violation in text]
 
 

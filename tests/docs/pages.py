@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
     str(path.relative_to(ROOT)): path
-    for pattern in ("README.md", "docs/**/*.md", "examples/*/README.md")
+    for pattern in ("*.md", "docs/**/*.md", "examples/*/README.md")
     for path in sorted(ROOT.glob(pattern))
 }
 

@@ -6,7 +6,7 @@ import typing as t
 
 from .steps import FAIL, LATER, SOON, Chapter, Step, add, node, step, work
 
-SHOWS = "BullMQ shows what was given, we show the job that is there"
+SHOWS = "BullMQ returns the given job, this SDK the existing one"
 
 BOTH: t.Final = ("children", "main")  # in the order in which they come to rest
 
@@ -160,7 +160,7 @@ FAILURES = Chapter(
     BOTH,
 )
 
-NO_PARENT = "BullMQ says that the parent of a job without one is missing, we that nothing was removed"
+NO_PARENT = "for a job without a parent BullMQ reports a missing parent, this SDK returns that it removed nothing"
 
 FAMILIES = Chapter(
     "families",
@@ -272,7 +272,7 @@ KNOWN_CHILDREN = Chapter(
         *work(*BOTH),
         step("getFlow", job="one"),
         step("obliterate", queue="children", force=True),
-        step("getFlow", job="one", differs="BullMQ fails where a child was removed, we leave it out"),
+        step("getFlow", job="one", differs="BullMQ fails if a child was removed, this SDK leaves the child out"),
     ],
     BOTH,
 )

@@ -88,7 +88,7 @@ ACTIVE = Chapter(
         step("states", job="running"),
         step("isMaxed"),
         step("remove", job="running"),
-        step("removeById", job="running", differs="BullMQ answers 0, we say what stands against it"),
+        step("removeById", job="running", differs="BullMQ returns 0, this SDK says why it removed nothing"),
         step("promote", job="running"),
         step("retry", job="running"),
         step("changeDelay", job="running", delay=SOON),

@@ -10,7 +10,7 @@ START = 1_900_000_000_000  # 2030-03-17T17:46:40Z
 DST = 1_900_972_800_000  # 2030-03-29, two days before clocks go forward in Berlin
 
 
-OFFSET = "BullMQ keeps the offset that the former `every` had"
+OFFSET = "BullMQ keeps the offset of the former `every`"
 
 
 def _scheduler(
@@ -79,7 +79,7 @@ RECURRING = Chapter(
         step(
             "getJobScheduler",
             id="thrice",
-            differs="the offset is of the clock; we show no next run after the last",
+            differs="the offset depends on the clock; after the last run this SDK shows no next run",
         ),
         step("getJobSchedulersCount"),
     ],

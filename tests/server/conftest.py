@@ -127,7 +127,7 @@ class Engine:
         await hub.stop(grace=grace)
 
     async def run(self, process: Processor, *, queue: str = QUEUE, **options: t.Any) -> Hub:
-        """A hub that runs `queue`."""
+        """Start a hub that runs `queue`."""
         hub = await self.start_hub()
         await hub.add(queue, WorkerOptions(**options), process)
         return hub
@@ -140,7 +140,7 @@ class Engine:
         return await self.jobs.get(queue, job_id)
 
     async def until_state(self, job_id: str, state: str, *, queue: str = QUEUE) -> dict[str, t.Any]:
-        """The job, once it is in `state`."""
+        """Return the job, once it is in `state`."""
 
         async def is_there() -> bool:
             try:
@@ -161,7 +161,7 @@ class Engine:
         return ":".join((self.prefix, queue, *names))
 
     async def field(self, job_id: str, name: str, *, queue: str = QUEUE) -> str | None:
-        """A field of the job's hash as it is."""
+        """Return a field of the job's hash."""
         return t.cast("str | None", await self.redis.execute("HGET", self.key(job_id, queue=queue), name))
 
 
@@ -188,7 +188,7 @@ class App:
         return web.Response(body=body, headers=headers, content_type="application/json")
 
     def registration(self, **changes: t.Any) -> dict[str, t.Any]:
-        """What the app would register."""
+        """Return the registration of the app."""
         secret_ids = [secret.id for secret in self._project.secrets]
         return {"url": self.url, "options": {}, "secretIds": secret_ids, "fingerprint": "f1", **changes}
 
@@ -200,13 +200,13 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def until() -> Until:
-    """Waits until a condition, plain or async, holds; fails the test where it never does."""
+    """Give a function that waits until a sync or async condition holds, and fails the test if it never does."""
     return _until
 
 
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[EmbeddedValkey]:
-    """The Valkey that the tests share; each takes a prefix or a project of its own."""
+    """Start the Valkey that the tests share. Each test uses its own prefix or project."""
     server = EmbeddedValkey(tmp_path_factory.mktemp("valkey"), fsync="no")
     server.start()
     yield server
@@ -215,7 +215,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[EmbeddedValke
 
 @pytest.fixture
 def own_valkey(tmp_path: Path) -> t.Iterator[EmbeddedValkey]:
-    """A Valkey that a test may stop, or change the settings of."""
+    """Start a Valkey that the test may stop or configure."""
     server = EmbeddedValkey(tmp_path / "own")
     server.start()
     yield server
@@ -224,13 +224,13 @@ def own_valkey(tmp_path: Path) -> t.Iterator[EmbeddedValkey]:
 
 @pytest.fixture(scope="session")
 def processor() -> type[Processor]:
-    """Makes a fake dispatcher out of verdicts."""
+    """Give the class of a fake dispatcher, made of verdicts."""
     return Processor
 
 
 @pytest.fixture
 async def engine(valkey: EmbeddedValkey) -> t.AsyncIterator[Engine]:
-    """Starts hubs on a fresh prefix, and stops them."""
+    """Give an engine on a fresh prefix, whose hubs stop after the test."""
     engine = Engine(valkey.url)
     await engine.open()
     yield engine
@@ -239,7 +239,7 @@ async def engine(valkey: EmbeddedValkey) -> t.AsyncIterator[Engine]:
 
 @pytest.fixture
 async def own_engine(own_valkey: EmbeddedValkey) -> t.AsyncIterator[Engine]:
-    """The same on a Valkey that the test may stop."""
+    """Give an engine on a Valkey that the test may stop."""
     engine = Engine(own_valkey.url)
     await engine.open()
     yield engine
@@ -248,13 +248,13 @@ async def own_engine(own_valkey: EmbeddedValkey) -> t.AsyncIterator[Engine]:
 
 @pytest.fixture
 def gate(engine: Engine) -> Gate:
-    """The gate of a queue that no hub runs."""
+    """Give the gate of a queue that no hub runs."""
     return Gate(engine.jobs.scripts(QUEUE))
 
 
 @pytest.fixture
 def project() -> Project:
-    """A project that nobody had before: its name and its BullMQ prefix are fresh."""
+    """Give a new project with a fresh name and BullMQ prefix."""
     number = next(_numbers)
     fresh = new_project(f"project{number}")
     return Project(fresh.name, fresh.api_keys, fresh.webhook_secrets, prefix=f"t{number}")
@@ -262,13 +262,13 @@ def project() -> Project:
 
 @pytest.fixture
 def reports() -> list[Report]:
-    """What the service said of its deliveries."""
+    """Give the list of the deliveries that the service reports."""
     return []
 
 
 @pytest.fixture
 async def service(valkey: EmbeddedValkey, project: Project, reports: list[Report]) -> t.AsyncIterator[Service]:
-    """A running service of the project."""
+    """Run a service of the project."""
     service = Service(project, valkey.url, egress=EgressRules.for_development(), report=reports.append)
     await service.start()
     yield service
@@ -277,7 +277,7 @@ async def service(valkey: EmbeddedValkey, project: Project, reports: list[Report
 
 @pytest.fixture
 async def api(service: Service, project: Project) -> t.AsyncIterator[httpx.AsyncClient]:
-    """The service's REST API, called with the project's key."""
+    """Give a client of the service's REST API, with the project's key."""
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(create_app(service)),
         base_url="http://server.example",
@@ -288,7 +288,7 @@ async def api(service: Service, project: Project) -> t.AsyncIterator[httpx.Async
 
 @pytest.fixture
 async def serve() -> t.AsyncIterator[Serve]:
-    """Serves a handler on a free port of this machine, whatever the path; the URL."""
+    """Give a function that serves a handler on a free port, for every path, and returns the URL."""
     runners: list[web.AppRunner] = []
 
     async def start(handler: Handler) -> str:
@@ -308,7 +308,7 @@ async def serve() -> t.AsyncIterator[Serve]:
 
 @pytest.fixture
 async def listen() -> t.AsyncIterator[Listen]:
-    """Serves raw bytes: `handle` has each connection to a free port of this machine, which is returned."""
+    """Give a function that serves raw bytes: `handle` gets each connection to the free port that it returns."""
     servers: list[asyncio.Server] = []
     tasks: list[asyncio.Task[None]] = []
 
@@ -336,7 +336,7 @@ async def listen() -> t.AsyncIterator[Listen]:
 
 @pytest.fixture
 async def app(serve: Serve, project: Project) -> App:
-    """A running app of the project."""
+    """Run an app of the project."""
     app = App(project)
     app.url = await serve(app.handle) + "/queues/emails"
     return app

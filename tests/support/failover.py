@@ -46,7 +46,7 @@ class Pair:
         self._processes[port] = ChildProcess(command)
 
     def start_sentinel(self) -> int:
-        """A Sentinel of the primary, which calls it "main"; its port."""
+        """Start a Sentinel that watches the primary as "main". Return its port."""
         port = free_port()
         conf = self._folder / "sentinel.conf"
         conf.write_text(_SENTINEL.format(port=port, folder=self._folder, primary=self.primary))
@@ -68,7 +68,7 @@ class Pair:
 
 
 async def ask(port: int, password: str, *command: Argument) -> t.Any:
-    """The answer of the Valkey on that port, whatever its role. Raises OSError while it does not listen."""
+    """Return the answer of the Valkey on that port, whatever its role. Raises OSError while it does not listen."""
     address = Address(f"redis://:{password}@127.0.0.1:{port}")
     protocol = await address.connect(address.places[0], Protocol)
     for greeting in address.greeting():

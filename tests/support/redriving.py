@@ -26,7 +26,7 @@ LETTER: dict[str, t.Any] = {
 
 
 async def add_letter(api: httpx.AsyncClient, data: object = None, **opts: t.Any) -> str:
-    """Adds a letter, or something else, to the dead-letter queue; its id."""
+    """Add a dead letter, or another job, to the dead-letter queue. Return its id."""
     body = {"name": "welcome", "data": LETTER if data is None else data, "opts": opts}
     return str((await send(api, "POST", f"{DLQ}/jobs", body)).raise_for_status().json()["id"])
 

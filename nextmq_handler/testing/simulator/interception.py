@@ -8,54 +8,65 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from ... import _overrides
 from ...errors import NextMQError
+from .api.routes import ROUTER
 from .engine.job import Key, SimulatedJob
 
 if t.TYPE_CHECKING:
-    from .engine.clock import VirtualClock
     from .engine.simulation import Simulation
 
 _lock = threading.Lock()
 
 
 class Interception:
-    """Between `start` and `stop`, `server` answers the SDK's calls, and the SDK waits in virtual time."""
+    """Answers the SDK's calls between `start` and `stop`, in virtual time. It implements `ServerStandIn`."""
 
-    def __init__(self, server: _overrides.ServerStandIn, url: str, clock: VirtualClock) -> None:
-        self._server = server
-        self._url = url
-        self._clock = clock
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
         self._monotonic = _overrides.monotonic
 
     def start(self) -> None:
         """Take over the calls of this process. Raises NextMQError if another test double has them."""
         with _lock:
             if _overrides.server is not None:
-                raise NextMQError(
-                    "a LocalNextMQ is in force already: leave it first, or hand that one to whoever needs it"
-                )
+                raise NextMQError("another LocalNextMQ is active already: leave it first, or use that one")
             if _overrides.url is not None:
                 raise NextMQError(
-                    "a live_nextmq is in force already: a test has its queues in process or on a real server"
+                    "a live_nextmq is active already: use either queues in process or a real server in a test"
                 )
             self._monotonic = _overrides.monotonic
-            _overrides.monotonic, _overrides.url = self._clock.seconds, self._url
-            _overrides.server = self._server
+            _overrides.monotonic, _overrides.url = self._simulation.clock.seconds, self._simulation.app.url
+            _overrides.server = self
 
     def stop(self) -> None:
         """Give the calls back. Does nothing after the first time."""
         with _lock:
-            if _overrides.server is self._server:
+            if _overrides.server is self:
                 _overrides.monotonic, _overrides.url = self._monotonic, None
                 _overrides.server = None
 
+    def answer(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
+        """Answer a call with a status and content. Raises NotSimulatedError."""
+        if wait := self._wait_of(method, url):
+            self._simulation.drive(self._simulation.run_until_finished(*wait))
+        with self._simulation.lock:
+            return ROUTER.answer(self._simulation, method, url, headers, body)
 
-def wait_of(simulation: Simulation, method: str, url: str) -> tuple[SimulatedJob, int] | None:
-    """Return the job that this call waits for, and until when (ms since the epoch). None for every other call."""
-    parts = urlsplit(url)
-    if method != "GET" or not parts.path.endswith("/result"):
-        return None
-    wait = int(parse_qs(parts.query).get("wait", ["0"])[0])
-    _, _, _, queue, _, job_id, _ = (unquote(part) for part in parts.path.split("/"))
-    with simulation.lock:
-        job = simulation.store.find(Key(queue, job_id))
-    return None if job is None or not wait else (job, simulation.clock.ms + wait)
+    async def async_answer(
+        self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None
+    ) -> tuple[int, bytes]:
+        """Answer an awaited call as `answer` does."""
+        if wait := self._wait_of(method, url):
+            await self._simulation.drive_awaited(self._simulation.run_until_finished(*wait))
+        with self._simulation.lock:
+            return ROUTER.answer(self._simulation, method, url, headers, body)
+
+    def _wait_of(self, method: str, url: str) -> tuple[SimulatedJob, int] | None:
+        """Return the job that a call waits for, and until when (ms since the epoch). None for other calls."""
+        parts = urlsplit(url)
+        if method != "GET" or not parts.path.endswith("/result"):
+            return None
+        wait = int(parse_qs(parts.query).get("wait", ["0"])[0])
+        _, _, _, queue, _, job_id, _ = (unquote(part) for part in parts.path.split("/"))
+        with self._simulation.lock:
+            job = self._simulation.store.find(Key(queue, job_id))
+        return None if job is None or not wait else (job, self._simulation.clock.ms + wait)

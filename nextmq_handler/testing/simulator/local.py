@@ -8,24 +8,17 @@ from datetime import datetime, timedelta
 
 from ..._deprecated import deprecated
 from ...errors import ConfigurationError, JobFailedError, NextMQError
-from ...protocol.wire import Completed, Failed, Outcome
+from ...protocol.wire import Completed, Failed
 from ...workers.worker import listed
-from .api.routes import ROUTER
 from .assertions import Assertions, warn_of_unrun
 from .engine.clock import VirtualClock, span_ms
-from .engine.delivering import run_awaited, run_here
 from .engine.faults import CRASH, Fault
 from .engine.job import Key, LocalJob, SimulatedJob
-from .engine.simulation import Simulation, Steps
-from .interception import Interception, wait_of
+from .engine.simulation import LIMIT, Simulation, Steps
+from .interception import Interception
 
 if t.TYPE_CHECKING:
     from ...workers.worker import Worker
-
-T = t.TypeVar("T")
-
-LIMIT = 10_000
-"""The default limit of deliveries for one call."""
 
 
 class LocalBase(Assertions):
@@ -43,7 +36,7 @@ class LocalBase(Assertions):
         self.clock: VirtualClock = clock or VirtualClock()
         self._simulation = Simulation(listed(workers), self.clock, rand or _same_numbers())
         self._seen = set()
-        self._interception = Interception(self, self._simulation.app.url, self.clock)
+        self._interception = Interception(self._simulation)
 
     @property
     def now(self) -> datetime:
@@ -74,7 +67,7 @@ class LocalBase(Assertions):
         self._timeout_of(queue)
         _check_times(times)
         verdict = CRASH if error is None else None
-        self._simulation.faults.add(Fault(queue, name, times, error, verdict, status=None if error else 500))
+        self._simulation.faults.append(Fault(queue, name, times, error, verdict, status=None if error else 500))
 
     def timeout_next(self, queue: str, *, name: str | None = None, times: int = 1, runs: bool = True) -> None:
         """Lose the answers of the next `times` deliveries of `queue`: the attempts fail with DeliveryTimeout.
@@ -83,47 +76,9 @@ class LocalBase(Assertions):
         """
         _check_times(times)
         text = f"no whole answer within {self._timeout_of(queue):g} s; the processor may still be running"
-        self._simulation.faults.add(Fault(queue, name, times, verdict=Failed("DeliveryTimeout", text), runs=runs))
-
-    def answer(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
-        """Answer a call of the SDK with a status and content. Raises NotSimulatedError."""
-        if wait := wait_of(self._simulation, method, url):
-            self._drive(self._simulation.run_until_finished(*wait, LIMIT))
-        with self._simulation.lock:
-            return ROUTER.answer(self._simulation, method, url, headers, body)
-
-    async def async_answer(
-        self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None
-    ) -> tuple[int, bytes]:
-        """Answer an awaited call as `answer` does."""
-        if wait := wait_of(self._simulation, method, url):
-            await self._drive_awaited(self._simulation.run_until_finished(*wait, LIMIT))
-        with self._simulation.lock:
-            return ROUTER.answer(self._simulation, method, url, headers, body)
-
-    def _drive(self, steps: Steps[T]) -> T:
-        outcome: Outcome | None = None
-        while True:
-            try:
-                with self._simulation.lock:
-                    delivery = steps.send(outcome)
-            except StopIteration as end:
-                return t.cast(T, end.value)
-            outcome = run_here(delivery)
-
-    async def _drive_awaited(self, steps: Steps[T]) -> T:
-        import anyio
-
-        _check_loop()
-        limiter = anyio.CapacityLimiter(1)
-        outcome: Outcome | None = None
-        while True:
-            try:
-                with self._simulation.lock:
-                    delivery = steps.send(outcome)
-            except StopIteration as end:
-                return t.cast(T, end.value)
-            outcome = await run_awaited(delivery, limiter)
+        self._simulation.faults.append(
+            Fault(queue, name, times, verdict=Failed("DeliveryTimeout", text), runs=runs)
+        )
 
     def _run_all(self, limit: int) -> Steps[int]:
         return self._simulation.run_until(self.clock.ms, limit)
@@ -177,7 +132,7 @@ class LocalNextMQ(LocalBase):
 
     def run_all(self, *, limit: int = LIMIT) -> int:
         """Run all jobs that may run now; return the number of deliveries. Raises NotIdleError after `limit`."""
-        return self._drive(self._run_all(limit))
+        return self._simulation.drive(self._run_all(limit))
 
     @deprecated("LocalNextMQ.drain() is now LocalNextMQ.run_all()")
     def drain(self, *, limit: int = LIMIT) -> int:
@@ -189,21 +144,21 @@ class LocalNextMQ(LocalBase):
 
         Returns the number of deliveries. Raises NotIdleError after `limit`.
         """
-        return self._drive(self._advance(span, limit))
+        return self._simulation.drive(self._advance(span, limit))
 
     def run_until_idle(self, *, limit: int = LIMIT) -> int:
         """Run all jobs, moving time on to each one that is due later, until none is left.
 
         Returns the number of deliveries. Raises NotIdleError after `limit`: a job scheduler never ends.
         """
-        return self._drive(self._simulation.run_until(None, limit))
+        return self._simulation.drive(self._simulation.run_until(None, limit))
 
     def redeliver(self, job: LocalJob) -> t.Any:
         """Deliver a job again, as at-least-once delivery may, and return what the processor returns.
 
         The job itself does not change. Raises JobFailedError if the processor does not return.
         """
-        return self._drive(self._redeliver(job))
+        return self._simulation.drive(self._redeliver(job))
 
 
 class AsyncLocalNextMQ(LocalBase):
@@ -221,7 +176,7 @@ class AsyncLocalNextMQ(LocalBase):
 
     async def run_all(self, *, limit: int = LIMIT) -> int:
         """Run all jobs that may run now, as `LocalNextMQ.run_all` does."""
-        return await self._drive_awaited(self._run_all(limit))
+        return await self._simulation.drive_awaited(self._run_all(limit))
 
     @deprecated("AsyncLocalNextMQ.drain() is now AsyncLocalNextMQ.run_all()")
     async def drain(self, *, limit: int = LIMIT) -> int:
@@ -230,27 +185,15 @@ class AsyncLocalNextMQ(LocalBase):
 
     async def advance(self, span: float | timedelta, *, limit: int = LIMIT) -> int:
         """Move time on and run what is due by then, as `LocalNextMQ.advance` does."""
-        return await self._drive_awaited(self._advance(span, limit))
+        return await self._simulation.drive_awaited(self._advance(span, limit))
 
     async def run_until_idle(self, *, limit: int = LIMIT) -> int:
         """Run all jobs until none is left, as `LocalNextMQ.run_until_idle` does."""
-        return await self._drive_awaited(self._simulation.run_until(None, limit))
+        return await self._simulation.drive_awaited(self._simulation.run_until(None, limit))
 
     async def redeliver(self, job: LocalJob) -> t.Any:
         """Deliver a job again, as `LocalNextMQ.redeliver` does."""
-        return await self._drive_awaited(self._redeliver(job))
-
-
-def _check_loop() -> None:
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        raise NextMQError(
-            "AsyncLocalNextMQ needs asyncio, as processors do, and this is another event loop: with anyio's "
-            'plugin let the fixture anyio_backend return "asyncio"'
-        ) from None
+        return await self._simulation.drive_awaited(self._redeliver(job))
 
 
 def _check_times(times: int) -> None:

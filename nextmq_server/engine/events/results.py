@@ -127,7 +127,7 @@ class _Waiting:
         for futures in self._expected.values():
             _wake(futures)
 
-    def end(self, failure: Exception | None) -> None:
+    def end(self, failure: Exception | None) -> None:  # noqa: ARG002 - part of Sink
         """End all calls: no more events come."""
         for futures in self._expected.values():
             for future in futures:

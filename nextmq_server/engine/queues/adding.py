@@ -1,4 +1,4 @@
-"""Add jobs: one, a thousand or a flow, in one step and, with an idempotency key, only once."""
+"""Add jobs: one, a thousand or a flow, in one step. With an idempotency key, only once."""
 
 from __future__ import annotations
 
@@ -6,30 +6,24 @@ import functools
 import typing as t
 from dataclasses import dataclass
 
-from bullmq import job as bullmq_job
-from bullmq import scripts as bullmq_packers
-
 from ...redis.connection import RedisError
+from ..scripts.packers import ADDERS, ScriptCall, add_call, bullmq_job_of
 from ..scripts.scripts import ScriptRunner, as_function, pack
-from .job import short_names
 
 IDEMPOTENCY_LIFE = 86_400_000
-"""How long, in ms, an idempotency key is kept with its result."""
+"""How long (ms) an idempotency key is kept with its result."""
 
 SCRIPT = "nextmqAddJobs"
 
-_ADDERS = ("addStandardJob", "addDelayedJob", "addPrioritizedJob", "addParentJob")
 _PARENT_GONE = -5
 _REUSED = "IDEMPOTENCYKEYREUSED"
 
-_new_job: t.Callable[..., t.Any] = t.cast("t.Any", bullmq_job).Job
-
 # KEYS: the idempotency key, then the keys of each queue and kind of add.
-# ARGV[1]: msgpack of {is the key given, digest of the request, life, {{first key, last key} …}, {{adder, key set,
-# number of its arguments, is it plain: without an id, a parent or a deduplication id of its own} …}}; then the
-# arguments of each add.
+# ARGV[1]: msgpack of {has an idempotency key, digest of the request, life in ms, {{first key, last key} …},
+# {{adder, key set, number of arguments, is plain: has no id, parent or deduplication id} …}}.
+# ARGV[2…]: the arguments of each add.
 _LUA = (
-    "".join(map(as_function, _ADDERS))
+    "".join(map(as_function, ADDERS))
     + """
 local adders = {addStandardJob, addDelayedJob, addPrioritizedJob, addParentJob}
 local once, request, life, key_ranges, adds = unpack(cmsgpack.unpack(ARGV[1]))
@@ -46,7 +40,7 @@ end
 local key_sets, jobs, order, completed, adding = {}, {}, {}, {}, {}
 for i, range in ipairs(key_ranges) do key_sets[i] = {unpack(KEYS, range[1], range[2])} end
 
--- All or nothing: what BullMQ's scripts would refuse is found before the first job is added.
+-- All or nothing: find what BullMQ's scripts would refuse before the first job is added.
 local function check(i, job)
   local prefix, wanted, parent = job[1], job[2], job[5]
   local key = prefix .. wanted
@@ -55,7 +49,7 @@ local function check(i, job)
   local has_other = parent and held ~= '' and held ~= parent
   if has_other and (adding[held] or redis.call('EXISTS', held) == 1) then return -7 end
   adding[key] = held ~= '' and held or parent or ''
-  -- A child that has completed lets its parent run where no other is open: the open ones come first.
+  -- A completed child lets its parent run if no other child is open: so add the open children first.
   local is_completed = parent and wanted ~= '' and redis.call('ZSCORE', prefix .. 'completed', wanted)
   table.insert(is_completed and completed or order, i)
 end
@@ -90,14 +84,14 @@ return {0, results}
 
 
 class IdempotencyKeyReused(Exception):
-    """Another request had this idempotency key."""
+    """Another request used this idempotency key."""
 
 
 class UnusableParent(Exception):
-    """The job's parent is gone, or the job that is there already has another one."""
+    """The parent of the job at `index` does not exist, or the job exists already with another parent."""
 
     def __init__(self, index: int, *, is_gone: bool) -> None:
-        super().__init__("is gone" if is_gone else "cannot be replaced")
+        super().__init__("the parent does not exist" if is_gone else "the job has another parent")
         self.index = index
         self.is_gone = is_gone
 
@@ -106,7 +100,7 @@ class UnusableParent(Exception):
 class JobToAdd:
     """A job to add, with BullMQ's long option names. `timestamp` is ms since the epoch.
 
-    A parent in the options has the full name of its queue, prefix included, as BullMQ wants it.
+    A parent in the options has the full name of its queue, prefix included, as BullMQ expects it.
     """
 
     prefix: str
@@ -121,39 +115,28 @@ class JobToAdd:
     @functools.cached_property
     def job(self) -> t.Any:
         """BullMQ's own object, which its packers read."""
-        job = _new_job(
-            _Producer(f"{self.prefix}:{self.queue}"), self.name, self.data, short_names(self.opts), self.job_id
-        )
+        job = bullmq_job_of(f"{self.prefix}:{self.queue}", self.name, self.data, self.opts, self.job_id)
         job.timestamp = self.timestamp
         return job
 
     @functools.cached_property
     def call(self) -> ScriptCall:
-        """What BullMQ's packers would call to add it."""
-        packers, job = _packers(self.prefix, self.queue), self.job
-        if self.is_parent:
-            call = packers.addParentJob(job)
-        elif job.opts.get("delay"):
-            call = packers.addDelayedJob(job, job.opts["delay"])
-        elif job.opts.get("priority"):
-            call = packers.addPrioritizedJob(job, job.opts["priority"])
-        else:
-            call = packers.addStandardJob(job, job.timestamp)
-        return t.cast("ScriptCall", call)
+        """The call of BullMQ's script that adds the job."""
+        return add_call(self.prefix, self.queue, self.job, is_parent=self.is_parent)
 
     @property
     def data_size(self) -> int:
-        """How many bytes of JSON the data takes in Redis."""
+        """The size of the data in Redis, in bytes of JSON."""
         return len(self.call.args[1])
 
     @property
     def is_plain(self) -> bool:
-        """Whether no other job can have a say in how it is added."""
+        """Whether no other job affects how this one is added."""
         return self.job_id is None and not self.opts.get("parent") and not self.opts.get("deduplication")
 
     @property
     def state(self) -> str:
-        """The state that it has at first."""
+        """The state that the job has at first."""
         if self.is_parent:
             return "waiting-children"
         if self.opts.get("delay"):
@@ -163,14 +146,14 @@ class JobToAdd:
 
 @dataclass(frozen=True)
 class Idempotency:
-    """The key under which the result is kept, and a digest of the request that it is of."""
+    """The key under which the result is kept, and a digest of the request that it belongs to."""
 
     key: str
     request: str
 
 
 class AddResult(t.NamedTuple):
-    """A job's id. `deduplicated`: it was there before, no job was made. `replayed`: an earlier request made it."""
+    """The id of a job. `deduplicated`: the job existed before. `replayed`: an earlier request added it."""
 
     id: str
     deduplicated: bool
@@ -178,13 +161,13 @@ class AddResult(t.NamedTuple):
 
 
 class Adder:
-    """Adds jobs."""
+    """Adds jobs to queues."""
 
     def __init__(self, runner: ScriptRunner) -> None:
         self._runner = runner
 
     async def add(self, jobs: t.Sequence[JobToAdd], idempotency: Idempotency | None = None) -> list[AddResult]:
-        """Add all of them in one step, in their order; a parent comes before its children.
+        """Add all jobs in one step, in their order. A parent comes before its children.
 
         Raises IdempotencyKeyReused, UnusableParent, RedisError or ConnectionLost.
         """
@@ -199,7 +182,7 @@ class Adder:
                 key_ranges.append((len(keys) + 1, len(keys) + len(call.keys)))
                 sets[job.queue, call.script] = len(key_ranges)
                 keys += call.keys
-            adder = _ADDERS.index(call.script) + 1
+            adder = ADDERS.index(call.script) + 1
             adds.append((adder, sets[job.queue, call.script], len(call.args), job.is_plain))
             arguments += call.args
         request = idempotency.request if idempotency else ""
@@ -214,36 +197,3 @@ class Adder:
         if status < 0:
             raise UnusableParent(detail - 1, is_gone=status == _PARENT_GONE)
         return [AddResult(result[1:], result[0] == "1", bool(status)) for result in detail]
-
-
-class ScriptCall(t.NamedTuple):
-    """A script that was to be called, with its keys and arguments."""
-
-    script: str
-    keys: list[str]
-    args: list[t.Any]
-
-
-def _record(script: str, keys: list[str], args: list[t.Any], client: object = None) -> ScriptCall:
-    return ScriptCall(script, keys, args)
-
-
-class _Recorder:
-    """Stands in for bullmq's RedisConnection: its packers' calls are handed back instead of made."""
-
-    conn = None
-    commands: t.ClassVar = {script: functools.partial(_record, script) for script in _ADDERS}
-
-
-@functools.lru_cache(maxsize=1024)
-def _packers(prefix: str, queue: str) -> t.Any:
-    return t.cast("t.Any", bullmq_packers).Scripts(prefix, queue, _Recorder)
-
-
-class _Producer:
-    """What bullmq's Job reads of a queue."""
-
-    def __init__(self, qualified_name: str) -> None:
-        self.opts: dict[str, t.Any] = {}
-        self.backend = None
-        self.qualifiedName = qualified_name

@@ -1,4 +1,4 @@
-"""The children of a job in a flow: what became of them, and how a job and its children are parted."""
+"""The children of a job in a flow: read their results, remove them or their dependency."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GONE, _REMOVED = -1, 0
 
 
 class ChildKey(t.NamedTuple):
-    """A child: its queue, which may be another than its parent's, and its id."""
+    """The queue of a child, which may differ from its parent's, and its id."""
 
     queue: str
     id: str
@@ -24,8 +24,8 @@ class ChildKey(t.NamedTuple):
 
 
 class ChildDependencies(t.NamedTuple):
-    """A job's children: the completed with their values, the open, the failed and ignored with the reasons, the
-    failed that let it fail.
+    """A job's children: completed with their values, open, ignored failures with their reasons, and failures that
+    make the job fail.
     """
 
     processed: dict[ChildKey, t.Any]
@@ -35,22 +35,22 @@ class ChildDependencies(t.NamedTuple):
 
 
 class Children:
-    """The children of jobs under one BullMQ prefix. Each call raises RedisError or ConnectionLost too."""
+    """The children of jobs under one BullMQ prefix. Each method raises RedisError or ConnectionLost too."""
 
     def __init__(self, jobs: Jobs, prefix: str) -> None:
         self._jobs = jobs
         self._prefix = f"{prefix}:"
 
     async def values(self, queue: str, job_id: str) -> dict[ChildKey, t.Any]:
-        """What the children that completed returned. Raises NoSuchJob."""
+        """Return what the completed children returned. Raises NoSuchJob."""
         return {child: decoded(text) for child, text in (await self._hash(queue, job_id, "processed")).items()}
 
     async def ignored_failures(self, queue: str, job_id: str) -> dict[ChildKey, str]:
-        """Why the children failed whose failure the job goes on from. Raises NoSuchJob."""
+        """Return why children failed whose failures the job ignores. Raises NoSuchJob."""
         return await self._hash(queue, job_id, "failed")
 
     async def dependencies(self, queue: str, job_id: str, limit: int) -> ChildDependencies:
-        """Up to `limit` children of each kind. Raises NoSuchJob."""
+        """Return up to `limit` children of each kind. Raises NoSuchJob."""
         scripts = await self._jobs.scripts_of(queue, job_id)
         connection = scripts.connection
         processed, unprocessed, ignored, failed = await asyncio.gather(
@@ -67,7 +67,7 @@ class Children:
         )
 
     async def counts(self, queue: str, job_id: str) -> dict[str, int]:
-        """How many children of each kind there are. Raises NoSuchJob."""
+        """Return the number of children of each kind. Raises NoSuchJob."""
         scripts = await self._jobs.scripts_of(queue, job_id)
         parts = ("processed", "dependencies", "failed", "unsuccessful")
         keys = [scripts.key(job_id, part) for part in parts]
@@ -75,7 +75,7 @@ class Children:
         return dict(zip(KINDS, numbers, strict=True))
 
     async def remove_dependency(self, queue: str, job_id: str) -> bool:
-        """Let the job's parent go on without it; whether it was waited for. Raises NoSuchJob."""
+        """Let the job's parent run without it. Return whether the parent waited for it. Raises NoSuchJob."""
         scripts = await self._jobs.scripts_of(queue, job_id)
         key = scripts.key(job_id)
         parent: str | None = await scripts.connection.execute("HGET", key, "parentKey")
@@ -84,10 +84,10 @@ class Children:
         answer = await scripts.run("removeChildDependency", [scripts.keys[""]], [key, parent])
         if answer == _GONE:
             raise NoSuchJob(job_id)
-        return bool(answer == _REMOVED)  # the parent may be gone, or have this child's result already
+        return bool(answer == _REMOVED)  # the parent may not exist any more, or have this child's result already
 
     async def remove_unprocessed(self, queue: str, job_id: str) -> None:
-        """Remove the children that neither finished nor run, with theirs. Raises NoSuchJob."""
+        """Remove the children that have not finished and do not run, with their children. Raises NoSuchJob."""
         scripts = await self._jobs.scripts_of(queue, job_id)
         keys = [scripts.key(job_id), scripts.keys["meta"]]
         await scripts.run("removeUnprocessedChildren", keys, [scripts.keys[""], job_id])
@@ -97,7 +97,7 @@ class Children:
         return self._pairs(await scripts.connection.execute("HGETALL", scripts.key(job_id, part)))
 
     def _children(self, keys: t.Sequence[str]) -> list[ChildKey]:
-        # A scan may give one twice.
+        # A scan may return a member twice.
         return list(dict.fromkeys(child for key in keys if (child := self._child(key))))
 
     def _pairs(self, flat: t.Sequence[str]) -> dict[ChildKey, str]:
@@ -105,7 +105,7 @@ class Children:
         return {child: text for child, text in zip(keys, flat[1::2], strict=True) if child}
 
     def _child(self, key: str) -> ChildKey | None:
-        """None for a job of another prefix: what is not this project's is never shown."""
+        """Return the child of a key; None for a job of another project, which is never shown."""
         if not key.startswith(self._prefix):
             return None
         queue, _, job_id = key.removeprefix(self._prefix).partition(":")
@@ -113,7 +113,7 @@ class Children:
 
 
 async def _scan(connection: RedisConnection, command: str, key: str, limit: int) -> list[str]:
-    """Up to `limit` members of a set or a hash, whose names and values alternate."""
+    """Return up to `limit` members of a set, or of a hash: then names and values alternate."""
     size = 2 * limit if command == "HSCAN" else limit
     cursor, found = "0", t.cast("list[str]", [])
     while True:

@@ -1,31 +1,16 @@
-"""Dead letters: what is known of a job that failed for good, as a job of another queue."""
+"""Dead letters: jobs of another queue that record jobs which failed for good."""
 
 from __future__ import annotations
 
 import typing as t
 
 from nextmq_handler.protocol.names import is_queue_name
+from nextmq_handler.rules.dead_letters import DeadLetter, dead_letter_id
 
 from ..scripts.scripts import QueueScripts
 from .adding import JobToAdd
 from .job import EngineJob
 from .jobs import decoded
-
-
-class DeadLetter(t.TypedDict):
-    """The data of a dead letter. `status` is that of the app's last HTTP answer, `failedAt` ms since the epoch."""
-
-    queue: str
-    id: str
-    name: str
-    data: t.Any
-    opts: dict[str, t.Any]
-    attemptsMade: int
-    reason: str
-    stacktrace: list[str]
-    status: int | None
-    failedAt: int
-
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "queue": str,
@@ -41,7 +26,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
-class Failure(t.NamedTuple):
+class FinalFailure(t.NamedTuple):
     """Why and when (ms since the epoch) a job failed for good, and the status of the app's last HTTP answer."""
 
     reason: str
@@ -50,12 +35,14 @@ class Failure(t.NamedTuple):
     at: int
 
 
-def letter_of(job: EngineJob, scripts: QueueScripts, dead_letter_queue: str, failure: Failure) -> JobToAdd:
-    """The dead letter of a job of the queue of `scripts`."""
+def dead_letter_of(
+    job: EngineJob, scripts: QueueScripts, dead_letter_queue: str, failure: FinalFailure
+) -> JobToAdd:
+    """Return the dead letter to add for a job of the queue of `scripts`."""
     opts = job.opts
     if isinstance(opts.get("parent"), dict):
         opts = {**opts, "parent": job.parent}
-    letter: DeadLetter = {
+    data: DeadLetter = {
         "queue": scripts.queue,
         "id": job.id,
         "name": job.name,
@@ -67,14 +54,12 @@ def letter_of(job: EngineJob, scripts: QueueScripts, dead_letter_queue: str, fai
         "status": failure.status,
         "failedAt": failure.at,
     }
-    letter_id = _letter_id(scripts.queue, job.id, failure.at)
-    return JobToAdd(
-        scripts.prefix, dead_letter_queue, _unicode(job.name), letter, {}, failure.at, _unicode(letter_id)
-    )
+    id = dead_letter_id(scripts.queue, job.id, failure.at)
+    return JobToAdd(scripts.prefix, dead_letter_queue, _unicode(job.name), data, {}, failure.at, _unicode(id))
 
 
-def read_letter(text: str | None) -> DeadLetter | None:
-    """The dead letter that a job's data is; None where it is something else."""
+def read_dead_letter(text: str | None) -> DeadLetter | None:
+    """Return the dead letter in a job's data; None if the data is something else."""
     letter = decoded(text)
     if not isinstance(letter, dict):
         return None
@@ -84,14 +69,6 @@ def read_letter(text: str | None) -> DeadLetter | None:
     return t.cast("DeadLetter", members) if is_queue_name(members["queue"]) else None
 
 
-def _letter_id(queue: str, job_id: str, failed_at: int) -> str:
-    """One id for each final failure. It has no ":", which a custom id must not have and a scheduler's job has.
-
-    No two failures share one: "@" ends the queue, whose name cannot hold it, and begins the time.
-    """
-    return f"{queue}@{job_id.replace('%', '%25').replace(':', '%3A')}@{failed_at}"
-
-
 def _unicode(text: str) -> str:
-    """`text` as UTF-8 can carry it: Redis may hold other bytes."""
+    """Return `text` as UTF-8 can carry it: Redis may hold other bytes."""
     return text.encode("utf-8", "replace").decode()

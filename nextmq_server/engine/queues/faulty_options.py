@@ -1,4 +1,4 @@
-"""Job options that cannot be carried out: any client of Redis may have written them."""
+"""Job options that the engine cannot use: any client of Redis may have written them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _SHOWN = 100  # characters
 
 
 def faults(opts: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """Why, in words, for each option that cannot be carried out. `opts` have BullMQ's long names."""
+    """Return what each option that the engine cannot use must be instead. `opts` have BullMQ's long names."""
     return {
         name: _CHECKS[name][1] for name, value in opts.items() if name in _CHECKS and not _CHECKS[name][0](value)
     }
 
 
 def in_words(opts: t.Mapping[str, t.Any], found: t.Mapping[str, str]) -> str:
-    """The faults found in `opts`, as the reason why a job failed."""
+    """Describe the faults that were found in `opts`, as the reason why a job fails."""
     return "; ".join(f"{name} is {json.dumps(opts[name])[:_SHOWN]}, not {found[name]}" for name in sorted(found))
 
 

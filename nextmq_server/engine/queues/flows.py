@@ -1,4 +1,4 @@
-"""Flows: trees of jobs, each of which runs once its children are done."""
+"""Flows: trees of jobs. A job runs when its children are done."""
 
 from __future__ import annotations
 
@@ -7,35 +7,26 @@ import typing as t
 import uuid
 from dataclasses import dataclass, replace
 
+from nextmq_handler.rules.flows import FlowNode
+
 from .adding import AddResult, JobToAdd
 from .children import ChildKey, Children
 from .jobs import Jobs, NoSuchJob
 
 MAX_SHOWN = 1000
-"""The most jobs that a look at a flow shows."""
-
-
-@dataclass(frozen=True)
-class FlowNode:
-    """A job to add with its children. `opts` has BullMQ's long names; a parent in it is an existing job."""
-
-    name: str
-    queue: str
-    data: t.Any
-    opts: dict[str, t.Any]
-    children: t.Sequence[FlowNode] = ()
+"""How many jobs of a flow are shown at most."""
 
 
 @dataclass
 class FlowPlan:
-    """The jobs of some flows, each after its parent, and the index of each one's parent: None for roots."""
+    """The jobs of some flows, each after its parent, and the index of each job's parent: None for roots."""
 
     jobs: list[JobToAdd]
     parents: list[int | None]
 
 
 class Flows:
-    """The flows under one BullMQ prefix. `new_id` makes the ids of jobs that are given none."""
+    """The flows under one BullMQ prefix. `new_id` returns an id for a job without one."""
 
     def __init__(
         self, jobs: Jobs, children: Children, *, new_id: t.Callable[[], str] = lambda: uuid.uuid4().hex
@@ -45,7 +36,7 @@ class Flows:
         self._new_id = new_id
 
     def plan(self, roots: t.Sequence[FlowNode], *, now: int) -> FlowPlan:
-        """The jobs to add for these trees, all in one step. `now` is ms since the epoch."""
+        """Return the jobs to add in one step for these trees. `now` is ms since the epoch."""
         plan = FlowPlan([], [])
         left: list[tuple[FlowNode, int | None]] = [(root, None) for root in reversed(roots)]
         while left:
@@ -61,13 +52,13 @@ class Flows:
         return plan
 
     async def show(self, plan: FlowPlan, added: t.Sequence[AddResult]) -> list[dict[str, t.Any]]:
-        """The trees of a plan that was added."""
-        # A child that was done before it was added may have let its parent run.
+        """Return the trees of a plan that was added, as the API shows them."""
+        # A child that had completed before may have let its parent run.
         changed = {parent for parent, one in zip(plan.parents, added, strict=True) if one.deduplicated}
         looks: list[t.Awaitable[dict[str, t.Any]]] = []
         for index, (job, parent) in enumerate(zip(plan.jobs, plan.parents, strict=True)):
             opts = job.opts
-            if parent is not None:  # a replayed one has another id than was planned
+            if parent is not None:  # a replayed parent has another id than the planned one
                 opts = {**opts, "parent": {**opts["parent"], "id": added[parent].id}}
             must_look = added[index].replayed or index in changed
             looks.append(self._jobs.added(replace(job, opts=opts), added[index]._replace(replayed=must_look)))
@@ -79,20 +70,20 @@ class Flows:
         return [tree for tree, parent in zip(trees, plan.parents, strict=True) if parent is None]
 
     async def get(self, queue: str, job_id: str, *, depth: int, max_children: int) -> dict[str, t.Any]:
-        """The tree below a job as it is now, at most 1,000 jobs; those that were removed are left out.
+        """Return the tree below a job, at most 1,000 jobs. It leaves out removed jobs.
 
-        `depth` counts the levels, the job's own among them; `max_children` bounds the children of each kind that
-        a job has. Raises NoSuchJob.
+        `depth` is the number of levels, including the job's own; `max_children` limits the children of each kind
+        that are shown for a job. Raises NoSuchJob.
         """
         root = await self._look(ChildKey(queue, job_id))
         if root is None:
             raise NoSuchJob(job_id)
-        level, room = [root], MAX_SHOWN - 1
+        level, left = [root], MAX_SHOWN - 1
         for _ in range(depth - 1):
             below = await asyncio.gather(*(self._below(tree, max_children) for tree in level))
             wanted = [(tree, child) for tree, children in zip(level, below, strict=True) for child in children]
-            wanted = wanted[:room]
-            room -= len(wanted)
+            wanted = wanted[:left]
+            left -= len(wanted)
             found = await asyncio.gather(*(self._look(child) for _, child in wanted))
             level = list[dict[str, t.Any]]()
             for (above, _), tree in zip(wanted, found, strict=True):
@@ -113,7 +104,7 @@ class Flows:
             found = await self._children.dependencies(tree["job"]["queueName"], tree["job"]["id"], limit)
         except NoSuchJob:  # removed just now
             return []
-        # One that finishes between the looks is in two of them.
+        # A child that finishes between the reads is in two of them.
         return list(dict.fromkeys([*found.processed, *found.unprocessed, *found.failed, *found.ignored]))
 
 

@@ -1,43 +1,20 @@
-"""A job that this server holds active: BullMQ's hash, read once."""
+"""A job that this server has fetched: BullMQ's hash of it, read once."""
 
 from __future__ import annotations
 
 import typing as t
 
-from bullmq import job as bullmq_job
-
 from nextmq_handler.protocol import strict_json
 from nextmq_handler.rules.delivery_log import DeliveryEntry
 
+from ..scripts.packers import long_names
 from ..verdicts import Fail
 from .delivery_log import FIELD, appended
 from .faulty_options import faults, in_words
 
-_decode: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = t.cast("t.Any", bullmq_job).optsFromJSON
-
-
-def long_names(stored: object) -> dict[str, t.Any]:
-    """Job options as clients spell them, from how Redis holds them: none where that is no object."""
-    if not isinstance(stored, dict):
-        return {}
-    opts = _decode(t.cast("dict[str, t.Any]", stored))
-    telemetry = {"metadata": opts.pop("tm", None), "omitContext": opts.pop("omc", None)}
-    telemetry = {name: value for name, value in telemetry.items() if value is not None}
-    return {**opts, "telemetry": telemetry} if telemetry else opts
-
-
-def short_names(opts: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Job options with the telemetry as Redis holds it; bullmq's packers know the other short names."""
-    if "telemetry" not in opts:
-        return opts
-    telemetry = opts["telemetry"]
-    stored = {"tm": telemetry.get("metadata"), "omc": telemetry.get("omitContext")}
-    rest = {name: value for name, value in opts.items() if name != "telemetry"}
-    return {**rest, **{name: value for name, value in stored.items() if value is not None}}
-
 
 class HasOptions(t.Protocol):
-    """What bullmq's packers read of a queue: its worker options."""
+    """The part of a queue that bullmq's packers read: its worker options."""
 
     @property
     def opts(self) -> dict[str, t.Any]:
@@ -46,12 +23,12 @@ class HasOptions(t.Protocol):
 
 
 class EngineJob:
-    """The job of one start. `data` stays JSON text, passed through to the delivery as it is.
+    """A job that was fetched and is locked with `token`. `data` stays JSON text, as the delivery sends it.
 
-    `is_answered`: its delivery has an answer, which must not get lost. `changes` are fields that go into its hash
-    with its next move. `fault` says why the job cannot be run as its options say, where it cannot.
+    `is_answered`: the delivery has an answer, which must not get lost. `changes` are fields of its hash that its
+    next move sets. `fault` says why the job cannot run as its options say, if it cannot.
 
-    The camelCase attributes are the ones that bullmq's argument packers read of a job.
+    bullmq's packers read the camelCase attributes.
     """
 
     def __init__(self, queue: HasOptions, job_id: str, fields: dict[str, str], token: str) -> None:
@@ -75,7 +52,7 @@ class EngineJob:
         self.scheduler_id = fields.get("rjk")
 
     def note_delivery(self, entry: DeliveryEntry) -> None:
-        """Keep a delivery of this start with the job."""
+        """Add a delivery to the job's log."""
         self.changes[FIELD] = appended(self.fields.get(FIELD), entry)
 
     @property
@@ -85,11 +62,11 @@ class EngineJob:
 
     @property
     def attempts(self) -> int:
-        """How many attempts the job may burn."""
+        """How many attempts the job may use."""
         return int(self.opts.get("attempts") or 1)
 
     def is_last_attempt(self, failure: Fail) -> bool:
-        """Whether the job ends failed with this failure."""
+        """Return whether the job fails for good with this failure."""
         return failure.unrecoverable or self.attemptsMade + 1 >= self.attempts
 
     @property
@@ -100,19 +77,19 @@ class EngineJob:
 
     @property
     def stacktrace(self) -> list[str]:
-        """How earlier attempts failed."""
+        """The stack traces of earlier attempts."""
         stored = self.fields.get("stacktrace")
         return lines_of(_read(stored)) if stored else []
 
     @property
     def parent(self) -> dict[str, str] | None:
-        """The parent in a flow: its id and the name of its queue."""
+        """The id of the job's parent in a flow, and the name of the parent's queue."""
         stored = self.fields.get("parent")
         return parent_of(_read(stored), "queueKey") if stored else None
 
 
 def parent_of(stored: object, queue: t.Literal["queueKey", "queue"]) -> dict[str, str] | None:
-    """A parent's id and the name of its queue, whose full name is the member `queue`."""
+    """Return a parent's id and the name of its queue. The member `queue` of `stored` is the queue's full name."""
     parent = t.cast("dict[str, object]", stored) if isinstance(stored, dict) else {}
     if "id" not in parent or queue not in parent:
         return None
@@ -120,12 +97,12 @@ def parent_of(stored: object, queue: t.Literal["queueKey", "queue"]) -> dict[str
 
 
 def lines_of(stored: object) -> list[str]:
-    """A stack trace as Redis holds it; empty where it holds something else."""
+    """Return a stack trace from what Redis holds; [] if that is not a list."""
     return [str(line) for line in t.cast("list[object]", stored)] if isinstance(stored, list) else []
 
 
 def whole(text: str | None) -> int | None:
-    """A whole number as Redis holds it; None for none, and for what is no number."""
+    """Return a whole number from what Redis holds; None if that is not a number."""
     # Node writes what the producer gave, which may be 1.5 or 1e3.
     try:
         return None if text is None else int(float(text))
@@ -134,7 +111,7 @@ def whole(text: str | None) -> int | None:
 
 
 def _read(text: str) -> object:
-    """JSON of Redis; None for what is none, which any client may have written there."""
+    """Return the value of JSON in Redis; None if it is not JSON, as any client may have written there."""
     try:
         return strict_json.parse(text)
     except ValueError:
@@ -142,10 +119,10 @@ def _read(text: str) -> object:
 
 
 def _options(text: str) -> tuple[dict[str, t.Any], str]:
-    """Those of a job's options that can be carried out, and why the others cannot."""
+    """Return the job options that the engine can use, and why it cannot use the others."""
     stored = _read(text)
     if not isinstance(stored, dict):
-        return {}, "its options are no JSON object"
+        return {}, "its options are not a JSON object"
     opts = long_names(t.cast("object", stored))
     found = faults(opts)
     if not found:

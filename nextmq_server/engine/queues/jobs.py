@@ -1,36 +1,37 @@
-"""Jobs as producers see them: look at one, and change it. Adding is in adding.py."""
+"""Jobs as producers see them: read and change them. `adding` adds them."""
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 from nextmq_handler.protocol import strict_json
+from nextmq_handler.rules.views import job_view
 
 from ...redis.connection import RedisError
+from ..scripts.packers import long_names
 from ..scripts.scripts import QueueScripts, ScriptRunner
 from .adding import Adder, AddResult, JobToAdd
 from .delivery_log import FIELD, deliveries
-from .job import lines_of, long_names, parent_of, whole
+from .job import lines_of, parent_of, whole
 from .snapshots import forget_snapshot
 
 _GONE, _SCHEDULED = -1, -8
 
 
 class NoSuchJob(Exception):
-    """There is no such job."""
+    """The job does not exist."""
 
 
 class WrongState(Exception):
-    """The job is not in the state that the call needs."""
+    """The job is not in the state that the operation needs."""
 
 
 class JobLocked(WrongState):
-    """The job, or one of its children, is being processed."""
+    """The job or one of its children is being processed."""
 
 
 class Jobs:
-    """The jobs of all queues under one BullMQ prefix. Each call raises RedisError or ConnectionLost too."""
+    """The jobs of all queues under one BullMQ prefix. Async methods raise RedisError or ConnectionLost too."""
 
     def __init__(self, runner: ScriptRunner, prefix: str) -> None:
         self._runner = runner
@@ -38,13 +39,13 @@ class Jobs:
         self.adder = Adder(runner)
 
     def scripts(self, queue: str) -> QueueScripts:
-        """The scripts of `queue`."""
+        """Return the scripts of `queue`."""
         return QueueScripts(self._runner, queue, self._prefix)
 
     async def scripts_of(self, queue: str, job_id: str) -> QueueScripts:
-        """The scripts of the queue of a job that is there.
+        """Return the scripts of the queue of an existing job.
 
-        Raises NoSuchJob, also for an id whose key is not a job's: BullMQ keeps a queue's own keys beside them.
+        Raises NoSuchJob, also if the id names a key that is not a job's: a queue has keys beside its jobs.
         """
         scripts = self.scripts(queue)
         try:
@@ -58,9 +59,9 @@ class Jobs:
         return scripts
 
     async def get(self, queue: str, job_id: str) -> dict[str, t.Any]:
-        """The job as the API shows it. Raises NoSuchJob."""
+        """Return the job as the API shows it. Raises NoSuchJob."""
         scripts = await self.scripts_of(queue, job_id)
-        # The state first: a job that finishes in between is shown running with its result, not finished without.
+        # The state first: a job that finishes in between is shown active with a result, not finished without one.
         state: str = await scripts.pack.getState(job_id)
         flat: list[str] = await scripts.connection.execute("HGETALL", scripts.key(job_id))
         if not flat:  # removed just now
@@ -70,7 +71,7 @@ class Jobs:
     def new(
         self, queue: str, name: str, data: t.Any, opts: dict[str, t.Any], *, now: int, is_parent: bool = False
     ) -> JobToAdd:
-        """A job to add, from BullMQ's long option names; the parent in them is of a queue of this prefix."""
+        """Return a job to add. `opts` has BullMQ's long names, `now` is ms since the epoch."""
         timestamp = opts.get("timestamp") or now
         parent = opts.get("parent")
         if parent:
@@ -78,42 +79,42 @@ class Jobs:
         return JobToAdd(self._prefix, queue, name, data, opts, timestamp, opts.get("jobId"), is_parent)
 
     async def added(self, new: JobToAdd, added: AddResult) -> dict[str, t.Any]:
-        """What the API shows of a job that was just added, or was there already."""
+        """Return what the API shows of a job that was just added or existed already."""
         if not (added.deduplicated or added.replayed):
             return {**_fresh_view(new, added.id), "deduplicated": False}
         try:
             shown = await self.get(new.queue, added.id)
-        except NoSuchJob:  # done and removed meanwhile: what is left is what it was added with
+        except NoSuchJob:  # finished and removed meanwhile: show what it was added with
             shown = {**_fresh_view(new, added.id), "state": "unknown"}
         return {**shown, "deduplicated": added.deduplicated}
 
     async def page(
         self, queue: str, states: t.Sequence[str], start: int, end: int, *, ascending: bool
     ) -> list[dict[str, t.Any]]:
-        """The jobs from `start` to `end` of each of the states, oldest first where `ascending`."""
+        """Return the jobs from `start` to `end` of each of the states; the oldest first if `ascending`."""
         scripts = self.scripts(queue)
         found: list[dict[str, t.Any]] = []
         for state in states:
             by_state: list[list[t.Any]] = await scripts.pack.getJobs([state], start, end, ascending)
-            # A job of a paused queue waits all the same.
+            # A job of a paused queue is shown as waiting.
             shown = "waiting" if state == "paused" else state
             found += [view(job_id, shown, flat) for job_id, flat in by_state[0]]
         return found
 
     async def remove(self, queue: str, job_id: str, *, with_children: bool) -> None:
-        """Remove a job, with its children. Raises NoSuchJob, JobLocked, or WrongState for a scheduler's next."""
+        """Remove a job. Raises NoSuchJob, JobLocked, or WrongState if it is the next job of a scheduler."""
         scripts = await self.scripts_of(queue, job_id)
         removed = await scripts.pack.remove(job_id, with_children)
         if removed == 0:
-            raise JobLocked("is running, or one of its children is")
+            raise JobLocked("is running, or one of its children is running")
         if removed == _SCHEDULED:
-            raise WrongState("is a job scheduler's next one: remove the scheduler")
+            raise WrongState("is the next job of a job scheduler: remove the scheduler")
         await forget_snapshot(scripts, job_id)
 
     async def retry(
         self, queue: str, job_id: str, state: str, *, reset_attempts_made: bool, reset_attempts_started: bool
     ) -> None:
-        """Let a job that has ended in `state` wait again. Raises NoSuchJob or WrongState."""
+        """Put a job that ended in `state` back. Raises NoSuchJob or WrongState."""
         scripts = await self.scripts_of(queue, job_id)
         keys = [scripts.key(job_id), *scripts.all_keys("events", state, "wait", "meta", "active", "marker")]
         keys += scripts.all_keys("prioritized", "pc")
@@ -127,7 +128,7 @@ class Jobs:
         _check(answer, job_id, f"is not {state}")
 
     async def promote(self, queue: str, job_id: str) -> None:
-        """Let a delayed job wait now. Raises NoSuchJob or WrongState."""
+        """Let a delayed job run now. Raises NoSuchJob or WrongState."""
         scripts = await self.scripts_of(queue, job_id)
         keys, args = scripts.pack.promoteArgs(job_id)
         _check(await scripts.run("promote", keys, args), job_id, "is not delayed")
@@ -140,25 +141,25 @@ class Jobs:
         _check(await scripts.run("changeDelay", keys, args), job_id, "is not delayed")
 
     async def change_priority(self, queue: str, job_id: str, priority: int, *, lifo: bool) -> None:
-        """Give a job another priority. Raises NoSuchJob."""
+        """Change the priority of a job. Raises NoSuchJob."""
         scripts = await self.scripts_of(queue, job_id)
         keys = scripts.all_keys("wait", "paused", "meta", "prioritized", "active", "pc", "marker")
         args = [priority, scripts.keys[""], job_id, int(lifo)]
         _check(await scripts.run("changePriority", keys, args), job_id, "")
 
     async def update_data(self, queue: str, job_id: str, data: t.Any) -> None:
-        """Store other data. Raises NoSuchJob."""
+        """Replace the data of a job. Raises NoSuchJob."""
         scripts = await self.scripts_of(queue, job_id)
-        _check(await scripts.run("updateData", [scripts.key(job_id)], [_encoded(data)]), job_id, "")
+        _check(await scripts.run("updateData", [scripts.key(job_id)], [strict_json.compact(data)]), job_id, "")
 
     async def update_progress(self, queue: str, job_id: str, progress: t.Any) -> None:
         """Store the progress of a job. Raises NoSuchJob."""
         scripts = await self.scripts_of(queue, job_id)
         keys = [scripts.key(job_id), scripts.keys["events"], scripts.keys["meta"]]
-        _check(await scripts.run("updateProgress", keys, [job_id, _encoded(progress)]), job_id, "")
+        _check(await scripts.run("updateProgress", keys, [job_id, strict_json.compact(progress)]), job_id, "")
 
     async def remove_deduplication_key(self, queue: str, job_id: str) -> bool:
-        """Let others with the job's deduplication id in, if it is still this job that keeps them out."""
+        """Release the job's deduplication id. Return False if the job does not hold it (any more)."""
         scripts = await self.scripts_of(queue, job_id)
         held: str | None = await scripts.connection.execute("HGET", scripts.key(job_id), "deid")
         if held is None:
@@ -167,49 +168,34 @@ class Jobs:
 
 
 def view(job_id: str, state: str, flat: t.Sequence[str]) -> dict[str, t.Any]:
-    """The API's look at a job in `state`, from what HGETALL gave."""
+    """Return what the API shows of a job in `state`, from the answer of HGETALL."""
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
     opts = long_names(decoded(fields.get("opts")))
     if "parent" in opts:
         opts["parent"] = parent_of(opts["parent"], "queue")
-    return {
-        "id": job_id,
-        "name": fields.get("name", ""),
-        "state": state,
-        "data": decoded(fields.get("data")),
-        "opts": opts,
-        "progress": decoded(fields.get("progress", "0")),
-        "attemptsMade": whole(fields.get("atm")) or 0,
-        "attemptsStarted": whole(fields.get("ats")) or 0,
-        "stalledCounter": whole(fields.get("stc")) or 0,
-        "delay": whole(fields.get("delay")) or 0,
-        "priority": whole(fields.get("priority")) or 0,
-        "returnValue": decoded(fields.get("returnvalue")),
-        "failedReason": fields.get("failedReason"),
-        "stacktrace": lines_of(decoded(fields.get("stacktrace"))),
-        "deliveries": deliveries(fields.get(FIELD)),
-        "parent": parent_of(decoded(fields.get("parent")), "queueKey"),
-        "repeatJobKey": fields.get("rjk"),
-        "deduplicationId": fields.get("deid"),
-        "timestamp": whole(fields.get("timestamp")) or 0,
-        "processedOn": whole(fields.get("processedOn")) or None,
-        "finishedOn": whole(fields.get("finishedOn")) or None,
-    }
-
-
-_UNTOUCHED: dict[str, t.Any] = {
-    "progress": 0,
-    "attemptsMade": 0,
-    "attemptsStarted": 0,
-    "stalledCounter": 0,
-    "returnValue": None,
-    "failedReason": None,
-    "stacktrace": [],
-    "deliveries": [],
-    "repeatJobKey": None,
-    "processedOn": None,
-    "finishedOn": None,
-}
+    return job_view(
+        id=job_id,
+        name=fields.get("name", ""),
+        state=state,
+        data=decoded(fields.get("data")),
+        opts=opts,
+        timestamp=whole(fields.get("timestamp")) or 0,
+        delay=whole(fields.get("delay")) or 0,
+        priority=whole(fields.get("priority")) or 0,
+        parent=parent_of(decoded(fields.get("parent")), "queueKey"),
+        deduplication_id=fields.get("deid"),
+        repeat_job_key=fields.get("rjk"),
+        progress=decoded(fields.get("progress", "0")),
+        attempts_made=whole(fields.get("atm")) or 0,
+        attempts_started=whole(fields.get("ats")) or 0,
+        stalled_counter=whole(fields.get("stc")) or 0,
+        return_value=decoded(fields.get("returnvalue")),
+        failed_reason=fields.get("failedReason"),
+        stacktrace=lines_of(decoded(fields.get("stacktrace"))),
+        deliveries=deliveries(fields.get(FIELD)),
+        processed_on=whole(fields.get("processedOn")) or None,
+        finished_on=whole(fields.get("finishedOn")) or None,
+    )
 
 
 def _fresh_view(new: JobToAdd, job_id: str) -> dict[str, t.Any]:
@@ -217,33 +203,28 @@ def _fresh_view(new: JobToAdd, job_id: str) -> dict[str, t.Any]:
     parent = new.opts.get("parent")
     if parent:
         parent = opts["parent"] = parent_of(parent, "queue")
-    return {
-        **_UNTOUCHED,
-        "id": job_id,
-        "name": new.name,
-        "state": new.state,
-        "data": new.data,
-        "opts": opts,
-        "timestamp": new.timestamp,
-        "delay": new.opts.get("delay", 0),
-        "priority": new.opts.get("priority", 0),
-        "parent": parent,
-        "deduplicationId": new.opts.get("deduplication", {}).get("id"),
-    }
+    return job_view(
+        id=job_id,
+        name=new.name,
+        state=new.state,
+        data=new.data,
+        opts=opts,
+        timestamp=new.timestamp,
+        delay=new.opts.get("delay", 0),
+        priority=new.opts.get("priority", 0),
+        parent=parent,
+        deduplication_id=new.opts.get("deduplication", {}).get("id"),
+    )
 
 
 def decoded(text: str | None) -> t.Any:
-    """JSON as Redis holds it; the text itself where it was written by a client that does not encode."""
+    """Return the value of JSON in Redis; the text itself if the client that wrote it does not encode."""
     if text is None:
         return None
     try:
         return strict_json.loads(text.encode("utf-8", "surrogateescape"))
     except ValueError:
         return text
-
-
-def _encoded(value: t.Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def _check(answer: t.Any, job_id: str, otherwise: str) -> None:

@@ -8,13 +8,13 @@ from .jobs import Jobs, NoSuchJob
 
 
 class JobLogStore:
-    """The log lines that jobs keep. Each call raises RedisError or ConnectionLost too."""
+    """The log lines of jobs. Each method raises RedisError or ConnectionLost too."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
     async def add(self, queue: str, job_id: str, row: str, keep: int | None) -> int:
-        """Add a line and keep the last `keep`; how many there are now. Raises NoSuchJob."""
+        """Add a line and keep the last `keep`. Return how many there are now. Raises NoSuchJob."""
         scripts = await self._jobs.scripts_of(queue, job_id)
         keys = [scripts.key(job_id), scripts.key(job_id, "logs")]
         count: int = await scripts.run("addLog", keys, [job_id, row, "" if keep is None else keep])
@@ -25,7 +25,7 @@ class JobLogStore:
     async def get(
         self, queue: str, job_id: str, start: int, end: int, *, ascending: bool
     ) -> tuple[list[str], int]:
-        """The lines from `start` to `end`, oldest first where `ascending`, and how many there are in all."""
+        """Return the lines from `start` to `end`, the oldest first if `ascending`, and the number of all lines."""
         scripts = await self._jobs.scripts_of(queue, job_id)
         key = scripts.key(job_id, "logs")
         count = t.cast("int", await scripts.connection.execute("LLEN", key))
@@ -34,7 +34,7 @@ class JobLogStore:
         return rows if ascending else rows[::-1], count
 
     async def clear(self, queue: str, job_id: str, keep: int) -> None:
-        """Remove all lines but the last `keep`. Raises NoSuchJob."""
+        """Remove all lines except the last `keep`. Raises NoSuchJob."""
         scripts = await self._jobs.scripts_of(queue, job_id)
         key = scripts.key(job_id, "logs")
         await scripts.connection.execute(*(("LTRIM", key, -keep, -1) if keep else ("DEL", key)))

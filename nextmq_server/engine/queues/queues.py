@@ -1,4 +1,4 @@
-"""Queues as a whole: count, pause, empty, limit."""
+"""Queues as a whole: count, pause, drain, clean and limit them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from ..scripts.scripts import QueueScripts
 from .jobs import Jobs, WrongState
 
 GLOBAL_CONCURRENCY = "nextmq:concurrency"
-"""The field of a queue's meta that holds the global concurrency which somebody set.
+"""The field of a queue's meta that holds the global concurrency, as a caller set it.
 
-BullMQ's own field, `concurrency`, holds what is in force: the lower one of this and the worker's.
+BullMQ's own field, `concurrency`, holds the effective one: the lower of this and the worker's.
 """
 
 _BATCH = 1000
 _EVERYTHING = "1.7976931348623157e+308"
 _NOT_PAUSED, _HAS_ACTIVE = -1, -2
 
+# KEYS: meta. ARGV: the field of the global concurrency, its new value or "", the worker's concurrency or "".
 _SET_CONCURRENCY = """
 local field, wanted, worker = ARGV[1], ARGV[2], ARGV[3]
 if wanted == '' then redis.call('HDEL', KEYS[1], field) else redis.call('HSET', KEYS[1], field, wanted) end
@@ -30,6 +31,7 @@ if worker ~= '' and (not bound or tonumber(worker) < bound) then bound = tonumbe
 if bound then redis.call('HSET', KEYS[1], 'concurrency', bound) else redis.call('HDEL', KEYS[1], 'concurrency') end
 """
 
+# KEYS: meta. ARGV: the field of the global concurrency, the worker's concurrency.
 _APPLY_WORKER_CONCURRENCY = """
 local bound, wanted = tonumber(ARGV[2]), tonumber(redis.call('HGET', KEYS[1], ARGV[1]))
 if wanted and wanted < bound then bound = wanted end
@@ -38,20 +40,20 @@ redis.call('HSET', KEYS[1], 'concurrency', bound)
 
 
 class Queues:
-    """The queues under one BullMQ prefix. Each call raises RedisError or ConnectionLost too."""
+    """The queues under one BullMQ prefix. Each method raises RedisError or ConnectionLost too."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
     async def counts(self, queue: str) -> dict[str, int]:
-        """How many jobs are in each state."""
+        """Return the number of jobs in each state."""
         names = ["wait" if state == "waiting" else state for state in STORED_STATES]
         scripts = self._jobs.scripts(queue)
         numbers: list[int] = await scripts.run("getCounts", [scripts.keys[""]], names)
         return dict(zip(STORED_STATES, numbers, strict=True))
 
     async def counts_per_priority(self, queue: str, priorities: t.Sequence[int]) -> dict[str, int]:
-        """How many jobs wait with each of the priorities."""
+        """Return the number of waiting jobs with each of the priorities."""
         scripts = self._jobs.scripts(queue)
         numbers: list[int] = await scripts.run(
             "getCountsPerPriority", scripts.all_keys("wait", "prioritized"), priorities
@@ -67,27 +69,27 @@ class Queues:
         await self._jobs.scripts(queue).pack.pause(False)
 
     async def is_paused(self, queue: str) -> bool:
-        """Whether the queue is paused."""
+        """Return whether the queue is paused."""
         scripts = self._jobs.scripts(queue)
         return bool(await scripts.connection.execute("HEXISTS", scripts.keys["meta"], "paused"))
 
     async def is_maxed(self, queue: str) -> bool:
-        """Whether as many jobs run as the concurrency lets."""
+        """Return whether as many jobs run as the concurrency allows."""
         scripts = self._jobs.scripts(queue)
         return bool(await scripts.run("isMaxed", scripts.all_keys("meta", "active"), []))
 
     async def drain(self, queue: str, *, delayed: bool) -> None:
-        """Remove the jobs that wait, and those that are delayed where `delayed`."""
+        """Remove the waiting jobs, and the delayed ones if `delayed`."""
         await self._jobs.scripts(queue).pack.drain(delayed)
 
     async def clean(self, queue: str, state: str, grace: int, limit: int) -> list[str]:
-        """Remove up to `limit` jobs in `state` that are older than `grace` ms; their ids."""
+        """Remove up to `limit` jobs in `state` that are older than `grace` ms. Return their ids."""
         scripts = self._jobs.scripts(queue)
         removed: list[str] = await scripts.pack.cleanJobsInSet(state, grace, limit)
         return removed
 
     async def obliterate(self, queue: str, *, force: bool) -> None:
-        """Remove the queue with all that it holds. Raises WrongState where jobs run, unless `force`."""
+        """Remove the queue with all its jobs. Raises WrongState if jobs run, unless `force`."""
         await self.pause(queue)
         scripts = self._jobs.scripts(queue)
         left = 1
@@ -95,28 +97,30 @@ class Queues:
             left = await scripts.run(
                 "obliterate", scripts.all_keys("meta", ""), [_BATCH, "force" if force else ""]
             )
-            if left == _NOT_PAUSED:  # resumed, or all gone, in between
+            if left == _NOT_PAUSED:  # resumed, or all removed, in between
                 await self.pause(queue)
                 left = 1
             elif left == _HAS_ACTIVE:
-                raise WrongState("has jobs that run, and is paused now: wait for them, force it, or resume it")
+                raise WrongState(
+                    "has running jobs and is paused now: wait for them, force it, or resume the queue"
+                )
 
     async def retry_jobs(self, queue: str, state: str, before: int) -> None:
-        """Let the jobs that ended in `state` before `before`, ms since the epoch, wait again."""
+        """Put back the jobs that ended in `state` before `before`, ms since the epoch."""
         await self._move_to_wait(queue, state, before)
 
     async def promote_jobs(self, queue: str) -> None:
-        """Let all delayed jobs wait now."""
+        """Let all delayed jobs run now."""
         await self._move_to_wait(queue, "delayed", _EVERYTHING)
 
     async def trim_events(self, queue: str, length: int) -> int:
-        """Keep about the last `length` events; how many went."""
+        """Keep about the last `length` events. Return how many were removed."""
         scripts = self._jobs.scripts(queue)
         command = ("XTRIM", scripts.keys["events"], "MAXLEN", "~", length)
         return int(await scripts.connection.execute(*command))
 
     async def metrics(self, queue: str, state: str, start: int, end: int) -> dict[str, t.Any]:
-        """How many jobs ended in `state` in each minute, the last one first."""
+        """Return how many jobs ended in `state` in each minute, the last minute first."""
         scripts = self._jobs.scripts(queue)
         key = scripts.key("metrics", state)
         meta, data, count = await scripts.run("getMetrics", [key, f"{key}:data"], [start, end])
@@ -125,18 +129,18 @@ class Queues:
         return {"meta": shown, "data": [int(number) for number in data], "count": int(count)}
 
     async def deduplication_job_id(self, queue: str, deduplication_id: str) -> str | None:
-        """The job that keeps others with this deduplication id out."""
+        """Return the id of the job that holds this deduplication id."""
         scripts = self._jobs.scripts(queue)
         held: str | None = await scripts.connection.execute("GET", scripts.key("de", deduplication_id))
         return held
 
     async def remove_deduplication_key(self, queue: str, deduplication_id: str) -> bool:
-        """Let jobs with this deduplication id in again; whether any was kept out."""
+        """Release a deduplication id. Return whether a job held it."""
         scripts = self._jobs.scripts(queue)
         return bool(await scripts.connection.execute("DEL", scripts.key("de", deduplication_id)))
 
     async def workers(self, queue: str) -> list[dict[str, str]]:
-        """The connections of BullMQ's own workers that work beside this server."""
+        """Return the connections of BullMQ's own workers, which may run beside this server."""
         scripts = self._jobs.scripts(queue)
         qualified = scripts.keys[""].rstrip(":")
         prefix = qualified.removesuffix(queue)
@@ -161,25 +165,28 @@ class Queues:
 
 
 class Limits:
-    """How many jobs of a queue may run, or start, over all processes."""
+    """Limits of how many jobs of a queue may run, or start, over all processes.
+
+    Each method raises RedisError or ConnectionLost too.
+    """
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
     async def global_concurrency(self, queue: str) -> int | None:
-        """The global concurrency that was set."""
+        """Return the global concurrency, as it was set."""
         scripts = self._jobs.scripts(queue)
         value = await scripts.connection.execute("HGET", scripts.keys["meta"], GLOBAL_CONCURRENCY)
         return int(value) if value else None
 
     async def set_global_concurrency(self, queue: str, value: int | None, *, worker: int | None) -> None:
-        """Bound the jobs that run at once; None: by the `worker`'s own concurrency alone."""
+        """Limit the jobs that run at once to `value`; None leaves only the concurrency of the `worker`."""
         scripts = self._jobs.scripts(queue)
         args = (GLOBAL_CONCURRENCY, "" if value is None else value, "" if worker is None else worker)
         await scripts.connection.execute("EVAL", _SET_CONCURRENCY, 1, scripts.keys["meta"], *args)
 
     async def rate_limit(self, queue: str) -> dict[str, int] | None:
-        """The global rate limit: at most `max` starts in each `duration` ms."""
+        """Return the global rate limit: at most `max` starts in each `duration` ms."""
         scripts = self._jobs.scripts(queue)
         return await meta_rate_limit(scripts)
 
@@ -194,11 +201,11 @@ class Limits:
         await scripts.connection.execute("HDEL", scripts.keys["meta"], "max", "duration")
 
     async def rest(self, queue: str, duration: int) -> None:
-        """Start no job for `duration` ms."""
+        """Rate-limit the queue for `duration` ms."""
         await Holds(self._jobs.scripts(queue)).limit(duration, now_ms())
 
     async def rest_left(self, queue: str, max_jobs: int) -> int:
-        """For how many ms no job starts because a rate limit, or `max_jobs` of it, is reached, or for a hold."""
+        """Return for how many ms no job starts, because of a hold or a rate limit (or `max_jobs` of that)."""
         scripts = self._jobs.scripts(queue)
         held = await Holds(scripts).read()
         if held is not None and held.until is not None:
@@ -207,31 +214,37 @@ class Limits:
         return max(0, left)
 
     async def hold(self, queue: str) -> dict[str, t.Any] | None:
-        """Why the queue's endpoint gets no deliveries, as the API shows it; times are ms since the epoch."""
+        """Return why the queue's endpoint gets no deliveries, for the API. Times are ms since the epoch."""
         held = await Holds(self._jobs.scripts(queue)).read()
         if held is None:
             return None
         return {"kind": held.kind, "since": held.since, "until": held.until, "detail": held.detail}
 
     async def end_hold(self, queue: str) -> bool:
-        """Deliver to the queue's endpoint again, whatever it was held for; whether it was held."""
+        """Deliver to the queue's endpoint again, whatever the reason of the hold. Return whether it was held."""
         now = now_ms()
         return await Holds(self._jobs.scripts(queue)).succeed(now, is_enabled=True)
 
     async def end_rest(self, queue: str) -> bool:
-        """Forget the starts that were counted, and a rest; whether there were any."""
+        """Remove the rate limit that is reached now and the count of starts. Return whether there was one."""
         scripts = self._jobs.scripts(queue)
         return bool(await scripts.connection.execute("DEL", scripts.keys["limiter"]))
 
 
 async def apply_worker_concurrency(scripts: QueueScripts, concurrency: int) -> None:
-    """Have BullMQ's scripts enforce the worker's concurrency over all processes, or the lower global one."""
+    """Let BullMQ's scripts enforce the worker's concurrency over all processes, or the global one if it is lower.
+
+    Raises RedisError or ConnectionLost.
+    """
     await scripts.connection.execute(
         "EVAL", _APPLY_WORKER_CONCURRENCY, 1, scripts.keys["meta"], GLOBAL_CONCURRENCY, concurrency
     )
 
 
 async def meta_rate_limit(scripts: QueueScripts) -> dict[str, int] | None:
-    """The global rate limit in the queue's meta, which BullMQ's other clients may have set."""
+    """Return the global rate limit in the queue's meta, which other BullMQ clients may have set.
+
+    Raises RedisError or ConnectionLost.
+    """
     limit, duration = await scripts.connection.execute("HMGET", scripts.keys["meta"], "max", "duration")
     return {"max": int(limit), "duration": int(duration)} if limit and duration else None

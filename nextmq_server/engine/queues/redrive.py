@@ -1,4 +1,4 @@
-"""Redrive: dead letters become jobs of the queues they came from, each in one step."""
+"""Redrive: put the jobs of dead letters back into the queues they came from, each in one step."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import typing as t
 from dataclasses import dataclass, replace
 
+from nextmq_handler.rules.dead_letters import DeadLetter
 from nextmq_handler.rules.job_ids import is_custom_id
 from nextmq_handler.rules.limits import MAX_PRIORITY
 from nextmq_handler.rules.states import FAILURE_POLICIES
@@ -14,15 +15,15 @@ from nextmq_handler.rules.states import FAILURE_POLICIES
 from ...redis.connection import RedisError
 from ..scripts.scripts import QueueScripts, as_function
 from .adding import JobToAdd
-from .dead_letters import DeadLetter, read_letter
+from .dead_letters import read_dead_letter
 from .jobs import Jobs
 
-SCRIPT = "nextmqRedriveLetter"
+SCRIPT = "nextmqRedriveDeadLetter"
 
 _STATES = ("wait", "paused", "prioritized", "delayed", "completed", "failed")
 _PAGE = 100
 
-# What bound a job to its first run: when it was to start, who made it, who waited for it, whom it kept out.
+# The options that belong to the first run: its time, its scheduler, its parent, its ids.
 _OF_THE_FIRST_RUN = frozenset(
     {
         "deduplication",
@@ -37,17 +38,17 @@ _OF_THE_FIRST_RUN = frozenset(
     }
 )
 
-# KEYS: the letter and the schedulers, as removeJob has them; the letter's lock; the active and the waiting-
-# children jobs of its queue; the job's first key or ""; those of the add.
-# ARGV: SHA-1 of the letter's data, which add; the 3 arguments of removeJob; the add's first argument with the
-# job's first id; the add's arguments with an id to be made.
+# KEYS: the 2 of removeJob (dead letter, repeat); the dead letter's lock; the active and the waiting-children jobs
+# of its queue; the job's first key or ""; those of the script that adds the job.
+# ARGV: SHA-1 of the dead letter's data; the script that adds the job; the 3 of removeJob; that script's first
+# argument with the job's first id; its arguments with a new id.
 _LUA = (
     as_function("addStandardJob")
     + as_function("addPrioritizedJob")
     + as_function("removeJob")
     + """
-local letter, first_key, id = KEYS[1], KEYS[6], ARGV[3]
-local data = redis.call('HGET', letter, 'data')
+local dead_letter, first_key, id = KEYS[1], KEYS[6], ARGV[3]
+local data = redis.call('HGET', dead_letter, 'data')
 if not data or redis.sha1hex(data) ~= ARGV[1] then return 0 end
 if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
 if redis.call('LPOS', KEYS[4], id) or redis.call('ZSCORE', KEYS[5], id) then return 0 end
@@ -62,31 +63,32 @@ return 1
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which dead letters: of these ids, of jobs called `name`, with `reason` in their reason; None: of any."""
+    """Selects dead letters by ids, by the job's `name` and by a text in their reason. None selects any."""
 
     ids: t.Sequence[str] | None = None
     name: str | None = None
     reason: str | None = None
 
-    def matches(self, letter: DeadLetter) -> bool:
-        """Whether name and reason are the wanted ones."""
-        if self.name is not None and letter["name"] != self.name:
+    def matches(self, dead_letter: DeadLetter) -> bool:
+        """Return whether a dead letter has the wanted name and reason."""
+        if self.name is not None and dead_letter["name"] != self.name:
             return False
-        return self.reason is None or self.reason in letter["reason"]
+        return self.reason is None or self.reason in dead_letter["reason"]
 
 
 class Redriver:
-    """Redrives the dead letters of queues. `note` hears of the queues that get jobs, before they do."""
+    """Redrives the dead letters of queues. It awaits `note` with the queues that get jobs, before they do."""
 
     def __init__(self, jobs: Jobs, *, note: t.Callable[[set[str]], t.Awaitable[None]]) -> None:
         self._jobs = jobs
         self._note = note
 
     async def redrive(self, queue: str, wanted: Wanted, *, limit: int, now: int) -> dict[str, str]:
-        """Send up to `limit` of the wanted letters in `queue` back, oldest first; for each the queue it went to.
+        """Redrive up to `limit` of the wanted dead letters in `queue`, oldest first.
 
-        Letters that a worker holds stay, and so does what is no dead letter. `now` is ms since the epoch. Raises
-        RedisError or ConnectionLost: what was redriven by then stays so.
+        Returns the target queue of each by the id of the dead letter. Dead letters that a worker has locked stay,
+        and other jobs too. `now` is ms since the epoch. Raises RedisError or ConnectionLost: what was redriven
+        before the error stays so.
         """
         scripts = self._jobs.scripts(queue)
         if wanted.ids is not None:
@@ -109,55 +111,55 @@ class Redriver:
         redriven: dict[str, str] = {}
         for first in range(0, len(ids), _PAGE):
             page = ids[first : first + _PAGE]
-            texts = await asyncio.gather(*(_data(scripts, letter_id) for letter_id in page))
-            for letter_id, text in zip(page, texts, strict=True):
-                letter = read_letter(text)
-                if text is None or letter is None or letter["queue"] == scripts.queue:
+            texts = await asyncio.gather(*(_data(scripts, dead_letter_id) for dead_letter_id in page))
+            for dead_letter_id, text in zip(page, texts, strict=True):
+                dead_letter = read_dead_letter(text)
+                if text is None or dead_letter is None or dead_letter["queue"] == scripts.queue:
                     continue
-                if not wanted.matches(letter):
+                if not wanted.matches(dead_letter):
                     continue
                 if len(redriven) == limit:
                     return redriven
-                if await self._send_back(scripts, letter_id, text, letter, now):
-                    redriven[letter_id] = letter["queue"]
+                if await self._send_back(scripts, dead_letter_id, text, dead_letter, now):
+                    redriven[dead_letter_id] = dead_letter["queue"]
         return redriven
 
     async def _send_back(
-        self, scripts: QueueScripts, letter_id: str, text: str, letter: DeadLetter, now: int
+        self, scripts: QueueScripts, dead_letter_id: str, text: str, dead_letter: DeadLetter, now: int
     ) -> bool:
-        target = self._jobs.scripts(letter["queue"])
-        is_custom = is_custom_id(letter["id"])
+        target = self._jobs.scripts(dead_letter["queue"])
+        is_custom = is_custom_id(dead_letter["id"])
         try:
-            new = _new_job(target, letter, now)
+            new = _new_job(target, dead_letter, now)
             call = new.call
-            with_first_id = replace(new, data=None, job_id=letter["id"]).call if is_custom else None
+            with_first_id = replace(new, data=None, job_id=dead_letter["id"]).call if is_custom else None
         except (AttributeError, OverflowError, TypeError, ValueError):
-            return False  # somebody else's data in the shape of a letter: no job ever had such options
+            return False  # another client's data in the shape of a dead letter: no job ever had such options
         await self._note({target.queue})
         keys = [
-            *(scripts.key(letter_id), scripts.keys["repeat"], scripts.key(letter_id, "lock")),
+            *(scripts.key(dead_letter_id), scripts.keys["repeat"], scripts.key(dead_letter_id, "lock")),
             *scripts.all_keys("active", "waiting-children"),
-            target.key(letter["id"]) if is_custom else "",
+            target.key(dead_letter["id"]) if is_custom else "",
             *call.keys,
         ]
         digest = hashlib.sha1(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
         first_argument = with_first_id.args[0] if with_first_id else ""
-        args = [digest, call.script, letter_id, "0", scripts.keys[""], first_argument, *call.args]
+        args = [digest, call.script, dead_letter_id, "0", scripts.keys[""], first_argument, *call.args]
         return bool(await scripts.run_composed(SCRIPT, _LUA, keys, args))
 
 
-def _new_job(target: QueueScripts, letter: DeadLetter, now: int) -> JobToAdd:
-    opts = {name: value for name, value in letter["opts"].items() if name not in _OF_THE_FIRST_RUN}
+def _new_job(target: QueueScripts, dead_letter: DeadLetter, now: int) -> JobToAdd:
+    opts = {name: value for name, value in dead_letter["opts"].items() if name not in _OF_THE_FIRST_RUN}
     priority = opts.get("priority")
     if priority and not (isinstance(priority, int) and 0 < priority <= MAX_PRIORITY):
-        raise ValueError("no priority of BullMQ's")
-    return JobToAdd(target.prefix, target.queue, letter["name"], letter["data"], opts, now)
+        raise ValueError("not a priority that BullMQ allows")
+    return JobToAdd(target.prefix, target.queue, dead_letter["name"], dead_letter["data"], opts, now)
 
 
-async def _data(scripts: QueueScripts, letter_id: str) -> str | None:
-    """The data of a job that may be a letter; None for what is no job, or a scheduler's."""
+async def _data(scripts: QueueScripts, dead_letter_id: str) -> str | None:
+    """Return the data of a job that may be a dead letter; None if it is not a job, or is a scheduler's job."""
     try:
-        data, scheduler = await scripts.connection.execute("HMGET", scripts.key(letter_id), "data", "rjk")
+        data, scheduler = await scripts.connection.execute("HMGET", scripts.key(dead_letter_id), "data", "rjk")
     except RedisError as exc:
         if str(exc).startswith("WRONGTYPE"):  # the id is one of the queue's own keys
             return None

@@ -1,19 +1,18 @@
-"""From one run of a job scheduler to the next: bullmq's JobScheduler over our connection."""
+"""From one run of a job scheduler to the next, with bullmq's JobScheduler."""
 
 from __future__ import annotations
 
 import logging
 import typing as t
 
-from bullmq import job_scheduler as bullmq_scheduler
-from bullmq import scripts as bullmq_packers
-
-from nextmq_handler.rules.cron import InvalidSchedule, next_run
-from nextmq_handler.rules.schedules import Template
+from nextmq_handler.rules.cron import InvalidSchedule
+from nextmq_handler.rules.log_text import one_line
+from nextmq_handler.rules.scheduling import MAX_TRIES, NO_RUN, NO_TIME, Template, next_of_pattern
 
 from ...redis.connection import ConnectionLost, RedisError
+from ..scripts.packers import RepeatStrategy, job_scheduler, packers, short_names
 from ..scripts.scripts import QueueScripts, ScriptRunner, as_function
-from .job import EngineJob, short_names
+from .job import EngineJob
 from .jobs import WrongState
 
 logger = logging.getLogger("nextmq_server.engine")
@@ -21,12 +20,9 @@ logger = logging.getLogger("nextmq_server.engine")
 SCRIPT = "nextmqUpsertScheduler"
 
 _TAKEN, _BUSY = -10, -11
-_MAX_TRIES = 32
-_NO_SLOT = "has had jobs at its next times already: remove those, or choose another id"
 
-_class: t.Callable[..., t.Any] = t.cast("t.Any", bullmq_scheduler).JobScheduler
-
-# BullMQ's script, and what it leaves to chance. Its own keys and arguments, then whether it shall run immediately.
+# BullMQ's script, with answers to the cases that it leaves open.
+# KEYS: the 11 of addJobScheduler. ARGV: the 9 of addJobScheduler, then 1 to run the scheduler immediately or 0.
 _LUA = (
     as_function("addJobScheduler")
     + """
@@ -45,18 +41,18 @@ end
 local same_start = tonumber(held[5]) == wanted['startDate']
 if wanted['every'] then
   local is_moved = not same_start or (wanted['offset'] and tonumber(held[4]) ~= wanted['offset'])
-  -- It starts anew, as it does where `every` is another one; an offset is of the `every` that it was made for.
+  -- It starts again, as with another `every`. An offset belongs to the `every` that it was made for.
   if is_moved then redis.call('HDEL', key, 'every') end
   if is_moved or tonumber(held[3]) ~= wanted['every'] then redis.call('HDEL', key, 'offset') end
 else
   local same = same_start and held[1] == wanted['pattern'] and (held[2] or nil) == wanted['tz']
   if next_millis and same and ARGV[10] == '0' and is_pending(job_at(next_millis)) then
-    -- Only the template is new: a run that is due, and waits, must not be put off to the next time.
+    -- Only the template is new: a run that is due and waits must not move to the next time.
     local opts = cmsgpack.unpack(ARGV[6])
     opts['prevMillis'] = tonumber(next_millis)
     ARGV[1], ARGV[6] = next_millis, cmsgpack.pack(opts)
   elseif ARGV[1] ~= next_millis and redis.call('EXISTS', prefix .. job_at(ARGV[1])) == 1 then
-    return -10 -- this time has had its run
+    return -10 -- there was a run at this time before
   end
 end
 return addJobScheduler(KEYS, ARGV)
@@ -65,48 +61,50 @@ return addJobScheduler(KEYS, ARGV)
 
 
 class NotAdvanced(Exception):
-    """A scheduler's next job cannot be made at the moment."""
+    """Redis does not take a scheduler's next job at the moment."""
 
     def __init__(self, id: str, reason: RedisError) -> None:
-        super().__init__(f"job scheduler {id} waits with its job, as the next one cannot be made: {reason}")
+        super().__init__(
+            f"job scheduler {id}: the job is retried later, as its next job cannot be added: {reason}"
+        )
 
 
 async def add(
     runner: ScriptRunner, prefix: str, queue: str, id: str, repeat: dict[str, t.Any], template: Template
 ) -> None:
-    """Make a scheduler with its next job, or give one that is there other times and another template.
+    """Add a scheduler with its next job, or change the times and the template of an existing one.
 
     Raises InvalidSchedule, WrongState, RedisError or ConnectionLost.
     """
     adding = _Adding(runner, immediately=bool(repeat.get("immediately")))
-    packers: t.Any = t.cast("t.Any", bullmq_packers).Scripts(prefix, queue, adding)
+    packed = packers(prefix, queue, adding)
     opts = short_names(template.opts)
     after = 0
-    for _ in range(_MAX_TRIES):
-        scheduler = _class(_Queue(packers), _repeat_strategy(after))
+    for _ in range(MAX_TRIES):
+        scheduler = job_scheduler(packed, _repeat_strategy(after))
         try:
             added = await scheduler.upsertJobScheduler(id, repeat, template.name, template.data, opts)
-        except _SlotTaken as exc:
+        except _TimeTaken as exc:
             after = exc.millis
             continue
         if added is None:
-            raise InvalidSchedule("endDate: no run would come before it")
+            raise InvalidSchedule(NO_RUN)
         return
-    raise WrongState(_NO_SLOT)
+    raise WrongState(NO_TIME)
 
 
 async def advance(scripts: QueueScripts, job: EngineJob) -> None:
-    """Have the scheduler that made `job` make its next one, as BullMQ's workers do when they have fetched one.
+    """Add the next job of the scheduler that added `job`, as BullMQ's workers do when they have fetched a job.
 
-    Does nothing where that was done before: only the scheduler's newest job makes another. Raises NotAdvanced
-    where Redis takes no writes now, or ConnectionLost; what no other try would change is said in the log.
+    Does nothing if `job` is not the scheduler's newest job. Raises NotAdvanced if Redis takes no writes now, or
+    ConnectionLost. Logs an error if no other try can succeed.
     """
     assert job.scheduler_id is not None
     repeat: dict[str, t.Any] = job.opts.get("repeat") or {}
     try:
         if _is_past_end(job, repeat):
             return
-        await _class(_Queue(scripts.pack), _repeat_strategy(0)).upsertJobScheduler(
+        await job_scheduler(scripts.pack, _repeat_strategy(0)).upsertJobScheduler(
             job.scheduler_id,
             repeat,
             job.name,
@@ -121,38 +119,38 @@ async def advance(scripts: QueueScripts, job: EngineJob) -> None:
         if isinstance(exc, RedisError) and not _is_for_good(exc):
             raise NotAdvanced(job.scheduler_id, exc) from exc
         logger.error(
-            "queue %s: job scheduler %s has stopped, as its next job cannot be made: %s; make it anew",
+            "queue %s: job scheduler %s has stopped, as its next job cannot be added: %s; add the scheduler again",
             scripts.queue,
-            job.scheduler_id,
+            one_line(job.scheduler_id),
             exc,
         )
 
 
 def _is_past_end(job: EngineJob, repeat: dict[str, t.Any]) -> bool:
-    """Whether the next of a scheduler with `every` comes after its end: BullMQ's class looks at now alone."""
+    """Return whether the next run of an `every` scheduler comes after its end. BullMQ only looks at now."""
     every, end, due = repeat.get("every"), repeat.get("endDate"), job.id.rpartition(":")[2]
     return bool(every and end and due.isdecimal() and int(due) + every > end)
 
 
 def _is_for_good(exc: RedisError) -> bool:
-    """Whether a script failed for what it was given, and not for the state that Redis is in."""
+    """Return whether a script failed because of its arguments, and not because of the state of Redis."""
     return str(exc).startswith(("ERR", "WRONGTYPE")) and "OOM" not in str(exc)
 
 
-def _repeat_strategy(after: int) -> t.Callable[[int, dict[str, t.Any]], int | None]:
-    """What bullmq's class asks for the next time of a pattern: one after `after`, ms since the epoch, too."""
+def _repeat_strategy(after: int) -> RepeatStrategy:
+    """Return what bullmq's class calls for the next time of a pattern: a time later than `after` (ms) too."""
 
     def next_millis(now: int, repeat: dict[str, t.Any]) -> int | None:
         if repeat.get("immediately"):
             return now
-        run = next_run(repeat["pattern"], repeat.get("tz"), max(now, after, repeat.get("startDate") or 0))
+        run = next_of_pattern(repeat, max(now, after))
         return None if repeat.get("endDate") and run > repeat["endDate"] else run
 
     return next_millis
 
 
-class _SlotTaken(Exception):
-    """There is a job of this time, which was made before."""
+class _TimeTaken(Exception):
+    """The scheduler had a job at this time, ms since the epoch, before."""
 
     def __init__(self, millis: int) -> None:
         super().__init__(millis)
@@ -160,7 +158,7 @@ class _SlotTaken(Exception):
 
 
 class _Adding:
-    """Stands in for bullmq's RedisConnection: adds schedulers by our script."""
+    """Stands in for bullmq's RedisConnection: adds schedulers with the script of this module."""
 
     conn = None
 
@@ -172,16 +170,7 @@ class _Adding:
     async def _add(self, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
         answer = await self._runner.run_composed(SCRIPT, _LUA, keys, [*args, int(self._immediately)])
         if answer == _TAKEN:
-            raise _SlotTaken(int(args[0]))
+            raise _TimeTaken(int(args[0]))
         if answer == _BUSY:
-            raise WrongState(_NO_SLOT)
+            raise WrongState(NO_TIME)
         return answer
-
-
-class _Queue:
-    """What bullmq's JobScheduler reads of a queue: its packers take the place of the backend that calls them."""
-
-    def __init__(self, packers: t.Any) -> None:
-        self.opts: dict[str, t.Any] = {}
-        self.backend = packers
-        self.qualifiedName = packers.keys[""].rstrip(":")

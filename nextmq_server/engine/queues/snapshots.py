@@ -1,4 +1,4 @@
-"""Snapshots: the result of a job that may be removed as soon as it has finished, kept for those who wait for it."""
+"""Snapshots: the results of jobs that may be removed once they have finished, for those who wait for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def snapshot_of(
     reason: str | None = None,
     stacktrace: list[str] | None = None,
 ) -> str:
-    """Return the text of the snapshot: what the job would show if it stayed. `finished_on` is ms since the epoch."""
+    """Return the text of the snapshot: what the API would show of the job. `finished_on` is ms since the epoch."""
     # A completed job goes on to show how earlier attempts failed.
     result: JobResult = {
         "state": state,
@@ -39,7 +39,7 @@ def snapshot_of(
 
 
 async def read_snapshot(scripts: QueueScripts, job_id: str) -> JobResult | None:
-    """Return the snapshot of a job that was removed, None if there is none. Raises RedisError or ConnectionLost."""
+    """Return the snapshot of a removed job, None if it has none. Raises RedisError or ConnectionLost."""
     text: str | None = await scripts.connection.execute("GET", snapshot_key(scripts, job_id))
     return None if text is None else json.loads(text)
 

@@ -1,7 +1,7 @@
 """The scripts that every job runs, as functions of Redis.
 
-Each call of a BullMQ script defines some forty Lua functions again. A function of Redis (7.0 and newer) defines them
-once, when it is loaded. If Redis has no functions, or does not let us load any, the same Lua runs as a script.
+Each call of a BullMQ script defines some forty Lua functions again. A function of Redis (7.0 and newer) defines
+them once, when it is loaded. If Redis has no functions, or refuses to load one, the same Lua runs as a script.
 """
 
 from __future__ import annotations

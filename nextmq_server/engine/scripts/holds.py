@@ -1,7 +1,7 @@
 """Holds in Redis: why and until when a queue's endpoint gets no deliveries, for every process to see.
 
-While a queue is held, BullMQ's own limiter key is over the limit, so no process and no script fetches a job from it.
-The hold keeps the value that the key had before, and restores it at the end.
+While a queue is held, BullMQ's own limiter key is over the limit, so no process and no script fetches a job. The
+hold keeps the value that the key had before, and restores it at the end.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ return {{kind, since, till, count, detail, isNew and 1 or 0}}
 """
 )
 
-# KEYS: hold, limiter, marker, when the failure streak began. ARGV: now in ms, "1" to enable a disabled endpoint too.
+# KEYS: hold, limiter, marker, when the failure streak began. ARGV: now in ms, "1" to enable a disabled endpoint.
 _SUCCEED = (
     _LIMITER
     + """
@@ -222,7 +222,7 @@ class Holds:
         return Held.of(kind, since, until, detail, is_new=bool(is_new))
 
     async def succeed(self, now: int, *, is_enabled: bool = False) -> bool:
-        """Note that the endpoint works. Return whether that ended a hold: of a disabled one only if `is_enabled`."""
+        """Note that the endpoint works. Return whether that ended a hold: `is_enabled` ends a disabled one too."""
         args = [now, "1" if is_enabled else "0"]
         return bool(await self._scripts.run_composed("nextmqSucceed", _SUCCEED, self._keys, args))
 

@@ -14,9 +14,10 @@ NEVER_LIMITS: t.Final = {"max": UNLIMITED, "duration": 1000}
 def hear_of_limits(*, opts: int, flag: int) -> str:
     """Return Lua to run before one of BullMQ's scripts, which lets a worker without a limiter see rate limits.
 
-    BullMQ reads the limiter key only for a worker that has a limiter, and counts its starts there. A worker without
-    one (argument number `flag` is "1", see `limiter_of`) gets one that never limits, but only while the key exists:
-    it sees rate limits and holds, and Redis counts nothing for it. Argument number `opts` is the packed options.
+    BullMQ reads the limiter key only for a worker that has a limiter, and counts its starts there. A worker
+    without one (argument number `flag` is "1", see `limiter_of`) gets one that never limits, but only while the
+    key exists: it sees rate limits and holds, and Redis counts nothing for it. Argument number `opts` is the
+    packed worker options.
     """
     return f"""
 if ARGV[{flag}] == '1' and redis.call('EXISTS', KEYS[6]) == 1 then

@@ -84,7 +84,11 @@ class ScriptRunner:
         return "7.0.8"
 
     def _command(self, sha: str, source: str) -> t.Callable[..., t.Awaitable[t.Any]]:
-        async def run(keys: t.Sequence[str] = (), args: t.Sequence[t.Any] = (), client: object = None) -> t.Any:
+        async def run(
+            keys: t.Sequence[str] = (),
+            args: t.Sequence[t.Any] = (),
+            client: object = None,  # noqa: ARG001 - bullmq's packers pass it
+        ) -> t.Any:
             call = ("EVALSHA", sha, *arguments(keys, args))
             try:
                 return await self.connection.execute(*call)
@@ -128,7 +132,7 @@ class QueueScripts:
         return self._runner.run_composed(script, source, keys, args)
 
     async def move_stalled(self, max_stalled_count: int, interval: int) -> list[str]:
-        """Put back the jobs that had no lock at this check and the last one, `interval` ms ago. Return their ids."""
+        """Put back the jobs without a lock at this check and the last, `interval` ms ago. Return their ids."""
         return t.cast("list[str]", await self.pack.moveStalledJobsToWait(max_stalled_count, interval) or [])
 
     async def extend_locks(self, job_ids: list[str], tokens: list[str], duration: int) -> list[str]:

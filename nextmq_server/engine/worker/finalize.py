@@ -1,15 +1,16 @@
-"""Carry out a verdict: one BullMQ script each, which may hand back the next job (engine's hot path)."""
+"""Carry out a verdict: one script each, which may fetch the next job too. The engine's hot path."""
 
 from __future__ import annotations
 
-import json
 import typing as t
 
-from nextmq_handler.rules.backoff import Strategies, UnknownBackoff, backoff_delay
+from nextmq_handler.protocol.strict_json import compact
+from nextmq_handler.rules.attempts import CHILD_FAILED, OPEN_CHILDREN, next_attempt, stacktraces
+from nextmq_handler.rules.backoff import Strategies
 from nextmq_handler.rules.results import may_vanish
 
 from ...timers import now_ms
-from ..queues.dead_letters import Failure, letter_of
+from ..queues.dead_letters import FinalFailure, dead_letter_of
 from ..queues.job import EngineJob
 from ..queues.snapshots import snapshot_of
 from ..scripts.holds import Holds
@@ -19,7 +20,7 @@ from .move_to_finished import Ending, Finishing
 
 _JOB_GONE, _LOCK_GONE, _NOT_ACTIVE, _CHILDREN_OPEN, _OTHER_LOCK, _CHILD_FAILED = -1, -2, -3, -4, -6, -9
 
-# ARGV: the 3 of moveJobFromActiveToWait, "1" where this start counts for nothing, fields to change with values.
+# KEYS: the 9 of moveJobFromActiveToWait. ARGV: its 3; 1 if this start does not count; fields to set, with values.
 _REQUEUE = (
     as_function("moveJobFromActiveToWait")
     + """
@@ -31,17 +32,16 @@ return limiterLife
 """
 )
 
-_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-
+# KEYS: the job. ARGV: fields to set, with values.
 _CHANGE = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('HSET', KEYS[1], unpack(ARGV)) end"
 
 
 class LostJob(Exception):
-    """The job is not ours to finish any more: removed, or its lock lost to another worker."""
+    """This process may not finish the job any more: it was removed, or another worker holds its lock."""
 
 
 class Refused(Exception):
-    """The job's children do not let it go where the verdict says: it fails instead."""
+    """The job's children do not allow the verdict. The job fails with `failure` instead."""
 
     def __init__(self, failure: Fail) -> None:
         super().__init__(failure.reason)
@@ -49,18 +49,21 @@ class Refused(Exception):
 
 
 class Next(t.NamedTuple):
-    """What a script handed back: the next job's fields and id, else when to look again (both in ms)."""
+    """What a script returned: the next job, or when to look again.
+
+    `limited_for` is ms, `delayed_until` ms since the epoch. `is_dry`: a fetch found nothing that may run now, so
+    only a marker or the time of a delayed job changes that.
+    """
 
     fields: dict[str, str] | None = None
     job_id: str = ""
     limited_for: int = 0
     delayed_until: int = 0
     is_dry: bool = False
-    """Whether a fetch found nothing that may run now: a marker changes that, or a delayed job's time."""
 
     @classmethod
     def of(cls, answer: list[t.Any] | int | None, *, fetched: bool = True) -> Next:
-        """From the answer of a script, which has `fetched`, or done something else only."""
+        """Read the answer of a script; `fetched` tells whether the script tried to fetch a job."""
         if not isinstance(answer, list) or len(answer) < 4:
             return cls(is_dry=fetched)
         fields, job_id, limited_for, delayed_until = answer[:4]
@@ -73,7 +76,7 @@ class Next(t.NamedTuple):
 class Finalizer:
     """Finishes the jobs of one queue.
 
-    `dead_letter_queue` gives the queue for the letters of those that fail, `backoff_strategies` the worker's own.
+    `dead_letter_queue` returns the queue for dead letters, `backoff_strategies` the worker's own strategies.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class Finalizer:
         self._backoff_strategies = backoff_strategies
 
     async def apply(self, job: EngineJob, verdict: Verdict, *, fetch_next: bool) -> Next:
-        """Move the job where the verdict says. Raises Refused, LostJob, RedisError or ConnectionLost."""
+        """Carry out the verdict. Raises Refused, LostJob, RedisError or ConnectionLost."""
         match verdict:
             case Complete():
                 return await self._complete(job, verdict, fetch_next)
@@ -106,58 +109,57 @@ class Finalizer:
             case Hold():
                 await self._requeue(job, is_uncounted=True)  # the processor did not run
                 return Next()
+            case _:
+                t.assert_never(verdict)
 
     async def release(self, job: EngineJob) -> None:
-        """Hand an unfinished job back, uncounted: the server is stopping. Raises LostJob."""
+        """Put an unfinished job back because the server stops. It uses no attempt. Raises LostJob."""
         await self._requeue(job)
 
     async def _complete(self, job: EngineJob, verdict: Complete, fetch_next: bool) -> Next:
         keep = job.opts.get("removeOnComplete", False)
-        ending = Ending("completed", _json(verdict.return_value), keep, now_ms())
+        ending = Ending("completed", compact(verdict.return_value), keep, now_ms())
         snapshot = None
         if may_vanish(keep):
             snapshot = snapshot_of(job, "completed", return_value=verdict.return_value, finished_on=ending.at)
         answer = await self._finishing.finish(job, ending, job.changes, fetch_next=fetch_next, snapshot=snapshot)
         if answer == _CHILDREN_OPEN:
-            raise Refused(Fail("PendingDependencies", "the job cannot complete: it has open children"))
+            raise Refused(Fail("PendingDependencies", OPEN_CHILDREN))
         if answer == _CHILD_FAILED:  # as it would on every attempt
-            reason = "the job cannot complete: it has a child that failed"
-            raise Refused(Fail("ChildFailed", reason, unrecoverable=True))
+            raise Refused(Fail("ChildFailed", CHILD_FAILED.format("complete"), unrecoverable=True))
         return Next.of(_checked(answer), fetched=fetch_next)
 
     async def _fail(self, job: EngineJob, verdict: Fail, fetch_next: bool) -> Next:
-        stacktrace = _stacktrace(job, verdict)
-        fields = {**job.changes, "failedReason": verdict.reason, "stacktrace": json.dumps(stacktrace)}
-        if not verdict.unrecoverable and job.attemptsMade + 1 < job.attempts:
-            try:
-                backoff = job.opts.get("backoff")
-                delay = backoff_delay(backoff, job.attemptsMade + 1, self._backoff_strategies())
-            except UnknownBackoff as exc:
-                fields["failedReason"] = f"{verdict.reason} ({exc})"
-            else:
-                if delay:
-                    return await self._delay(job, delay, fetch_next, fields=fields)
-                keys, args = self._scripts.pack.retryJobArgs(
-                    job.id, bool(job.opts.get("lifo")), job.token, {"fieldsToUpdate": fields}
-                )
-                return Next.of(_checked(await self._scripts.run("retryJob", keys, args)), fetched=False)
-        reason, keep = fields["failedReason"], job.opts.get("removeOnFail", False)
+        delay, reason = None, verdict.reason
+        if not verdict.unrecoverable:
+            delay, reason = next_attempt(reason, job.opts, job.attemptsMade, self._backoff_strategies())
+        latest = verdict.stack or verdict.reason
+        stacktrace = stacktraces(job.stacktrace, latest, job.opts.get("stackTraceLimit"))
+        fields = {**job.changes, "failedReason": reason, "stacktrace": compact(stacktrace)}
+        if delay:
+            return await self._delay(job, delay, fetch_next, fields=fields)
+        if delay is not None:
+            keys, args = self._scripts.pack.retryJobArgs(
+                job.id, bool(job.opts.get("lifo")), job.token, {"fieldsToUpdate": fields}
+            )
+            return Next.of(_checked(await self._scripts.run("retryJob", keys, args)), fetched=False)
+        keep = job.opts.get("removeOnFail", False)
         ending = Ending("failed", reason, keep, now_ms())
-        snapshot = letter = None
+        snapshot = dead_letter = None
         if may_vanish(keep):
             snapshot = snapshot_of(job, "failed", reason=reason, stacktrace=stacktrace, finished_on=ending.at)
         if queue := self._dead_letter_queue():
-            failure = Failure(reason, stacktrace, verdict.status, ending.at)
-            letter = letter_of(job, self._scripts, queue, failure)
+            failure = FinalFailure(reason, stacktrace, verdict.status, ending.at)
+            dead_letter = dead_letter_of(job, self._scripts, queue, failure)
         answer = await self._finishing.finish(
-            job, ending, fields, fetch_next=fetch_next, snapshot=snapshot, letter=letter
+            job, ending, fields, fetch_next=fetch_next, snapshot=snapshot, dead_letter=dead_letter
         )
         return Next.of(_checked(answer), fetched=fetch_next)
 
     async def _delay(
         self, job: EngineJob, delay: int, fetch_next: bool, *, fields: dict[str, str] | None = None
     ) -> Next:
-        """Delay for `delay` ms. With `fields` it is a failed attempt's backoff, without no attempt is burnt."""
+        """Delay the job for `delay` ms. It uses an attempt only with `fields`, those of a failed attempt."""
         options = {
             "skipAttempt": fields is None,
             "fetchNext": fetch_next,
@@ -166,7 +168,7 @@ class Finalizer:
         }
         keys, args = self._scripts.pack.moveToDelayedArgs(job.id, now_ms(), job.token, delay, options)
         answer = _checked(await self._scripts.run("moveToDelayed", keys, args))
-        return Next.of(answer, fetched=False)  # it does not say whether a rate limit kept it from fetching
+        return Next.of(answer, fetched=False)  # the answer does not say whether a rate limit prevented a fetch
 
     async def _wait_for_children(self, job: EngineJob) -> Next:
         if job.changes:
@@ -175,17 +177,16 @@ class Finalizer:
             )
         keys, args = self._scripts.pack.moveToWaitingChildrenArgs(job.id, job.token)
         answer = await self._scripts.run("moveToWaitingChildren", keys, args)
-        if answer == 1:  # none is open any more
+        if answer == 1:  # no child is open any more
             await self._requeue(job)
             return Next()
         if answer == _CHILD_FAILED:
-            reason = "the job cannot wait: it has a child that failed"
-            raise Refused(Fail("ChildFailed", reason, unrecoverable=True))
+            raise Refused(Fail("ChildFailed", CHILD_FAILED.format("wait"), unrecoverable=True))
         _checked(answer)
         return Next()
 
     async def _requeue(self, job: EngineJob, *, is_uncounted: bool = False) -> int:
-        """Queue the job again; the ms that the limiter's key lives, which may hold a mere count of starts."""
+        """Put the job back. Return for how many ms the limiter's key lives, which may only count starts."""
         keys = self._scripts.all_keys(
             "active", "wait", "stalled", "paused", "meta", "limiter", "prioritized", "marker", "events"
         )
@@ -204,9 +205,3 @@ def _checked(answer: t.Any) -> t.Any:
             }[answer]
         )
     return answer
-
-
-def _stacktrace(job: EngineJob, verdict: Fail) -> list[str]:
-    limit = job.opts.get("stackTraceLimit")
-    stacktrace = [*job.stacktrace, verdict.stack or verdict.reason]
-    return stacktrace if limit is None else stacktrace[-limit:] if limit > 0 else []

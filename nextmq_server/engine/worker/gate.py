@@ -19,7 +19,7 @@ _FETCH_KEYS = (
 )
 # fmt: on
 
-# ARGV: the 3 of moveToActive, "1" where the worker has no limiter.
+# KEYS: the 11 of moveToActive. ARGV: the 3 of moveToActive, "1" if the worker has no limiter.
 FETCH = HotScript(
     "nextmqFetch",
     ["moveToActive"],
@@ -28,21 +28,21 @@ FETCH = HotScript(
 )
 
 
-class State(enum.Enum):
-    """What this process knows: Redis decides at each fetch."""
+class GateState(enum.Enum):
+    """What this process knows. Redis decides at each fetch."""
 
     OPEN = enum.auto()
-    """Nothing was in the way: fetch with BullMQ's script."""
+    """Nothing prevents a fetch: fetch with BullMQ's script."""
     UNSURE = enum.auto()
-    """The limiter's key is over the limit, by a rate limit or a hold: the next fetch finds out."""
+    """The limiter's key is over the limit, because of a rate limit or a hold: the next fetch finds out."""
     HELD = enum.auto()
-    """The endpoint is not well: each fetch looks at the hold, and once it has passed gets one job as a probe."""
+    """The queue is held: each fetch checks the hold, and once that has passed gets one job as a probe."""
 
 
 class Gate:
-    """When a queue fetches. Calls that go to Redis raise RedisError or ConnectionLost; their `now` is ms.
+    """Decides when a queue fetches. Async methods raise RedisError or ConnectionLost; their `now` is ms.
 
-    `times_held` counts the holds that this process has come to know of.
+    `times_held` counts the holds that this process has seen.
     """
 
     def __init__(self, scripts: QueueScripts) -> None:
@@ -50,60 +50,60 @@ class Gate:
         self._scripts = scripts
         self._holds = Holds(scripts)
         self._keys = scripts.all_keys(*_FETCH_KEYS)
-        self._state = State.OPEN
+        self._state = GateState.OPEN
         self._shut_until = 0.0
 
     @property
     def rest_left(self) -> float:
-        """For how many s more nothing is fetched."""
+        """How long (s) the queue still fetches nothing."""
         return max(0.0, self._shut_until - time.monotonic())
 
     @property
     def is_open(self) -> bool:
-        """Whether jobs may be fetched as fast as there are any."""
-        return self._state is State.OPEN and not self.rest_left
+        """Whether the queue may fetch jobs as fast as possible."""
+        return self._state is GateState.OPEN and not self.rest_left
 
     @property
     def is_unsure(self) -> bool:
-        """Whether the next fetch may tell more than the last one."""
-        return self._state is State.UNSURE
+        """Whether the next fetch may find what the last one did not."""
+        return self._state is GateState.UNSURE
 
     @property
     def is_held(self) -> bool:
-        """Whether a hold is known here."""
-        return self._state is State.HELD
+        """Whether this process knows of a hold."""
+        return self._state is GateState.HELD
 
     def look_again(self) -> None:
-        """What the queue rested for has changed: the next fetch, at once, finds out how it is now."""
-        self._state, self._shut_until = State.UNSURE, 0.0
+        """Allow a fetch now, which finds out whether the queue still rests."""
+        self._state, self._shut_until = GateState.UNSURE, 0.0
 
     def rest(self, seconds: float) -> None:
-        """Fetch nothing for `seconds`, for a reason of this process alone."""
+        """Fetch nothing for `seconds` in this process."""
         self._shut_until = max(self._shut_until, time.monotonic() + seconds)
 
     def note(self, found: Next) -> None:
-        """What one of BullMQ's scripts handed back."""
-        if found.limited_for and self._state is State.OPEN:
-            self._state = State.UNSURE
+        """Take note of what one of BullMQ's scripts returned."""
+        if found.limited_for and self._state is GateState.OPEN:
+            self._state = GateState.UNSURE
 
     async def fetch(self, token: str, opts: dict[str, t.Any]) -> Next:
-        """The next job, locked with `token`, if there is one that may run now."""
+        """Fetch the next job that may run now, if there is one, and lock it with `token`."""
         limiter, is_free = limiter_of(opts)
         packed = pack({"token": token, **opts, "limiter": limiter})
         args = [self._scripts.keys[""], now_ms(), packed, is_free]
-        if self._state is State.OPEN:
+        if self._state is GateState.OPEN:
             found = Next.of(await self._scripts.run(FETCH.name, self._keys, args))
             self.note(found)
             return found
         is_held, answer = await self._holds.fetch(self._keys, args)
         found = Next.of(answer)
         self._set_held(is_held)
-        # A probe's verdict says how it goes on.
+        # The verdict of a probe decides when the next fetch is.
         self.rest(LOOK_INTERVAL if is_held and found.fields else min(LOOK_INTERVAL, found.limited_for / 1000))
         return found
 
     async def fail(self, trouble: Trouble, now: int) -> Held | bool:
-        """The endpoint failed: the hold that there is now, else whether this ended one."""
+        """Note that the endpoint failed. Return the hold, or whether the failure ended one."""
         held = await self._holds.fail(trouble, now)
         if isinstance(held, Held):
             self._set_held(True)
@@ -114,7 +114,7 @@ class Gate:
         return held
 
     async def succeed(self, now: int) -> bool:
-        """The endpoint is well: whether that ended a hold. A disabled one stays so."""
+        """Note that the endpoint works. Return whether that ended a hold. A disabled endpoint stays disabled."""
         ended = await self._holds.succeed(now)
         if self.is_held:
             self.look_again()
@@ -123,4 +123,4 @@ class Gate:
     def _set_held(self, is_held: bool) -> None:
         if is_held and not self.is_held:
             self.times_held += 1
-        self._state = State.HELD if is_held else State.OPEN
+        self._state = GateState.HELD if is_held else GateState.OPEN

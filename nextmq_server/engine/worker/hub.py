@@ -22,7 +22,7 @@ from .upkeep import Instance, Upkeep
 class Hub:
     """Runs the queues that were added to it. `instance_id` names this process in lock tokens.
 
-    `slots` bounds what is in flight; hubs may share it.
+    `slots` limits what is in flight; several hubs may share it.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Hub:
         self._adding = asyncio.Lock()
 
     async def start(self) -> None:
-        """Connect, load the scripts, begin the upkeep. Raises ConfigurationError."""
+        """Connect, load the scripts, start the upkeep. Raises ConfigurationError."""
         await self.connection.connect()
         await self.scripts.load()
         for script in (FETCH, FINISH):
@@ -49,7 +49,7 @@ class Hub:
         self._upkeep.start()
 
     async def add(self, name: str, options: WorkerOptions, process: Process) -> None:
-        """Run queue `name`, or change the options under which it runs already."""
+        """Run queue `name`; if it runs already, change its options. Raises RedisError or ConnectionLost."""
         async with self._adding:
             scripts = QueueScripts(self.scripts, name, self.prefix)
             await apply_worker_concurrency(scripts, options.concurrency)
@@ -73,26 +73,26 @@ class Hub:
             queue.poke()
 
     def pause(self, name: str) -> None:
-        """Fetch no more from queue `name` until it is added again; its jobs in flight finish."""
+        """Fetch no more from queue `name` until it is added again. Its jobs in flight finish."""
         if name in self.queues:
             self.queues[name].pause()
 
     def poke(self, name: str) -> None:
-        """A limit of queue `name` has changed: whatever it rested for, look again."""
+        """Fetch from queue `name` now: a limit that it rested for has changed."""
         if name in self.queues:
             self.queues[name].look_again()
 
     async def read_rate_limit(self, name: str) -> None:
-        """The global rate limit of queue `name` has changed."""
+        """Read the global rate limit of queue `name`, which has changed. Raises RedisError or ConnectionLost."""
         queue = self.queues.get(name)
         if queue is not None:
             queue.global_rate_limit = await meta_rate_limit(queue.scripts)
             queue.look_again()
 
     async def stop(self, *, grace: float) -> None:
-        """Fetch no more, wait `grace` s for the deliveries in flight, hand the rest back, disconnect."""
+        """Fetch no more, wait `grace` s for the deliveries in flight, put the other jobs back, disconnect."""
         for queue in self.queues.values():
-            queue.pause()  # first, so that what `hurry` hands back meanwhile is not fetched again
+            queue.pause()  # first, so that what `hurry` puts back meanwhile is not fetched again
         for watcher in self._watchers:
             await watcher.stop()
         await asyncio.gather(*(queue.stop(grace) for queue in self.queues.values()))
@@ -102,7 +102,7 @@ class Hub:
         await self.connection.close()
 
     def hurry(self) -> None:
-        """End a `stop` that is waiting: hand back now what still runs."""
+        """End a `stop` that waits: put the jobs in flight back now."""
         for queue in self.queues.values():
             queue.abort_all()
 

@@ -1,4 +1,4 @@
-"""Finish a job; in the same step keep its snapshot and add its dead letter, where it has them."""
+"""Finish a job. The same step keeps its snapshot and adds its dead letter, if it has them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _KEYS = ("wait", "active", "prioritized", "events", "stalled", "limiter", "delay
 _RESULT = {"completed": "returnvalue", "failed": "failedReason"}
 _POLICIES = dict(zip(FAILURE_POLICIES, ("fpof", "cpof", "idof", "rdof"), strict=True))
 
-# KEYS: the 14 of moveToFinished, the snapshot's, then those of addStandardJob where there is a letter.
-# ARGV: the 9 of moveToFinished, "1" where the worker has no limiter. Where there is a snapshot or a letter: the
-# snapshot or "", its life in ms, those of addStandardJob.
+# KEYS: the 14 of moveToFinished; with a snapshot or a dead letter the snapshot; with a dead letter the 9 of
+# addStandardJob. ARGV: the 9 of moveToFinished, "1" if the worker has no limiter; with a snapshot or a dead letter
+# the snapshot or "" and its life in ms; with a dead letter those of addStandardJob.
 FINISH = HotScript(
     "nextmqFinish",
     ["moveToFinished", "addStandardJob"],
@@ -37,7 +37,7 @@ return finished
 
 
 class Ending(t.NamedTuple):
-    """How a job ends: with its return value as JSON, or with the reason why it failed.
+    """How a job ends: `result` is its return value as JSON, or the reason why it failed.
 
     `keep` is its removeOnComplete or removeOnFail, `at` is ms since the epoch.
     """
@@ -49,10 +49,10 @@ class Ending(t.NamedTuple):
 
 
 class Finishing:
-    """Finishes the jobs of one queue with BullMQ's moveToFinished.
+    """Calls BullMQ's moveToFinished for the jobs of one queue.
 
-    Every job comes through here: its arguments are what bullmq's packer makes of it, in a third of the time,
-    without what Lua takes for false anyway.
+    Every job comes through here. It packs the arguments as bullmq's packer does, in a third of the time, without
+    options that are false for Lua anyway.
     """
 
     def __init__(self, scripts: QueueScripts) -> None:
@@ -63,7 +63,7 @@ class Finishing:
     def call(
         self, job: EngineJob, ending: Ending, changes: dict[str, str], *, fetch_next: bool
     ) -> tuple[list[str], list[t.Any]]:
-        """Keys and arguments of the script; `changes` are fields of the job's hash that change with it."""
+        """Return keys and arguments of the script. `changes` are fields of the job's hash that it sets too."""
         scripts = self._scripts
         own = scripts.keys[ending.state], scripts.key(job.id), self._metrics[ending.state], scripts.keys["marker"]
         keys = [*self._keys, *own]
@@ -102,24 +102,24 @@ class Finishing:
         *,
         fetch_next: bool,
         snapshot: str | None = None,
-        letter: JobToAdd | None = None,
+        dead_letter: JobToAdd | None = None,
     ) -> t.Any:
-        """The answer of moveToFinished. Where it refuses, nothing else is done.
+        """Run the script and return the answer of moveToFinished. If that refuses, the script does nothing else.
 
         Raises RedisError or ConnectionLost.
         """
         keys, args = self.call(job, ending, changes, fetch_next=fetch_next)
-        if snapshot is not None or letter is not None:
+        if snapshot is not None or dead_letter is not None:
             keys.append(snapshot_key(self._scripts, job.id))
             args += snapshot or "", RESULT_LIFE
-        if letter is not None:
-            keys += letter.call.keys
-            args += letter.call.args
+        if dead_letter is not None:
+            keys += dead_letter.call.keys
+            args += dead_letter.call.args
         return await self._scripts.run(FINISH.name, keys, args)
 
 
 def _kept(keep: t.Any) -> dict[str, t.Any]:
-    """Which finished jobs stay, as the script takes it: a count of -1 is all of them."""
+    """Return which finished jobs stay, as the script takes it: a count of -1 keeps all of them."""
     if isinstance(keep, dict):
         return t.cast("dict[str, t.Any]", keep)
     if isinstance(keep, int | float) and not isinstance(keep, bool):

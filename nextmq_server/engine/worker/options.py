@@ -1,4 +1,4 @@
-"""What a queue's worker asks of the engine."""
+"""The options under which the engine runs a queue."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from nextmq_handler.rules.backoff import Strategies
 from ..scripts.limiter import NEVER_LIMITS
 
 LOCK_DURATION = 30_000
-"""BullMQ's default, in ms: how long a lock lives without renewal."""
+"""How long (ms) a lock lives without renewal: BullMQ's default."""
 
 METRICS_POINTS = 14 * 24 * 60
-"""For how many minutes a queue keeps the number of jobs that completed, and that failed: two weeks."""
+"""How many minutes of metrics a queue keeps: two weeks of jobs that completed and failed."""
 
 
 @dataclass
 class WorkerOptions:
-    """A queue's worker options: how many jobs at once, how many starts in a time, how long a lock lives (ms).
+    """A queue's worker options. `lock_duration` and `stalled_interval` are ms.
 
-    `backoff_strategies` are beside BullMQ's own types, `dead_letter` is the queue that gets a letter for each job
-    that failed for good, `origin` is where all its jobs are delivered.
+    `backoff_strategies` come beside BullMQ's own types. `dead_letter` is the queue for the dead letters of jobs
+    that fail for good. `origin` is where all jobs of the queue are delivered; None if that differs.
     """
 
     backoff_strategies: Strategies = field(default_factory=dict[str, t.Sequence[int]])
@@ -34,11 +34,11 @@ class WorkerOptions:
     stalled_interval: int = 30_000
 
     def for_scripts(self, global_rate_limit: dict[str, int] | None) -> dict[str, t.Any]:
-        """The options as bullmq's packers want them.
+        """Return the options as bullmq's packers expect them.
 
-        Without a limiter of its own the queue gets one that never limits: only then do the scripts look at the
-        rate limit that a processor asked for, so every server process sees it. Of a global rate limit the scripts
-        read the count themselves, and take the duration from here.
+        A queue without a limiter gets one that never limits: only then do the scripts read a rate limit that a
+        processor asked for, so every server process sees it. Of a global rate limit the scripts read the count
+        themselves, and take the duration from here.
         """
         limiter = global_rate_limit or self.limiter or NEVER_LIMITS
         metrics = {"maxDataPoints": METRICS_POINTS}

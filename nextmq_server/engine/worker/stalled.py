@@ -1,4 +1,4 @@
-"""Free jobs from those who held them, in one step: whatever dies, none is left unlocked and unnoticed."""
+"""Put back the jobs of servers that died, in one step, so that no job stays active without a lock."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import typing as t
 from ...timers import now_ms
 from ..scripts.scripts import QueueScripts, as_function
 
-SCRIPT = "nextmqFreeJobs"
+SCRIPT = "nextmqPutBackJobs"
 
-# KEYS and ARGV: those of moveStalledJobsToWait; then ARGV has the id and the token of each job.
+# KEYS: the 9 of moveStalledJobsToWait. ARGV: the 4 of moveStalledJobsToWait; the id and the token of each job.
 _LUA = (
     as_function("moveStalledJobsToWait")
     + """
@@ -29,13 +29,13 @@ return moveStalledJobsToWait(KEYS, ARGV)
 )
 
 
-async def free(
+async def put_back(
     scripts: QueueScripts, tokens: t.Mapping[str, str], *, max_stalled_count: int, interval: int
 ) -> list[str]:
-    """Hand back the active jobs that these tokens, by job id, still lock: as stalled ones, at once; their ids.
+    """Put back now, as stalled, the active jobs that are still locked by these `tokens` (by job id).
 
-    What else had stalled is handed back with them; `interval` is ms until the next check. Raises RedisError or
-    ConnectionLost.
+    Returns their ids and those of other jobs that had stalled. `interval` is ms until the next check. Raises
+    RedisError or ConnectionLost.
     """
     keys = scripts.all_keys(
         "stalled", "wait", "active", "stalled-check", "meta", "paused", "marker", "events", "repeat"

@@ -1,4 +1,4 @@
-"""Regular work: renew locks, sweep for lost wake-ups, free stalled jobs and those of dead instances."""
+"""Regular work: renew locks, sweep for lost wake-ups, put back stalled jobs and those of dead servers."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from nextmq_handler.rules.log_text import one_line
 from ...redis.connection import ConnectionLost, RedisConnection, RedisError
 from ..queues.queues import meta_rate_limit
 from .runner import QueueRunner
-from .stalled import free
+from .stalled import put_back
 
 logger = logging.getLogger("nextmq_server.engine")
 
 TICK = 1.0
 SWEEP_INTERVAL = 10.0
-"""A queue is fetched from at least this often, in s: a lost marker costs no more."""
+"""How often (s) each queue fetches at least: a lost marker delays a job by no more."""
 
 HEARTBEAT_LIFE = 10.0
-"""An instance that was silent for so long, in s, is dead and its jobs are freed."""
+"""After this many s without a heartbeat an instance is dead and its jobs are put back."""
 
-TOKEN_PREFIX = "nmq-"  # noqa: S105 - starts our lock tokens, which are no secrets
+TOKEN_PREFIX = "nmq-"  # noqa: S105 - lock tokens are not secrets
 
 
 class Instance:
     """This server process among those on the same Redis: its id, its lock tokens, its heartbeat.
 
-    `alone` says that no other server process can be alive, as on an embedded Valkey.
+    `alone` means that no other server process can be alive, as on an embedded Valkey.
     """
 
     def __init__(self, id: str, connection: RedisConnection, *, alone: bool) -> None:
@@ -39,27 +39,27 @@ class Instance:
         self._tokens = 0
 
     def new_token(self) -> str:
-        """A lock token that tells whose it is."""
+        """Return a new lock token, which names this instance."""
         self._tokens += 1
         return f"{TOKEN_PREFIX}{self.id}:{self._tokens}"
 
     async def beat(self) -> None:
-        """Say that this instance lives. Raises RedisError or ConnectionLost."""
+        """Send the heartbeat. Raises RedisError or ConnectionLost."""
         await self._connection.execute("SET", _heartbeat_key(self.id), 1, "PX", round(HEARTBEAT_LIFE * 1000))
 
     async def leave(self) -> None:
-        """Say that this instance has ended."""
+        """End the heartbeat. Raises RedisError or ConnectionLost."""
         await self._connection.execute("DEL", _heartbeat_key(self.id))
 
     async def is_alive(self, id: str) -> bool:
-        """Whether the instance `id` lives."""
+        """Return whether the instance `id` is alive. Raises RedisError or ConnectionLost."""
         if id == self.id:
             return True
         return not self._alone and bool(await self._connection.execute("EXISTS", _heartbeat_key(id)))
 
 
 class Upkeep:
-    """The regular work for all queues of this process."""
+    """Does the regular work for all queues of this process."""
 
     def __init__(
         self, queues: t.Mapping[str, QueueRunner], connection: RedisConnection, instance: Instance
@@ -71,7 +71,7 @@ class Upkeep:
         self._stalled_checked_at: dict[str, float] = {}
 
     def start(self) -> None:
-        """Begin."""
+        """Start the work."""
         self._tasks = [
             asyncio.create_task(self._repeat(work, every))
             for work, every in (
@@ -84,16 +84,16 @@ class Upkeep:
         ]
 
     async def stop(self) -> None:
-        """End."""
+        """Stop the work."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     async def free_orphans(self, queue: QueueRunner) -> int:
-        """Hand back the active jobs that nobody runs: a dead instance's, or our own whose fetch got lost.
+        """Put back the active jobs that no server runs: those of dead instances, and those whose fetch got lost.
 
-        The number handed back. Raises RedisError or ConnectionLost.
+        Returns how many. Raises RedisError or ConnectionLost.
         """
         active = queue.scripts.keys["active"]
         job_ids: list[str] = await self._connection.execute("LRANGE", active, 0, -1)
@@ -102,7 +102,7 @@ class Upkeep:
             if job_id in queue.active:
                 continue
             token: str | None = await self._connection.execute("GET", queue.scripts.key(job_id, "lock"))
-            # Read again: a fetch may have been answered together with the list, its jobs not yet noted by then.
+            # Checked again: a fetch may have been answered together with the list, before its jobs were noted.
             if token is None or not token.startswith(TOKEN_PREFIX) or job_id in queue.active:
                 continue
             owner = token.removeprefix(TOKEN_PREFIX).partition(":")[0]
@@ -111,9 +111,9 @@ class Upkeep:
         if not tokens:
             return 0
         max_stalled_count, interval = queue.options.max_stalled_count, queue.options.stalled_interval
-        freed = await free(queue.scripts, tokens, max_stalled_count=max_stalled_count, interval=interval)
+        freed = await put_back(queue.scripts, tokens, max_stalled_count=max_stalled_count, interval=interval)
         if freed:
-            logger.warning("queue %s: freed %d jobs that no server runs any more", queue.name, len(freed))
+            logger.warning("queue %s: put back %d jobs that no server runs any more", queue.name, len(freed))
             queue.poke()
         return len(freed)
 
@@ -126,7 +126,7 @@ class Upkeep:
                 continue
             except RedisError as exc:
                 logger.error("upkeep failed, trying again: %s", exc)
-            except Exception:  # whatever it was, locks must go on being renewed
+            except Exception:  # locks must be renewed, whatever happens
                 logger.exception("upkeep failed, trying again")
             await asyncio.sleep(every)
 
@@ -162,7 +162,7 @@ class Upkeep:
             if now - self._stalled_checked_at.get(queue.name, 0) < interval / 1000:
                 continue
             self._stalled_checked_at[queue.name] = now
-            # Another of BullMQ's clients may have set one.
+            # Another client of BullMQ may have changed it.
             queue.global_rate_limit = await meta_rate_limit(queue.scripts)
             moved = await queue.scripts.move_stalled(queue.options.max_stalled_count, interval)
             if moved:

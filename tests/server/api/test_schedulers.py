@@ -173,12 +173,12 @@ async def test_times_that_cannot_be_are_refused(api: httpx.AsyncClient, repeat: 
 @pytest.mark.parametrize(
     ("repeat", "reason"),
     [
-        ({"pattern": "every day"}, '"every day" is no cron pattern'),
+        ({"pattern": "every day"}, '"every day" is not a cron pattern'),
         ({"pattern": "* * * * * * *"}, "use five fields"),
         ({"pattern": "0 0 31 2 *"}, "never comes"),
-        ({"pattern": "61 * * * *"}, "is no cron pattern"),
-        ({**NEW_YEAR, "tz": "Berlin"}, '"Berlin" is no time zone: use an IANA name'),
-        ({**NEW_YEAR, "tz": "../../etc/passwd"}, "is no time zone"),
+        ({"pattern": "61 * * * *"}, "is not a cron pattern"),
+        ({**NEW_YEAR, "tz": "Berlin"}, '"Berlin" is not a time zone: use an IANA name'),
+        ({**NEW_YEAR, "tz": "../../etc/passwd"}, "is not a time zone"),
         ({"every": HOUR, "endDate": 1}, "endDate: no run would come before it"),
     ],
     ids=["words", "seven fields", "no such day", "no such minute", "no zone", "a path", "an end that is over"],

@@ -128,10 +128,10 @@ def test_a_connection_starts_with_what_the_url_asks_for(url: str, commands: list
         ("redis://redis.example/²", "database that is not a number"),
         ("unix:///run/valkey.sock?db=first", "database that is not a number"),
         ("redis://a.example,b.example:port", "host or port cannot be read"),
-        ("redis://a.example,", "comma with no host beside it"),
-        ("redis://a.example,,b.example", "comma with no host beside it"),
-        ("redis+sentinel://a.example", "names no service"),
-        ("redis+sentinel://a.example/", "names no service"),
+        ("redis://a.example,", "comma without a host beside it"),
+        ("redis://a.example,,b.example", "comma without a host beside it"),
+        ("redis+sentinel://a.example", "does not name the service"),
+        ("redis+sentinel://a.example/", "does not name the service"),
         ("redis+sentinel://a.example/main/first", "database that is not a number"),
         ("redis+sentinel://a.example/main/1/2", "database that is not a number"),
     ],
@@ -176,10 +176,10 @@ def test_the_password_is_not_in_the_refusal(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("redis://user:hunter2@redis.example:7000/1", "<Address redis.example:7000 db=1>"),
-        ("redis://a.example,b.example", "<Address a.example:6379,b.example:6379 db=0>"),
-        ("redis+sentinel://a.example/main/2", "<Address main of a.example:26379 db=2>"),
-        ("unix:///run/valkey.sock", "<Address /run/valkey.sock db=0>"),
+        ("redis://user:hunter2@redis.example:7000/1", "<Address redis.example:7000, database 1>"),
+        ("redis://a.example,b.example", "<Address a.example:6379,b.example:6379, database 0>"),
+        ("redis+sentinel://a.example/main/2", "<Address main of a.example:26379, database 2>"),
+        ("unix:///run/valkey.sock", "<Address /run/valkey.sock, database 0>"),
     ],
 )
 def test_the_repr_tells_where_it_is(url: str, shown: str) -> None:

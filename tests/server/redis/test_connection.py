@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def connection(engine: Engine) -> t.AsyncIterator[RedisConnection]:
-    """A connection of its own to the shared Valkey."""
+    """Give a connection to the shared Valkey."""
     connection = RedisConnection(engine.address, name=f"connection-{engine.prefix}")
     await connection.connect()
     yield connection
@@ -31,7 +31,7 @@ async def connection(engine: Engine) -> t.AsyncIterator[RedisConnection]:
 
 @pytest.fixture
 async def connect() -> t.AsyncIterator[t.Callable[[str], t.Awaitable[RedisConnection]]]:
-    """Connects to a URL, and closes the connection after the test."""
+    """Give a function that connects to a URL, and close the connections after the test."""
     connections: list[RedisConnection] = []
 
     async def connect(url: str) -> RedisConnection:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def refusal(url: str) -> str:
-    """What connecting to `url` is refused with."""
+    """Return the error of connecting to `url`."""
     connection = RedisConnection(Address(url), name="test")
     with pytest.raises(ConfigurationError) as caught:
         await connection.connect()
@@ -52,7 +52,7 @@ async def test_a_closed_port_says_to_look_at_redis_url() -> None:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
         text = await refusal(f"redis://127.0.0.1:{port}")
-    assert text.startswith(f"cannot reach Redis at <Address 127.0.0.1:{port} db=0>")
+    assert text.startswith(f"cannot reach Redis at 127.0.0.1:{port}, database 0")
     assert "--redis-url" in text
 
 

@@ -36,7 +36,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def pair(tmp_path: Path, until: Until) -> t.AsyncIterator[Pair]:
-    """A primary and a replica that follows it."""
+    """Start a primary and a replica of it."""
     pair = Pair(tmp_path)
     pair.start()
     try:
@@ -48,7 +48,7 @@ async def pair(tmp_path: Path, until: Until) -> t.AsyncIterator[Pair]:
 
 @pytest.fixture
 async def sentinel(pair: Pair, until: Until) -> int:
-    """The port of a Sentinel that knows both."""
+    """Start a Sentinel that knows both and give its port."""
     port = pair.start_sentinel()
 
     async def knows_the_replica() -> bool:
@@ -117,7 +117,7 @@ async def test_the_start_checks_look_at_the_primary_that_a_sentinel_names(sentin
 
 async def test_a_service_that_no_sentinel_knows_is_named(sentinel: int) -> None:
     url = by_sentinels(sentinel).replace("/main", "/mian")
-    with pytest.raises(ConfigurationError, match="this Sentinel knows no service 'mian'"):
+    with pytest.raises(ConfigurationError, match="this Sentinel does not know the service 'mian'"):
         await RedisConnection(Address(url), name="test").connect()
 
 

@@ -34,7 +34,7 @@ async def command(valkey: EmbeddedValkey, *words: str) -> None:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> t.Iterator[Path]:
-    """The socket of a Valkey in cluster mode, soon."""
+    """Start a Valkey in cluster mode and return its socket, where it will listen soon."""
     socket = tmp_path / "cluster.sock"
     options = ["--cluster-enabled", "yes", "--unixsocket", str(socket), "--dir", str(tmp_path), "--port", "0"]
     server = ChildProcess([str(get_binary_path()), *options])
@@ -55,7 +55,7 @@ async def test_an_evicting_redis_is_refused_with_the_fix(own_valkey: EmbeddedVal
 
 async def test_a_replica_is_refused_with_the_fix(own_valkey: EmbeddedValkey) -> None:
     await command(own_valkey, "REPLICAOF", "127.0.0.1", "1")
-    with pytest.raises(ConfigurationError, match=r"is a replica, .* to name the primary"):
+    with pytest.raises(ConfigurationError, match=r"is a replica, .* name the primary"):
         await check_redis(Address(own_valkey.url))
 
 
@@ -115,7 +115,7 @@ def test_redis_6_2_and_newer_is_taken(version: str) -> None:
 
 def test_a_provider_that_hides_its_eviction_policy_is_warned_of_with_what_to_look_at() -> None:
     [warning] = judge(SOUND._replace(eviction=None))
-    assert "make sure that it is noeviction" in warning
+    assert "make sure it is noeviction" in warning
 
 
 def test_a_provider_that_hides_its_snapshots_is_not_warned_of() -> None:

@@ -103,7 +103,7 @@ async def test_jobs_that_run_and_wait_are_completed_meanwhile(full: Full, until:
     )
 
 
-async def test_jobs_are_taken_again_once_there_is_room(full: Full, until: Until) -> None:
+async def test_jobs_are_taken_again_once_memory_is_free(full: Full, until: Until) -> None:
     await full.api.post(f"{SHELF}/drain", json={"delayed": False})
 
     async def is_taken() -> bool:

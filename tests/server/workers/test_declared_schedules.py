@@ -204,4 +204,4 @@ async def test_a_schedule_that_cannot_be_is_refused(
 
 async def test_a_pattern_that_cannot_be_is_named(api: httpx.AsyncClient, project: Project) -> None:
     body = registration(project, schedules=[{**MONDAYS, "pattern": "every day"}])
-    assert '"every day" is no cron pattern' in (await send(api, "PUT", WORKER, body)).json()["message"]
+    assert '"every day" is not a cron pattern' in (await send(api, "PUT", WORKER, body)).json()["message"]

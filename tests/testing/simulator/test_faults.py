@@ -24,7 +24,7 @@ class Mailer:
         return "sent"
 
 
-def test_a_crash_burns_an_attempt_and_runs_no_processor() -> None:
+def test_a_crash_uses_an_attempt_and_runs_no_processor() -> None:
     mailer = Mailer(is_careful=False)
     with LocalNextMQ(workers=[mailer.worker]) as mq:
         mq.fail_next("emails")

@@ -111,7 +111,7 @@ def test_nothing_of_it_is_left_after_a_failure() -> None:
 
 def test_a_second_one_inside_the_first_is_refused_and_the_first_goes_on() -> None:
     with LocalNextMQ() as mq:
-        with pytest.raises(NextMQError, match="in force already"), LocalNextMQ():
+        with pytest.raises(NextMQError, match="active already"), LocalNextMQ():
             pass
         Queue("emails").add("welcome")
         assert mq.job().name == "welcome"
@@ -129,7 +129,7 @@ def test_start_and_stop_do_what_with_does() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("processor", [echo, aecho])
-async def test_a_test_with_a_loop_drains_by_awaiting(processor: t.Callable[[t.Any], t.Any]) -> None:
+async def test_a_test_with_a_loop_runs_jobs_by_awaiting(processor: t.Callable[[t.Any], t.Any]) -> None:
     async with AsyncLocalNextMQ(workers=[Worker("emails", processor)]) as mq:
         await AsyncQueue("emails").add("now", 1)
         await AsyncQueue("emails").add("soon", 2, delay=1000)
@@ -184,7 +184,7 @@ def test_what_is_not_simulated_fails_by_name(name: str, call: t.Callable[[], obj
         call()
 
 
-def test_an_event_loop_that_is_not_asyncios_is_said() -> None:
+def test_an_event_loop_that_is_not_asyncios_is_refused() -> None:
     mq = AsyncLocalNextMQ()
     with pytest.raises(NextMQError, match='let the fixture anyio_backend return "asyncio"'):
         mq.run_all().send(None)

@@ -30,7 +30,7 @@ def test_a_retry_schedule_is_asserted_without_waiting(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == "[1000, 2000, 4000, 8000]\n"
 
 
-def test_drain_runs_what_may_run_now_and_time_stands_still() -> None:
+def test_run_all_runs_what_may_run_now_and_time_stands_still() -> None:
     with LocalNextMQ(workers=[Worker("emails", done)], clock=VirtualClock(NOON)) as mq:
         Queue("emails").add("now")
         Queue("emails").add("later", delay=1)
@@ -59,7 +59,7 @@ def test_a_number_is_seconds_to_advance() -> None:
 
 
 @pytest.mark.parametrize("span", [-1, timedelta(-1), True, "1"])
-def test_time_does_not_move_by_what_is_no_span(span: t.Any) -> None:
+def test_time_moves_only_by_a_span(span: t.Any) -> None:
     with LocalNextMQ() as mq, pytest.raises(ConfigurationError, match="advance takes"):
         mq.advance(span)
 
@@ -93,7 +93,7 @@ def test_a_limiter_lets_so_many_jobs_start_in_each_window() -> None:
         assert [job.starts[0] - start for job in mq.jobs()] == [0, 0, 1000, 1000, 2000]
 
 
-def test_a_rate_limit_rests_the_queue_and_burns_no_attempt() -> None:
+def test_a_rate_limit_stops_the_queue_and_uses_no_attempt() -> None:
     limits = iter([timedelta(minutes=5)])
 
     def busy(job: t.Any) -> None:

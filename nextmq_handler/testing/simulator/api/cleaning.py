@@ -1,12 +1,13 @@
-"""/v1/queues/{queue}/clean and /obliterate: remove old jobs, or the queue with all of them."""
+"""/v1/queues/{queue}/clean and /obliterate: remove old jobs, or a queue with all of its jobs."""
 
 from __future__ import annotations
 
 import typing as t
 
+from ....rules.bodies import CleanBody, ObliterateBody
+from ....rules.refusals import Refusal
 from ..engine.job import SimulatedJob
-from .refusals import Refusal
-from .routing import Request, Router
+from .routing import Router, SimulatedRequest
 
 if t.TYPE_CHECKING:
     from ..engine.queue_state import QueueState
@@ -18,34 +19,34 @@ _QUEUE = "queues/*"
 _OBLITERATED = ("active", "delayed", "completed", "waiting", "prioritized", "failed")
 
 
-@router.route("POST", f"{_QUEUE}/clean")
-def clean(request: Request) -> dict[str, t.Any]:
-    body = request.body
+@router.route("POST", f"{_QUEUE}/clean", body=CleanBody)
+def clean(request: SimulatedRequest) -> dict[str, t.Any]:
+    body: CleanBody = request.body
     removed: list[str] = []
-    for job in _first(request.queue, body["state"], body["limit"]):
-        if _since(job, body["state"]) <= request.now - body["grace"] and not _is_next_of_scheduler(request, job):
+    for job in _first(request.queue, body.state, body.limit):
+        if _since(job, body.state) <= request.now - body.grace and not _is_next_of_scheduler(request, job):
             request.simulation.store.clear(job)
             removed.append(job.id)
     return {"removed": removed}
 
 
-@router.route("POST", f"{_QUEUE}/obliterate")
-def obliterate(request: Request) -> None:
+@router.route("POST", f"{_QUEUE}/obliterate", body=ObliterateBody)
+def obliterate(request: SimulatedRequest) -> None:
     queue, store = request.queue, request.simulation.store
     queue.is_paused = True
-    if queue.active and not request.body["force"]:
+    if queue.active and not request.body.force:
         text = f"queue {queue.name} has jobs that run, and is paused now: wait for them, force it, or resume it"
         raise Refusal(409, "wrong_state", text)
     request.simulation.schedulers.of(queue.name).clear()
     for job in [queue.jobs[job_id] for state in _OBLITERATED for job_id in queue.ids(state)]:
         if not job.is_removed:
-            job.delivery_id = None  # what its processor answers means nothing any more
+            job.delivery_id = None  # the answer of its processor is ignored
             store.clear(job)
     queue.forget_settings()
 
 
 def _first(queue: QueueState, state: str, limit: int) -> list[SimulatedJob]:
-    """The jobs that are looked at, in BullMQ's order. Those that run are locked."""
+    """Return the jobs to look at, in BullMQ's order. Running jobs are locked."""
     if state in ("active", "paused"):
         return []
     if state == "wait":
@@ -54,12 +55,12 @@ def _first(queue: QueueState, state: str, limit: int) -> list[SimulatedJob]:
 
 
 def _since(job: SimulatedJob, state: str) -> int:
-    """Since when the job has been as it is, as BullMQ counts it: ms since the epoch."""
+    """Return since when the job has been in `state`, as BullMQ counts it: ms since the epoch."""
     if state in ("completed", "failed"):
         return job.finished_on or 0
     return job.timestamp if state == "prioritized" else job.processed_on or job.timestamp
 
 
-def _is_next_of_scheduler(request: Request, job: SimulatedJob) -> bool:
+def _is_next_of_scheduler(request: SimulatedRequest, job: SimulatedJob) -> bool:
     scheduler = request.simulation.schedulers.of(job.key.queue).get(job.scheduler_id or "")
     return scheduler is not None and scheduler.newest_job == job.id

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import typing as t
 import uuid
 
-from ....rules.states import FAILURE_POLICIES
+from ....rules.flows import FlowNode, NewFlowBody, NewFlowsBody, check_jobs
+from ....rules.refusals import no_such_job
 from ..engine.job import Key, NewSimulatedJob, SimulatedJob
-from .jobs import add, added_view, new_job
-from .refusals import invalid, no_such_job
-from .routing import Request, Router
+from .jobs import add, added_view
+from .routing import Router, SimulatedRequest
 from .views import job_view
 
 router = Router()
@@ -26,20 +25,18 @@ class _Plan(t.NamedTuple):
     parents: list[int | None]
 
 
-@router.route("POST", "flows", status=201)
-def add_flow(request: Request) -> dict[str, t.Any]:
-    queues: dict[str, t.Any] = request.body.get("queuesOptions", {})
-    return {"flow": _add(request, {"flow": request.body["flow"]}, queues)[0]}
+@router.route("POST", "flows", status=201, body=NewFlowBody)
+def add_flow(request: SimulatedRequest) -> dict[str, t.Any]:
+    return {"flow": _add(request)[0]}
 
 
-@router.route("POST", "flows/bulk", status=201)
-def add_flows(request: Request) -> dict[str, t.Any]:
-    roots = {f"flows.{index}": root for index, root in enumerate(request.body["flows"])}
-    return {"flows": _add(request, roots, {})}
+@router.route("POST", "flows/bulk", status=201, body=NewFlowsBody)
+def add_flows(request: SimulatedRequest) -> dict[str, t.Any]:
+    return {"flows": _add(request)}
 
 
 @router.route("GET", "flows/*/*")
-def get_flow(request: Request) -> dict[str, t.Any]:
+def get_flow(request: SimulatedRequest) -> dict[str, t.Any]:
     queue, job_id = request.names
     job = request.simulation.store.find(Key(queue, job_id))
     if job is None:
@@ -47,10 +44,13 @@ def get_flow(request: Request) -> dict[str, t.Any]:
     return _tree(request, job, request.number("depth", 10), request.number("maxChildren", 20))
 
 
-def _add(request: Request, roots: dict[str, Tree], queues: dict[str, t.Any]) -> list[Tree]:
+def _add(request: SimulatedRequest) -> list[Tree]:
+    body: NewFlowBody | NewFlowsBody = request.body
+    roots = body.roots(request.trace)
+    check_jobs(roots)
     plan = _Plan([], [])
-    for path, root in roots.items():
-        _plan(request, plan, root, None, path, queues)
+    for root in roots.values():
+        _plan(request, plan, root, None)
     added = add(request, plan.jobs)
     views = [added_view(request, new, one) for new, one in zip(plan.jobs, added, strict=True)]
     trees: list[Tree] = [
@@ -63,37 +63,23 @@ def _add(request: Request, roots: dict[str, Tree], queues: dict[str, t.Any]) -> 
     return [tree for tree, parent in zip(trees, plan.parents, strict=True) if parent is None]
 
 
-def _plan(
-    request: Request, plan: _Plan, node: Tree, parent: int | None, path: str, queues: dict[str, t.Any]
-) -> None:
-    opts = _options(node, queues)
+def _plan(request: SimulatedRequest, plan: _Plan, node: FlowNode, parent: int | None) -> None:
+    opts = node.opts
     if parent is not None:
-        if "parent" in opts:
-            raise invalid(f"{path}.opts.parent", "the parent is the job whose child it is")
         above = plan.jobs[parent]
-        opts["parent"] = {"id": above.job_id, "queue": above.queue}
-    if "deduplication" in opts and (node["children"] or parent is not None):
-        raise invalid(f"{path}.opts.deduplication", "a parent could wait for ever: use jobId")
-    new = new_job(request, node["queueName"], {**node, "opts": opts}, f"{path}.")
-    new = dataclasses.replace(new, job_id=new.job_id or uuid.uuid4().hex, is_parent=bool(node["children"]))
-    if any(job.key == new.key for job in plan.jobs):
-        raise invalid(f"{path}.opts.jobId", "the request has a job with this id and queue already")
+        opts = {**opts, "parent": {"id": above.job_id, "queue": above.queue}}
+    timestamp = opts.get("timestamp") or request.now
+    job_id = opts.get("jobId") or uuid.uuid4().hex
     index = len(plan.jobs)
-    plan.jobs.append(new)
+    plan.jobs.append(
+        NewSimulatedJob(node.queue, node.name, node.data, opts, timestamp, job_id, bool(node.children))
+    )
     plan.parents.append(parent)
-    for number, child in enumerate(node["children"]):
-        _plan(request, plan, child, index, f"{path}.children.{number}", queues)
+    for child in node.children:
+        _plan(request, plan, child, index)
 
 
-def _options(node: Tree, queues: dict[str, t.Any]) -> dict[str, t.Any]:
-    own: dict[str, t.Any] = node.get("opts") or {}
-    defaults: dict[str, t.Any] = queues.get(node["queueName"], {}).get("defaultJobOptions", {})
-    if any(own.get(policy) for policy in FAILURE_POLICIES):  # they exclude each other
-        defaults = {name: value for name, value in defaults.items() if name not in FAILURE_POLICIES}
-    return {**defaults, **own}
-
-
-def _tree(request: Request, job: SimulatedJob, depth: int, limit: int) -> Tree:
+def _tree(request: SimulatedRequest, job: SimulatedJob, depth: int, limit: int) -> Tree:
     view = {**job_view(job), "deduplicated": False, "queueName": job.key.queue}
     if depth <= 1:
         return {"job": view, "children": []}

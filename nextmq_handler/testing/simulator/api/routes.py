@@ -1,13 +1,22 @@
-"""All routes that are simulated."""
+"""The routes that are simulated. Registrations change nothing: the test gave the simulation its workers."""
 
 from __future__ import annotations
 
-from . import cleaning as routes_cleaning
-from . import flows as routes_flows
-from . import jobs as routes_jobs
-from . import queues as routes_queues
-from .routing import Router
+import typing as t
+
+from . import cleaning, flows, jobs, queues
+from .routing import Router, SimulatedRequest
 
 ROUTER = Router()
-for module in (routes_jobs, routes_queues, routes_cleaning, routes_flows):
+for module in (jobs, queues, cleaning, flows):
     ROUTER.include(module.router)
+
+
+@ROUTER.route("PUT", "queues/*/worker")
+def register_worker(request: SimulatedRequest) -> dict[str, t.Any]:
+    return {**request.body, "lastSeen": request.now}
+
+
+@ROUTER.route("DELETE", "queues/*/worker")
+def unregister_worker(_request: SimulatedRequest) -> None:
+    pass

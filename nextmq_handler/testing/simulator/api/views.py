@@ -1,94 +1,88 @@
-"""Answers: jobs, queues and schedulers as the server's REST API shows them."""
+"""Answers: jobs, queues and schedulers of the simulation as the REST API shows them."""
 
 from __future__ import annotations
 
 import typing as t
 
+from ....rules import views
 from ....rules.states import STATES
 
 if t.TYPE_CHECKING:
-    from ..engine.job import Key, SimulatedJob
+    from ..engine.job import SimulatedJob
     from ..engine.queue_state import QueueState
     from ..engine.schedulers import SimulatedScheduler
 
 
 def job_view(job: SimulatedJob) -> dict[str, t.Any]:
-    """A job as it is now."""
-    return {
-        "id": job.id,
-        "name": job.name,
-        "state": job.state,
-        "data": job.data,
-        "opts": job.opts,
-        "progress": job.progress,
-        "attemptsMade": job.attempts_made,
-        "attemptsStarted": job.attempts_started,
-        "stalledCounter": 0,
-        "delay": job.delay,
-        "priority": job.priority,
-        "returnValue": job.return_value,
-        "failedReason": job.failed_reason,
-        "stacktrace": job.stacktrace,
-        "deliveries": job.deliveries,
-        "parent": job.parent,
-        "repeatJobKey": job.scheduler_id,
-        "deduplicationId": job.deduplication_id,
-        "timestamp": job.timestamp,
-        "processedOn": job.processed_on,
-        "finishedOn": job.finished_on,
-    }
+    """Return a job as it is now."""
+    return views.job_view(
+        id=job.id,
+        name=job.name,
+        state=job.state,
+        data=job.data,
+        opts=job.opts,
+        timestamp=job.timestamp,
+        delay=job.delay,
+        priority=job.priority,
+        parent=job.parent,
+        deduplication_id=job.deduplication_id,
+        repeat_job_key=job.scheduler_id,
+        progress=job.progress,
+        attempts_made=job.attempts_made,
+        attempts_started=job.attempts_started,
+        return_value=job.return_value,
+        failed_reason=job.failed_reason,
+        stacktrace=job.stacktrace,
+        deliveries=job.deliveries,
+        processed_on=job.processed_on,
+        finished_on=job.finished_on,
+    )
 
 
 def counts(queue: QueueState) -> dict[str, int]:
-    """How many jobs are in each state."""
+    """Count the jobs in each state."""
     return {**{state: len(queue.ids(state)) for state in STATES}, "paused": 0}
 
 
 def queue_view(queue: QueueState, now: int) -> dict[str, t.Any]:
-    """A queue. Its worker is none that registered: the simulator was given it."""
-    return {
-        "name": queue.name,
-        "isPaused": queue.is_paused,
-        "counts": counts(queue),
-        "concurrency": {
-            "global": queue.global_concurrency,
-            "worker": queue.worker.options["concurrency"] if queue.worker else None,
-        },
-        "rateLimit": queue.global_rate and queue.global_rate._asdict(),
-        "rateLimitTtl": queue.starts.rest_left(queue.global_rate.max if queue.global_rate else 0, now),
-        "worker": None,
-    }
+    """Return a queue. It shows no worker: the test gave the simulation its worker, no app registered it."""
+    rate = queue.global_rate
+    return views.queue_view(
+        name=queue.name,
+        is_paused=queue.is_paused,
+        counts=counts(queue),
+        global_concurrency=queue.global_concurrency,
+        worker_concurrency=queue.worker.options["concurrency"] if queue.worker else None,
+        rate_limit=rate and rate._asdict(),
+        rate_limit_ttl=queue.starts.rest_left(rate.max if rate else 0, now),
+    )
 
 
 def dependencies_view(job: SimulatedJob, limit: int) -> dict[str, t.Any]:
-    """A job's children by what became of them, up to `limit` of each kind."""
-    return {
-        "processed": dict([*by_name(job.processed_children).items()][:limit]),
-        "unprocessed": [str(child) for child in job.open_children][:limit],
-        "ignored": dict([*by_name(job.ignored_children).items()][:limit]),
-        "failed": [str(child) for child in job.failed_children][:limit],
-        "counts": {
+    """Return a job's children by their outcome, up to `limit` of each kind."""
+    return views.dependencies_view(
+        processed=dict([*job.processed_children.items()][:limit]),
+        unprocessed=[*job.open_children][:limit],
+        ignored=dict([*job.ignored_children.items()][:limit]),
+        failed=[*job.failed_children][:limit],
+        counts={
             "processed": len(job.processed_children),
             "unprocessed": len(job.open_children),
             "ignored": len(job.ignored_children),
             "failed": len(job.failed_children),
         },
-    }
-
-
-def by_name(children: t.Mapping[Key, t.Any]) -> dict[str, t.Any]:
-    """What is known of children, by "queue:id"."""
-    return {str(child): value for child, value in children.items()}
+    )
 
 
 def scheduler_view(scheduler: SimulatedScheduler, next_run: int | None) -> dict[str, t.Any]:
-    """A job scheduler; `next_run` is ms since the epoch."""
-    names = ("every", "pattern", "tz", "limit", "offset", "startDate", "endDate")
-    return {
-        "id": scheduler.id,
-        "name": scheduler.name,
-        **{name: scheduler.repeat.get(name) for name in names},
-        "next": next_run,
-        "iterationCount": scheduler.iterations,
-        "template": {"data": {} if scheduler.data is None else scheduler.data, "opts": scheduler.opts},
-    }
+    """Return a job scheduler; `next_run` is ms since the epoch."""
+    template = scheduler.template
+    return views.scheduler_view(
+        id=scheduler.id,
+        name=template.name,
+        repeat=scheduler.repeat,
+        next=next_run,
+        iteration_count=scheduler.iterations,
+        data={} if template.data is None else template.data,
+        opts=template.opts,
+    )

@@ -47,22 +47,12 @@ class Fault:
         return self.error is None and not self.runs
 
 
-class Faults:
-    """The faults that the test asked for and that have not happened yet."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        """Add a fault, behind the others."""
-        self._waiting.append(fault)
-
-    def next_for(self, job: SimulatedJob) -> Fault | None:
-        """Use up and return the fault for a delivery of `job`, if any."""
-        for fault in self._waiting:
-            if fault.queue == job.key.queue and fault.name in (None, job.name):
-                fault.times -= 1
-                if not fault.times:
-                    self._waiting.remove(fault)
-                return fault
-        return None
+def take_fault(faults: list[Fault], job: SimulatedJob) -> Fault | None:
+    """Return the fault for a delivery of `job`, if any, and count it as happened."""
+    for fault in faults:
+        if fault.queue == job.queue_name and fault.name in (None, job.name):
+            fault.times -= 1
+            if not fault.times:
+                faults.remove(fault)
+            return fault
+    return None

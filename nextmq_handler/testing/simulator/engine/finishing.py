@@ -32,9 +32,11 @@ class Finisher:
 
     def finish(self, job: SimulatedJob, outcome: Outcome, status: int | None) -> None:
         """Carry out an outcome. `status` is that of the app's HTTP answer, for the dead letter."""
+        outcome = _forbidden_by_children(job, outcome) or outcome
         match outcome:
             case Completed():
-                self._complete(job, outcome, status)
+                job.return_value = outcome.return_value
+                self._end(job, "completed")
             case Failed():
                 self._fail(job, outcome, status)
             case RateLimited():
@@ -43,7 +45,7 @@ class Finisher:
             case Delayed():
                 self._postpone(job, max(0, outcome.timestamp - self._now))
             case WaitingChildren():
-                self._wait_for_children(job, status)
+                self._wait_for_children(job)
             case _:
                 t.assert_never(outcome)
 
@@ -53,15 +55,6 @@ class Finisher:
 
     def _queue(self, job: SimulatedJob) -> QueueState:
         return self._store.queue(job.key.queue)
-
-    def _complete(self, job: SimulatedJob, outcome: Completed, status: int | None) -> None:
-        if job.open_children:
-            self._fail(job, Failed("PendingDependencies", OPEN_CHILDREN), status)
-        elif job.failed_children:
-            self._fail(job, Failed("ChildFailed", CHILD_FAILED.format("complete"), unrecoverable=True), status)
-        else:
-            job.return_value = outcome.return_value
-            self._end(job, "completed")
 
     def _fail(self, job: SimulatedJob, failure: Failed, status: int | None) -> None:
         reason = failed_reason(failure.name, failure.message)
@@ -101,15 +94,13 @@ class Finisher:
         queue.detach(job)
         queue.push(job, is_next=True)
 
-    def _wait_for_children(self, job: SimulatedJob, status: int | None) -> None:
-        if job.failed_children:
-            self._fail(job, Failed("ChildFailed", CHILD_FAILED.format("wait"), unrecoverable=True), status)
-        elif job.open_children:
-            queue = self._queue(job)
-            queue.detach(job)
-            queue.enter(job, "waiting-children")
-        else:
+    def _wait_for_children(self, job: SimulatedJob) -> None:
+        if not job.open_children:
             self._requeue(job)
+            return
+        queue = self._queue(job)
+        queue.detach(job)
+        queue.enter(job, "waiting-children")
 
     def _end(self, job: SimulatedJob, state: t.Literal["completed", "failed"]) -> None:
         queue, now = self._queue(job), self._now
@@ -160,6 +151,19 @@ class Finisher:
             "failedAt": failed_at,
         }
         add_all(self._store, [NewSimulatedJob(target, job.name, data, {}, failed_at, id)])
+
+
+def _forbidden_by_children(job: SimulatedJob, outcome: Outcome) -> Failed | None:
+    """Return how the job fails instead, if its children do not allow the outcome."""
+    match outcome:
+        case Completed() if job.open_children:
+            return Failed("PendingDependencies", OPEN_CHILDREN)
+        case Completed() if job.failed_children:
+            return Failed("ChildFailed", CHILD_FAILED.format("complete"), unrecoverable=True)
+        case WaitingChildren() if job.failed_children:
+            return Failed("ChildFailed", CHILD_FAILED.format("wait"), unrecoverable=True)
+        case _:
+            return None
 
 
 def _to_remove(queue: QueueState, state: str, keep: t.Any, now: int) -> list[SimulatedJob]:

@@ -28,6 +28,9 @@ class Rate(t.NamedTuple):
     duration: int
 
 
+_NO_RATE = Rate(UNLIMITED, 1000)
+
+
 class StartCounter:
     """Counts the starts in a window that begins with the first start, as BullMQ's limiter does."""
 
@@ -92,7 +95,7 @@ class QueueState:
     def rate(self) -> Rate:
         """The global rate limit, or else the worker's."""
         limiter = self.worker.options.get("limiter") if self.worker else None
-        return self.global_rate or (Rate(**limiter) if limiter else Rate(UNLIMITED, 1000))
+        return self.global_rate or (Rate(**limiter) if limiter else _NO_RATE)
 
     @property
     def concurrency(self) -> int | None:
@@ -124,7 +127,7 @@ class QueueState:
         return job
 
     def next_due(self, now: int) -> int | None:
-        """Return the first time after `now` at which a job may start, None if there is none."""
+        """Return the first time after `now` at which a job may start, or None."""
         if self.worker is None:
             return None
         due = [self.delayed[0][0] // _TIME_STEP] if self.delayed else []

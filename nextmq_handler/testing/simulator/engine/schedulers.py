@@ -7,13 +7,20 @@ import typing as t
 from dataclasses import dataclass
 
 from ....errors import ConfigurationError
+from ....rules.cron import InvalidSchedule
+from ....rules.scheduling import (
+    MAX_TRIES,
+    NO_RUN,
+    NO_TIME,
+    Template,
+    has_ended,
+    is_same_scheduler,
+    next_of_pattern,
+)
 from .job import NewSimulatedJob, SimulatedJob
 
 if t.TYPE_CHECKING:
     from .store import Store
-
-_MAX_TRIES = 32
-_NO_SLOT = "has had jobs at its next times already: remove those, or choose another id"
 
 
 class InvalidTimes(ValueError):
@@ -30,10 +37,8 @@ class SimulatedScheduler:
 
     queue: str
     id: str
-    name: str
-    data: t.Any
-    opts: dict[str, t.Any]
     repeat: dict[str, t.Any]
+    template: Template
     next: int = 0
     iterations: int = 1
 
@@ -65,19 +70,23 @@ class SimulatedSchedulers:
         Raises InvalidTimes or NoSlotLeft.
         """
         held = self.of(new.queue).get(new.id)
-        if held is not None and _is_same(held, new) and (self.pending(held) or self._has_ended(held)):
+        if (
+            held is not None
+            and is_same_scheduler(held.repeat, held.template, new.repeat, new.template)
+            and (self.pending(held) or has_ended(held.repeat, held.iterations, self._now))
+        ):
             return held
         end = new.repeat.get("endDate")
         if end is not None and self._now > end:
-            raise InvalidTimes("endDate: no run would come before it")
+            raise InvalidTimes(NO_RUN)
         if held is not None:
             new.iterations = held.iterations
         times = self._times_of_every(new, held) if new.repeat.get("every") else self._times_of_pattern(new, held)
-        for new.next in itertools.islice(times, _MAX_TRIES):
+        for new.next in itertools.islice(times, MAX_TRIES):
             if new.newest_job not in self._store.queue(new.queue).jobs:
                 break
         else:
-            raise NoSlotLeft(_NO_SLOT)
+            raise NoSlotLeft(NO_TIME)
         new.repeat.pop("immediately", None)
         self.of(new.queue)[new.id] = new
         self._add_job(new, count=1)
@@ -117,10 +126,6 @@ class SimulatedSchedulers:
     def _now(self) -> int:
         return self._store.clock.ms
 
-    def _has_ended(self, scheduler: SimulatedScheduler) -> bool:
-        limit, end = scheduler.repeat.get("limit"), scheduler.repeat.get("endDate")
-        return bool((limit and scheduler.iterations >= limit) or (end and self._now > end))
-
     def _times_of_every(self, new: SimulatedScheduler, held: SimulatedScheduler | None) -> t.Iterator[int]:
         repeat, before = new.repeat, held.repeat if held else {}
         is_moved = repeat.get("startDate") != before.get("startDate") or (
@@ -147,7 +152,7 @@ class SimulatedSchedulers:
         while True:
             following = self._now if repeat.get("immediately") else _next_of_pattern(repeat, after)
             if end is not None and following > end:
-                raise InvalidTimes("endDate: no run would come before it")
+                raise InvalidTimes(NO_RUN)
             yield (after := following)
 
     def _drop_pending(self, scheduler: SimulatedScheduler) -> bool:
@@ -162,7 +167,7 @@ class SimulatedSchedulers:
     def _add_job(self, scheduler: SimulatedScheduler, *, count: int) -> None:
         delay = max(0, scheduler.next - self._now)
         opts = {
-            **scheduler.opts,
+            **scheduler.template.opts,
             "delay": delay,
             "jobId": scheduler.newest_job,
             "prevMillis": scheduler.next,
@@ -171,18 +176,9 @@ class SimulatedSchedulers:
             "timestamp": self._now,
         }
         self._store.queue(scheduler.queue).new_id()
-        data: t.Any = {} if scheduler.data is None else scheduler.data
-        new = NewSimulatedJob(scheduler.queue, scheduler.name, data, opts, self._now)
+        data: t.Any = {} if scheduler.template.data is None else scheduler.template.data
+        new = NewSimulatedJob(scheduler.queue, scheduler.template.name, data, opts, self._now)
         self._store.put(new, scheduler.newest_job, scheduler_id=scheduler.id)
-
-
-def _is_same(held: SimulatedScheduler, new: SimulatedScheduler) -> bool:
-    names = ("every", "pattern", "tz", "limit", "startDate", "endDate")
-    if any(held.repeat.get(name) != new.repeat.get(name) for name in names):
-        return False
-    if new.repeat.get("offset") is not None and held.repeat.get("offset") != new.repeat["offset"]:
-        return False
-    return (held.name, held.data, held.opts) == (new.name, new.data, new.opts)
 
 
 def _next_every(previous: int | None, repeat: dict[str, t.Any], now: int) -> int:
@@ -203,10 +199,8 @@ def _next_slot(every: int, offset: int, now: int) -> int:
 
 
 def _next_of_pattern(repeat: dict[str, t.Any], after: int) -> int:
-    from ....rules.cron import InvalidSchedule, next_run
-
     try:
-        return next_run(repeat["pattern"], repeat.get("tz"), max(after, repeat.get("startDate") or 0))
+        return next_of_pattern(repeat, after)
     except ModuleNotFoundError:
         raise ConfigurationError(
             "cron patterns need croniter: install it for your tests, or install the server, which brings it: "

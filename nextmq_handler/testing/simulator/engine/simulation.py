@@ -11,8 +11,8 @@ from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, 
 from ....rules.attempts import MAX_FREE_STARTS, failed_reason, too_many_starts
 from ....rules.delivery_log import delivery_entry, with_entry
 from ....workers.worker import schedules_of
-from .delivering import Delivery, LocalApp
-from .faults import Fault, Faults
+from .delivering import Delivery, LocalApp, run_awaited, run_here
+from .faults import Fault, take_fault
 from .finishing import Finisher
 from .schedulers import SimulatedScheduler, SimulatedSchedulers
 from .snapshots import Snapshots
@@ -36,6 +36,10 @@ _OUTCOMES: dict[type[Outcome], str] = {
 }
 
 
+LIMIT = 10_000
+"""The default limit of deliveries for one call."""
+
+
 class NotIdleError(NextMQError):
     """There was always another job to run. The message names the queues that have jobs."""
 
@@ -53,7 +57,8 @@ class Simulation:
         self.app = LocalApp(workers, clock)
         self.store = Store(workers, clock)
         self.snapshots = Snapshots()
-        self.faults = Faults()
+        self.faults: list[Fault] = []
+        """The faults that the test asked for and that have not happened yet."""
         self.schedulers = SimulatedSchedulers(self.store)
         self.replies: dict[str, tuple[bytes, bytes]] = {}
         """The request and the answer of each idempotency key."""
@@ -61,7 +66,33 @@ class Simulation:
         self._numbers = itertools.count(1)
         for worker in workers:
             for declared in schedules_of(worker):
-                self.schedulers.upsert(_declared(worker.name, declared))
+                self.schedulers.upsert(_scheduler(worker.name, declared))
+
+    def drive(self, steps: Steps[T]) -> T:
+        """Take the steps in this thread; return their result."""
+        outcome: Outcome | None = None
+        while True:
+            try:
+                with self.lock:
+                    delivery = steps.send(outcome)
+            except StopIteration as end:
+                return t.cast(T, end.value)
+            outcome = run_here(delivery)
+
+    async def drive_awaited(self, steps: Steps[T]) -> T:
+        """Take the steps on the running loop; return their result. Raises NextMQError unless it is asyncio's."""
+        import anyio
+
+        _check_loop()
+        limiter = anyio.CapacityLimiter(1)
+        outcome: Outcome | None = None
+        while True:
+            try:
+                with self.lock:
+                    delivery = steps.send(outcome)
+            except StopIteration as end:
+                return t.cast(T, end.value)
+            outcome = await run_awaited(delivery, limiter)
 
     def run_until(self, moment: int | None, limit: int) -> Steps[int]:
         """Run what is due up to `moment` (ms since the epoch), in this order; it is that time then.
@@ -74,12 +105,12 @@ class Simulation:
             self.clock.ms = max(moment, self.clock.ms)
         return started
 
-    def run_until_finished(self, awaited: SimulatedJob, moment: int, limit: int) -> Steps[None]:
+    def run_until_finished(self, awaited: SimulatedJob, moment: int) -> Steps[None]:
         """Run what is due up to `moment` as `run_until` does, but stop when `awaited` has finished.
 
         Raises NeverFinishedError if nothing will ever finish it.
         """
-        yield from self._run(limit, until=moment, awaited=awaited)
+        yield from self._run(LIMIT, until=moment, awaited=awaited)
         if awaited.finished_on is not None:
             return
         self.clock.ms = max(moment, self.clock.ms)
@@ -130,7 +161,7 @@ class Simulation:
         if failure is not None:
             self._finisher.finish(job, failure, None)
             return 0
-        delivery = self._begin(job, self.faults.next_for(job))
+        delivery = self._begin(job, take_fault(self.faults, job))
         sent_at = self.clock.ms
         job.starts.append(sent_at)
         outcome = yield delivery
@@ -174,11 +205,20 @@ def _failure_before_delivery(job: SimulatedJob) -> Failed | None:
     return None
 
 
-def _declared(queue: str, wire: dict[str, t.Any]) -> SimulatedScheduler:
-    """Return the scheduler that a worker declares. The times of an `every` are multiples since the epoch."""
-    names = ("every", "pattern", "tz", "limit", "offset")
-    repeat = {name: wire[name] for name in names if name in wire}
-    if "every" in repeat:
-        repeat["offset"] = repeat.get("offset") or repeat["every"]
-    name = wire.get("name") or wire["id"]
-    return SimulatedScheduler(queue, wire["id"], name, wire.get("data"), wire.get("opts", {}), repeat)
+def _scheduler(queue: str, declared: dict[str, t.Any]) -> SimulatedScheduler:
+    from ....rules.schedules import ScheduleModel  # it imports pydantic
+
+    schedule = ScheduleModel.model_validate(declared)
+    return SimulatedScheduler(queue, schedule.id, schedule.repeat(), schedule.template())
+
+
+def _check_loop() -> None:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise NextMQError(
+            "AsyncLocalNextMQ needs asyncio, as processors do, and this is another event loop: with anyio's "
+            'plugin let the fixture anyio_backend return "asyncio"'
+        ) from None

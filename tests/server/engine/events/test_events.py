@@ -30,7 +30,7 @@ def _no_second_chance(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def rig(engine: Engine) -> t.AsyncIterator[Rig]:
-    """A hub without listeners."""
+    """Give a hub without listeners."""
     async with running(engine) as rig:
         yield rig
 
@@ -117,7 +117,7 @@ async def test_who_listens_again_hears_again(rig: Rig, until: Until) -> None:
 
 @pytest.fixture
 async def slow(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> t.AsyncIterator[Listener]:
-    """A listener that may be 3 events late, and has not taken any of "0" to "9" yet."""
+    """Give a listener that may be 3 events late and has not taken any of "0" to "9"."""
     monkeypatch.setattr(listener_module, "MAX_BACKLOG", 3)
     async with rig.listen() as slow, rig.listen() as quick:
         await rig.emit("hello")

@@ -28,14 +28,14 @@ def _no_second_chance(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def rig(engine: Engine) -> t.AsyncIterator[Rig]:
-    """A hub without listeners."""
+    """Give a hub without listeners."""
     async with running(engine) as rig:
         yield rig
 
 
 @pytest.fixture
 async def own_rig(own_engine: Engine) -> t.AsyncIterator[Rig]:
-    """The same on a Valkey that the test may stop."""
+    """Give a hub without listeners on a Valkey that the test may stop."""
     async with running(own_engine) as rig:
         yield rig
 

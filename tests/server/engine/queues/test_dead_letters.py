@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine.queues.dead_letters import Failure, letter_of, read_letter
+from nextmq_server.engine.queues.dead_letters import FinalFailure, dead_letter_of, read_dead_letter
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.snapshots import read_snapshot
 from nextmq_server.engine.scripts.scripts import QueueScripts
@@ -37,27 +37,27 @@ KEEPS: dict[str, t.Any] = {
 }
 
 
-async def letters(engine: Engine, queue: str = DLQ) -> list[dict[str, t.Any]]:
-    """The jobs of the dead-letter queue, whatever state they are in."""
+async def dead_letters(engine: Engine, queue: str = DLQ) -> list[dict[str, t.Any]]:
+    """Return the jobs of the dead-letter queue in every state."""
     return await engine.jobs.page(queue, ["waiting", "completed", "failed"], 0, 99, ascending=True)
 
 
-async def has_letter(engine: Engine) -> bool:
-    return bool(await letters(engine))
+async def has_dead_letter(engine: Engine) -> bool:
+    return bool(await dead_letters(engine))
 
 
-async def only_letter(engine: Engine) -> dict[str, t.Any]:
-    [letter] = await letters(engine)
-    return letter
+async def only_dead_letter(engine: Engine) -> dict[str, t.Any]:
+    [dead_letter] = await dead_letters(engine)
+    return dead_letter
 
 
-async def test_a_job_out_of_attempts_leaves_a_letter(
+async def test_a_job_out_of_attempts_leaves_a_dead_letter(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
     await engine.run(processor(FAILED), dead_letter=DLQ)
     job_id = await engine.add({"to": ["ä", 2**60, 0.1]}, attempts=2, stackTraceLimit=5, jobId="order-1")
     job = await engine.until_state(job_id, "failed")
-    assert (await only_letter(engine))["data"] == {
+    assert (await only_dead_letter(engine))["data"] == {
         "queue": "emails",
         "id": "order-1",
         "name": "welcome",
@@ -71,20 +71,23 @@ async def test_a_job_out_of_attempts_leaves_a_letter(
     }
 
 
-async def test_a_letter_is_named_as_its_job(engine: Engine, processor: type[Processor]) -> None:
+async def test_a_dead_letter_is_named_as_its_job(engine: Engine, processor: type[Processor]) -> None:
     await engine.run(processor(FAILED), dead_letter=DLQ)
     await engine.until_state(await engine.add(), "failed")
-    assert (await only_letter(engine))["name"] == "welcome"
+    assert (await only_dead_letter(engine))["name"] == "welcome"
 
 
-async def test_a_letter_has_one_attempt_and_no_option(engine: Engine, processor: type[Processor]) -> None:
+async def test_a_dead_letter_has_one_attempt_and_no_option(engine: Engine, processor: type[Processor]) -> None:
     await engine.run(processor(FAILED), dead_letter=DLQ)
     await engine.until_state(await engine.add(attempts=3, priority=5), "failed")
-    letter = await only_letter(engine)
-    assert (letter["state"], {name for name, value in letter["opts"].items() if value}) == ("waiting", set())
+    dead_letter = await only_dead_letter(engine)
+    assert (dead_letter["state"], {name for name, value in dead_letter["opts"].items() if value}) == (
+        "waiting",
+        set(),
+    )
 
 
-async def test_the_parent_in_a_letter_is_shown_as_the_api_shows_it(
+async def test_the_parent_in_a_dead_letter_is_shown_as_the_api_shows_it(
     engine: Engine, processor: type[Processor]
 ) -> None:
     now = 1_700_000_000_000
@@ -93,67 +96,69 @@ async def test_the_parent_in_a_letter_is_shown_as_the_api_shows_it(
     job_id = (await engine.jobs.adder.add([parent, child]))[1].id
     await engine.run(processor(FAILED), dead_letter=DLQ)
     await engine.until_state(job_id, "failed")
-    assert (await only_letter(engine))["data"]["opts"]["parent"] == {"id": "p", "queue": "orders"}
+    assert (await only_dead_letter(engine))["data"]["opts"]["parent"] == {"id": "p", "queue": "orders"}
 
 
 @pytest.mark.parametrize("keep", KEEPS.values(), ids=KEEPS)
-async def test_a_job_leaves_a_letter_whether_or_not_it_stays(
+async def test_a_job_leaves_a_dead_letter_whether_or_not_it_stays(
     engine: Engine, processor: type[Processor], until: Until, keep: object
 ) -> None:
     await engine.run(processor(FAILED), dead_letter=DLQ)
     await engine.add(removeOnFail=keep)
-    await until(lambda: has_letter(engine))
-    assert (await only_letter(engine))["data"]["reason"] == "ValueError: no such address"
+    await until(lambda: has_dead_letter(engine))
+    assert (await only_dead_letter(engine))["data"]["reason"] == "ValueError: no such address"
 
 
-async def test_a_job_that_vanishes_leaves_a_letter_and_a_snapshot(
+async def test_a_job_that_vanishes_leaves_a_dead_letter_and_a_snapshot(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
     await engine.run(processor(FAILED), dead_letter=DLQ)
     job_id = await engine.add(removeOnFail=True)
-    await until(lambda: has_letter(engine))
+    await until(lambda: has_dead_letter(engine))
     assert await read_snapshot(engine.jobs.scripts("emails"), job_id)
 
 
-async def test_an_unrecoverable_failure_leaves_a_letter(engine: Engine, processor: type[Processor]) -> None:
+async def test_an_unrecoverable_failure_leaves_a_dead_letter(engine: Engine, processor: type[Processor]) -> None:
     await engine.run(processor(GONE), dead_letter=DLQ)
     await engine.until_state(await engine.add(attempts=5), "failed")
-    assert (await only_letter(engine))["data"]["attemptsMade"] == 1
+    assert (await only_dead_letter(engine))["data"]["attemptsMade"] == 1
 
 
-async def test_a_deferred_failure_leaves_a_letter(engine: Engine, processor: type[Processor]) -> None:
+async def test_a_deferred_failure_leaves_a_dead_letter(engine: Engine, processor: type[Processor]) -> None:
     job_id = await engine.add()
     await engine.redis.execute("HSET", engine.key(job_id), "defa", "a child failed")
     await engine.run(processor(), dead_letter=DLQ)
     await engine.until_state(job_id, "failed")
-    assert (await only_letter(engine))["data"]["reason"] == "UnrecoverableError: a child failed"
+    assert (await only_dead_letter(engine))["data"]["reason"] == "UnrecoverableError: a child failed"
 
 
 @pytest.mark.parametrize("verdict", [Complete(1), WaitForChildren()], ids=["completed", "waits for its children"])
-async def test_a_job_that_its_children_fail_leaves_a_letter(
+async def test_a_job_that_its_children_fail_leaves_a_dead_letter(
     engine: Engine, processor: type[Processor], verdict: Verdict
 ) -> None:
     job_id = await engine.add()
     await engine.redis.execute("ZADD", engine.key(job_id, "unsuccessful"), 1, engine.key("9", queue="reports"))
     await engine.run(processor(verdict), dead_letter=DLQ)
     await engine.until_state(job_id, "failed")
-    assert "has a child that failed" in (await only_letter(engine))["data"]["reason"]
+    assert "has a child that failed" in (await only_dead_letter(engine))["data"]["reason"]
 
 
-async def test_a_failed_attempt_leaves_no_letter(engine: Engine, processor: type[Processor]) -> None:
+async def test_a_failed_attempt_leaves_no_dead_letter(engine: Engine, processor: type[Processor]) -> None:
     await engine.run(processor(FAILED, Complete(1)), dead_letter=DLQ)
     await engine.until_state(await engine.add(attempts=2), "completed")
-    assert await letters(engine) == []
+    assert await dead_letters(engine) == []
 
 
-async def test_without_a_dead_letter_queue_there_is_no_letter(engine: Engine, processor: type[Processor]) -> None:
+async def test_without_a_dead_letter_queue_there_is_no_dead_letter(
+    engine: Engine, processor: type[Processor]
+) -> None:
     await engine.run(processor(FAILED))
     await engine.until_state(await engine.add(), "failed")
     assert await engine.redis.execute("KEYS", f"{engine.prefix}:*dlq*") == []
 
 
 @pytest.mark.parametrize("opts", [{}, {"removeOnFail": True}], ids=["stays", "vanishes"])
-async def test_a_job_whose_lock_was_lost_leaves_no_letter(
+async def test_a_job_whose_lock_was_lost_leaves_no_dead_letter(
     engine: Engine, processor: type[Processor], until: Until, opts: dict[str, t.Any]
 ) -> None:
     process = processor(GONE)
@@ -164,10 +169,10 @@ async def test_a_job_whose_lock_was_lost_leaves_no_letter(
     await engine.redis.execute("SET", engine.key(job_id, "lock"), "another worker")
     process.gate.set()
     await until(lambda: not hub.queues["emails"].active)
-    assert (await letters(engine), (await engine.job(job_id))["state"]) == ([], "active")
+    assert (await dead_letters(engine), (await engine.job(job_id))["state"]) == ([], "active")
 
 
-async def test_a_failure_that_is_carried_out_again_leaves_one_letter(
+async def test_a_failure_that_is_carried_out_again_leaves_one_dead_letter(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
     process = processor(GONE)
@@ -181,10 +186,10 @@ async def test_a_failure_that_is_carried_out_again_leaves_one_letter(
     await finalizer.apply(run.job, GONE, fetch_next=False)
     with pytest.raises(LostJob):
         await finalizer.apply(run.job, GONE, fetch_next=False)
-    assert len(await letters(engine)) == 1
+    assert len(await dead_letters(engine)) == 1
 
 
-async def test_each_final_failure_of_a_job_leaves_a_letter(
+async def test_each_final_failure_of_a_job_leaves_a_dead_letter(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
     await engine.run(processor(FAILED), dead_letter=DLQ)
@@ -193,27 +198,29 @@ async def test_each_final_failure_of_a_job_leaves_a_letter(
     await engine.jobs.retry("emails", job_id, "failed", reset_attempts_made=True, reset_attempts_started=True)
 
     async def there_are_two() -> bool:
-        return len(await letters(engine)) == 2
+        return len(await dead_letters(engine)) == 2
 
     await until(there_are_two)
-    assert [letter["data"]["id"] for letter in await letters(engine)] == [job_id, job_id]
+    assert [dead_letter["data"]["id"] for dead_letter in await dead_letters(engine)] == [job_id, job_id]
 
 
 @pytest.mark.parametrize("job_id", ["repeat:3f2a:1700000000000", "a/b?c#d%25", "ä 😀", "x" * 256])
-async def test_a_job_of_any_id_leaves_a_letter(engine: Engine, processor: type[Processor], job_id: str) -> None:
+async def test_a_job_of_any_id_leaves_a_dead_letter(
+    engine: Engine, processor: type[Processor], job_id: str
+) -> None:
     await engine.run(processor(FAILED), dead_letter=DLQ)
     await engine.until_state(await engine.add(jobId=job_id), "failed")
-    assert (await only_letter(engine))["data"]["id"] == job_id
+    assert (await only_dead_letter(engine))["data"]["id"] == job_id
 
 
-async def test_a_job_that_is_no_utf_8_leaves_a_letter(
+async def test_a_job_that_is_no_utf_8_leaves_a_dead_letter(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
     job_id = await engine.add(jobId="order-1")
     await engine.redis.execute("HSET", engine.key(job_id), "name", b"\xff", "data", b'{"a":"\xff"}')
     await engine.run(processor(FAILED), dead_letter=DLQ)
-    await until(lambda: has_letter(engine))
-    assert (await only_letter(engine))["data"]["id"] == "order-1"
+    await until(lambda: has_dead_letter(engine))
+    assert (await only_dead_letter(engine))["data"]["id"] == "order-1"
 
 
 PARTS = ("1", "-1", "@", ":", "%", "%3A", "3A", "25")
@@ -225,16 +232,16 @@ def is_custom_id(job_id: str) -> bool:
     return ":" not in job_id and not job_id.isdecimal()
 
 
-def letter_id(failure: tuple[str, str, int]) -> str:
+def id_of_dead_letter(failure: tuple[str, str, int]) -> str:
     queue, job_id, failed_at = failure
     scripts = t.cast("QueueScripts", t.cast("t.Any", _Scripts)(queue))
     job = EngineJob(t.cast("t.Any", None), job_id, {}, "token")
-    letter = letter_of(job, scripts, DLQ, Failure("", [], None, failed_at))
-    return letter.job_id or ""
+    dead_letter = dead_letter_of(job, scripts, DLQ, FinalFailure("", [], None, failed_at))
+    return dead_letter.job_id or ""
 
 
 class _Scripts:
-    """What a letter is told of the queue."""
+    """What a dead letter is told of the queue."""
 
     prefix = "bull"
 
@@ -242,43 +249,45 @@ class _Scripts:
         self.queue = queue
 
 
-def test_no_two_failures_share_a_letter() -> None:
-    assert len({letter_id(failure) for failure in FAILURES}) == len(FAILURES)
+def test_no_two_failures_share_a_dead_letter() -> None:
+    assert len({id_of_dead_letter(failure) for failure in FAILURES}) == len(FAILURES)
 
 
-def test_the_id_of_a_letter_is_one_that_bullmq_takes() -> None:
-    assert [letter_id(failure) for failure in FAILURES if not is_custom_id(letter_id(failure))] == []
+def test_the_id_of_a_dead_letter_is_one_that_bullmq_takes() -> None:
+    assert [
+        id_of_dead_letter(failure) for failure in FAILURES if not is_custom_id(id_of_dead_letter(failure))
+    ] == []
 
 
-async def test_a_worker_takes_the_letters(engine: Engine, processor: type[Processor]) -> None:
+async def test_a_worker_takes_the_dead_letters(engine: Engine, processor: type[Processor]) -> None:
     process = processor(Complete("read"))
     hub = await engine.run(processor(FAILED), dead_letter=DLQ)
     await hub.add(DLQ, WorkerOptions(), process)
     job_id = await engine.add()
     await engine.until_state(job_id, "failed")
-    letter = await engine.until_state((await only_letter(engine))["id"], "completed", queue=DLQ)
-    assert (letter["returnValue"], json.loads(process.started[0].data)["id"]) == ("read", job_id)
+    dead_letter = await engine.until_state((await only_dead_letter(engine))["id"], "completed", queue=DLQ)
+    assert (dead_letter["returnValue"], json.loads(process.started[0].data)["id"]) == ("read", job_id)
 
 
-async def test_a_letter_that_fails_leaves_none_unless_its_worker_says_so(
+async def test_a_dead_letter_that_fails_leaves_none_unless_its_worker_says_so(
     engine: Engine, processor: type[Processor]
 ) -> None:
     hub = await engine.run(processor(FAILED), dead_letter=DLQ)
     await hub.add(DLQ, WorkerOptions(), processor(FAILED))
     await engine.until_state(await engine.add(), "failed")
-    await engine.until_state((await only_letter(engine))["id"], "failed", queue=DLQ)
-    assert len(await letters(engine)) == 1
+    await engine.until_state((await only_dead_letter(engine))["id"], "failed", queue=DLQ)
+    assert len(await dead_letters(engine)) == 1
 
 
-async def test_a_letter_that_fails_leaves_one_where_its_worker_says_so(
+async def test_a_dead_letter_that_fails_leaves_one_where_its_worker_says_so(
     engine: Engine, processor: type[Processor]
 ) -> None:
     hub = await engine.run(processor(FAILED), dead_letter=DLQ)
     await hub.add(DLQ, WorkerOptions(dead_letter="lost"), processor(FAILED))
     await engine.until_state(await engine.add({"to": 1}), "failed")
-    letter = await engine.until_state((await only_letter(engine))["id"], "failed", queue=DLQ)
-    [second] = await letters(engine, "lost")
-    assert (second["data"]["queue"], second["data"]["data"]) == (DLQ, letter["data"])
+    dead_letter = await engine.until_state((await only_dead_letter(engine))["id"], "failed", queue=DLQ)
+    [second] = await dead_letters(engine, "lost")
+    assert (second["data"]["queue"], second["data"]["data"]) == (DLQ, dead_letter["data"])
 
 
 LETTER: dict[str, t.Any] = {
@@ -295,28 +304,28 @@ LETTER: dict[str, t.Any] = {
 }
 
 
-def test_a_letter_is_read_as_it_was_written() -> None:
-    assert read_letter(json.dumps(LETTER)) == LETTER
+def test_a_dead_letter_is_read_as_it_was_written() -> None:
+    assert read_dead_letter(json.dumps(LETTER)) == LETTER
 
 
 @pytest.mark.parametrize("member", LETTER)
-def test_what_lacks_a_member_is_no_letter(member: str) -> None:
-    assert read_letter(json.dumps({name: value for name, value in LETTER.items() if name != member})) is None
+def test_what_lacks_a_member_is_no_dead_letter(member: str) -> None:
+    assert read_dead_letter(json.dumps({name: value for name, value in LETTER.items() if name != member})) is None
 
 
 @pytest.mark.parametrize("queue", ["", "bull:emails", "a b", "..", "x" * 101])
-def test_what_came_from_no_queue_is_no_letter(queue: str) -> None:
-    assert read_letter(json.dumps({**LETTER, "queue": queue})) is None
+def test_what_came_from_no_queue_is_no_dead_letter(queue: str) -> None:
+    assert read_dead_letter(json.dumps({**LETTER, "queue": queue})) is None
 
 
 @given(st.none() | st.text())
 def test_any_text_is_read(text: str | None) -> None:
-    assert read_letter(text) is None or text
+    assert read_dead_letter(text) is None or text
 
 
-async def test_a_letter_of_a_job_that_no_app_answered_has_no_status(
+async def test_a_dead_letter_of_a_job_that_no_app_answered_has_no_status(
     engine: Engine, processor: type[Processor]
 ) -> None:
     await engine.run(processor(GONE), dead_letter=DLQ)
     await engine.until_state(await engine.add(), "failed")
-    assert (await only_letter(engine))["data"]["status"] is None
+    assert (await only_dead_letter(engine))["data"]["status"] is None

@@ -48,7 +48,7 @@ def without_times(job: dict[str, t.Any]) -> list[tuple[t.Any, ...]]:
 
 
 async def until_seen(api: httpx.AsyncClient, job_id: str, count: int, until: Until) -> dict[str, t.Any]:
-    """The job, once it shows so many deliveries."""
+    """Return the job, once it shows that many deliveries."""
 
     async def is_seen() -> bool:
         return len((await api.get(f"{JOBS}/{job_id}")).json()["deliveries"]) >= count

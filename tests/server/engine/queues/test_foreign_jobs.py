@@ -28,7 +28,7 @@ FAILED = Fail("ValueError", "no")
 
 
 async def add(engine: Engine, job_id: str, **fields: str | bytes) -> None:
-    """A job as a client that checks nothing might add it."""
+    """Add a job as a client that checks nothing might do."""
     members = {"name": "welcome", "data": "{}", "opts": "{}", "timestamp": "1", **fields}
     flat = [text for member in members.items() for text in member]
     await engine.redis.execute("HSET", engine.key(job_id), *flat)
@@ -51,8 +51,8 @@ REASONS: dict[str, str] = {
     '{"attempts": [], "stackTraceLimit": []}': (
         "attempts is [], not a number below 2^53; stackTraceLimit is [], not a whole number"
     ),
-    "[]": "its options are no JSON object",
-    "{": "its options are no JSON object",
+    "[]": "its options are not a JSON object",
+    "{": "its options are not a JSON object",
 }
 
 

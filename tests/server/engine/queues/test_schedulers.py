@@ -43,7 +43,7 @@ async def upsert(
 
 
 async def pending(engine: Engine) -> list[str]:
-    """The jobs that wait or are delayed."""
+    """Return the jobs that wait or are delayed."""
     states = ("waiting", "delayed", "prioritized")
     return [job["id"] for job in await engine.jobs.page("emails", states, 0, 99, ascending=True)]
 
@@ -327,7 +327,7 @@ async def test_redis_that_takes_no_writes_now_stops_no_scheduler(own_engine: Eng
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
     queue = QueueOptions()
     await own_engine.redis.execute("CONFIG", "SET", "min-replicas-to-write", 1)
-    with pytest.raises(NotAdvanced, match="job scheduler report waits with its job"):
+    with pytest.raises(NotAdvanced, match="job scheduler report: the job is retried later"):
         await advance(scripts, EngineJob(queue, first.next_job.id, fields, "token"))
 
 
@@ -341,7 +341,7 @@ async def test_a_run_whose_next_one_cannot_be_made_now_is_delivered_once_it_can(
             raise refusals.pop()
         await advance(*args)
 
-    monkeypatch.setattr("nextmq_server.engine.worker.runner.advance", refuse_once)
+    monkeypatch.setattr("nextmq_server.engine.worker.running.advance", refuse_once)
     process = processor()
     await engine.run(process)
     await upsert(engine, {"every": HOUR})
@@ -359,7 +359,7 @@ async def test_a_run_of_a_scheduler_that_cannot_go_on_is_delivered_and_the_log_s
     await engine.jobs.promote("emails", first.next_job.id)
     await engine.run(processor())
     await engine.until_state(first.next_job.id, "completed")
-    assert "job scheduler report has stopped, as its next job cannot be made: pattern: " in caplog.text
+    assert "job scheduler report has stopped, as its next job cannot be added: pattern: " in caplog.text
 
 
 async def test_a_time_that_had_its_run_has_no_other(engine: Engine, processor: type[Processor]) -> None:

@@ -38,7 +38,7 @@ _IS_ANYWHERE = "return redis.call('EXISTS', KEYS[1], KEYS[2])"
 
 @pytest.fixture
 def finish(engine: Engine, processor: type[Processor], until: Until) -> Finish:
-    """Runs a job to its end, whatever is left of it; its id."""
+    """Give a function that runs a job to its end and returns its id."""
 
     async def finish(*verdicts: Verdict, **opts: t.Any) -> str:
         process = processor(*verdicts)

@@ -61,7 +61,7 @@ class Proxy:
 
 @pytest.fixture
 async def proxy(engine: Engine, listen: Listen) -> t.AsyncIterator[tuple[Proxy, Hub]]:
-    """A hub without queues behind a proxy."""
+    """Give a hub without queues behind a proxy."""
     assert engine.address.places[0].path is not None
     proxy = Proxy(engine.address.places[0].path)
     port = await listen(proxy.handle)
@@ -235,7 +235,7 @@ async def test_the_heartbeat_goes_on_after_redis_was_gone(
     assert await beats()
 
 
-async def test_a_connection_lost_before_the_delivery_burns_nothing(engine: Engine) -> None:
+async def test_a_connection_lost_before_the_delivery_uses_no_attempt(engine: Engine) -> None:
     seen: list[tuple[int, int]] = []
 
     async def process(job: t.Any) -> Verdict:

@@ -10,7 +10,8 @@ from bullmq import flow_producer
 
 from nextmq_server.engine.queues.adding import UnusableParent
 from nextmq_server.engine.queues.children import ChildKey, Children
-from nextmq_server.engine.queues.flows import FlowNode, Flows
+from nextmq_handler.rules.flows import FlowNode
+from nextmq_server.engine.queues.flows import Flows
 from nextmq_server.engine.verdicts import Complete, Fail, WaitForChildren
 
 if t.TYPE_CHECKING:
@@ -28,13 +29,13 @@ REMOVE: dict[str, t.Any] = {"removeDependencyOnFailure": True}
 
 
 def node(job_id: str, *children: FlowNode, queue: str = "reports", **opts: t.Any) -> FlowNode:
-    """A job of a flow; its name is its id too."""
+    """Return a job of a flow, whose name is its id too."""
     return FlowNode(job_id, queue, None, {"jobId": job_id, **opts}, children)
 
 
 @pytest.fixture
 def add(engine: Engine) -> Add:
-    """Adds a flow with our own producer."""
+    """Give a function that adds a flow with this server's producer."""
     flows = Flows(engine.jobs, Children(engine.jobs, engine.prefix))
 
     async def add(root: FlowNode) -> t.Any:
@@ -46,7 +47,7 @@ def add(engine: Engine) -> Add:
 
 @pytest.fixture
 async def add_flow(engine: Engine) -> t.AsyncIterator[AddFlow]:
-    """Adds a parent to queue emails with one child in queue reports; their ids."""
+    """Add a parent to queue emails with one child in queue reports. Return their ids."""
     client = redis.asyncio.Redis(unix_socket_path=engine.address.places[0].path, decode_responses=True)
     producer: t.Any = t.cast("t.Any", flow_producer).FlowProducer({"connection": client, "prefix": engine.prefix})
 
@@ -93,7 +94,7 @@ async def test_a_parent_has_no_parent(
 
 
 async def start_child(engine: Engine, parent: str) -> None:
-    """What a processor of the parent does that adds a child while it runs: the dependency is open."""
+    """Add an open dependency, as a processor of the parent does that adds a child while it runs."""
     await engine.redis.execute("SADD", engine.key(parent, "dependencies"), engine.key("open", queue="reports"))
 
 
@@ -242,7 +243,7 @@ async def test_a_parent_whose_child_failed_fails_whatever_attempts_it_has(
 
 
 async def run_parent_while_its_child_fails(engine: Engine, processor: type[Processor], until: Until) -> str:
-    """A parent with three attempts, whose child is added and fails while it runs."""
+    """Add a parent with three attempts, whose child is added and fails while it runs."""
     process = processor()
     process.gate.clear()
     parent = await engine.add(attempts=3, backoff={"type": "fixed", "delay": 3_600_000})
@@ -273,7 +274,7 @@ async def test_a_parent_that_may_not_complete_is_one_error_line(
     assert lines == [f"queue emails job {parent} (welcome) failed for good on attempt 1: {reason}"]
 
 
-async def test_a_flow_runs_in_one_queue_with_room_for_one(
+async def test_a_flow_runs_in_one_queue_with_one_slot(
     engine: Engine, processor: type[Processor], add: Add
 ) -> None:
     process = processor()

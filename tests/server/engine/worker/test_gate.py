@@ -24,13 +24,13 @@ def now() -> int:
 
 
 def trouble(kind: Kind = "unreachable", *, rest: int = HOUR) -> Trouble:
-    """A failure that holds the queue for `rest` ms."""
+    """Return a failure that holds the queue for `rest` ms."""
     return Trouble(kind, "connection refused", first=1, longest=1, jitter=1.0, disable_after=HOUR, rest=rest)
 
 
 @pytest.fixture
 def holds(engine: Engine) -> Holds:
-    """The queue's hold as another process sees it."""
+    """Return the queue's hold as another process sees it."""
     return Holds(engine.jobs.scripts("emails"))
 
 

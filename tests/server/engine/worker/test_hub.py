@@ -29,7 +29,7 @@ async def test_a_completed_job_has_its_return_value(engine: Engine, processor: t
     assert job["returnValue"] == {"sent": True, "to": "ä"}
 
 
-async def test_a_completed_job_has_burnt_one_attempt(engine: Engine, processor: type[Processor]) -> None:
+async def test_a_completed_job_has_used_one_attempt(engine: Engine, processor: type[Processor]) -> None:
     await engine.run(processor(Complete(None)))
     job = await engine.until_state(await engine.add(), "completed")
     assert (job["attemptsMade"], job["attemptsStarted"]) == (1, 1)
@@ -129,7 +129,7 @@ async def test_an_unrecoverable_failure_leaves_the_attempts_unused(
 @pytest.mark.parametrize(
     "verdict", [LimitRate(20), Hold(0.01, "the app answered 404"), Delay(0), WaitForChildren()]
 )
-async def test_a_job_that_comes_back_has_burnt_no_attempt(
+async def test_a_job_that_comes_back_has_used_no_attempt(
     engine: Engine, processor: type[Processor], verdict: Verdict
 ) -> None:
     process = processor(verdict, Complete(None))

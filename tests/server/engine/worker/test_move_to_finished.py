@@ -88,7 +88,7 @@ def test_the_limiter_that_never_limits_is_a_flag(
 
 
 def _seen(keys: list[str], args: list[t.Any]) -> object:
-    """The call with what is packed in it, and is true for Lua. The time is each one's own."""
+    """Return the call with its options unpacked, without those that are false for Lua and without the time."""
     job_id, _, *texts, packed, changes = args if len(args) == 9 else [*args, ""]
     opts = {name: value for name, value in unpack(packed).items() if value not in (None, False, NEVER_LIMITS)}
     return keys, job_id, texts, opts, unpack(changes) if changes else None

@@ -40,7 +40,7 @@ async def move_to_active(engine: Engine, token: str) -> None:
 
 
 async def abandon(engine: Engine, *, heartbeat: bool) -> str:
-    """A job that a server holds which has died, perhaps so recently that its heartbeat is still there."""
+    """Add a job that is locked by a dead server, whose heartbeat may still exist."""
     instance_id = f"dead-{engine.prefix}"
     job_id = await engine.add()
     await move_to_active(engine, f"nmq-{instance_id}:1")
@@ -283,7 +283,7 @@ async def test_a_job_with_a_deferred_failure_fails_without_a_delivery(
 
 
 async def remove_running(engine: Engine, job_id: str) -> None:
-    """What `obliterate` does to a running job."""
+    """Remove a running job, as `obliterate` does."""
     await engine.redis.execute("LREM", engine.key("active"), 0, job_id)
     await engine.redis.execute("DEL", engine.key(job_id), engine.key(job_id, "lock"))
 

@@ -25,7 +25,7 @@ StartHub = t.Callable[[Slots], t.Awaitable[Hub]]
 
 @pytest.fixture
 async def start_hub(engine: Engine) -> t.AsyncIterator[StartHub]:
-    """Starts hubs with a room of their own, and stops them."""
+    """Give a function that starts hubs with their own slots, and stop them after the test."""
     hubs: list[Hub] = []
 
     async def start(slots: Slots) -> Hub:
@@ -62,20 +62,20 @@ async def fill(engine: Engine, queues: t.Iterable[str], *, jobs: int) -> None:
         await engine.jobs.adder.add([engine.jobs.new(queue, "welcome", None, {}, now=now) for _ in range(jobs)])
 
 
-def is_empty(slots: Slots, places: int) -> bool:
-    """Whether nobody has one of so many places."""
+def is_empty(slots: Slots, count: int) -> bool:
+    """Return whether that many slots are free."""
     own = slots.for_origin(None)
-    taken = own.take(places)
+    taken = own.take(count)
     own.release(taken)
-    return taken == places
+    return taken == count
 
 
 def in_line(slots: Slots) -> int:
-    """How many queues wait for a place."""
+    """Return how many queues wait for a slot."""
     return len(slots._total.line)
 
 
-async def test_200_hot_queues_share_50_places_and_each_has_its_turn(
+async def test_200_hot_queues_share_50_slots_and_each_has_its_turn(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
     slots, process = Slots(50), processor()
@@ -127,10 +127,10 @@ async def test_a_hot_queue_alone_goes_on_without_waiting_in_line(
     first = {job.token for job in process.started}
     process.gate.set()
     await until(lambda: len(process.started) == 20)
-    assert {job.token for job in process.started} == first  # a token goes on with the place
+    assert {job.token for job in process.started} == first  # a token goes on with the slot
 
 
-async def test_a_slow_origin_does_not_take_all_places(
+async def test_a_slow_origin_does_not_take_all_slots(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
     slow, quick = processor(), processor()
@@ -163,7 +163,7 @@ async def test_a_queue_that_moves_to_another_origin_waits_there(
     assert slow.running == 1
 
 
-async def test_hubs_share_the_places_of_a_process(
+async def test_hubs_share_the_slots_of_a_process(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
     slots, process = Slots(3), processor()
@@ -191,7 +191,7 @@ async def test_a_queue_that_waits_in_line_does_not_hold_up_a_stop(
     assert len(process.started) == 1
 
 
-async def test_a_fetch_that_finds_nothing_gives_its_places_back(
+async def test_a_fetch_that_finds_nothing_gives_its_slots_back(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
     slots = Slots(5)
@@ -202,7 +202,7 @@ async def test_a_fetch_that_finds_nothing_gives_its_places_back(
     assert is_empty(slots, 5)
 
 
-async def test_a_job_that_is_handed_back_gives_its_place_back(
+async def test_a_job_that_is_put_back_gives_its_slot_back(
     engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
 ) -> None:
     slots, process = Slots(5), processor()

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def _no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a wake-up misses must not be found by the sweep."""
+    """Turn the sweep off: it must not find what a wake-up misses."""
     monkeypatch.setattr(upkeep, "SWEEP_INTERVAL", 3600.0)
 
 
@@ -174,7 +174,7 @@ async def test_a_queue_that_rests_leaves_the_marker_to_servers_that_can_use_it(
     assert await has_marker(engine)
 
 
-async def test_a_queue_without_room_leaves_the_marker_to_servers_that_can_use_it(
+async def test_a_queue_without_a_slot_leaves_the_marker_to_servers_that_can_use_it(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
     process = processor()
