@@ -1,6 +1,7 @@
-"""The version, and the names that both halves give themselves on the wire.
+"""The version, and the names that the library and the server give themselves on the wire.
 
-Both halves import this module, and it imports nothing: it must cost nothing on a cold start.
+This module imports nothing, so it costs nothing on a cold start. pyproject.toml has the version too:
+change both.
 """
 
 from __future__ import annotations

@@ -72,19 +72,13 @@ class RestAPI:
         return {**_status_and_body(response), "multiValueHeaders": _multi(response)}
 
 
-class LoadBalancer:
+class LoadBalancer(RestAPI):
     """Application load balancers. They want the answer in the header style of the request."""
 
     @staticmethod
     def matches(event: Event) -> bool:
         """Return whether `event` has this shape."""
         return "elb" in _object(event, "requestContext")
-
-    @staticmethod
-    def request(event: Event) -> Request:
-        """Return the request's head. Its path may still hold the mount."""
-        path = _text(event.get("path"))
-        return Request(_text(event.get("httpMethod")), path, _headers(event, "headers", "multiValueHeaders"))
 
     @staticmethod
     def response(response: Response, event: Event) -> dict[str, t.Any]:
@@ -95,7 +89,7 @@ class LoadBalancer:
 
 
 _ROUTE = re.compile(r"/queues/[^/]*\Z|/health\Z")
-_SHAPES: tuple[type[HTTPAPI | RestAPI | LoadBalancer], ...] = (HTTPAPI, LoadBalancer, RestAPI)
+_SHAPES: tuple[type[HTTPAPI | RestAPI], ...] = (HTTPAPI, LoadBalancer, RestAPI)
 
 
 class LambdaHandler(BaseHandler):
@@ -135,7 +129,7 @@ def lambda_handler(workers: t.Iterable[Worker], **options: t.Unpack[HandlerOptio
     return LambdaHandler(workers, **options)
 
 
-def _shape_of(event: t.Any) -> type[HTTPAPI | RestAPI | LoadBalancer]:
+def _shape_of(event: t.Any) -> type[HTTPAPI | RestAPI]:
     if isinstance(event, dict):
         for shape in _SHAPES:
             if shape.matches(t.cast("Event", event)):

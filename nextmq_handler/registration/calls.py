@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from .._deprecated import deprecated
-from ..settings import ServerConnection, Settings, load_settings
+from ..settings import Settings, load_settings
 from ..workers.worker import Worker, listed
 from .body import fingerprint, registration_of
 
@@ -80,7 +80,7 @@ def unregister_workers(workers: t.Iterable[Worker], *, url: str | None = None) -
     """
     from ..client._sync.workers import unregister_worker
 
-    connection = _connection(url)
+    connection = load_settings(url=url).connection
     for worker in listed(workers):
         unregister_worker(connection, worker.name)
 
@@ -89,29 +89,17 @@ async def aunregister_workers(workers: t.Iterable[Worker], *, url: str | None = 
     """Do what `unregister_workers` does, awaited."""
     from ..client._async.workers import unregister_worker
 
-    connection = _connection(url)
+    connection = load_settings(url=url).connection
     for worker in listed(workers):
         await unregister_worker(connection, worker.name)
 
 
-@deprecated("get_worker_registration_statuses() is now registrations()")
-def get_worker_registration_statuses(
-    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None
-) -> list[WorkerStatus]:
-    """Call `registrations`, its name now."""
-    return registrations(workers, url=url, app_url=app_url)
-
-
-@deprecated("aget_worker_registration_statuses() is now aregistrations()")
-async def aget_worker_registration_statuses(
-    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None
-) -> list[WorkerStatus]:
-    """Call `aregistrations`, its name now."""
-    return await aregistrations(workers, url=url, app_url=app_url)
-
-
-def _connection(url: str | None) -> ServerConnection:
-    return load_settings(url=url).connection
+get_worker_registration_statuses = deprecated("get_worker_registration_statuses() is now registrations()")(
+    registrations
+)
+aget_worker_registration_statuses = deprecated("aget_worker_registration_statuses() is now aregistrations()")(
+    aregistrations
+)
 
 
 def _status(worker: Worker, settings: Settings, held: dict[str, t.Any] | None) -> WorkerStatus:

@@ -52,9 +52,9 @@ class Answer:
 class Tampering(t.TypedDict, total=False):
     """Where the handler is, and how the delivery differs from a valid one.
 
-    `path` is where the handler is mounted: by default the path of NEXTMQ_APP_URL, or "" if the target is a handler.
-    `integration` is "asgi", "wsgi" or "lambda": pass it if the target's arguments do not tell (its old name `home`
-    still works). `sign_with` are the secrets to sign with, by default those of the handler or of the environment.
+    `path` is where the handler is mounted: by default the path of NEXTMQ_APP_URL, or "" for a handler itself.
+    `integration` is "asgi", "wsgi" or "lambda": pass it if the target's arguments do not tell (its old name is
+    `home`). `sign_with` are the secrets to sign with, by default those of the handler or of the environment.
     `timestamp` is Unix seconds, by default now. `mutate` changes the body after it was signed.
     """
 
@@ -70,8 +70,8 @@ def deliver(target: t.Any, job: AnyJob, **how: t.Unpack[Tampering]) -> Answer:
     """Deliver `job` to `target`, to the queue of the job's `queue_name`, and return the answer.
 
     `target` is an ASGI app, a WSGI app (such as Flask or Django) or a Lambda function: a handler, or an app that
-    mounts one. An ASGI app runs on the process's kept loop. The call registers no worker and runs no lifespan. What
-    the processor sends to the server through its job goes to the server of NEXTMQ_URL.
+    mounts one. An ASGI app runs on the process's kept loop. The call registers no worker and runs no lifespan.
+    What the processor sends to the server through its job goes to the server of NEXTMQ_URL.
 
     Raises ConfigurationError if a secret or the path is not known, and SignatureError or WireError for a 200 that
     is not an outcome of this delivery.
@@ -98,7 +98,8 @@ class _SignedRequest:
     """One request, and how to read its answer."""
 
     def __init__(self, target: t.Any, job: AnyJob, how: Tampering) -> None:
-        self.integration: Integration = _told_integration(how) or integration_of(target)
+        named = _old_keyword(how["home"]) if "home" in how else how.get("integration")
+        self.integration: Integration = named or integration_of(target)
         self._target = target
         self._id = job.delivery_id
         settings = getattr(target, "settings", None)
@@ -138,13 +139,9 @@ def _no_registration() -> t.Generator[None]:
         _overrides.registration_paused.reset(token)
 
 
-def _told_integration(how: Tampering) -> Integration | None:
-    return _home(how["home"]) if "home" in how else how.get("integration")
-
-
 @deprecated("deliver(home=…) is now deliver(integration=…)")
-def _home(home: Integration) -> Integration:
-    return home
+def _old_keyword(integration: Integration) -> Integration:
+    return integration
 
 
 def _secrets(sign_with: str | Sequence[str] | None, settings: Settings) -> Sequence[Secret]:

@@ -39,8 +39,8 @@ class Fields(t.TypedDict, total=False):
     """The fields of a test's job beside its data. Times are ms since the epoch, durations ms, as in Job.
 
     `opts` has BullMQ's own names, as in Job. `timeout` (s) is how long the job has if you call its processor
-    yourself; `run` uses the worker's. `children_values`, `ignored_failures`, `unprocessed` and `failed` say what its
-    children did, by "queue:id": get_children_values(), get_dependencies() and the like answer from them.
+    yourself; `run` uses the worker's. `children_values`, `ignored_failures`, `unprocessed` and `failed` say what
+    its children did, by "queue:id": get_children_values(), get_dependencies() and the like answer from them.
     """
 
     name: str
@@ -142,7 +142,7 @@ class _Recorded(JobBase[T]):
 
 
 class RecordedJob(_Recorded[T], Job[T]):
-    """A Job for tests. `logs`, `progress_updates` and `data_updates` hold what its processor sent to the server."""
+    """A Job for tests. `logs`, `progress_updates` and `data_updates` hold what its processor told the server."""
 
     def _ask(self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]) -> R:
         return reader(self._answer(method, path, options))

@@ -29,10 +29,12 @@ _UNFINISHED = ("waiting", "paused", "prioritized", "delayed")
 class TriggerSchedules:
     """The schedulers of one project's triggers. Each call raises RedisError or ConnectionLost too."""
 
-    def __init__(self, jobs: Jobs, records: TriggerRecords, *, clock: t.Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, hub: Hub, jobs: Jobs, records: TriggerRecords, *, clock: t.Callable[[], float] = time.time
+    ) -> None:
         self._jobs = jobs
         self._records = records
-        self._schedulers = JobSchedulers(jobs)
+        self._schedulers = JobSchedulers(hub.scripts, hub.prefix)
         self._clock = clock
 
     async def settle(self, id: str) -> None:

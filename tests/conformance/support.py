@@ -20,7 +20,7 @@ from .setups import NOW, SECRET, SMALL, mount_of
 
 JSON = (b"content-type", b"application/json")
 QUEUES = {"blocking": "def", "awaited": "async def"}
-"""The two workers, and the colour of their processors."""
+"""The two workers, and what their processors are."""
 
 SENDER = requests.Sender(parse_secret(SECRET), NOW, queue="blocking")
 SMALL_SENDER = dataclasses.replace(SENDER, max_body_size=SMALL)

@@ -31,7 +31,7 @@ def _send(server: ServerIntegration, case: BrokenCase) -> Answer | None:
 
 
 @over_integrations(BROKEN, integrations=SERVERS)
-def test_a_broken_body_is_no_fault(place: t.Any, case: BrokenCase) -> None:
+def test_a_broken_body_is_not_a_fault(place: t.Any, case: BrokenCase) -> None:
     answer = _send(place, case)
     assert answer is None or answer.status < 500
 

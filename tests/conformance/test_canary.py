@@ -76,8 +76,8 @@ def test_no_public_object_shows_a_canary(name: str, show: t.Callable[[object], s
 
 def test_what_check_says_holds_no_canary() -> None:
     options: dict[str, t.Any] = {"url": connection_string("127.0.0.1:7410"), "app_url": "http://app.example"}
-    said = lambda_handler(WORKERS, **options).check()
-    assert (len(said), leaks(said)) == (1, [])
+    problems = lambda_handler(WORKERS, **options).check()
+    assert (len(problems), leaks(problems)) == (1, [])
 
 
 BAD_SETTINGS: dict[str, dict[str, t.Any]] = {
@@ -85,7 +85,7 @@ BAD_SETTINGS: dict[str, dict[str, t.Any]] = {
     "no scheme": {"url": URL.partition("//")[2]},
     "no project": {"url": URL.replace("/shop", "")},
     "two projects": {"url": URL + "/two"},
-    "a port that is no number": {"url": URL.replace("7410", "port")},
+    "a port that is not a number": {"url": URL.replace("7410", "port")},
     "a port that is too large": {"url": URL.replace("7410", "74100")},
     "a host that is none": {"url": URL.replace("127.0.0.1", "[::1")},
     "a host that is not this machine": {"url": URL.replace("127.0.0.1", "queue.example")},
@@ -108,12 +108,12 @@ BAD_SETTINGS: dict[str, dict[str, t.Any]] = {
 def test_no_error_about_a_setting_quotes_a_canary(options: dict[str, t.Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         create_nextmq_handler(WORKERS, **options)
-    said = text_of_error(caught.value)
-    assert (leaks(said), SECRET.removeprefix("whsec_")[:20] in said) == ([], False)
+    text = text_of_error(caught.value)
+    assert (leaks(text), SECRET.removeprefix("whsec_")[:20] in text) == ([], False)
 
 
 @pytest.mark.parametrize("canary", CANARIES)
-def test_a_canary_that_is_said_is_found(canary: str) -> None:
+def test_a_canary_in_a_text_is_found(canary: str) -> None:
     assert leaks(f"before {canary} behind") == [canary]
 
 

@@ -1,4 +1,4 @@
-"""Registrations and job calls that fail, in every way a server or network can make them: no canary is said."""
+"""Registrations and job calls that fail, in every way a server or network can make them: no canary appears."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def _is_foreign(event: t.Any) -> bool:
 @pytest.mark.parametrize("build", SHAPES.values(), ids=SHAPES)
 @fuzz_events
 @given(data=st.data())
-def test_any_event_is_answered_in_its_shape_or_said_to_be_foreign(build: Build, data: st.DataObject) -> None:
+def test_any_event_is_answered_in_its_shape_or_refused_as_foreign(build: Build, data: st.DataObject) -> None:
     event = data.draw(events(build))
     answer = _answer_to(event)
     assert answer is None if _is_foreign(event) else _is_answer(answer)

@@ -188,7 +188,7 @@ async def test_a_conflict_is_not_tried_again(server: respx.MockRouter) -> None:
     assert route.call_count == 1
 
 
-async def test_a_conflict_is_said_once_at_error(
+async def test_a_conflict_is_logged_once_at_error(
     server: respx.MockRouter, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.put("/v1/queues/emails/worker").mock(CONFLICT)

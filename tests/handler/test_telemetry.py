@@ -150,7 +150,7 @@ LATER: dict[str, Body] = {
 
 @both_colours
 @pytest.mark.parametrize("body", LATER.values(), ids=LATER)
-async def test_a_job_that_runs_again_later_is_no_error(colour: Colour, body: Body, spans: Spans) -> None:
+async def test_a_job_that_runs_again_later_is_not_an_error(colour: Colour, body: Body, spans: Spans) -> None:
     await run(colour(body))
     [span] = spans()
     assert (span.status.status_code, list(span.events)) == (StatusCode.UNSET, [])
@@ -314,7 +314,7 @@ def test_what_is_injected_are_the_headers_of_the_trace() -> None:
     }
 
 
-def test_where_there_is_no_trace_nothing_is_injected() -> None:
+def test_without_a_trace_nothing_is_injected() -> None:
     assert inject() == {}
 
 

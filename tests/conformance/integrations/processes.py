@@ -87,7 +87,7 @@ def read_answer(connection: socket.socket, method: str = "POST") -> Answer:
 def start_server(
     arguments: Sequence[str], announcement: str, env: t.Mapping[str, str] | None = None
 ) -> ServerIntegration:
-    """`python -m …`, once it has said on which port it listens: after `announcement`."""
+    """Run `python -m …`, and wait until it tells the port that it listens on: after `announcement`."""
     child = ChildProcess([sys.executable, "-m", *arguments], env=environment(env))
     try:
         line = child.wait_for_line(announcement)

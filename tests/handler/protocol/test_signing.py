@@ -83,7 +83,7 @@ def test_another_secret_does_not_verify(body: bytes, secret: bytes) -> None:
 
 
 @given(body=st.binary())
-def test_a_request_signature_is_no_outcome_signature(body: bytes) -> None:
+def test_a_request_signature_is_not_an_outcome_signature(body: bytes) -> None:
     headers = Headers(signature_headers([KEY], "dlv_1", NOW, body))
     with pytest.raises(SignatureError, match="signature_mismatch"):
         verify_outcome(headers, body, [KEY], delivery_id="dlv_1", now=NOW)

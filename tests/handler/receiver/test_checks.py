@@ -93,7 +93,7 @@ def test_a_variable_that_came_to_be_wrong_is_a_problem(monkeypatch: pytest.Monke
     ]
 
 
-def test_a_variable_that_came_to_be_set_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_came_to_be_set_is_not_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = make(app_url=APP_URL)
     monkeypatch.setenv("NEXTMQ_URL", URL)
     assert handler.check() == []
@@ -150,7 +150,7 @@ def test_a_platform_that_ends_sooner_than_the_worker_is_a_problem() -> None:
 
 
 @pytest.mark.parametrize("time_left", [None, 60.0, 900.0])
-def test_a_platform_that_gives_the_worker_its_time_is_no_problem(time_left: float | None) -> None:
+def test_a_platform_that_gives_the_worker_its_time_is_not_a_problem(time_left: float | None) -> None:
     handler = make(timeout=60, **RIGHT)
     receive(handler, signed(BODY), BODY, time_left=time_left)
     assert handler.check() == []

@@ -66,7 +66,7 @@ async def test_the_cleanup_of_a_cancelled_processor_may_await() -> None:
 
 
 @pytest.mark.parametrize("late", [lambda: "late", lambda: 1 / 0], ids=["returns", "raises"])
-async def test_what_a_processor_does_after_its_deadline_is_no_outcome(late: t.Callable[[], object]) -> None:
+async def test_what_a_processor_does_after_its_deadline_is_not_an_outcome(late: t.Callable[[], object]) -> None:
     async def process(job: AsyncJob[object]) -> object:
         try:
             return await asyncio.Event().wait()

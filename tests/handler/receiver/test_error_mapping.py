@@ -85,7 +85,7 @@ NONSENSE: dict[str, tuple[t.Any, str]] = {
 
 @both_colours
 @pytest.mark.parametrize(("value", "kind"), NONSENSE.values(), ids=NONSENSE)
-async def test_a_meaning_that_is_no_exception_fails_the_attempt_and_says_so(
+async def test_a_meaning_that_is_not_an_exception_fails_the_attempt_and_says_so(
     value: t.Any, kind: str, colour: Colour
 ) -> None:
     outcome = await outcome_of(colour, Busy("try later"), {Busy: lambda exc: value})
@@ -118,7 +118,7 @@ def test_each_failure_has_an_exception_of_its_own() -> None:
 
 
 @both_colours
-async def test_an_exception_that_nothing_is_said_of_is_itself(colour: Colour) -> None:
+async def test_an_exception_that_is_not_mapped_is_itself(colour: Colour) -> None:
     outcome = await outcome_of(colour, ValueError("x"), {Busy: lambda exc: RateLimitError(1500)})
     assert outcome == failed("ValueError", "x")
 
@@ -153,7 +153,7 @@ SIGNALS: dict[str, tuple[BaseException, dict[str, object]]] = {
 
 @both_colours
 @pytest.mark.parametrize(("signal", "outcome"), SIGNALS.values(), ids=SIGNALS)
-async def test_a_signal_is_not_what_is_said_of_exceptions(
+async def test_a_signal_is_not_mapped_as_an_exception(
     signal: BaseException, outcome: dict[str, object], colour: Colour
 ) -> None:
     assert await outcome_of(colour, signal, {Exception: lambda exc: ValueError("mapped")}) == outcome
@@ -212,7 +212,7 @@ async def test_a_meaning_that_is_the_exceptions_own_cause_has_a_stack(colour: Co
     assert outcome["error"]["stack"].endswith("ValueError: why\n")
 
 
-async def test_data_that_does_not_fit_is_not_what_is_said_of_exceptions() -> None:
+async def test_data_that_does_not_fit_is_not_mapped_as_an_exception() -> None:
     def process(job: Job[int]) -> None: ...
 
     worker = Worker("emails", process, errors={Exception: lambda exc: RateLimitError(1500)})
@@ -221,7 +221,7 @@ async def test_data_that_does_not_fit_is_not_what_is_said_of_exceptions() -> Non
 
 
 @pytest.mark.parametrize("kind", ["Busy", Busy("x"), int, None, 7], ids=repr)
-def test_what_is_no_exception_type_cannot_be_mapped(kind: t.Any) -> None:
+def test_what_is_not_an_exception_type_cannot_be_mapped(kind: t.Any) -> None:
     with pytest.raises(ConfigurationError, match=r"\AWorker\('emails'\): errors maps exception types, not "):
         Worker("emails", errors={kind: lambda exc: RateLimitError(1500)})
 

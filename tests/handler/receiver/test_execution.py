@@ -1,4 +1,4 @@
-"""What a processor returns or raises, and the outcome it becomes, in both colours."""
+"""What a processor returns or raises, sync or async, and the outcome that it becomes."""
 
 import asyncio
 import sys

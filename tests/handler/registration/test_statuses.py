@@ -1,4 +1,4 @@
-"""What the server holds for each worker, and registering in the place of it, in both colours."""
+"""The registration that the server holds for each worker, and replacing it, sync and async."""
 
 import json
 import typing as t

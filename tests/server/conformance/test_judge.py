@@ -90,7 +90,7 @@ FAULTS: dict[str, tuple[t.Any, HandlerAnswer | Silence, str | None]] = {
         HandlerAnswer(401, [JSON], b'{"error":"unauthorized","id":"dlv_1"}'),
         "another content",
     ),
-    "a refusal that is no JSON": (REFUSED, HandlerAnswer(401, [], b"no"), "another content"),
+    "a refusal that is not JSON": (REFUSED, HandlerAnswer(401, [], b"no"), "another content"),
     "a refusal that is signed": (
         REFUSED,
         HandlerAnswer(401, sealed({}), b'{"error":"unauthorized"}'),
