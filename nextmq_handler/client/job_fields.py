@@ -62,6 +62,14 @@ class JobFields(Typed[Data, Result]):
             return None
         return t.cast(Result, self._types.load_result(self._return_value))
 
+    def _wait_again(self) -> None:
+        self.failed_reason = self.finished_on = self.processed_on = self._return_value = None
+        self.state = "waiting"
+        self._forget_loaded()
+
+    def _update(self, **fields: t.Any) -> None:
+        vars(self).update(fields)
+
     def _set_data(self, data: t.Any) -> None:
         self.__dict__["data"] = data
 

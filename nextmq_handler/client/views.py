@@ -1,12 +1,11 @@
-"""What the server tells of queues, schedulers and triggers: answers as objects."""
+"""The server's answers about queues, schedulers and triggers, as objects."""
 
 from __future__ import annotations
 
 import typing as t
 
-JobState = t.Literal[
-    "waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed", "unknown"
-]
+from ..rules.states import JobState as JobState
+from ..rules.views import new_job_view
 
 
 class JobLogs(t.TypedDict):
@@ -17,7 +16,7 @@ class JobLogs(t.TypedDict):
 
 
 class Dependencies(t.TypedDict):
-    """A parent's children by "queue:id": results, open ones, ignored failures with their reasons, failed ones."""
+    """A parent's children by `queue:id`: results, open ones, ignored failures with their reasons, failed ones."""
 
     processed: dict[str, t.Any]
     unprocessed: list[str]
@@ -42,7 +41,7 @@ class RateLimit(t.TypedDict):
 
 
 class MetricsMeta(t.TypedDict):
-    """All that were counted, and what BullMQ needs to go on; `prev_ts` is ms since the epoch."""
+    """All jobs so far, and the time (`prev_ts`, ms since the epoch) and count at the last whole minute."""
 
     count: int
     prev_ts: int
@@ -50,7 +49,7 @@ class MetricsMeta(t.TypedDict):
 
 
 class Metrics(t.TypedDict):
-    """How many jobs finished in each minute, the newest first; `count` is how many minutes there are."""
+    """How many jobs finished in each minute, the newest first; `count` is the number of minutes."""
 
     meta: MetricsMeta
     data: list[int]
@@ -58,9 +57,9 @@ class Metrics(t.TypedDict):
 
 
 class JobDelivery(t.TypedDict):
-    """A delivery of a job that ended: sent `at` (ms since the epoch), for how long, and what came of it.
+    """A delivery that ended: when it was sent (`at`, ms since the epoch), how long it took, and its outcome.
 
-    `status` is None where no HTTP answer came; `detail` says why an attempt failed, or was put off.
+    `status` is None if no HTTP answer came. `detail` says why an attempt failed or is retried later.
     """
 
     deliveryId: str
@@ -72,7 +71,10 @@ class JobDelivery(t.TypedDict):
 
 
 class QueueHold(t.TypedDict):
-    """Why a queue's endpoint gets no deliveries. Times are ms since the epoch; a disabled one has no `until`."""
+    """Why a queue's endpoint gets no deliveries. Times are ms since the epoch.
+
+    A disabled endpoint has no `until`: its app must register again.
+    """
 
     kind: t.Literal["unreachable", "throttled", "breaker", "disabled"]
     since: int
@@ -96,7 +98,7 @@ class QueueView(t.NamedTuple):
 class JobScheduler(t.NamedTuple):
     """A job scheduler. `every` and `offset` are ms; dates and `next` are ms since the epoch.
 
-    `template` has "data" and "opts", these as BullMQ spells them.
+    `template` has "data" and "opts"; the options have BullMQ's names.
     """
 
     id: str
@@ -114,7 +116,7 @@ class JobScheduler(t.NamedTuple):
 
 
 class TriggerRun(t.TypedDict):
-    """A request of a trigger: when (ms since the epoch), which attempt, the status, and what came of it."""
+    """A request of a trigger: when it was sent (ms since the epoch), which attempt it was, and its outcome."""
 
     at: int
     attempt: int
@@ -127,7 +129,7 @@ class TriggerRun(t.TypedDict):
 class Trigger:
     """A request that the server sends by a schedule. `next` is ms since the epoch, `timeout` s.
 
-    `secret` signs its requests and is told once, by `create`; the repr does not show it.
+    `secret` signs its requests. Only `create` returns it, and the repr does not show it.
     """
 
     def __init__(self, view: dict[str, t.Any]) -> None:
@@ -149,19 +151,11 @@ class Trigger:
 
 
 def added_view(sent: dict[str, t.Any], added: dict[str, t.Any]) -> dict[str, t.Any]:
-    """A job of a bulk as if it had been read: a new one is as it was sent, else the one that was there."""
-    if added["job"] is not None:
-        return {**added["job"], "deduplicated": added["deduplicated"]}
-    opts = sent["opts"]
-    return {
-        **sent,
-        **added,
-        "progress": 0,
-        "delay": opts.get("delay", 0),
-        "priority": opts.get("priority", 0),
-        "parent": opts.get("parent"),
-        "deduplicationId": opts.get("deduplication", {}).get("id"),
-    }
+    """Return a job of a bulk as if it had been read: a new one as it was sent, or the existing one."""
+    view = added["job"]
+    if view is None:
+        view = new_job_view(added["id"], added["state"], added["timestamp"], **sent)
+    return {**view, "deduplicated": added["deduplicated"]}
 
 
 def job_logs(view: t.Any) -> JobLogs:

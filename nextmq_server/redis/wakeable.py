@@ -46,7 +46,7 @@ class WakeableReader(t.Generic[_P]):
         self._task = asyncio.create_task(self._repeat(read))
 
     async def stop(self) -> None:
-        """Read no more and disconnect."""
+        """Stop reading and disconnect."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})

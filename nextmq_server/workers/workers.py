@@ -109,7 +109,5 @@ class Workers:
     async def _run(self, queue: str, registration: Registration) -> None:
         if registration.options.dead_letter is not None:
             await self._directory.note({registration.options.dead_letter})
-        process = WebhookProcessor(
-            queue, self._hub, self.registry, self._dispatcher, self._limits, max_hold=self._max_hold
-        )
+        process = WebhookProcessor(queue, self._hub, self.registry, self._dispatcher, self._limits, self._max_hold)
         await self._hub.add(queue, registration.for_engine(), process)

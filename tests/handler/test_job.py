@@ -202,7 +202,7 @@ def test_a_signal_is_control_flow(signal: BaseException) -> None:
 
 
 @pytest.mark.parametrize("exc", [ValueError(), StaleDeliveryError(), KeyboardInterrupt()], ids=repr)
-def test_another_exception_is_no_control_flow(exc: BaseException) -> None:
+def test_another_exception_is_not_control_flow(exc: BaseException) -> None:
     assert not is_control_flow(exc)
 
 

@@ -103,7 +103,7 @@ class Engine:
         self._runner = ScriptRunner(self.redis)
         self.jobs = Jobs(self._runner, self.prefix)
         self.queues = Queues(self.jobs)
-        self.schedulers = JobSchedulers(self._runner, self.prefix)
+        self.schedulers = JobSchedulers(self.jobs)
         self._hubs: list[Hub] = []
 
     async def open(self) -> None:

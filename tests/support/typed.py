@@ -36,20 +36,20 @@ class Address(TypedDict):
 
 
 def job_type(colour: Colour, data: t.Any) -> t.Any:
-    """The job of a processor of `colour` whose data is of the type `data`."""
+    """Return the job type of a sync or async processor whose data is of the type `data`."""
     kind: t.Any = Job if colour is as_def else AsyncJob
     return kind[data]
 
 
 def annotated(colour: Colour, body: Body, *, data: t.Any = t.Any, returns: t.Any = t.Any) -> Callable[..., t.Any]:
-    """A processor of `colour` that is annotated with these types."""
+    """Make a sync or async processor that is annotated with these types."""
     function = colour(body)
     function.__annotations__ = {"job": job_type(colour, data), "return": returns}
     return function
 
 
 def refusal(type_: t.Any, data: object) -> str:
-    """What is said of data that does not fit."""
+    """Return the error message of data that does not fit."""
     with pytest.raises(DataError) as caught:
         Signature(type_, t.Any).load(data)
     return str(caught.value)

@@ -7,7 +7,7 @@ import typing as t
 import msgpack
 from bullmq import redis_connection as bullmq_scripts
 
-from ...redis.connection import RedisConnection, RedisError
+from ...redis.connection import Argument, RedisConnection, RedisError
 from .packers import packers
 
 pack: t.Callable[[object], bytes] = t.cast("t.Any", msgpack).packb
@@ -120,6 +120,10 @@ class QueueScripts:
     def all_keys(self, *names: str) -> list[str]:
         """Return the queue's keys with these names."""
         return [self.keys[name] for name in names]
+
+    def execute(self, command: str, key: str, *args: Argument) -> t.Awaitable[t.Any]:
+        """Run a Redis command on the queue's key of this name. Raises RedisError or ConnectionLost."""
+        return self.connection.execute(command, self.keys[key], *args)
 
     def run(self, script: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Awaitable[t.Any]:
         """Run a script of BullMQ and return its raw answer. Raises RedisError or ConnectionLost."""

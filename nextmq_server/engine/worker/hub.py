@@ -68,12 +68,12 @@ class Hub:
                 on_cold=watcher.on_cold,
             )
             queue.global_rate_limit = await meta_rate_limit(scripts)
-            await self._upkeep.free_orphans(queue)
+            await self._upkeep.put_back_orphans(queue)
             self.queues[name] = watcher.queues[name] = queue
             queue.poke()
 
     def pause(self, name: str) -> None:
-        """Fetch no more from queue `name` until it is added again. Its jobs in flight finish."""
+        """Stop fetching from queue `name` until it is added again. Its jobs in flight finish."""
         if name in self.queues:
             self.queues[name].pause()
 
@@ -90,7 +90,7 @@ class Hub:
             queue.look_again()
 
     async def stop(self, *, grace: float) -> None:
-        """Fetch no more, wait `grace` s for the deliveries in flight, put the other jobs back, disconnect."""
+        """Stop fetching, wait `grace` s for the deliveries in flight, put the other jobs back, disconnect."""
         for queue in self.queues.values():
             queue.pause()  # first, so that what `hurry` puts back meanwhile is not fetched again
         for watcher in self._watchers:

@@ -94,7 +94,7 @@ class QueueRunner:
         self._timer.set_in(timestamp / 1000 - time.time() + 0.0005)
 
     def pause(self) -> None:
-        """Fetch no more. Jobs in flight finish."""
+        """Stop fetching. Jobs in flight finish."""
         self._paused = True
         self._slots.give_up()
 
@@ -112,7 +112,7 @@ class QueueRunner:
         self.poke()
 
     async def stop(self, grace: float) -> None:
-        """Fetch no more, wait `grace` s for the jobs in flight, put the others back. They use no attempt."""
+        """Stop fetching, wait `grace` s for the jobs in flight, put the others back. They use no attempt."""
         self._stopped = True
         self._slots.give_up()
         self._timer.cancel()

@@ -79,7 +79,7 @@ class Upkeep:
                 (self._renew_locks, TICK),
                 (self._sweep, TICK),
                 (self._find_stalled, TICK),
-                (self._free_all_orphans, HEARTBEAT_LIFE),
+                (self._put_back_all_orphans, HEARTBEAT_LIFE),
             )
         ]
 
@@ -90,7 +90,7 @@ class Upkeep:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def free_orphans(self, queue: QueueRunner) -> int:
+    async def put_back_orphans(self, queue: QueueRunner) -> int:
         """Put back the active jobs that no server runs: those of dead instances, and those whose fetch got lost.
 
         Returns how many. Raises RedisError or ConnectionLost.
@@ -111,11 +111,11 @@ class Upkeep:
         if not tokens:
             return 0
         max_stalled_count, interval = queue.options.max_stalled_count, queue.options.stalled_interval
-        freed = await put_back(queue.scripts, tokens, max_stalled_count=max_stalled_count, interval=interval)
-        if freed:
-            logger.warning("queue %s: put back %d jobs that no server runs any more", queue.name, len(freed))
+        moved = await put_back(queue.scripts, tokens, max_stalled_count=max_stalled_count, interval=interval)
+        if moved:
+            logger.warning("queue %s: put back %d jobs that no server runs any more", queue.name, len(moved))
             queue.poke()
-        return len(freed)
+        return len(moved)
 
     async def _repeat(self, work: t.Callable[[], t.Awaitable[None]], every: float) -> None:
         while True:
@@ -130,9 +130,9 @@ class Upkeep:
                 logger.exception("upkeep failed, trying again")
             await asyncio.sleep(every)
 
-    async def _free_all_orphans(self) -> None:
+    async def _put_back_all_orphans(self) -> None:
         for queue in list(self._queues.values()):
-            await self.free_orphans(queue)
+            await self.put_back_orphans(queue)
 
     async def _renew_locks(self) -> None:
         now = time.monotonic()

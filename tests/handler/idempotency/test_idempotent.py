@@ -1,16 +1,26 @@
-"""`@idempotent`: the work of a job is done once, in both colours, through the handler."""
+"""`@idempotent`: the work of a job is done once, sync and async, through the handler."""
 
 import asyncio
 import threading
-import time
 import typing as t
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import anyio.from_thread
 import pytest
 
-from nextmq_handler import AsyncJob, Job, NextMQHandler, RateLimitError, UnrecoverableJobError, Worker, idempotent
+from nextmq_handler import (
+    AsyncJob,
+    ConfigurationError,
+    Job,
+    NextMQHandler,
+    RateLimitError,
+    UnrecoverableJobError,
+    Worker,
+    idempotent,
+)
 from nextmq_handler.idempotency import Busy, Finished, MemoryStore
+from tests.support.client import ClientTime
 from tests.support.handler import AnyJob, Body, Colour, both_colours, deliver, delivery, failed, make_handler
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +56,7 @@ def app_of(function: Callable[..., t.Any]) -> NextMQHandler:
 
 
 async def outcomes_of(function: Callable[..., t.Any], *changes: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-    """The outcomes of deliveries with these changes, one after the other."""
+    """Return the outcomes of deliveries with these changes, one after the other."""
     app = app_of(function)
     return [
         await deliver(app, delivery(deliveryId=f"dlv_{number}", **change))
@@ -59,7 +69,7 @@ def completed(value: object) -> dict[str, object]:
 
 
 def counting(runs: list[str]) -> Body:
-    """Returns how often it has run."""
+    """Return how often it has run."""
 
     def body(job: AnyJob) -> int:
         runs.append(job.delivery_id)
@@ -141,7 +151,7 @@ async def test_a_run_that_is_cancelled_at_its_deadline_lets_the_next_one_run() -
 
 
 async def met_in_the_middle(colour: str) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-    """The outcomes of a run, and of one that came while that was at work."""
+    """Return the outcomes of a run, and of one that came during it."""
     second: list[dict[str, t.Any]] = []
 
     @idempotent(Store())
@@ -160,7 +170,7 @@ async def met_in_the_middle(colour: str) -> tuple[dict[str, t.Any], dict[str, t.
 
 
 @pytest.mark.parametrize("colour", ["def", "async def"])
-async def test_a_run_that_meets_another_at_work_is_delayed_and_burns_no_attempt(colour: str) -> None:
+async def test_a_run_that_meets_another_at_work_is_delayed_and_uses_no_attempt(colour: str) -> None:
     _, second = await met_in_the_middle(colour)
     assert second["outcome"] == "delayed"
 
@@ -172,16 +182,17 @@ async def test_a_run_that_was_met_by_another_goes_on(colour: str) -> None:
 
 
 def crashed(store: Store) -> Store:
-    """A run of job 42 began, and its process died."""
+    """Begin a run of job 42 whose process then dies."""
     store.begin("emails:42:1789999000000", "dead", LEASE)
     return store
 
 
 @both_colours
-async def test_a_run_that_meets_another_waits_until_that_ones_lease_is_over(colour: Colour) -> None:
-    before = time.time()
+async def test_a_run_that_meets_another_waits_until_that_ones_lease_is_over(
+    colour: Colour, client_time: ClientTime
+) -> None:
     [outcome] = await outcomes_of(idempotent(crashed(Store()))(colour(lambda job: "done")), {})
-    assert (before + LEASE) * 1000 <= outcome["timestamp"] <= (time.time() + LEASE) * 1000 + 2
+    assert outcome == {"outcome": "delayed", "timestamp": round((client_time.wall_clock() + LEASE) * 1000) + 1}
 
 
 @both_colours
@@ -213,19 +224,22 @@ async def test_a_lease_outlasts_its_delivery(colour: Colour) -> None:
 
 
 @both_colours
-async def test_a_lease_is_as_long_as_was_said(colour: Colour) -> None:
+@pytest.mark.parametrize("lease", [7.5, timedelta(seconds=7.5)], ids=repr)
+async def test_a_lease_is_as_long_as_was_said(lease: float | timedelta, colour: Colour) -> None:
     store = Store()
-    await outcomes_of(idempotent(store, lease=7.5)(colour(lambda job: None)), {})
+    await outcomes_of(idempotent(store, lease=lease)(colour(lambda job: None)), {})
     assert store.begun == [("emails:42:1789999000000", 7.5)]
 
 
 @both_colours
-@pytest.mark.parametrize(("options", "keep"), [({}, 604_800), ({"keep": 60.0}, 60.0)], ids=["default", "given"])
+@pytest.mark.parametrize(
+    ("options", "keep"), [({}, 604_800), ({"keep": 60.0}, 60.0), ({"keep": timedelta(minutes=1)}, 60.0)]
+)
 async def test_a_result_is_kept_as_long_as_was_said(
-    options: dict[str, float], keep: float, colour: Colour
+    options: dict[str, t.Any], keep: float, colour: Colour
 ) -> None:
     store = Store()
-    await outcomes_of(idempotent(store, **options)(colour(lambda job: None)), {})  # type: ignore[arg-type]
+    await outcomes_of(idempotent(store, **options)(colour(lambda job: None)), {})
     assert store.finished == [("emails:42:1789999000000", "null", keep)]
 
 
@@ -247,3 +261,10 @@ async def test_a_job_of_another_queue_runs(colour: Colour) -> None:
     app = make_handler(Worker("emails", function), Worker("reports", function))
     outcomes = [await deliver(app, delivery(queue=queue)) for queue in ("emails", "reports")]
     assert outcomes == [completed(1), completed(2)]
+
+
+@pytest.mark.parametrize("option", ["keep", "lease"])
+@pytest.mark.parametrize("value", [0, -1, timedelta(0), "60", True], ids=repr)
+def test_a_duration_that_cannot_work_is_refused_by_name(option: str, value: t.Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"\Aidempotent: {option} takes "):
+        idempotent(Store(), **{option: value})

@@ -24,7 +24,7 @@ RAW_WELCOME = {"to": "a@b.c", "signed_up": NOON_TEXT}
 
 
 async def outcomes_of(function: Callable[..., t.Any], *jobs: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-    """The outcomes of deliveries of these jobs, one after the other."""
+    """Return the outcomes of deliveries of these jobs, one after the other."""
     app = make_handler(Worker("emails", function), expose_stack=False)
     return [await deliver(app, delivery(job=job)) for job in jobs]
 
@@ -189,12 +189,12 @@ async def test_a_store_that_fails_to_begin_keeps_the_processor_from_running(colo
 
 
 def charge(job: Job[Order]) -> Receipt:
-    """Takes the money."""
+    """Take the money."""
     return Receipt(sent_at=NOON)
 
 
 async def acharge(job: AsyncJob[Order]) -> Receipt:
-    """Takes the money."""
+    """Take the money."""
     return Receipt(sent_at=NOON)
 
 
@@ -204,7 +204,7 @@ both_functions = pytest.mark.parametrize("function", [charge, acharge], ids=["de
 @both_functions
 def test_a_decorated_function_keeps_its_name_and_its_text(function: Callable[..., t.Any]) -> None:
     decorated = idempotent(MemoryStore())(function)
-    assert (decorated.__name__, decorated.__doc__) == (function.__name__, "Takes the money.")
+    assert (decorated.__name__, decorated.__doc__) == (function.__name__, "Take the money.")
 
 
 @both_functions
@@ -213,7 +213,7 @@ def test_a_decorated_function_keeps_its_annotations(function: Callable[..., t.An
 
 
 @both_functions
-def test_a_decorated_function_keeps_its_colour(function: Callable[..., t.Any]) -> None:
+def test_a_decorated_function_stays_sync_or_async(function: Callable[..., t.Any]) -> None:
     decorated = idempotent(MemoryStore())(function)
     assert inspect.iscoroutinefunction(decorated) == inspect.iscoroutinefunction(function)
 

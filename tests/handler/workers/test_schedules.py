@@ -211,7 +211,7 @@ def test_no_schedule_can_be_added_to_a_worker_that_is_mounted() -> None:
         worker.every(HOUR)(cleanup)
 
 
-def test_what_is_no_schedule_is_refused() -> None:
+def test_what_is_not_a_schedule_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="schedules takes Every and Cron, not str"):
         with_schedules(t.cast("t.Any", "hourly"))
 

@@ -113,7 +113,7 @@ async def test_a_result_of_another_type_is_taken_where_json_can_carry_it(
 
 
 async def refusal_of(colour: Colour, value: object, **annotation: t.Any) -> str:
-    """What is said of a result that fails the job for good."""
+    """Return the error message of a result that fails the job for good."""
     outcome = await outcome_of(annotated(colour, lambda job: value, **annotation))
     assert (outcome.get("unrecoverable"), outcome["error"]["name"]) == (True, "ReturnValueError")
     return str(outcome["error"]["message"])

@@ -33,7 +33,7 @@ Payment = t.Annotated[Cash | Invoice, Field(discriminator="kind")]
 
 
 def raising(kind: t.Callable[[object], BaseException]) -> t.Any:
-    """A type whose validator raises an exception that is made of the value."""
+    """Make a type whose validator raises an exception made from the value."""
 
     def validate(value: object) -> t.NoReturn:
         raise kind(value)

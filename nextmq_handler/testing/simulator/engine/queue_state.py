@@ -79,10 +79,10 @@ class QueueState:
             "completed": {},
             "failed": {},
         }
-        self.is_paused = False
+        self.is_paused: bool = False
         self.global_concurrency: int | None = None
         self.global_rate: Rate | None = None
-        self.starts = StartCounter()
+        self.starts: StartCounter = StartCounter()
         self._last_id = 0
         self._priority_counter = 0
 

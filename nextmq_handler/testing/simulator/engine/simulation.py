@@ -52,14 +52,14 @@ class Simulation:
     """The queues and everything that works on them. Hold `lock` while you use any part."""
 
     def __init__(self, workers: t.Sequence[Worker], clock: VirtualClock, rand: t.Callable[[], float]) -> None:
-        self.lock = threading.RLock()
-        self.clock = clock
-        self.app = LocalApp(workers, clock)
-        self.store = Store(workers, clock)
-        self.snapshots = Snapshots()
+        self.lock: t.ContextManager[bool] = threading.RLock()
+        self.clock: VirtualClock = clock
+        self.app: LocalApp = LocalApp(workers, clock)
+        self.store: Store = Store(workers, clock)
+        self.snapshots: Snapshots = Snapshots()
         self.faults: list[Fault] = []
         """The faults that the test asked for and that have not happened yet."""
-        self.schedulers = SimulatedSchedulers(self.store)
+        self.schedulers: SimulatedSchedulers = SimulatedSchedulers(self.store)
         self.replies: dict[str, tuple[bytes, bytes]] = {}
         """The request and the answer of each idempotency key."""
         self._finisher = Finisher(self.store, self.snapshots, rand)

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine.queues.dead_letters import FinalFailure, dead_letter_of, read_dead_letter
+from nextmq_handler.rules.dead_letters import read_dead_letter
+from nextmq_server.engine.queues.dead_letters import FinalFailure, dead_letter_of
 from nextmq_server.engine.queues.job import EngineJob
+from nextmq_server.engine.queues.jobs import decoded
 from nextmq_server.engine.queues.snapshots import read_snapshot
 from nextmq_server.engine.scripts.scripts import QueueScripts
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict, WaitForChildren
@@ -305,22 +307,22 @@ LETTER: dict[str, t.Any] = {
 
 
 def test_a_dead_letter_is_read_as_it_was_written() -> None:
-    assert read_dead_letter(json.dumps(LETTER)) == LETTER
+    assert read_dead_letter(LETTER) == LETTER
 
 
 @pytest.mark.parametrize("member", LETTER)
 def test_what_lacks_a_member_is_no_dead_letter(member: str) -> None:
-    assert read_dead_letter(json.dumps({name: value for name, value in LETTER.items() if name != member})) is None
+    assert read_dead_letter({name: value for name, value in LETTER.items() if name != member}) is None
 
 
 @pytest.mark.parametrize("queue", ["", "bull:emails", "a b", "..", "x" * 101])
 def test_what_came_from_no_queue_is_no_dead_letter(queue: str) -> None:
-    assert read_dead_letter(json.dumps({**LETTER, "queue": queue})) is None
+    assert read_dead_letter({**LETTER, "queue": queue}) is None
 
 
 @given(st.none() | st.text())
 def test_any_text_is_read(text: str | None) -> None:
-    assert read_dead_letter(text) is None or text
+    assert read_dead_letter(decoded(text)) is None or text
 
 
 async def test_a_dead_letter_of_a_job_that_no_app_answered_has_no_status(

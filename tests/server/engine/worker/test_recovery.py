@@ -219,10 +219,10 @@ async def test_a_look_for_dead_servers_leaves_alone_what_is_being_fetched(
     hub = await engine.start_hub(instance_id="looking")
     looking = upkeep.Upkeep(hub.queues, hub.connection, upkeep.Instance("looking", hub.connection, alone=False))
     await hub.add("emails", WorkerOptions(concurrency=200), process)
-    freed = 0
+    moved = 0
     while process.running < 200:
-        freed += await looking.free_orphans(hub.queues["emails"])
-    assert (freed, [job.id for job in process.started]) == (0, ids)
+        moved += await looking.put_back_orphans(hub.queues["emails"])
+    assert (moved, [job.id for job in process.started]) == (0, ids)
 
 
 async def test_a_job_that_another_server_freed_and_took_first_is_left_to_it(

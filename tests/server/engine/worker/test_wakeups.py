@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.scripts.limiter import UNLIMITED
+from nextmq_handler.rules.limits import UNLIMITED
 from nextmq_server.engine.verdicts import Complete, Hold, LimitRate
 from nextmq_server.engine.worker import gate as gate_module
 from nextmq_server.engine.worker import upkeep
