@@ -6,11 +6,12 @@ import asyncio
 import secrets
 import typing as t
 
+from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 from nextmq_handler.rules.dead_letters import Wanted
 from nextmq_handler.rules.scheduling import Template
 from nextmq_handler.rules.views import queue_view
 
-from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher
+from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
 from .dispatch.http.client import DeliveryClient

@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: no secret of the tests is ever logged; the conformance count at the end."""
+"""What holds for the whole suite: no secret of the tests is ever logged; the conformance count at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECRETS = {API_KEY, SECRET, OTHER_SECRET}.union(*(vector.secrets for vector in V
 
 @pytest.fixture(autouse=True)
 def no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> t.Iterator[None]:
-    """Fail a test that leaves one of the tests' secrets in the log, tracebacks included."""
+    """Fails a test after which one of the tests' secrets stands in the log, tracebacks included."""
     yield
     shown = caplog.text
     assert not [secret for secret in SECRETS if secret.removeprefix("whsec_") in shown]

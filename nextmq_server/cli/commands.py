@@ -13,8 +13,8 @@ import typer
 
 from nextmq_handler._version import __version__
 from nextmq_handler.errors import ConfigurationError
+from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 
-from ..dispatch.dispatcher import MAX_FREE_STARTS
 from ..engine.worker.slots import MAX_IN_FLIGHT
 from ..projects.projects_file import add_project, check_base_url
 from .conformance import conformance

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from nextmq_handler.protocol.signing import Secret
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, encode_delivery
+from nextmq_handler.rules.attempts import MAX_FREE_STARTS, too_many_starts
 from nextmq_handler.rules.delivery_log import delivery_entry
 from nextmq_handler.telemetry import delivery_headers
 
@@ -19,9 +20,6 @@ from .http.answers import AppAnswer, NoAnswer
 from .http.client import DeliveryClient, signed_headers
 from .judge import Reached, judge
 from .reports import Reporter
-
-MAX_FREE_STARTS = 100
-"""After this many starts that used no attempt a job fails with TooManyStarts, by default (section 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +70,7 @@ class Dispatcher:
         """Deliver `job` once and return what happens to it next. `health` is that of the endpoint."""
         free_starts = job.attempts_started - job.attemptsMade - 1
         if free_starts >= self._max_free_starts:
-            return Fail(
-                "TooManyStarts",
-                f"the job was started {free_starts} times without using an attempt",
-                unrecoverable=True,
-            )
+            return Fail("TooManyStarts", too_many_starts(free_starts), unrecoverable=True)
         id = delivery_id(endpoint.queue, job)
         sent_at, started_at = self._clock(), time.monotonic()
         answer = await self._send(endpoint, job, id)

@@ -12,7 +12,6 @@ from nextmq_handler.rules.scheduling import Template
 
 from ..engine.queues.jobs import Jobs, NoSuchJob, WrongState
 from ..engine.queues.schedulers import JobSchedulers, NoSuchScheduler, SchedulerState
-from ..engine.worker.hub import Hub
 from .records import StoredTrigger, TriggerRecords
 
 logger = logging.getLogger("nextmq_server.triggers")
@@ -30,19 +29,17 @@ _UNFINISHED = ("waiting", "paused", "prioritized", "delayed")
 class TriggerSchedules:
     """The schedulers of one project's triggers. Each call raises RedisError or ConnectionLost too."""
 
-    def __init__(
-        self, hub: Hub, jobs: Jobs, records: TriggerRecords, *, clock: t.Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, jobs: Jobs, records: TriggerRecords, *, clock: t.Callable[[], float] = time.time) -> None:
         self._jobs = jobs
         self._records = records
-        self._schedulers = JobSchedulers(hub.scripts, hub.prefix)
+        self._schedulers = JobSchedulers(jobs)
         self._clock = clock
 
     async def settle(self, id: str) -> None:
         """Create the scheduler of a trigger that exists and is not paused; otherwise remove it.
 
         Another process may do the same, so this checks again after each change. Raises InvalidSchedule or
-        WrongState if it has no next time.
+        WrongState if there is no next time.
         """
         while True:
             trigger = await self._records.get(id)

@@ -168,7 +168,7 @@ def test_live_nextmq_is_a_server_for_each_process_of_xdist(suite: pytest.Pyteste
         @pytest.mark.parametrize("number", range(4))
         def test_welcome(live_nextmq, number):
             job = queue.add("welcome", f"reader {number}")
-            live_nextmq.drain()
+            live_nextmq.wait_until_idle()
             assert job.id == "1"  # nobody else's job is there
             assert job.wait_until_finished(timeout=30) == f"Dear reader {number}"
     """

@@ -7,7 +7,7 @@ import functools
 import re
 import typing as t
 
-from nextmq_handler._version import __version__
+from nextmq_handler._version import SERVER
 from nextmq_handler.protocol.signing import Secret, signature_headers
 
 from ..egress.resolver import CheckedResolver, Resolve, ask_system
@@ -83,7 +83,7 @@ def signed_headers(secrets: t.Sequence[Secret], id: str, timestamp: int, body: b
     headers = {
         "content-type": "application/json",
         "accept-encoding": "identity",
-        "user-agent": f"nextmq-server/{__version__}",
+        "user-agent": SERVER,
     }
     for name, value in signature_headers(secrets, id, timestamp, body):
         headers[name.decode()] = value.decode()

@@ -39,6 +39,14 @@ def test_run_all_runs_what_may_run_now_and_time_stands_still() -> None:
         assert mq.now == NOON
 
 
+def test_drain_is_the_old_name_of_run_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextmq_handler._deprecated._warned", set())
+    with LocalNextMQ(workers=[Worker("emails", done)]) as mq:
+        Queue("emails").add("welcome")
+        with pytest.warns(DeprecationWarning, match=r"LocalNextMQ\.drain\(\) is now LocalNextMQ\.run_all\(\)"):
+            assert mq.drain() == 1
+
+
 def test_advance_runs_what_falls_due_each_at_its_time() -> None:
     seen: list[tuple[str, datetime]] = []
     clock = VirtualClock(NOON)

@@ -64,7 +64,7 @@ def _add(request: SimulatedRequest) -> list[Tree]:
 
 
 def _plan(request: SimulatedRequest, plan: _Plan, node: FlowNode, parent: int | None) -> None:
-    opts = dict(node.opts)
+    opts: dict[str, t.Any] = dict(node.opts)
     if parent is not None:
         above = plan.jobs[parent]
         opts["parent"] = {"id": above.job_id, "queue": above.queue}
