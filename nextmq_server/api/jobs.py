@@ -6,9 +6,9 @@ import typing as t
 
 from fastapi import Query, Response
 
-from nextmq_handler.rules.bodies import NewJobBody, NewJobsBody, check_size
+from nextmq_handler.rules.bodies import NewJobBody, NewJobsBody
 from nextmq_handler.rules.models import Closed
-from nextmq_handler.rules.refusals import parent_refused, wanted_states
+from nextmq_handler.rules.refusals import check_size, parent_refused, wanted_states
 from nextmq_handler.rules.states import STORED_STATES
 
 from ..engine.queues.adding import AddResult, Idempotency, JobToAdd, UnusableParent

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 from nextmq_handler import Worker
 from nextmq_handler.protocol.wire import JobRecord
+from nextmq_handler.receiver.sync_driver import run_attempt
 from nextmq_handler.testing import VirtualClock
-from nextmq_handler.testing.simulator.engine.delivering import LocalApp, LocalDelivery, run_here
+from nextmq_handler.testing.simulator.engine.delivering import LocalApp
 
 
 def delivered(app: LocalApp, delivery_id: str) -> tuple[str, int | None]:
@@ -14,11 +15,14 @@ def delivered(app: LocalApp, delivery_id: str) -> tuple[str, int | None]:
     record = JobRecord({"id": "1", "name": "welcome"})
     fields = {name: getattr(record, name) for name in JobRecord.__slots__}
     job = SimpleNamespace(**fields, queue_name="emails")
-    delivery = LocalDelivery(t.cast("t.Any", job), delivery_id, None)
-    app.open(delivery)
-    run_here(delivery)
-    outcome, status = app.judge(delivery)
-    return type(outcome).__name__, status
+    steps = app.deliver(t.cast("t.Any", job), delivery_id, None)
+    while True:
+        try:
+            attempt = next(steps)
+        except StopIteration as end:
+            outcome, status = end.value
+            return type(outcome).__name__, status
+        attempt.outcome = run_attempt(attempt)
 
 
 def test_a_delivery_id_is_accepted_once() -> None:

@@ -14,9 +14,9 @@ for _router in (jobs.router, queues.router, cleaning.router, flows.router):
 
 @ROUTER.route("PUT", "queues/*/worker")
 def register_worker(request: SimulatedRequest) -> dict[str, t.Any]:
-    return {**request.body, "lastSeen": request.now}
+    return {**request.content, "lastSeen": request.now}
 
 
 @ROUTER.route("DELETE", "queues/*/worker")
-def unregister_worker(_request: SimulatedRequest) -> None:
+def unregister_worker() -> None:
     pass

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from ....rules import views
-from ....rules.states import STATES
 
 if t.TYPE_CHECKING:
     from ..engine.job import SimulatedJob
@@ -13,35 +13,17 @@ if t.TYPE_CHECKING:
     from ..engine.schedulers import SimulatedScheduler
 
 
+_JOB_MEMBERS = [name for name in views.job_view.__annotations__ if name != "return"]
+
+
 def job_view(job: SimulatedJob) -> dict[str, t.Any]:
-    """Return a job as it is now."""
-    return views.job_view(
-        id=job.id,
-        name=job.name,
-        state=job.state,
-        data=job.data,
-        opts=job.opts,
-        timestamp=job.timestamp,
-        delay=job.delay,
-        priority=job.priority,
-        parent=job.parent,
-        deduplication_id=job.deduplication_id,
-        repeat_job_key=job.scheduler_id,
-        progress=job.progress,
-        attempts_made=job.attempts_made,
-        attempts_started=job.attempts_started,
-        return_value=job.return_value,
-        failed_reason=job.failed_reason,
-        stacktrace=job.stacktrace,
-        deliveries=job.deliveries,
-        processed_on=job.processed_on,
-        finished_on=job.finished_on,
-    )
+    """Return a job as it is now. Its attributes have the names of the view's parameters."""
+    return views.job_view(**{name: getattr(job, name) for name in _JOB_MEMBERS})
 
 
 def counts(queue: QueueState) -> dict[str, int]:
     """Count the jobs in each state."""
-    return {**{state: len(queue.ids(state)) for state in STATES}, "paused": 0}
+    return {state: len(jobs) for state, jobs in queue.by_state.items()}
 
 
 def queue_view(queue: QueueState, now: int) -> dict[str, t.Any]:
@@ -60,18 +42,9 @@ def queue_view(queue: QueueState, now: int) -> dict[str, t.Any]:
 
 def dependencies_view(job: SimulatedJob, limit: int) -> dict[str, t.Any]:
     """Return a job's children by their outcome, up to `limit` of each kind."""
-    return views.dependencies_view(
-        processed=dict([*job.processed_children.items()][:limit]),
-        unprocessed=[*job.open_children][:limit],
-        ignored=dict([*job.ignored_children.items()][:limit]),
-        failed=[*job.failed_children][:limit],
-        counts={
-            "processed": len(job.processed_children),
-            "unprocessed": len(job.open_children),
-            "ignored": len(job.ignored_children),
-            "failed": len(job.failed_children),
-        },
-    )
+    some = {kind: dict(itertools.islice(found.items(), limit)) for kind, found in job.children.items()}
+    counts = {kind: len(found) for kind, found in job.children.items()}
+    return views.dependencies_view(**some, counts=counts)
 
 
 def scheduler_view(scheduler: SimulatedScheduler, next_run: int | None) -> dict[str, t.Any]:
