@@ -188,6 +188,6 @@ def test_an_event_loop_that_is_not_asyncios_is_refused() -> None:
     mq = AsyncLocalNextMQ(workers=[Worker("emails", echo)])
     mq.start()
     Queue("emails").add("welcome")
-    mq.stop()
     with pytest.raises(NextMQError, match='let the fixture anyio_backend return "asyncio"'):
         mq.run_all().send(None)
+    mq.stop()
