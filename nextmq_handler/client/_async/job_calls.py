@@ -7,7 +7,7 @@ import typing as t
 from ...errors import JobRemovedError, NotFoundError
 
 if t.TYPE_CHECKING:
-    from .._http.answer import R
+    from .._http.answer import R, Reader
     from .._http.call import Options
     from ..remote import Caller
     from ..views import Dependencies, DependenciesCount
@@ -81,9 +81,7 @@ class AsyncJobCalls:
 
         await self._ask(method, *path, reader=ignored, **options)
 
-    async def _ask(
-        self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]
-    ) -> R:
+    async def _ask(self, method: str, *path: str, reader: Reader[R], **options: t.Unpack[Options]) -> R:
         caller = self._caller()
         from .transport import request  # the HTTP client: only a job that calls the server pays for it
 

@@ -16,7 +16,7 @@ from .._http.call import ATTEMPT_TIMEOUT
 from ..generics import ANY, Data, Result, Types
 from ..job_fields import JobFields
 from ..remote import Caller, Remote
-from ..views import JobLogs, JobState, job_logs
+from ..views import FinishedState, JobLogs, JobState, job_logs
 from .job_calls import AsyncJobCalls
 
 MAX_WAIT = 30.0
@@ -78,7 +78,7 @@ class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
 
     async def retry(
         self,
-        state: t.Literal["failed", "completed"] = "failed",
+        state: FinishedState = "failed",
         *,
         reset_attempts_made: bool = False,
         reset_attempts_started: bool = False,
@@ -142,14 +142,9 @@ class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
         end = _overrides.monotonic() + seconds
         while (left := end - (asked_at := _overrides.monotonic())) > 0:
             wait = min(MAX_WAIT, left)
-            await self._ask(
-                "GET",
-                "result",
-                reader=self._read_result,
-                query={"wait": round(wait * 1000)},
-                wait=wait,
-                timeout=min(ATTEMPT_TIMEOUT, self._remote.timeout) if left < MAX_WAIT else None,
-            )
+            query = {"wait": round(wait * 1000)}
+            timeout = min(ATTEMPT_TIMEOUT, self._remote.timeout) if left < MAX_WAIT else None
+            await self._ask("GET", "result", reader=self._read_result, query=query, wait=wait, timeout=timeout)
             if self.state == "failed":
                 raise JobFailedError(self.id, self.queue_name, self.failed_reason or "", self.stacktrace)
             if self.state == "completed":

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import types
 import typing as t
-from functools import cached_property
 
 from ...errors import AuthenticationError, NextMQHTTPError, NotFoundError, QueueFullError, StaleDeliveryError
+from ...rules.options import camel
 
 R = t.TypeVar("R")
+
+Reader = t.Callable[[t.Any], R]
+"""Make what a call returns out of the decoded content of its answer; raise for unexpected content."""
 
 _NOT_OURS = "something other than the queue server answered; check the host in NEXTMQ_URL"
 
@@ -40,7 +45,7 @@ class ServerAnswer:
         """The `retry-after` header."""
         return self._headers.get("retry-after")
 
-    def read(self, reader: t.Callable[[t.Any], R]) -> R:
+    def read(self, reader: Reader[R]) -> R:
         """Return what `reader` makes of the decoded content, which is None if it is empty.
 
         Raises UnreadableAnswer for content that the queue server does not send.
@@ -100,7 +105,7 @@ class ServerAnswer:
             case _:
                 return NextMQHTTPError
 
-    @cached_property
+    @functools.cached_property
     def _body(self) -> dict[str, t.Any]:
         try:
             body = json.loads(self._content)
@@ -118,25 +123,22 @@ def done(_: object) -> bool:
     return True
 
 
-def member(name: str, kind: type[R]) -> t.Callable[[t.Any], R]:
-    """Return a reader of one member of an object. The member must be a `kind`."""
-
-    def read(content: t.Any) -> R:
-        value = content[name]
-        if not isinstance(value, kind):
-            raise TypeError(f"{name} is {type(value).__name__}")
-        return value
-
-    return read
+def whole(kind: type[R]) -> Reader[R]:
+    """Return a reader of content that is a `kind`: a plain class, a list of a class, a TypedDict, a NamedTuple."""
+    return functools.partial(_read, kind)
 
 
-def optional(name: str, kind: type[R]) -> t.Callable[[t.Any], R | None]:
+def member(name: str, kind: type[R]) -> Reader[R]:
+    """Return a reader of one member of an object. The member is a `kind`, as in `whole`."""
+    return lambda content: _read(kind, content[name])
+
+
+def optional(name: str, kind: type[R]) -> Reader[R | None]:
     """Return a reader as `member` does, of a member that may be null."""
-    read = member(name, kind)
-    return lambda content: None if content[name] is None else read(content)
+    return lambda content: None if content[name] is None else _read(kind, content[name])
 
 
-def listed(name: str, each: t.Callable[[t.Any], R]) -> t.Callable[[t.Any], list[R]]:
+def listed(name: str, each: Reader[R]) -> Reader[list[R]]:
     """Return a reader of a member that is a list; `each` reads an item."""
 
     def read(content: t.Any) -> list[R]:
@@ -144,3 +146,24 @@ def listed(name: str, each: t.Callable[[t.Any], R]) -> t.Callable[[t.Any], list[
         return [each(item) for item in items]
 
     return read
+
+
+def _read(kind: t.Any, value: t.Any) -> t.Any:
+    origin = t.get_origin(kind) or kind
+    if origin in (t.Union, types.UnionType):  # of a type and None
+        return None if value is None else _read(t.get_args(kind)[0], value)
+    if origin is t.Literal:  # a later server may have more of them
+        return value
+    if t.is_typeddict(origin) or issubclass(origin, tuple):
+        return origin(**{name: _read(hint, value.get(_spelt(name))) for name, hint in _hints(origin).items()})
+    if not isinstance(value, origin):
+        raise TypeError(f"{type(value).__name__} instead of {origin.__name__}")
+    return [_read(each, item) for each in t.get_args(kind) for item in value] if origin is list else value
+
+
+def _spelt(name: str) -> str:
+    """Return the wire's name for a member of a TypedDict or NamedTuple."""
+    return "prevTS" if name == "prev_ts" else camel(name)
+
+
+_hints = functools.cache(t.get_type_hints)

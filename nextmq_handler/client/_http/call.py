@@ -9,7 +9,7 @@ from ... import _overrides
 from ...errors import ConfigurationError, NextMQConnectionError, NextMQTimeoutError
 from ...protocol.retry_after import parse_retry_after
 from ..remote import Caller
-from .answer import R, ServerAnswer, UnreadableAnswer
+from .answer import R, Reader, ServerAnswer, UnreadableAnswer
 from .content import encode
 from .pools import Query, url_of
 from .retry import RETRIED_STATUSES, is_transient, may_have_been_sent, pause_of
@@ -105,7 +105,7 @@ class Call:
             return None
         return self._pause(parse_retry_after(answer.retry_after, _overrides.wall_clock()))
 
-    def result(self, answer: ServerAnswer, reader: t.Callable[[t.Any], R]) -> R:
+    def result(self, answer: ServerAnswer, reader: Reader[R]) -> R:
         """Return what `reader` makes of the answer's content. Raises the error that the answer means."""
         if not answer.is_success:
             # The message of a plain refusal says what it means.
