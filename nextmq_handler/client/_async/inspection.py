@@ -11,7 +11,7 @@ from .._http.answer import listed, member, optional
 from ..generics import Data, Result
 from ..remote import Remote
 from ..views import FinishedState, JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
-from .base import AsyncQueueBase
+from .resource import AsyncQueueBase
 from .queue_job import AsyncQueueJob
 from .transport import request
 

@@ -13,9 +13,8 @@ from ...protocol.times import timeout_seconds
 from ...rules.options import Duration, milliseconds
 from .._http.answer import member
 from .._http.call import ATTEMPT_TIMEOUT
-from ..generics import ANY, Data, Result, Types
+from ..generics import Data, Result
 from ..job_fields import JobFields
-from ..remote import Caller, Remote
 from ..views import FinishedState, JobLogs, JobState, job_logs
 from .job_calls import AsyncJobCalls
 
@@ -35,10 +34,6 @@ class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
     The calls raise JobRemovedError if the job does not exist, NextMQHTTPError (409 `wrong_state` if the job's
     state does not allow the call) and NextMQConnectionError.
     """
-
-    def __init__(self, view: dict[str, t.Any], *, queue_name: str, remote: Remote, types: Types = ANY) -> None:
-        super().__init__(view, queue_name=queue_name, types=types)
-        self._remote = remote
 
     async def refresh(self) -> None:
         """Read the job again."""
@@ -156,6 +151,3 @@ class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
         raise NextMQTimeoutError(
             f"job {self.id} of queue {self.queue_name} has not finished within {seconds} s: it is {self.state}"
         )
-
-    def _caller(self) -> Caller:
-        return self._remote.caller()

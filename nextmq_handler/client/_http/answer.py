@@ -64,13 +64,8 @@ class ServerAnswer:
 
     def unreadable(self, origin: str, problem: str, idempotency_key: str | None) -> NextMQHTTPError:
         """Return the exception for content that cannot be read; `origin` is the call, `problem` what is wrong."""
-        return NextMQHTTPError(
-            f"{origin}: {self.status} whose {problem}",
-            status=self.status,
-            code="invalid_answer",
-            request_id=self._headers.get("x-request-id"),
-            idempotency_key=idempotency_key,
-        )
+        text = f"{origin}: {self.status} whose {problem}"
+        return self._error(NextMQHTTPError, text, code="invalid_answer", idempotency_key=idempotency_key)
 
     def error(self, origin: str, known: str, idempotency_key: str | None) -> Exception:
         """Return the exception for an answer other than 2xx; `known` says what the caller may conclude."""
@@ -79,14 +74,13 @@ class ServerAnswer:
         text = f"{origin}: {self.status} {self._code}" + (f": {message}" if message else "")
         if self._code == "stale_delivery":
             return StaleDeliveryError(text)
-        return self._kind(
-            text + known,
-            status=self.status,
-            code=self._code,
-            details=t.cast("dict[str, t.Any]", details) if isinstance(details, dict) else None,
-            request_id=self._headers.get("x-request-id"),
-            idempotency_key=idempotency_key,
+        shown = t.cast("dict[str, t.Any]", details) if isinstance(details, dict) else None
+        return self._error(
+            self._kind, text + known, code=self._code, details=shown, idempotency_key=idempotency_key
         )
+
+    def _error(self, kind: type[NextMQHTTPError], text: str, **members: t.Any) -> NextMQHTTPError:
+        return kind(text, status=self.status, request_id=self._headers.get("x-request-id"), **members)
 
     @property
     def _code(self) -> str:
@@ -158,7 +152,10 @@ def _read(kind: t.Any, value: t.Any) -> t.Any:
         return origin(**{name: _read(hint, value.get(_spelt(name))) for name, hint in _hints(origin).items()})
     if not isinstance(value, origin):
         raise TypeError(f"{type(value).__name__} instead of {origin.__name__}")
-    return [_read(each, item) for each in t.get_args(kind) for item in value] if origin is list else value
+    if origin is list:
+        (each,) = t.get_args(kind)
+        return [_read(each, item) for item in t.cast("list[t.Any]", value)]
+    return value
 
 
 def _spelt(name: str) -> str:

@@ -43,11 +43,11 @@ def _path_to_culprit(content: object) -> str | None:
     """Return the place of the first value that is not JSON, such as data.prices.0."""
     path: list[str] = []
     for _ in range(strict_json.MAX_DEPTH):  # the content may hold itself
-        name, member = next((pair for pair in _members(content) if not _is_json(pair[1])), (None, content))
-        if name is None:
+        culprits = ((name, member) for name, member in _members(content) if not _is_json(member))
+        if (culprit := next(culprits, None)) is None:
             return None if _members(content) else ".".join(path)
-        path.append(str(name))
-        content = member
+        path.append(str(culprit[0]))
+        content = culprit[1]
     return None
 
 

@@ -11,7 +11,7 @@ from ...rules.options import Duration, JobTemplate, Moment, Repeat, check_list, 
 from .._http.answer import listed, member
 from ..generics import Data, Result
 from ..views import FinishedState, JobScheduler, RateLimit, job_scheduler, rate_limit
-from .base import QueueBase
+from .resource import QueueBase
 
 CleanState = t.Literal["completed", "wait", "waiting", "active", "paused", "prioritized", "delayed", "failed"]
 

@@ -12,7 +12,7 @@ from .._http.answer import listed, member, optional
 from ..generics import Data, Result
 from ..remote import Remote
 from ..views import FinishedState, JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
-from .base import QueueBase
+from .resource import QueueBase
 from .queue_job import QueueJob
 from .transport import request
 

@@ -1,5 +1,5 @@
 # Generated from _async by scripts/generate_sync.py: change that, then run `make format`.
-"""What the server has below one path, and the calls to it."""
+"""What the server has below one path, and the calls to it; the base of a producer's queue."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import typing as t
 from datetime import timedelta
 
 from ...errors import NotFoundError
+from ...protocol.names import check_queue_name
 from ...telemetry import inject, producer_span
 from .._http.answer import R, Reader, ignored
 from .._http.call import DEFAULT_TIMEOUT, Options, key_of
+from ..generics import Data, Result, Typed, types_of
 from ..remote import Remote
+from .queue_job import QueueJob
 from .transport import request
 
 
@@ -43,3 +46,19 @@ class Resource:
             return self._ask(method, *path, reader=reader, **options)
         except NotFoundError:
             return None
+
+
+class QueueBase(Resource, Typed[Data, Result]):
+    """A queue's name and its server."""
+
+    def __init__(self, name: str, *, url: str | None = None, timeout: float | timedelta = DEFAULT_TIMEOUT) -> None:
+        self.name: str = check_queue_name(name)
+        self._path = ("queues", name)
+        super().__init__(url=url, timeout=timeout)
+
+    def _job(self, view: dict[str, t.Any]) -> QueueJob[Data, Result]:
+        # Not in __init__: Python sets what is in the brackets after it.
+        return QueueJob(view, queue_name=self.name, remote=self._remote, types=types_of(self))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
