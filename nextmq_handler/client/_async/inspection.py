@@ -11,8 +11,8 @@ from .._http.answer import listed, member, optional
 from ..generics import Data, Result
 from ..remote import Remote
 from ..views import FinishedState, JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
-from .resource import AsyncQueueBase
 from .queue_job import AsyncQueueJob
+from .resource import AsyncQueueBase
 from .transport import request
 
 LAST = 99

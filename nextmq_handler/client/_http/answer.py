@@ -27,23 +27,13 @@ class ServerAnswer:
 
     def __init__(self, status: int, headers: t.Mapping[str, str], content: bytes) -> None:
         self.status = status
-        self._headers = headers
+        self.headers = headers
         self._content = content
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the status is 2xx."""
-        return 200 <= self.status < 300
 
     @property
     def is_refusal(self) -> bool:
         """Whether the server did nothing, and may do it later."""
         return self.status == 429 or (self.status == 503 and self._code == "storage_full")
-
-    @property
-    def retry_after(self) -> str | None:
-        """The `retry-after` header."""
-        return self._headers.get("retry-after")
 
     def read(self, reader: Reader[R]) -> R:
         """Return what `reader` makes of the decoded content, which is None if it is empty.
@@ -80,7 +70,7 @@ class ServerAnswer:
         )
 
     def _error(self, kind: type[NextMQHTTPError], text: str, **members: t.Any) -> NextMQHTTPError:
-        return kind(text, status=self.status, request_id=self._headers.get("x-request-id"), **members)
+        return kind(text, status=self.status, request_id=self.headers.get("x-request-id"), **members)
 
     @property
     def _code(self) -> str:

@@ -12,8 +12,8 @@ from .._http.answer import listed, member, optional
 from ..generics import Data, Result
 from ..remote import Remote
 from ..views import FinishedState, JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
-from .resource import QueueBase
 from .queue_job import QueueJob
+from .resource import QueueBase
 from .transport import request
 
 LAST = 99
