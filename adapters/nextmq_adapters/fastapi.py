@@ -35,6 +35,6 @@ def nextmq_router(
     """
     handler = NextMQHandler(workers, max_threads=max_threads, **options)
     router = APIRouter(lifespan=handler.lifespan)
-    # Starlette takes an endpoint that is not a function for an ASGI app: it streams the body and lets any method pass.
+    # For Starlette an endpoint that is not a function is an ASGI app: it streams the body and takes any method.
     router.add_route("/{path:path}", t.cast("t.Any", _BelowPrefix(handler)), include_in_schema=False)
     return router

@@ -42,8 +42,8 @@ def _check_depth(value: object, raw: bytes) -> None:
     """Raise ValueError if arrays and objects nest too deeply in `value`, whose JSON is `raw`."""
     if len(raw) <= 2 * MAX_DEPTH:
         return
-    # The number of brackets limits how many arrays and objects are left below a level, so for most values the first
-    # levels decide. replace() is faster than count().
+    # The number of brackets limits how many arrays and objects are left below a level, so for most values the
+    # first levels decide. replace() is faster than count().
     left = 2 * len(raw) - len(raw.replace(b"[", b"")) - len(raw.replace(b"{", b""))
     level: list[object] = [value]
     for depth in range(1, MAX_DEPTH + 1):

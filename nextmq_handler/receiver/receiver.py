@@ -62,7 +62,7 @@ class Claim:
 
 
 Steps = t.Generator[Claim | Attempt, None, None]
-"""What a driver carries out: it makes the claim and sets its `refusal`, runs the attempt and sets its `outcome`."""
+"""What a driver does: it makes the claim and sets its `refusal`; it runs the attempt and sets its `outcome`."""
 
 
 class Receiver:

@@ -94,12 +94,20 @@ async def aunregister_workers(workers: t.Iterable[Worker], *, url: str | None = 
         await unregister_worker(connection, worker.name)
 
 
-get_worker_registration_statuses = deprecated("get_worker_registration_statuses() is now registrations()")(
-    registrations
-)
-aget_worker_registration_statuses = deprecated("aget_worker_registration_statuses() is now aregistrations()")(
-    aregistrations
-)
+@deprecated("get_worker_registration_statuses() is now registrations()")
+def get_worker_registration_statuses(
+    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None
+) -> list[WorkerStatus]:
+    """Do what `registrations` does: this is its old name."""
+    return registrations(workers, url=url, app_url=app_url)
+
+
+@deprecated("aget_worker_registration_statuses() is now aregistrations()")
+async def aget_worker_registration_statuses(
+    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None
+) -> list[WorkerStatus]:
+    """Do what `aregistrations` does: this is its old name."""
+    return await aregistrations(workers, url=url, app_url=app_url)
 
 
 def _status(worker: Worker, settings: Settings, held: dict[str, t.Any] | None) -> WorkerStatus:

@@ -98,7 +98,9 @@ class _SignedRequest:
     """One request, and how to read its answer."""
 
     def __init__(self, target: t.Any, job: AnyJob, how: Tampering) -> None:
-        named = _old_keyword(how["home"]) if "home" in how else how.get("integration")
+        named = how.get("integration")
+        if "home" in how:
+            named = _old_keyword(how["home"])  # pyright: ignore[reportDeprecated]
         self.integration: Integration = named or integration_of(target)
         self._target = target
         self._id = job.delivery_id

@@ -81,7 +81,7 @@ class _Recorded(JobBase[T]):
         self._failed = list(fields.get("failed", ()))
         values: dict[str, t.Any] = {**_DEFAULTS, "timestamp": now, "processed_on": now, **fields}
         values.setdefault("attempts_started", values["attempts_made"] + 1)
-        fields_only = SimpleNamespace(**values)
+        fields_only: t.Any = SimpleNamespace(**values)
         body = encode_delivery(
             fields_only,
             "null",

@@ -143,6 +143,8 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
 
 
 async def _on_http_exception(request: Request, exc: HTTPException) -> JSONResponse:
+    if isinstance(exc.__cause__, Refusal):  # FastAPI wraps what reading the body raises
+        return _answer(exc.__cause__)
     code, message = _HTTP_CODES.get(exc.status_code, "http_error"), str(exc.detail)
     if exc.status_code in _HTTP_CODES:
         message = f"there is no {request.method} {request.url.path[:200]}: /docs lists the routes"

@@ -39,7 +39,7 @@ class TriggerSchedules:
         """Create the scheduler of a trigger that exists and is not paused; otherwise remove it.
 
         Another process may do the same, so this checks again after each change. Raises InvalidSchedule or
-        WrongState if there is no next time.
+        WrongState if the schedule has ended.
         """
         while True:
             trigger = await self._records.get(id)

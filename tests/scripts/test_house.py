@@ -67,7 +67,9 @@ def test_an_old_word_is_found(line: str, tmp_path: Path, monkeypatch: pytest.Mon
     assert list(old_words([page]).values()) == [["page.md:2"]]
 
 
-@pytest.mark.parametrize("line", ["it is no longer used", "burner", "a homepage", "if it is not JSON"])
+@pytest.mark.parametrize(
+    "line", ["it is no longer used", "burner", "a homepage", "if there is no app", "deliver(home=1)"]
+)
 def test_a_word_that_only_resembles_an_old_one_is_ignored(line: str, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(line)

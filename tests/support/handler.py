@@ -163,8 +163,8 @@ def as_async_def(body: Body) -> Callable[..., t.Any]:
     return process
 
 
-both_colours = pytest.mark.parametrize("colour", [as_def, as_async_def], ids=["def", "async def"])
-Colour = Callable[[Body], Callable[..., t.Any]]
+sync_and_async = pytest.mark.parametrize("style", [as_def, as_async_def], ids=["def", "async def"])
+Style = Callable[[Body], Callable[..., t.Any]]
 
 
 async def outcome_of(

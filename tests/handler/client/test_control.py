@@ -104,6 +104,7 @@ CONTROL = [
     ),
     case("get_global_rate_limit", request=f"GET {QUEUE}/rate-limit", answer={"rateLimit": None}),
     case("remove_global_rate_limit", request=f"DELETE {QUEUE}/rate-limit"),
+    case("rate_limit", timedelta(seconds=2), request=f"PUT {QUEUE}/rate-limited", sent={"duration": 2000}),
     case("rate_limit", 1500, request=f"PUT {QUEUE}/rate-limited", sent={"duration": 1500}),
     case("get_rate_limit_ttl", request=f"GET {QUEUE}/rate-limited", answer={"ttl": 7}, returned=7),
     case("get_rate_limit_ttl", 3, request=f"GET {QUEUE}/rate-limited?maxJobs=3", answer={"ttl": -2}, returned=-2),

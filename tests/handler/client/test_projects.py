@@ -108,6 +108,20 @@ CREATE = [
     case(
         "create",
         "https://app.example/daily",
+        repeat={"every": 60_000},
+        timeout=timedelta(seconds=2),
+        request=f"POST {TRIGGERS}",
+        sent={
+            "url": "https://app.example/daily",
+            "payload": None,
+            "repeat": {"every": 60_000},
+            "attempts": 1,
+            "timeout": 2000,
+        },
+    ),
+    case(
+        "create",
+        "https://app.example/daily",
         {"x": 1},
         repeat={"every": timedelta(minutes=1)},
         name="daily",

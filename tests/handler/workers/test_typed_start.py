@@ -26,9 +26,9 @@ class Unfinished(BaseModel):
     later: "Missing"  # type: ignore[name-defined]  # noqa: F821 - what is tested
 
 
-def process(colour: Callable[..., Function], **annotations: t.Any) -> Function:
+def process(style: Callable[..., Function], **annotations: t.Any) -> Function:
     """Make a processor called `charge` with these annotations."""
-    function = colour(lambda job: None)
+    function = style(lambda job: None)
     function.__annotations__ = annotations
     function.__qualname__ = "charge"
     return function

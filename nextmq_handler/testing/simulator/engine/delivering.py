@@ -32,9 +32,9 @@ class LocalDelivery:
     __slots__ = ("answer", "attempt", "fault", "id", "job", "plan", "steps")
 
     def __init__(self, job: SimulatedJob, id: str, fault: Fault | None) -> None:
-        self.job = job
-        self.id = id
-        self.fault = fault
+        self.job: SimulatedJob = job
+        self.id: str = id
+        self.fault: Fault | None = fault
         self.plan: ReadPlan | None = None
         self.steps: Steps | None = None
         self.attempt: Attempt | None = None

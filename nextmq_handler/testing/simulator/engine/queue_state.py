@@ -106,7 +106,8 @@ class QueueState:
     @property
     def is_maxed(self) -> bool:
         """Whether as many jobs are active as may be."""
-        return self.concurrency is not None and len(self.active) >= self.concurrency
+        bound = self.concurrency
+        return bound is not None and len(self.active) >= bound
 
     def take(self, now: int) -> SimulatedJob | None:
         """Start the next job and return it, None if no job may start at `now`. BullMQ: moveToActive."""

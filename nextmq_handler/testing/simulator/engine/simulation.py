@@ -145,8 +145,11 @@ class Simulation:
             self.clock.ms = due
 
     def _take(self) -> SimulatedJob | None:
-        taken = (queue.take(self.clock.ms) for queue in self.store.queues.values())
-        return next((job for job in taken if job is not None), None)
+        for queue in self.store.queues.values():
+            job = queue.take(self.clock.ms)
+            if job is not None:
+                return job
+        return None
 
     def _put_back(self, job: SimulatedJob) -> None:
         queue = self.store.queue(job.queue_name)
