@@ -22,7 +22,7 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker.hub import Hub
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
 from nextmq_server.service import Service
@@ -55,7 +55,7 @@ async def engine(socket: str, url: str, queues: list[str], concurrency: int) -> 
         return Complete(None)
 
     for queue in queues:
-        await hub.add(queue, WorkerOptions(concurrency=concurrency), process)
+        await hub.add(queue, RunnerOptions(concurrency=concurrency), process)
     collect_less_garbage()
     await asyncio.Event().wait()
 

@@ -17,7 +17,7 @@ from nextmq_adapters.aws_lambda import LambdaHandler, lambda_handler
 from nextmq_adapters.fastapi import nextmq_router
 from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import AsyncJob, Job, NextMQHandler, Worker, create_nextmq_handler
-from nextmq_handler.registration.calls import fingerprint
+from nextmq_handler.registration import fingerprint
 from nextmq_handler.settings import load_settings
 
 from .deliveries import APP_URL, MOUNT, QUEUE, SECRET

@@ -1,8 +1,8 @@
 """Check that the server does not grow: `python -m benchmarks.soak [DELIVERIES]` (300,000 by default). Linux only.
 
 Jobs of several queues complete, fail, are retried, delayed, rate-limited, time out or lose their connection. After
-each tenth the queues run empty, and the benchmark counts what the server holds: memory, connections to Redis and to
-the app, asyncio tasks, and objects of its own classes.
+each tenth the queues run empty, and the benchmark counts what the server holds: memory, connections to Redis and
+to the app, asyncio tasks, and objects of its own classes.
 """
 
 from __future__ import annotations

@@ -53,16 +53,18 @@ if _t.TYPE_CHECKING:
     from .job import RateLimitError as RateLimitError
     from .job import WaitingChildrenError as WaitingChildrenError
     from .job import is_control_flow as is_control_flow
-    from .receiver.receiver import HandlerOptions as HandlerOptions
+    from .receiver.handler import HandlerOptions as HandlerOptions
     from .receiver.replay import MemoryReplayGuard as MemoryReplayGuard
     from .receiver.replay import RedisReplayGuard as RedisReplayGuard
     from .receiver.replay import ReplayGuard as ReplayGuard
     from .registration.calls import WorkerStatus as WorkerStatus
     from .registration.calls import aensure_workers_registered as aensure_workers_registered
     from .registration.calls import aget_worker_registration_statuses as aget_worker_registration_statuses
+    from .registration.calls import aregistrations as aregistrations
     from .registration.calls import aunregister_workers as aunregister_workers
     from .registration.calls import ensure_workers_registered as ensure_workers_registered
     from .registration.calls import get_worker_registration_statuses as get_worker_registration_statuses
+    from .registration.calls import registrations as registrations
     from .registration.calls import unregister_workers as unregister_workers
     from .rules.options import Backoff as Backoff
     from .rules.options import CustomBackoff as CustomBackoff
@@ -111,11 +113,11 @@ else:  # hidden from checkers, so that they report a name that does not exist
             ),
             ".idempotency": "idempotent",
             ".job": "AsyncJob ControlFlow DelayedError Job RateLimitError WaitingChildrenError is_control_flow",
-            ".receiver.receiver": "HandlerOptions",
+            ".receiver.handler": "HandlerOptions",
             ".receiver.replay": "MemoryReplayGuard RedisReplayGuard ReplayGuard",
             ".registration.calls": (
-                "WorkerStatus aensure_workers_registered aget_worker_registration_statuses "
-                "aunregister_workers ensure_workers_registered get_worker_registration_statuses "
+                "WorkerStatus aensure_workers_registered aget_worker_registration_statuses aregistrations "
+                "aunregister_workers ensure_workers_registered get_worker_registration_statuses registrations "
                 "unregister_workers"
             ),
             ".rules.options": (

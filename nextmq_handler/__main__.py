@@ -1,7 +1,7 @@
-"""`python -m nextmq_handler`, and `nextmq` too: the commands that a deploy runs where the app is installed.
+"""The commands that a deployment runs, `python -m nextmq_handler` or `nextmq`.
 
 register module:handler           register the handler's workers
-workers replace module:handler    the same, in the place of registrations that differ
+workers replace module:handler    the same, and replace registrations that differ
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .workers.loading import workers_of
 
 
 def main(arguments: t.Sequence[str] | None = None) -> None:
-    """Run a command; a failure is one line and exit status 1."""
+    """Run a command. A failure prints one line and exits with status 1."""
     options = parser().parse_args(arguments)
     try:
         found = workers_of(options.target)
@@ -27,13 +27,13 @@ def main(arguments: t.Sequence[str] | None = None) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The commands and what they take."""
+    """Return the parser of the commands."""
     made = argparse.ArgumentParser(prog="nextmq", description="Register workers with the server of NEXTMQ_URL.")
     commands = made.add_subparsers(required=True, metavar="COMMAND")
     add = commands.add_parser("register", help="register a handler's workers")
     add.set_defaults(replace=False)
     workers = commands.add_parser("workers", help="registrations").add_subparsers(required=True, metavar="COMMAND")
-    replace = workers.add_parser("replace", help="register in the place of registrations that differ")
+    replace = workers.add_parser("replace", help="register, and replace registrations that differ")
     replace.set_defaults(replace=True)
     for command in (add, replace):
         command.add_argument("target", metavar="module:handler", help="such as app.main:nextmq")

@@ -1,4 +1,4 @@
-"""The ASGI driver: an app that serves the handler alone, or mounted in Starlette, FastAPI or any ASGI app."""
+"""The ASGI driver: an app to serve alone, or to mount in Starlette, FastAPI or any ASGI app."""
 
 from __future__ import annotations
 
@@ -13,51 +13,44 @@ from starlette.types import Receive, Scope, Send
 
 from .client._http.pools import close_async_http_client
 from .protocol.messages import Headers, Request, Response
-from .receiver.receiver import Handler, HandlerOptions, ReadPlan
+from .receiver.attempt import Attempt
+from .receiver.handler import BaseHandler, HandlerOptions
+from .receiver.receiver import Claim, ReadPlan
 from .receiver.run_async import run_async
 from .registration.registrar import Registrar
-from .settings import Settings
 from .workers.worker import Worker
 
 MAX_THREADS = 40
-"""How many `def` processors run at once by default; more wait for a thread, inside their deadline."""
+"""How many `def` processors run at once by default. More wait for a thread, inside their deadline."""
 
 
-class NextMQHandler:
-    """An ASGI app that receives the deliveries for its workers.
+class NextMQHandler(BaseHandler):
+    """The endpoint that you serve or mount as an ASGI app: `NextMQHandler(workers=[…])`.
 
-    Serve it alone, or mount it and hand `lifespan` to the parent, which does not run a mount's own.
+    It registers your workers, verifies each delivery, runs the processor and returns the signed outcome.
+    `max_threads` limits how many `def` processors run at once; `HandlerOptions` has the other options. If you
+    mount it, pass `lifespan` to the parent app, which does not run the lifespan of a mount. Raises
+    ConfigurationError.
     """
 
-    def __init__(self, handler: Handler, *, max_threads: int = MAX_THREADS) -> None:
-        self._handler = handler
+    def __init__(
+        self, workers: t.Iterable[Worker], *, max_threads: int = MAX_THREADS, **options: t.Unpack[HandlerOptions]
+    ) -> None:
+        super().__init__(workers, **options)
+        receiver = self._receiver
         self._max_threads = max_threads
         self._limiter: anyio.CapacityLimiter | None = None
-        self._registrar = Registrar(handler.workers, lambda: handler.settings, check=handler.check)
+        self._registrar = Registrar(receiver.workers, lambda: receiver.settings, check=receiver.check)
         self._lifespan_protocol = Router(lifespan=self.lifespan)
 
-    @property
-    def workers(self) -> tuple[Worker, ...]:
-        """The workers that are mounted here."""
-        return self._handler.workers
-
-    @property
-    def settings(self) -> Settings:
-        """What this handler was told, or reads in the environment. Raises ConfigurationError."""
-        return self._handler.settings
-
-    def check(self) -> list[str]:
-        """What is wrong with this set-up, in words; empty where nothing is."""
-        return self._handler.check()
-
     @contextlib.asynccontextmanager
-    async def lifespan(self, app: object = None) -> t.AsyncGenerator[None]:
-        """Registers the workers once the server serves: `FastAPI(lifespan=handler.lifespan)`.
+    async def lifespan(self, app: object = None) -> t.AsyncGenerator[None]:  # noqa: ARG002 - Starlette passes it
+        """Register the workers when the server starts: `FastAPI(lifespan=handler.lifespan)`.
 
-        Raises ConfigurationError where NEXTMQ_URL or NEXTMQ_APP_URL is missing, so the server does not start.
+        Raises ConfigurationError if NEXTMQ_URL or NEXTMQ_APP_URL is missing: the server does not start then.
         """
-        settings = self._handler.settings
-        _ = settings.connection, settings.app_url  # said at start, not at the first job
+        settings = self.settings
+        _ = settings.connection, settings.app_url  # raise at start, not at the first job
         self._registrar.start()
         try:
             yield
@@ -75,36 +68,32 @@ class NextMQHandler:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope["method"], _path(scope), Headers(scope["headers"]))
-        step = self._handler.begin(request)
-        if isinstance(step, Response):
-            if step.status == 200:
+        plan = self._receiver.begin(request)
+        if isinstance(plan, Response):
+            if plan.status == 200:
                 self._registrar.reassert()  # it was /health
-            await _respond(send, step)
+            await _respond(send, plan)
             return
-        body = await self._read(step, receive)
+        body = await self._read(plan, receive)
         if body is None:
             return  # the caller has gone
-        await _respond(send, body if isinstance(body, Response) else await self._deliver(step, body))
+        await _respond(send, body if isinstance(body, Response) else await self._deliver(plan, body))
 
     async def _deliver(self, plan: ReadPlan, body: bytes) -> Response:
-        secret = self._handler.verify(plan, body)
-        if isinstance(secret, Response):
-            return secret
-        if self._handler.has_replay_guard:
-            refusal = await anyio.to_thread.run_sync(self._handler.claim, plan)
-            if refusal is not None:
-                return refusal
-        attempt = self._handler.parse(plan, body)
-        if isinstance(attempt, Response):
-            return attempt
-        if self._handler.is_outdated(attempt):
-            self._registrar.reassert()
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(self._max_threads)
-        with attempt.trace:
-            outcome = await run_async(attempt, self._limiter)
-            attempt.trace.ended(outcome)
-        return self._handler.finish(attempt.delivery, outcome, secret)
+        receiver = self._receiver
+        for step in receiver.receive(plan, body):
+            match step:
+                case Attempt():
+                    if receiver.is_outdated(step):
+                        self._registrar.reassert()
+                    if self._limiter is None:
+                        self._limiter = anyio.CapacityLimiter(self._max_threads)
+                    step.outcome = await run_async(step, self._limiter)
+                case Claim():
+                    step.refusal = await anyio.to_thread.run_sync(receiver.claim, plan)
+                case _:
+                    t.assert_never(step)
+        return plan.response
 
     async def _read(self, plan: ReadPlan, receive: Receive) -> bytes | Response | None:
         chunks: list[bytes] = []
@@ -118,27 +107,23 @@ class NextMQHandler:
                     chunk: bytes = message.get("body", b"")
                     size += len(chunk)
                     if size > plan.max_size:
-                        return self._handler.too_large(plan.queue)
+                        return self._receiver.too_large(plan.queue)
                     chunks.append(chunk)
                     if not message.get("more_body", False):
                         return b"".join(chunks)
         except TimeoutError:
-            return self._handler.too_slow(plan.queue)
+            return self._receiver.too_slow(plan.queue)
 
 
 def create_nextmq_handler(
     workers: t.Iterable[Worker], *, max_threads: int = MAX_THREADS, **options: t.Unpack[HandlerOptions]
 ) -> NextMQHandler:
-    """An ASGI app that verifies deliveries, runs `workers` and answers with signed outcomes.
-
-    `max_threads` bounds the `def` processors that run at once; `HandlerOptions` says what the other options mean.
-    Raises ConfigurationError.
-    """
-    return NextMQHandler(Handler(workers, **options), max_threads=max_threads)
+    """Return a `NextMQHandler` for `workers`, with the same options. Raises ConfigurationError."""
+    return NextMQHandler(workers, max_threads=max_threads, **options)
 
 
 def _path(scope: Scope) -> str:
-    """The path below the mount: servers and routers put the mount's own path into root_path."""
+    """Return the path below the mount: servers and routers put the mount's own path into root_path."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
     if root and path.startswith(root + "/"):
@@ -150,7 +135,7 @@ def _path(scope: Scope) -> str:
 
 async def _respond(send: Send, response: Response) -> None:
     headers = [*response.headers]
-    if response.body:  # empty for HEAD alone, whose length would be that of the GET
+    if response.body:  # empty only for HEAD, whose length would be that of the GET
         headers.append((b"content-length", b"%d" % len(response.body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})

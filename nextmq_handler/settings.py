@@ -16,7 +16,7 @@ _API_KEY = re.compile(r"[!-~]+")
 
 
 class ServerConnection:
-    """A queue server as a connection string names it. Its repr shows no key and no secret."""
+    """The queue server of a connection string. Its repr shows no key and no secret."""
 
     __slots__ = ("api_key", "base_url", "project", "webhook_secret")
 
@@ -31,9 +31,9 @@ class ServerConnection:
 
 
 class Settings:
-    """What a handler needs of its environment, read and checked.
+    """The settings of a handler, read from its environment and checked.
 
-    `secrets` are the active webhook secrets, empty where none is set; `app_url` is the public base URL of the
+    `secrets` are the active webhook secrets, empty if none is set; `app_url` is the public base URL of the
     handler, mount path included, without a trailing slash.
     """
 
@@ -48,7 +48,7 @@ class Settings:
 
     @property
     def connection(self) -> ServerConnection:
-        """The queue server. Raises ConfigurationError where none is set."""
+        """The queue server. Raises ConfigurationError if none is set."""
         if self._connection is None:
             if (url := _url_of_a_test()) is not None:
                 return parse_connection_string(url)
@@ -60,7 +60,7 @@ class Settings:
 
     @property
     def app_url(self) -> str:
-        """Where the server reaches this app. Raises ConfigurationError where it is not set."""
+        """The URL at which the server reaches this app. Raises ConfigurationError if it is not set."""
         if self._app_url is None:
             if (url := _url_of_a_test()) is not None:
                 return parse_connection_string(url).base_url
@@ -81,7 +81,7 @@ def load_settings(
     webhook_secrets: str | t.Sequence[str] | None = None,
     environ: t.Mapping[str, str] | None = None,
 ) -> Settings:
-    """Settings from arguments, and from the environment for those that are not given.
+    """Read the settings from the arguments, and from the environment for those that are None.
 
     Raises ConfigurationError for a value that cannot work, naming the variable or argument.
     """
@@ -104,7 +104,7 @@ def load_settings(
 
 
 def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> ServerConnection:
-    """The parts of a connection string. Raises ConfigurationError, which names `source` and quotes nothing."""
+    """Split a connection string. Raises ConfigurationError, which names `source` and quotes nothing of `text`."""
     parts = _split(text, source)
     if parts.scheme not in _SCHEMES:
         raise ConfigurationError(f"{source} must look like {_SHAPE} (or nextmq+http://… on this machine)")
@@ -121,12 +121,12 @@ def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> ServerC
         raise ConfigurationError(f"{source} lacks the host or the project: it must look like {_SHAPE}")
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     if set(query) - {"insecure"} or query.get("insecure", "true") != "true":
-        raise ConfigurationError(f"{source} has an option that is not known: the only one is insecure=true")
+        raise ConfigurationError(f"{source} has an unknown option: the only one is insecure=true")
     scheme = _SCHEMES[parts.scheme]
     if scheme == "http" and not is_loopback(parts.hostname) and "insecure" not in query:
         raise ConfigurationError(
             f"{source} sends the API key over plain HTTP to {parts.hostname}, which is not this machine: use "
-            "nextmq:// (HTTPS), or add ?insecure=true where the network itself is private"
+            "nextmq:// (HTTPS), or add ?insecure=true if the network itself is private"
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = f":{parts.port}" if parts.port is not None else ""
@@ -134,7 +134,7 @@ def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> ServerC
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host`, a name or an address without brackets, is this machine."""
+    """Tell whether `host`, a name or an address without brackets, is this machine."""
     return host == "localhost" or host == "::1" or (host.startswith("127.") and _is_ipv4(host))
 
 
@@ -158,7 +158,7 @@ def _pick(argument: str | None, name: str, env: t.Mapping[str, str], variable: s
 def _split(text: str, source: str) -> SplitResult:
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises for one that is no number
+        _ = parts.port  # raises ValueError if it is not a number
     except ValueError:
         # `from None`: the exception of urlsplit may quote the text, which holds the secrets.
         raise ConfigurationError(f"{source} is not a URL: its host or port cannot be read") from None

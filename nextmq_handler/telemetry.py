@@ -1,4 +1,4 @@
-"""OpenTelemetry: the trace that adds a job goes on in its processor, where the app has OpenTelemetry loaded."""
+"""OpenTelemetry: the trace that adds a job goes on in its processor, if the app has loaded OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
     from .protocol.wire import Delivery, Outcome
 
 MAX_TRACE_SIZE = 8192
-"""How many bytes the values of the three headers of a delivery have together, at most."""
+"""The most bytes that the values of a delivery's three trace headers have together."""
 
 _IDS = "(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 _TRACEPARENT = re.compile(f"00-{_IDS}|(?!00|ff)[0-9a-f]{{2}}-{_IDS}(-.*)?")  # later versions may append members
@@ -30,10 +30,7 @@ _NAMES = ("traceparent", "tracestate", "baggage")
 
 
 def inject() -> dict[str, str]:
-    """The present context as the trace headers of a request; none where the app does not use OpenTelemetry.
-
-    Raises nothing.
-    """
+    """Return the current context as trace headers. Empty if the app does not use OpenTelemetry. Never raises."""
     carrier: dict[str, str] = {}
     if _is_used():
         with _harmless("reading the context"):
@@ -45,9 +42,9 @@ def inject() -> dict[str, str]:
 
 @contextlib.contextmanager
 def producer_span(queue: str, name: str) -> t.Generator[None]:
-    """A PRODUCER span `add {queue}` around the adding of a job called `name`, where the app uses OpenTelemetry.
+    """Wrap the adding of a job called `name` in a PRODUCER span `add {queue}`, if the app uses OpenTelemetry.
 
-    `inject`, called inside, carries it to the processor. What is raised inside is recorded, and raised on.
+    `inject`, called inside, carries it to the processor. An exception is recorded and propagates.
     """
     if not _is_used():
         yield
@@ -68,7 +65,7 @@ def producer_span(queue: str, name: str) -> t.Generator[None]:
 
 
 def trace_headers(carrier: t.Mapping[str, object]) -> dict[str, str]:
-    """The trace headers of protocol section 2 that a carrier has; what is malformed or too much is left out."""
+    """Return the trace headers that a carrier has (section 2), without malformed ones and those too large."""
     headers: dict[str, str] = {}
     left = MAX_TRACE_SIZE
     for name in _NAMES:
@@ -86,13 +83,13 @@ def trace_headers(carrier: t.Mapping[str, object]) -> dict[str, str]:
 
 
 def trace_options(headers: t.Mapping[str, object]) -> dict[str, t.Any]:
-    """The job options that carry the trace of a request on to the processor, as bullmq-otel writes them."""
+    """Return the job options that carry a request's trace to the processor, as bullmq-otel writes them."""
     found = trace_headers(headers)
     return {"telemetry": {"metadata": json.dumps(found)}} if "traceparent" in found else {}
 
 
 def delivery_headers(opts: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """The headers of a delivery that carry on the trace in the job options `opts` (protocol section 2)."""
+    """Return the headers of a delivery that continue the trace in the job options `opts` (section 2)."""
     telemetry = opts.get("telemetry")
     if not isinstance(telemetry, dict):
         return {}
@@ -110,8 +107,8 @@ def delivery_headers(opts: t.Mapping[str, t.Any]) -> dict[str, str]:
 class Trace:
     """The span of one run of a processor, in the trace that the delivery's headers name.
 
-    Entered and left in one thread or task, around all that the processor runs in. Nothing that OpenTelemetry's
-    parts raise changes an outcome.
+    Enter and leave it in one thread or task, around everything that the processor runs in. Whatever OpenTelemetry
+    raises, the outcome stays the same.
     """
 
     __slots__ = ("_delivery", "_headers", "_span")
@@ -136,17 +133,17 @@ class Trace:
         self._span.end()
 
     def failed(self, exc: BaseException) -> None:
-        """Record what the processor raised."""
+        """Record an exception of the processor."""
         self._span.record(exc)
 
     def ended(self, outcome: Outcome) -> None:
-        """Mark the span as an error where the outcome is one; "later" is none."""
+        """Mark the span as an error if the outcome is a failure: a job that is put back has not failed."""
         if isinstance(outcome, Failed):
             self._span.set_error(outcome.name)
 
 
 class _CurrentSpan:
-    """A span that is the current one from `start` to `end`. All but `start` raise nothing."""
+    """A span that is the current one from `start` to `end`. Only `start` raises."""
 
     __slots__ = ("_span", "_token")
 
@@ -170,7 +167,7 @@ class _CurrentSpan:
 
     def record(self, exc: BaseException) -> None:
         with _harmless("recording an exception"):
-            # An abandoned processor raises when its span has ended.
+            # An abandoned processor may raise after its span has ended.
             if self._span is not None and self._span.is_recording():
                 self._span.record_exception(exc)
 
@@ -194,10 +191,10 @@ class _CurrentSpan:
 
 
 def _parent(headers: Headers) -> tuple[Context, list[Link]]:
-    """The context that a delivery's processor runs in, and what its span links to."""
+    """Return the context that a delivery's processor runs in, and the links of its span."""
     from opentelemetry import context, propagate, trace
 
-    # A repeated traceparent is none then.
+    # Joined by a comma, a repeated traceparent is malformed.
     values = {name: b",".join(headers.all(name.encode())).decode("latin-1") for name in _NAMES}
     sent = propagate.extract(trace_headers(values), context=context.get_current())
     current = trace.get_current_span()
@@ -210,7 +207,7 @@ def _parent(headers: Headers) -> tuple[Context, list[Link]]:
 
 
 def _attributes(kind: str, operation: str, queue: str, name: str) -> dict[str, str]:
-    """OpenTelemetry's messaging attributes, and BullMQ's for the job's name. Nothing of the job's data."""
+    """Return OpenTelemetry's messaging attributes, and BullMQ's for the job's name. Never the job's data."""
     return {
         "messaging.system": "bullmq",
         "messaging.destination.name": queue,
@@ -221,19 +218,19 @@ def _attributes(kind: str, operation: str, queue: str, name: str) -> dict[str, s
 
 
 def _plain(text: str) -> str:
-    """`text` without lone surrogates: for one of them an exporter would drop a whole batch of spans."""
+    """Replace lone surrogates: an exporter would drop a whole batch of spans because of one."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _is_used() -> bool:
-    # Every part of OpenTelemetry loads it. Where nothing has, there is nothing to propagate, and a cold start
-    # does not pay for an extra that happens to be installed.
+    # Every part of OpenTelemetry loads this module. If it is not loaded there is nothing to propagate, and a cold
+    # start does not pay for an extra that happens to be installed.
     return "opentelemetry.context" in sys.modules
 
 
 @contextlib.contextmanager
 def _harmless(what: str) -> t.Generator[None]:
-    """Propagators, samplers and span processors are the app's: where one raises, the job goes on untraced."""
+    """Log what the app's propagators, samplers and span processors raise. The job goes on without a trace."""
     try:
         yield
     except Exception as exc:  # noqa: BLE001 - whatever they raise

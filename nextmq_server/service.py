@@ -6,9 +6,12 @@ import asyncio
 import secrets
 import typing as t
 
+from nextmq_handler.rules.attempts import MAX_FREE_STARTS
+from nextmq_handler.rules.dead_letters import Wanted
 from nextmq_handler.rules.scheduling import Template
+from nextmq_handler.rules.views import queue_view
 
-from .dispatch.dispatcher import MAX_FREE_STARTS, Dispatcher
+from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
 from .dispatch.http.client import DeliveryClient
@@ -21,7 +24,7 @@ from .engine.queues.flows import Flows
 from .engine.queues.jobs import Jobs
 from .engine.queues.logs import JobLogStore
 from .engine.queues.queues import Limits, Queues, apply_worker_concurrency
-from .engine.queues.redrive import Redriver, Wanted
+from .engine.queues.redrive import Redriver
 from .engine.queues.schedulers import JobSchedulers, SchedulerState
 from .engine.worker.hub import Hub
 from .engine.worker.slots import Slots
@@ -81,7 +84,7 @@ class Service:
         self.limits = Limits(self.jobs)
         self.results = Results(self.jobs, self.events)
         self.storage = StorageWatch(connection)
-        self.schedulers = JobSchedulers(self._hub.scripts, project.prefix)
+        self.schedulers = JobSchedulers(self.jobs)
         self._directory = QueueDirectory(connection, project.name)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
         self.workers = Workers(
@@ -186,19 +189,17 @@ class Service:
     async def queue_view(self, queue: str) -> dict[str, t.Any]:
         """Return the queue as the API shows it."""
         worker = self.registry.get(queue)
-        return {
-            "name": queue,
-            "isPaused": await self.queues.is_paused(queue),
-            "counts": await self.queues.counts(queue),
-            "concurrency": {
-                "global": await self.limits.global_concurrency(queue),
-                "worker": worker.options.concurrency if worker else None,
-            },
-            "rateLimit": await self.limits.rate_limit(queue),
-            "rateLimitTtl": await self.limits.rest_left(queue, 0),
-            "hold": await self.limits.hold(queue),
-            "worker": worker.model_dump(mode="json", by_alias=True) if worker else None,
-        }
+        return queue_view(
+            name=queue,
+            is_paused=await self.queues.is_paused(queue),
+            counts=await self.queues.counts(queue),
+            global_concurrency=await self.limits.global_concurrency(queue),
+            worker_concurrency=worker.options.concurrency if worker else None,
+            rate_limit=await self.limits.rate_limit(queue),
+            rate_limit_ttl=await self.limits.rest_left(queue, 0),
+            hold=await self.limits.hold(queue),
+            worker=worker.model_dump(mode="json", by_alias=True) if worker else None,
+        )
 
     async def obliterate(self, queue: str, *, force: bool) -> None:
         """Remove the queue with all its jobs. Raises WrongState if jobs are active, unless `force`."""

@@ -23,9 +23,9 @@ MAX_MODULES = 20  # beside each other in a folder
 MIN_LINES, MAX_LINES = 15, 300  # of a module; an __init__ may be shorter
 OLD_WORDS = {
     "burn": r"\bburn(s|t|ed|ing)?\b",
-    "home": r"\bhomes?\b(?!/)",
+    "home": r"(?<!--)\bhomes?\b(?![/=:\"`])",  # `home=` and `--home` are old names that still work
     "colour": r"\bcolou?rs?\b",
-    "is no": r"\bis no (?!longer\b)",
+    "is no": r"(?<!there )\bis no (?!longer\b)",
     "where there is": r"\bwhere there is\b",
     "there is none": r"\bthere is none\b",
     "of ours": r"\bof ours\b",

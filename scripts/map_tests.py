@@ -100,6 +100,11 @@ def read_table() -> dict[str, str]:
     return {old.strip(): new.strip() for old, new in pairs}
 
 
+def follow(name: str, table: t.Mapping[str, str]) -> str:
+    """Return what a test is called after all of its renames."""
+    return follow(table[name], table) if table.get(name, name) != name else name
+
+
 def counterparts(base: str) -> t.Iterator[tuple[Test, str | None]]:
     """Yield each test of a commit with the test of now that it became, or None."""
     renames, table, now = renames_since(base), read_table(), tests_now()
@@ -107,7 +112,9 @@ def counterparts(base: str) -> t.Iterator[tuple[Test, str | None]]:
     paths = {test: [test.path, *renames.get(test.path, [])] for test in old_tests}
     kept = {str(Test(paths[test][-1], test.name)) for test in old_tests}
     for old in old_tests:
-        named = [table[name] for path in paths[old] if (name := str(Test(path, old.name))) in table]
+        named = sorted(
+            {follow(name, table) for path in paths[old] if (name := str(Test(path, old.name))) in table}
+        )
         same = str(Test(paths[old][-1], old.name))
         moved = [str(test) for test in now if test.name == old.name and str(test) not in kept]
         candidates = named or ([same] if same in known else moved)

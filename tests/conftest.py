@@ -21,7 +21,7 @@ def no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> t.Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many cases of the conformance suite passed in how many homes."""
+    """Count the cases of the conformance suite that passed, and the integrations."""
     pairs = {
         tuple(value)
         for report in terminalreporter.getreports("passed")
@@ -29,9 +29,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if name == "conformance"
     }
     if pairs:
-        cases, homes = len({case for case, _ in pairs}), len({home for _, home in pairs})
-        left = cases * homes - len(pairs)
+        cases, integrations = len({case for case, _ in pairs}), len({integration for _, integration in pairs})
+        left = cases * integrations - len(pairs)
         terminalreporter.write_line(
-            f"conformance: {cases} cases × {homes} homes = {len(pairs)} passed; "
+            f"conformance: {cases} cases × {integrations} integrations = {len(pairs)} passed; "
             f"the other {left} cannot be sent there, limits.py says why"
         )

@@ -8,130 +8,100 @@ import typing as t
 from urllib.parse import unquote, urlsplit
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_handler.protocol.messages import Headers, Request, Response
-from nextmq_handler.receiver.receiver import READ_HEADERS, Handler, HandlerOptions, ReadPlan
-from nextmq_handler.receiver.sync_driver import BlockingDriver
-from nextmq_handler.settings import Settings
+from nextmq_handler.protocol.messages import READ_HEADERS, Headers, Request, Response
+from nextmq_handler.receiver.handler import BaseHandler, HandlerOptions
+from nextmq_handler.receiver.receiver import ReadPlan
+from nextmq_handler.receiver.sync_driver import SyncDriver
 from nextmq_handler.workers.worker import Worker
 
 Event = t.Mapping[str, t.Any]
 
 MARGIN = 0.5
-"""How long before the function's own timeout, in s, the answer must be out."""
-
+"""How long before the function's own timeout, in s, the answer must leave."""
 
 SETTLE_TIME = 0.5
 """How long an answer waits, in s, for a registration that it started (protocol section 4)."""
 
 
 class Context(t.Protocol):
-    """What is used of the context that the runtime passes."""
+    """The part of the runtime's context that the handler uses."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """ms until the runtime ends the invocation."""
+        """Return the ms until the runtime ends the invocation."""
         ...
 
 
-class _Shape:
-    """What the event shapes have in common: where the body is, and what the mount is below."""
-
-    @staticmethod
-    def body(event: Event) -> bytes:
-        """The raw body. Raises ValueError for base64 that is none."""
-        body = event.get("body")
-        if not isinstance(body, str):
-            return b""
-        if event.get("isBase64Encoded"):
-            return base64.b64decode(body, validate=True)
-        return body.encode("utf-8", "surrogatepass")
-
-
-class HTTPAPI(_Shape):
+class HTTPAPI:
     """Payload version 2.0: function URLs and HTTP APIs. Headers are lower case, repeated ones comma-joined."""
 
     @staticmethod
     def matches(event: Event) -> bool:
-        """Whether `event` has this shape."""
+        """Return whether `event` has this shape."""
         return isinstance(_object(event, "requestContext").get("http"), dict)
 
     @staticmethod
     def request(event: Event) -> Request:
-        """The request's head; its path may still hold the mount."""
+        """Return the request's head. Its path may still hold the mount."""
         http = _object(_object(event, "requestContext"), "http")
         path = _without_stage(event, _text(event.get("rawPath")) or _text(http.get("path")))
         return Request(_text(http.get("method")), path, _headers(event, "headers", None))
 
     @staticmethod
-    def response(response: Response, event: Event) -> dict[str, t.Any]:
-        """The answer in this shape."""
+    def response(response: Response, _event: Event) -> dict[str, t.Any]:
+        """Return the answer in this shape."""
         return {**_status_and_body(response), "headers": _single(response)}
 
 
-class RestAPI(_Shape):
-    """Payload version 1.0: REST APIs, and HTTP APIs set to it. The multi-value headers are the whole truth."""
+class RestAPI:
+    """Payload version 1.0: REST APIs, and HTTP APIs set to it. The multi-value headers are complete."""
 
     @staticmethod
     def matches(event: Event) -> bool:
-        """Whether `event` has this shape."""
+        """Return whether `event` has this shape."""
         return "httpMethod" in event and "elb" not in _object(event, "requestContext")
 
     @staticmethod
     def request(event: Event) -> Request:
-        """The request's head; its path may still hold the mount."""
+        """Return the request's head. Its path may still hold the mount."""
         path = _without_stage(event, _text(event.get("path")))
         return Request(_text(event.get("httpMethod")), path, _headers(event, "headers", "multiValueHeaders"))
 
     @staticmethod
-    def response(response: Response, event: Event) -> dict[str, t.Any]:
-        """The answer in this shape."""
+    def response(response: Response, _event: Event) -> dict[str, t.Any]:
+        """Return the answer in this shape."""
         return {**_status_and_body(response), "multiValueHeaders": _multi(response)}
 
 
-class LoadBalancer(_Shape):
+class LoadBalancer(RestAPI):
     """Application load balancers. They want the answer in the header style of the request."""
 
     @staticmethod
     def matches(event: Event) -> bool:
-        """Whether `event` has this shape."""
+        """Return whether `event` has this shape."""
         return "elb" in _object(event, "requestContext")
 
     @staticmethod
-    def request(event: Event) -> Request:
-        """The request's head; its path may still hold the mount."""
-        path = _text(event.get("path"))
-        return Request(_text(event.get("httpMethod")), path, _headers(event, "headers", "multiValueHeaders"))
-
-    @staticmethod
     def response(response: Response, event: Event) -> dict[str, t.Any]:
-        """The answer in this shape."""
+        """Return the answer in this shape."""
         style = "multiValueHeaders" if "multiValueHeaders" in event else "headers"
         headers = _multi(response) if style == "multiValueHeaders" else _single(response)
         return {**_status_and_body(response), "statusDescription": str(response.status), style: headers}
 
 
 _ROUTE = re.compile(r"/queues/[^/]*\Z|/health\Z")
-_SHAPES: tuple[type[HTTPAPI | RestAPI | LoadBalancer], ...] = (HTTPAPI, LoadBalancer, RestAPI)
+_SHAPES: tuple[type[HTTPAPI | RestAPI], ...] = (HTTPAPI, LoadBalancer, RestAPI)
 
 
-class LambdaHandler:
-    """A Lambda function's handler. Register its workers at deploy: `nextmq register module:handler`."""
+class LambdaHandler(BaseHandler):
+    """A Lambda function's handler: `handler = LambdaHandler(workers=[…])`.
 
-    def __init__(self, handler: Handler) -> None:
-        self._driver = BlockingDriver(handler, settle=SETTLE_TIME)
+    It takes the events of function URLs, HTTP APIs, REST APIs and load balancers. Register its workers at deploy:
+    `nextmq register module:handler`. `HandlerOptions` has the options. Raises ConfigurationError.
+    """
 
-    @property
-    def workers(self) -> tuple[Worker, ...]:
-        """The workers that are mounted here."""
-        return self._driver.handler.workers
-
-    @property
-    def settings(self) -> Settings:
-        """What this handler was told, or reads in the environment. Raises ConfigurationError."""
-        return self._driver.handler.settings
-
-    def check(self) -> list[str]:
-        """What is wrong with this set-up, in words; empty where nothing is."""
-        return self._driver.handler.check()
+    def __init__(self, workers: t.Iterable[Worker], **options: t.Unpack[HandlerOptions]) -> None:
+        super().__init__(workers, **options)
+        self._driver = SyncDriver(self._receiver, settle=SETTLE_TIME)
 
     def __call__(self, event: Event, context: Context) -> dict[str, t.Any]:
         shape = _shape_of(event)
@@ -140,42 +110,48 @@ class LambdaHandler:
 
         def read(plan: ReadPlan) -> bytes | Response:
             try:
-                return shape.body(event)
+                return _body(event)
             except ValueError:
-                return self._driver.handler.unreadable(plan, "isBase64Encoded, and the body is not base64")
+                return self._receiver.unreadable(plan, "isBase64Encoded, and the body is not base64")
 
         response = self._driver.respond(request, read, time_left=_time_left(context))
         return shape.response(response, event)
 
     def _mount(self) -> str:
         try:
-            return urlsplit(self._driver.handler.settings.app_url).path.rstrip("/")
+            return urlsplit(self._receiver.settings.app_url).path.rstrip("/")
         except ConfigurationError:
             return ""
 
 
 def lambda_handler(workers: t.Iterable[Worker], **options: t.Unpack[HandlerOptions]) -> LambdaHandler:
-    """A handler for the Lambda runtime: `handler = lambda_handler(workers=[…])`.
-
-    It takes the events of function URLs, HTTP APIs, REST APIs and load balancers. `HandlerOptions` says what
-    the options mean. Raises ConfigurationError.
-    """
-    return LambdaHandler(Handler(workers, **options))
+    """Return a `LambdaHandler` for `workers`, with the same options. Raises ConfigurationError."""
+    return LambdaHandler(workers, **options)
 
 
-def _shape_of(event: t.Any) -> type[HTTPAPI | RestAPI | LoadBalancer]:
+def _shape_of(event: t.Any) -> type[HTTPAPI | RestAPI]:
     if isinstance(event, dict):
         for shape in _SHAPES:
             if shape.matches(t.cast("Event", event)):
                 return shape
     raise ConfigurationError(
         "this event is not an HTTP request of a function URL, an API Gateway or a load balancer; a NextMQ handler "
-        "answers nothing else, so give schedules and other sources a function of their own"
+        "answers nothing else: give schedules and other sources a function of their own"
     )
 
 
+def _body(event: Event) -> bytes:
+    """Return the raw body. Raises ValueError if it should be base64 and is not."""
+    body = event.get("body")
+    if not isinstance(body, str):
+        return b""
+    if event.get("isBase64Encoded"):
+        return base64.b64decode(body, validate=True)
+    return body.encode("utf-8", "surrogatepass")
+
+
 def _below_mount(path: str, mount: str) -> str:
-    """The path below the mount, whatever of it the event still shows.
+    """Return the path below the mount, however much of the mount the event still shows.
 
     API Gateway shows or hides stages and base paths of custom domains by its own rules, so one of the two may be
     a tail of the other.
@@ -198,7 +174,7 @@ def _without_stage(event: Event, path: str) -> str:
 
 
 def _headers(event: Event, single: str, multi: str | None) -> Headers:
-    """The headers that the handler reads; a list of repeated ones, where the event has it, is the whole truth."""
+    """Return the headers that the handler reads. If the event lists repeated ones, that list is complete."""
     lists = _object(event, multi) if multi else {}
     pairs = [(name, value) for name, values in lists.items() for value in _list(values)]
     pairs = pairs or list(_object(event, single).items())

@@ -82,13 +82,13 @@ def enqueue() -> list[Expected]:
 
 
 def wait_until_finished(jobs: t.Iterable[QueueJob]) -> list[QueueJob]:
-    """The jobs once they have ended, or as they are when time is up."""
+    """Return the jobs once they have ended, or as they are when time is up."""
     deadline = time.monotonic() + FINISH_TIME
     return [finished(job, deadline) for job in jobs]
 
 
 def finished(job: QueueJob, deadline: float) -> QueueJob:
-    """The job once it has ended, or as it is at `deadline`, monotonic s."""
+    """Return the job once it has ended, or as it is at `deadline`, monotonic s."""
     with contextlib.suppress(JobFailedError, NextMQTimeoutError):
         job.wait_until_finished(timeout=max(0.1, deadline - time.monotonic()))
     job.refresh()
@@ -96,7 +96,7 @@ def finished(job: QueueJob, deadline: float) -> QueueJob:
 
 
 def as_expected(expected: Expected, job: QueueJob) -> bool:
-    """Whether the job ended as it should: no attempt is burnt by a delivery that asks for another one."""
+    """Return whether the job ended as expected: a delivery that asks for another one uses no attempt."""
     end = (job.state, job.return_value, job.attempts_made)
     return end == ("completed", expected.result, 1) and job.attempts_started >= expected.deliveries
 
@@ -107,7 +107,7 @@ def as_counted(service: MailingService) -> bool:
 
 
 def table(expected: list[Expected], jobs: list[QueueJob]) -> Table:
-    """The jobs, and how they ended."""
+    """Print the jobs, and how they ended."""
     shown = Table("job", "processor", "state", "deliveries", "progress", "result")
     for want, job in zip(expected, jobs, strict=True):
         shown.add_row(
@@ -134,7 +134,7 @@ def nextmq_dev(data_dir: Path, app_url: str) -> t.Generator[tuple[ChildProcess, 
 
 @contextlib.contextmanager
 def execution_environment(runtime_api: str) -> t.Generator[None]:
-    """The runtime client that AWS runs, with the function's handler."""
+    """Start the runtime client that AWS runs, with the function's handler."""
     env = {
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
         "AWS_LAMBDA_FUNCTION_NAME": "local",
@@ -149,7 +149,7 @@ def execution_environment(runtime_api: str) -> t.Generator[None]:
 
 
 def show(line: str) -> None:
-    """A child's line, as it is."""
+    """Print a child's line as it is."""
     console.out(line, end="")
 
 

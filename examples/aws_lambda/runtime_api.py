@@ -27,7 +27,7 @@ _TEXT_TYPES = ("application/json", "application/javascript", "application/xml")
 
 
 class Invocation:
-    """An event on its way to a runtime client, and what comes back: None where the function failed."""
+    """An event on its way to a runtime client, and what comes back: None if the function failed."""
 
     def __init__(self, event: Event) -> None:
         self.id = str(uuid.uuid4())
@@ -44,7 +44,7 @@ class Function:
         self._running: dict[str, Invocation] = {}
 
     def invoke(self, event: Event) -> Event | None:
-        """What the function answers; None where it failed or took too long."""
+        """Return what the function answers; None if it failed or took too long."""
         invocation = Invocation(event)
         self._waiting.put(invocation)
         try:
@@ -53,13 +53,13 @@ class Function:
             return None
 
     def next(self) -> Invocation:
-        """The next invocation, once there is one."""
+        """Wait for the next invocation, and send it."""
         invocation = self._waiting.get()
         self._running[invocation.id] = invocation
         return invocation
 
     def finish(self, invocation_id: str, answer: Event | None) -> bool:
-        """Hand an answer to who waits for it; False where no such invocation runs."""
+        """Pass an answer to the caller that waits for it. Return False if no such invocation runs."""
         invocation = self._running.pop(invocation_id, None)
         if invocation is None:
             return False
@@ -75,10 +75,10 @@ class _Server(BaseHTTPRequestHandler):
         super().__init__(*connection)
 
     def log_message(self, format: str, *args: object) -> None:
-        """The demo's output is for deliveries."""
+        """Log nothing: the demo's output is for deliveries."""
 
     def read(self) -> bytes:
-        """The request's body."""
+        """Read the request's body."""
         return self.rfile.read(int(self.headers.get("content-length", 0)))
 
     def answer(self, status: int, headers: t.Mapping[str, str], body: bytes) -> None:
@@ -109,7 +109,7 @@ class RuntimeAPI(_Server):
         self.answer(200, headers, json.dumps(invocation.event).encode())
 
     def do_POST(self) -> None:
-        """POST invocation/{id}/response, invocation/{id}/error, and init/error where the module fails to load."""
+        """POST invocation/{id}/response, invocation/{id}/error, and init/error if the module fails to load."""
         body = self.read()
         match self.path.removeprefix(_PREFIX).split("/"):
             case ["invocation", invocation_id, "response"]:
@@ -172,7 +172,7 @@ class FunctionURL(_Server):
 
 @contextlib.contextmanager
 def local_lambda(*, timeout: float) -> t.Generator[tuple[str, str]]:
-    """A function: AWS_LAMBDA_RUNTIME_API for its runtime clients, and its URL."""
+    """Serve a function. Return AWS_LAMBDA_RUNTIME_API for its runtime clients, and its URL."""
     function = Function(timeout)
     with _serve(RuntimeAPI, function) as runtime_api, _serve(FunctionURL, function) as function_url:
         yield runtime_api, f"http://{function_url}"

@@ -45,7 +45,7 @@ class _API(BaseHTTPRequestHandler):
         self._accept()
 
     def log_message(self, format: str, *args: object) -> None:
-        """The demo's output is for deliveries."""
+        """Log nothing: the demo's output is for deliveries."""
 
     def _accept(self) -> None:
         time.sleep(ANSWER_TIME)
@@ -56,7 +56,7 @@ class _API(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def mailing_service() -> t.Generator[tuple[MailingService, str]]:
-    """The service, and its URL."""
+    """Serve the service. Return its URL."""
     service = MailingService()
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_API, service)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)

@@ -17,7 +17,7 @@ READERS = ["ada@example.com", "bob@example.com"]
 
 @pytest.fixture
 def nextmq_workers() -> list[Worker]:
-    """The workers of the fixture `nextmq`."""
+    """Return the workers of the fixture `nextmq`."""
     return [function.letters, function.subscribers]
 
 
@@ -40,18 +40,18 @@ def test_the_function_answers_a_signed_delivery(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_letter_reaches_everybody_once_though_its_delivery_comes_twice(
-    nextmq: LocalNextMQ, mail: MailingService
+    local_nextmq: LocalNextMQ, mail: MailingService
 ) -> None:
     Queue("letters").add("send", {"to": READERS, "text": "We have teapots."})
-    nextmq.run_all()
-    assert nextmq.redeliver(nextmq.job("letters")) == {"sent": 2}
+    local_nextmq.run_all()
+    assert local_nextmq.redeliver(local_nextmq.job("letters")) == {"sent": 2}
     assert mail.messages == dict.fromkeys(READERS, 1)
 
 
-def test_an_import_stores_every_address(nextmq: LocalNextMQ, mail: MailingService) -> None:
+def test_an_import_stores_every_address(local_nextmq: LocalNextMQ, mail: MailingService) -> None:
     Queue("subscribers").add("import", {"addresses": READERS})
-    nextmq.run_all()
-    assert nextmq.job("subscribers").return_value == {"imported": 2}
+    local_nextmq.run_all()
+    assert local_nextmq.job("subscribers").return_value == {"imported": 2}
     assert mail.subscribers == dict.fromkeys(READERS, 1)
 
 

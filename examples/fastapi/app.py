@@ -71,5 +71,5 @@ async def upload_picture(name: str, request: Request) -> Accepted:
 
 
 def accepted(job: AsyncQueueJob) -> Accepted:
-    """What the caller learns of a job."""
+    """Return what the caller learns of a job."""
     return Accepted(queue=job.queue_name, job_id=job.id)

@@ -80,7 +80,7 @@ async def enqueue_and_watch(app_url: str, mailbox: Mailbox) -> bool:
 
 
 async def enqueue(visitor: httpx.AsyncClient) -> list[Expected]:
-    """What visitors do."""
+    """Do what visitors do."""
 
     async def accepted(method: str, path: str, **body: t.Any) -> t.Any:
         return (await visitor.request(method, path, **body)).raise_for_status().json()
@@ -103,7 +103,7 @@ async def enqueue(visitor: httpx.AsyncClient) -> list[Expected]:
 
 
 async def finished(expected: Expected) -> AsyncQueueJob:
-    """The job once it has ended, or as it is when time is up."""
+    """Return the job once it has ended, or as it is when time is up."""
     job = await AsyncQueue(expected.queue).get_job(expected.job_id)
     assert job is not None, f"job {expected.job_id} of queue {expected.queue} is gone"
     with contextlib.suppress(JobFailedError, NextMQTimeoutError):
@@ -119,7 +119,7 @@ def as_expected(expected: Expected, job: AsyncQueueJob) -> bool:
 
 
 def table(expected: list[Expected], jobs: list[AsyncQueueJob]) -> Table:
-    """The jobs, their attempts and final states; a state is red where it is not the expected end."""
+    """Print the jobs, their attempts and final states. A state that is not the expected end is red."""
     shown = Table("job", "shows", "state", "attempts", "progress", "result")
     for want, job in zip(expected, jobs, strict=True):
         result = str(job.failed_reason if job.state == "failed" else job.return_value)
@@ -135,7 +135,7 @@ def table(expected: list[Expected], jobs: list[AsyncQueueJob]) -> Table:
 
 
 def png() -> bytes:
-    """A picture."""
+    """Make a picture."""
     buffer = io.BytesIO()
     Image.new("RGB", (640, 480), "orange").save(buffer, "PNG")
     return buffer.getvalue()
@@ -154,7 +154,7 @@ def nextmq_dev(data_dir: Path) -> t.Generator[str]:
 
 @contextlib.contextmanager
 def fastapi_app(port: int) -> t.Generator[None]:
-    """The example under uvicorn."""
+    """Run the example under uvicorn."""
     command = [sys.executable, "-m", "uvicorn", "examples.fastapi.app:app", "--port", str(port), "--no-access-log"]
     app = ChildProcess(command)
     try:

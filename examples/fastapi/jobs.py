@@ -22,28 +22,28 @@ pictures = Worker("pictures", concurrency=2, timeout=60)
 contacts = Worker(
     "contacts",
     limiter={"max": 50, "duration": 1000},
-    errors={httpx.TransportError: lambda exc: RateLimitError(2000)},  # the CRM is away: later, not failed
+    errors={httpx.TransportError: lambda exc: RateLimitError(2000)},  # the CRM is down: retry later, do not fail
 )
 
 workers = [emails, pictures, contacts]
 
 
 class SignedUp(BaseModel):
-    """Who has signed up: data that does not fit fails the job, as trying again would not help."""
+    """Who signed up. Data that does not fit fails the job: a retry would not help."""
 
     name: str
     email: str
 
 
 @emails.processor("welcome")
-@idempotent(MemoryStore())  # one mail, though a delivery may come twice; RedisStore where there are more processes
+@idempotent(MemoryStore())  # one mail, even if a delivery comes twice; use RedisStore with several processes
 def welcome(job: Job[SignedUp]) -> dict[str, str]:
-    """Send a mail. What is returned is the job's return value."""
+    """Send a mail. The job's return value is what this function returns."""
     message = EmailMessage()
     message["From"] = "hello@example.com"
     message["To"] = job.data.email
     message["Subject"] = f"Welcome, {job.data.name}"
-    # The job's id is the same in every attempt: a second copy of this mail can be told as one.
+    # The job's id is the same in every attempt, so a mail program can recognise a second copy.
     message["Message-ID"] = make_msgid(idstring=job.id, domain="example.com")
     message.set_content("Good to have you here.")
     with smtplib.SMTP(os.environ.get("SMTP_HOST", "127.0.0.1"), int(os.environ.get("SMTP_PORT", "1025"))) as smtp:
@@ -53,7 +53,7 @@ def welcome(job: Job[SignedUp]) -> dict[str, str]:
 
 @emails.processor("newsletter")
 async def newsletter(job: AsyncJob[dict[str, Any]]) -> str:
-    """Not before its time: the job goes back to the queue until then, and no attempt is burnt."""
+    """Run the job at its time: until then it is put back, and no attempt is used."""
     if time.time() * 1000 < job.data["not_before"]:
         job.move_to_delayed(job.data["not_before"])
     return f"sent to {job.data['email']}"
@@ -61,7 +61,7 @@ async def newsletter(job: AsyncJob[dict[str, Any]]) -> str:
 
 @pictures.processor("thumbnail")
 def thumbnail(job: Job[dict[str, Any]]) -> dict[str, Any]:
-    """Resize a picture. A file that is no picture will not become one: no attempt is wasted on it."""
+    """Resize a picture. For a file that is not a picture the job fails at once, without more attempts."""
     path = Path(job.data["path"])
     try:
         with Image.open(path) as picture:

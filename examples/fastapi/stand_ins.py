@@ -24,13 +24,13 @@ class Mailbox(MessageHandler):
         self.messages: list[Message] = []
 
     def handle_message(self, message: Message) -> None:
-        """A mail arrived."""
+        """Take a mail."""
         self.messages.append(message)
 
 
 @contextlib.contextmanager
 def mail_server() -> t.Generator[tuple[Mailbox, int]]:
-    """A real SMTP server on a free port."""
+    """Run a real SMTP server on a free port."""
     mailbox = Mailbox()
     port = free_port()
     controller = Controller(mailbox, hostname="127.0.0.1", port=port)
@@ -56,7 +56,7 @@ class FlakyCRM(BaseHTTPRequestHandler):
             self._answer(500 if call <= 2 else 200, {})
 
     def log_message(self, format: str, *args: object) -> None:
-        """The demo's output is for deliveries."""
+        """Log nothing: the demo's output is for deliveries."""
 
     def _answer(self, status: int, headers: dict[str, str]) -> None:
         body = json.dumps({"stored": status == 200}).encode()
@@ -70,7 +70,7 @@ class FlakyCRM(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def crm_server() -> t.Generator[int]:
-    """The CRM on a free port."""
+    """Run the CRM on a free port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), FlakyCRM) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()

@@ -26,7 +26,7 @@ KINDS = {"by-currency": "Turnover by currency", "in-euros": "Turnover in euros"}
 
 @app.route("/")
 def form() -> str:
-    """The form."""
+    """Show the form."""
     return render_template("form.html", kinds=KINDS, years=YEARS)
 
 

@@ -30,7 +30,7 @@ TOTALS = {
 
 
 class Page(t.NamedTuple):
-    """A report's page as a visitor sees it; `reload_after`, in s, is None where it does not reload itself."""
+    """A report's page as a visitor sees it; `reload_after`, in s, is None if it does not reload itself."""
 
     state: str
     progress: int
@@ -75,7 +75,7 @@ def order_and_watch(browser: httpx.Client, kind: str, year: int) -> bool:
 
 
 def seen(response: httpx.Response) -> Page:
-    """A report's page, which is printed too."""
+    """Fetch a report's page, and print it."""
     text = response.raise_for_status().text
     status = re.search(r"is <strong>(.+)</strong>, (\d+) % done", text)
     assert status is not None, f"{response.url} is not the page of a report:\n{text}"
@@ -100,7 +100,7 @@ def nextmq_dev(data_dir: Path, app_url: str) -> t.Generator[tuple[ChildProcess, 
 
 @contextlib.contextmanager
 def flask_app(port: int) -> t.Generator[None]:
-    """The example under gunicorn, or under Flask's own server where gunicorn is not installed."""
+    """Run the example under gunicorn, or under Flask's own server if gunicorn is not installed."""
     # A processor occupies a thread while it runs, and the pages need some too.
     gunicorn = ["gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "8", "examples.flask.app:app"]
     flask = ["flask", "--app", "examples.flask.app", "run", "--port", str(port)]

@@ -51,6 +51,6 @@ async def in_euros(job: AsyncJob[ReportRequest]) -> dict[str, str]:
 
 
 async def rate(bank: httpx.AsyncClient, currency: str) -> tuple[str, Decimal]:
-    """A currency, and what one unit of it is worth in euros."""
+    """Return a currency, and what one unit of it is worth in euros."""
     response = await bank.get(f"/rates/{currency}")
     return currency, Decimal(response.raise_for_status().json()["euros"])

@@ -23,7 +23,7 @@ class Order(t.NamedTuple):
 
 
 def orders_of(year: int, month: int) -> list[Order]:
-    """A month's orders. Takes `QUERY_TIME` s."""
+    """Return a month's orders. Takes `QUERY_TIME` s."""
     time.sleep(QUERY_TIME)
     with _FILE.open(newline="") as file:
         return [

@@ -28,12 +28,12 @@ class Bank(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """The demo's output is for deliveries and pages."""
+        """Log nothing: the demo's output is for deliveries and pages."""
 
 
 @contextlib.contextmanager
 def bank_server() -> t.Generator[int]:
-    """The bank on a free port."""
+    """Run the bank on a free port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Bank) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()

@@ -17,7 +17,7 @@ from .jobs import reports
 
 @pytest.fixture
 def nextmq_workers() -> list[Worker]:
-    """The workers of the fixture `nextmq`."""
+    """Return the workers of the fixture `nextmq`."""
     return [reports]
 
 
@@ -39,40 +39,40 @@ def bank(monkeypatch: pytest.MonkeyPatch) -> collections.abc.Iterator[None]:
         yield
 
 
-def test_a_report_that_waits_has_a_page_that_says_so(browser: FlaskClient, nextmq: LocalNextMQ) -> None:
+def test_a_report_that_waits_has_a_page_that_says_so(browser: FlaskClient, local_nextmq: LocalNextMQ) -> None:
     page = browser.post("/reports", data={"kind": "by-currency", "year": 2025}, follow_redirects=True)
-    nextmq.assert_enqueued("reports", "by-currency", {"year": 2025}, attempts=3)
+    local_nextmq.assert_enqueued("reports", "by-currency", {"year": 2025}, attempts=3)
     assert "is <strong>waiting</strong>" in page.text
 
 
-def test_the_page_of_a_finished_report_shows_its_totals(browser: FlaskClient, nextmq: LocalNextMQ) -> None:
+def test_the_page_of_a_finished_report_shows_its_totals(browser: FlaskClient, local_nextmq: LocalNextMQ) -> None:
     ordered = browser.post("/reports", data={"kind": "by-currency", "year": 2025})
-    nextmq.run_all()
+    local_nextmq.run_all()
     page = browser.get(ordered.location)
     assert "is <strong>completed</strong>, 100 % done" in page.text
     assert "<th>GBP</th><td>3,377.48</td>" in page.text
 
 
 @pytest.mark.usefixtures("bank")
-def test_a_report_in_euros_asks_the_bank(browser: FlaskClient, nextmq: LocalNextMQ) -> None:
+def test_a_report_in_euros_asks_the_bank(browser: FlaskClient, local_nextmq: LocalNextMQ) -> None:
     browser.post("/reports", data={"kind": "in-euros", "year": 2025})
-    nextmq.run_all()
-    assert nextmq.job("reports").return_value == {"EUR": "11,074.71"}
+    local_nextmq.run_all()
+    assert local_nextmq.job("reports").return_value == {"EUR": "11,074.71"}
 
 
 def test_a_bank_that_is_closed_is_asked_again_after_1_and_2_seconds(
-    browser: FlaskClient, nextmq: LocalNextMQ
+    browser: FlaskClient, local_nextmq: LocalNextMQ
 ) -> None:
-    nextmq.fail_next("reports", ConnectionError("the bank is closed"), times=3)
+    local_nextmq.fail_next("reports", ConnectionError("the bank is closed"), times=3)
     browser.post("/reports", data={"kind": "in-euros", "year": 2025})
-    nextmq.run_until_idle()
-    job = nextmq.job("reports", state="failed")
+    local_nextmq.run_until_idle()
+    job = local_nextmq.job("reports", state="failed")
     assert (job.waits, job.failed_reason) == ([1000, 2000], "ConnectionError: the bank is closed")
 
 
-def test_an_unknown_kind_of_report_is_not_ordered(browser: FlaskClient, nextmq: LocalNextMQ) -> None:
+def test_an_unknown_kind_of_report_is_not_ordered(browser: FlaskClient, local_nextmq: LocalNextMQ) -> None:
     assert browser.post("/reports", data={"kind": "by-mood", "year": 2025}).status_code == 400
-    nextmq.assert_not_enqueued("reports")
+    local_nextmq.assert_not_enqueued("reports")
 
 
 def test_a_delivery_whose_body_was_changed_on_its_way_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

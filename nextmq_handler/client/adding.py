@@ -9,6 +9,7 @@ from ..protocol import strict_json
 from ..protocol.names import check_queue_name
 from ..rules.limits import MAX_BULK, MAX_FLOW_DEPTH
 from ..rules.options import FlowJob, NewJob, QueueOptions, check_list, to_wire
+from ..rules.views import new_job_view
 from ._http.content import encode
 
 
@@ -72,15 +73,7 @@ def _new_job(job: NewJob[t.Any], path: str) -> dict[str, t.Any]:
 
 def _added_view(sent: dict[str, t.Any], added: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return a new job as it was sent, or the job that was there already."""
-    if added["job"] is not None:
-        return {**added["job"], "deduplicated": added["deduplicated"]}
-    opts = sent["opts"]
-    return {
-        **sent,
-        **added,
-        "progress": 0,
-        "delay": opts.get("delay", 0),
-        "priority": opts.get("priority", 0),
-        "parent": opts.get("parent"),
-        "deduplicationId": opts.get("deduplication", {}).get("id"),
-    }
+    view = added["job"]
+    if view is None:
+        view = new_job_view(added["id"], added["state"], added["timestamp"], **sent)
+    return {**view, "deduplicated": added["deduplicated"]}

@@ -67,6 +67,14 @@ class JobFields(Typed[Data, Result]):
     def _caller(self) -> Caller:
         return self._remote.caller()
 
+    def _wait_again(self) -> None:
+        self.failed_reason = self.finished_on = self.processed_on = self._return_value = None
+        self.state = "waiting"
+        self._forget_loaded()
+
+    def _update(self, **fields: t.Any) -> None:
+        vars(self).update(fields)
+
     def _forget_loaded(self) -> None:
         self.__dict__.pop("data", None)
         self.__dict__.pop("return_value", None)

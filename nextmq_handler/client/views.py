@@ -1,14 +1,11 @@
-"""What the server tells of queues, schedulers and triggers: answers as objects."""
+"""The server's answers about queues, schedulers and triggers, as objects."""
 
 from __future__ import annotations
 
 import typing as t
 
+from ..rules.states import JobState as JobState
 from ._http.answer import member, optional, whole
-
-JobState = t.Literal[
-    "waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed", "unknown"
-]
 
 FinishedState = t.Literal["completed", "failed"]
 
@@ -21,7 +18,7 @@ class JobLogs(t.TypedDict):
 
 
 class Dependencies(t.TypedDict):
-    """A parent's children by "queue:id": results, open ones, ignored failures with their reasons, failed ones."""
+    """A parent's children by `queue:id`: results, open ones, ignored failures with their reasons, failed ones."""
 
     processed: dict[str, t.Any]
     unprocessed: list[str]
@@ -46,7 +43,7 @@ class RateLimit(t.TypedDict):
 
 
 class MetricsMeta(t.TypedDict):
-    """All that were counted, and what BullMQ needs to go on; `prev_ts` is ms since the epoch."""
+    """All jobs so far, and the time (`prev_ts`, ms since the epoch) and count at the last whole minute."""
 
     count: int
     prev_ts: int
@@ -54,7 +51,7 @@ class MetricsMeta(t.TypedDict):
 
 
 class Metrics(t.TypedDict):
-    """How many jobs finished in each minute, the newest first; `count` is how many minutes there are."""
+    """How many jobs finished in each minute, the newest first; `count` is the number of minutes."""
 
     meta: MetricsMeta
     data: list[int]
@@ -62,9 +59,9 @@ class Metrics(t.TypedDict):
 
 
 class JobDelivery(t.TypedDict):
-    """A delivery of a job that ended: sent `at` (ms since the epoch), for how long, and what came of it.
+    """A delivery that ended: when it was sent (`at`, ms since the epoch), how long it took, and its outcome.
 
-    `status` is None where no HTTP answer came; `detail` says why an attempt failed, or was put off.
+    `status` is None if no HTTP answer came. `detail` says why an attempt failed or is retried later.
     """
 
     deliveryId: str
@@ -76,7 +73,10 @@ class JobDelivery(t.TypedDict):
 
 
 class QueueHold(t.TypedDict):
-    """Why a queue's endpoint gets no deliveries. Times are ms since the epoch; a disabled one has no `until`."""
+    """Why a queue's endpoint gets no deliveries. Times are ms since the epoch.
+
+    A disabled endpoint has no `until`: its app must register again.
+    """
 
     kind: t.Literal["unreachable", "throttled", "breaker", "disabled"]
     since: int
@@ -100,7 +100,7 @@ class QueueView(t.NamedTuple):
 class JobScheduler(t.NamedTuple):
     """A job scheduler. `every` and `offset` are ms; dates and `next` are ms since the epoch.
 
-    `template` has "data" and "opts", these as BullMQ spells them.
+    `template` has "data" and "opts"; the options have BullMQ's names.
     """
 
     id: str
@@ -118,7 +118,7 @@ class JobScheduler(t.NamedTuple):
 
 
 class TriggerRun(t.TypedDict):
-    """A request of a trigger: when (ms since the epoch), which attempt, the status, and what came of it."""
+    """A request of a trigger: when it was sent (ms since the epoch), which attempt it was, and its outcome."""
 
     at: int
     attempt: int
@@ -131,7 +131,7 @@ class TriggerRun(t.TypedDict):
 class Trigger:
     """A request that the server sends by a schedule. `next` is ms since the epoch, `timeout` s.
 
-    `secret` signs its requests and is told once, by `create`; the repr does not show it.
+    `secret` signs its requests. Only `create` returns it, and the repr does not show it.
     """
 
     def __init__(self, view: dict[str, t.Any]) -> None:

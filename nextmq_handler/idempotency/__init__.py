@@ -8,12 +8,13 @@ def charge(job: Job[Order]) -> Receipt: ...
 from __future__ import annotations
 
 import functools
-import time
 import typing as t
 import uuid
 
+from .._lazy import public_names
 from ..errors import ResultError
 from ..protocol import strict_json
+from ..protocol.times import timeout_seconds
 from ..workers.annotations import RETURNS_JSON
 from ..workers.processor import bind
 from .memory import MemoryStore
@@ -21,46 +22,55 @@ from .redis import RedisStore
 from .store import Busy, Finished, IdempotencyStore
 
 if t.TYPE_CHECKING:
+    from datetime import timedelta
+
     from ..job import JobBase
     from .sqlalchemy import SQLAlchemyStore
 
-P = t.TypeVar("P", bound="t.Callable[..., t.Any]")
+Processed = t.TypeVar("Processed", bound="t.Callable[..., t.Any]")
 Key = t.Callable[[t.Any], str]
 
 __all__ = ["Busy", "Finished", "IdempotencyStore", "MemoryStore", "RedisStore", "SQLAlchemyStore", "idempotent"]
 
 
 def idempotent(
-    store: IdempotencyStore, *, key: Key | None = None, keep: float = 7 * 86_400, lease: float | None = None
-) -> t.Callable[[P], P]:
-    """Let a processor's work happen once for each key.
+    store: IdempotencyStore,
+    *,
+    key: Key | None = None,
+    keep: float | timedelta = 7 * 86_400,
+    lease: float | timedelta | None = None,
+) -> t.Callable[[Processed], Processed]:
+    """Do a processor's work once for each key, and return the stored result from then on.
 
-    `key` makes the key of a job; by default it is the queue's name, the job's id and when it was added, the
-    same in every attempt, and another one where an id is used again. A result is kept for `keep` s. While a run
-    is under way its key is taken for `lease` s (by default the delivery's time, and a margin), so a crash in
-    the middle frees it then; a run that raises frees it at once. A second run that meets the first one is moved
-    to delayed until the lease may be over, no attempt burnt. What the store raises fails the attempt. Raises
-    ConfigurationError for what does not take exactly one job.
+    `key` makes the key of a job. The default is the queue's name, the job's id and the time when it was added:
+    the same in every attempt, and another one if an id is used again. The store keeps a result for `keep` (float s
+    or a timedelta). A run holds its key for `lease` (float s or a timedelta; by default the delivery's time and a
+    margin), so that a crash frees the key in the end; a run that raises frees it at once. If a second run meets
+    the first one, its job is retried when the lease is over, which uses no attempt. An error of the store fails
+    the attempt. Raises ConfigurationError for a duration that cannot work, and for a function that does not take
+    exactly one job.
     """
+    keep_s = timeout_seconds("idempotent: keep", keep)
+    lease_s = None if lease is None else timeout_seconds("idempotent: lease", lease)
 
-    def decorate(function: P) -> P:
-        once = _Once(store, function, key or _default_key, keep, lease)
+    def decorate(function: Processed) -> Processed:
+        once = _Once(store, function, key or _default_key, keep_s, lease_s)
         wrapper = _async_wrapper(function, once) if once.is_async else _wrapper(function, once)
         setattr(wrapper, RETURNS_JSON, True)
-        return t.cast("P", functools.wraps(function)(wrapper))
+        return t.cast("Processed", functools.wraps(function)(wrapper))
 
     return decorate
 
 
 class _Claim(t.NamedTuple):
-    """A key, and the word of the run that took it."""
+    """A key and the run that holds it."""
 
     key: str
     owner: str
 
 
 class _Once:
-    """The steps around one processor."""
+    """The steps before and after a run of one processor."""
 
     def __init__(
         self, store: IdempotencyStore, function: t.Any, key: Key, keep: float, lease: float | None
@@ -73,16 +83,16 @@ class _Once:
         self.is_async = self._processor.is_async
 
     def begin(self, job: JobBase[t.Any]) -> tuple[_Claim, Finished | None]:
-        """This run's claim, and the result where there is one. Raises DelayedError while another runs."""
+        """Claim the key; also return its stored result, if any. Raises DelayedError while another run holds it."""
         claim = _Claim(self._key(job), uuid.uuid4().hex)
         lease = self._lease if self._lease is not None else max(1.0, job.time_left() + 5)
         state = self._store.begin(*claim, lease)
         if isinstance(state, Busy):
-            job.move_to_delayed(round((time.time() + state.retry_after) * 1000) + 1)
+            job.retry_in(round(state.retry_after * 1000) + 1)
         return claim, state
 
     def finish(self, claim: _Claim, result: t.Any) -> t.Any:
-        """Keep the result; it is what the processor returns."""
+        """Store the result, and return it as JSON values."""
         plain = self._processor.signature.dump(result)
         try:
             text = strict_json.dumps(plain).decode()
@@ -92,7 +102,7 @@ class _Once:
         return plain
 
     def release(self, claim: _Claim) -> None:
-        """The run did not finish: another may begin."""
+        """Free the key: the run did not finish, so another may begin."""
         self._store.release(*claim)
 
 
@@ -111,7 +121,7 @@ def _wrapper(function: t.Callable[..., t.Any], once: _Once) -> t.Callable[..., t
 
 
 def _async_wrapper(function: t.Callable[..., t.Any], once: _Once) -> t.Callable[..., t.Any]:
-    # Stores block, so their calls go to a thread.
+    # A store's calls block, so they run in a thread.
     async def run(job: JobBase[t.Any]) -> t.Any:
         from anyio import CancelScope
         from anyio.to_thread import run_sync
@@ -122,7 +132,7 @@ def _async_wrapper(function: t.Callable[..., t.Any], once: _Once) -> t.Callable[
         try:
             return await run_sync(once.finish, claim, await function(job))
         except BaseException:
-            with CancelScope(shield=True):  # also where the deadline cancelled the run
+            with CancelScope(shield=True):  # also if the deadline cancelled the run
                 await run_sync(once.release, claim)
             raise
 
@@ -134,10 +144,4 @@ def _default_key(job: JobBase[t.Any]) -> str:
 
 
 if not t.TYPE_CHECKING:
-
-    def __getattr__(name):
-        if name != "SQLAlchemyStore":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from .sqlalchemy import SQLAlchemyStore
-
-        return SQLAlchemyStore
+    __getattr__, _, _ = public_names(__name__, {".sqlalchemy": "SQLAlchemyStore"})

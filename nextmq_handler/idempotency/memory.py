@@ -16,7 +16,7 @@ class _Entry(t.NamedTuple):
 
 
 class MemoryStore:
-    """Keeps results in memory until they expire."""
+    """Keep results in memory until they expire."""
 
     def __init__(self, *, monotonic: t.Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -24,7 +24,7 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     def begin(self, key: str, owner: str, lease: float) -> Finished | Busy | None:
-        """Take `key` for `lease` s."""
+        """Claim `key` for `lease` s."""
         now = self._monotonic()
         with self._lock:
             self._entries = {k: entry for k, entry in self._entries.items() if entry.expires > now}
@@ -41,13 +41,13 @@ class MemoryStore:
                 self._entries[key] = _Entry(owner, result, self._monotonic() + keep)
 
     def release(self, key: str, owner: str) -> None:
-        """Let go of `key`."""
+        """Free `key`."""
         with self._lock:
             if self._is_owner(key, owner):
                 del self._entries[key]
 
     def clear(self) -> None:
-        """Forget everything: for tests, where jobs of one may look like those of another."""
+        """Forget everything: for tests, whose jobs may look like those of another test."""
         with self._lock:
             self._entries.clear()
 

@@ -1,4 +1,4 @@
-"""Results in the app's own database, through SQLAlchemy: any database that has unique keys."""
+"""Results in the app's own database, through SQLAlchemy: any database with unique keys."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .store import Busy, Finished
 
 
 class SQLAlchemyStore:
-    """Keeps results in a table. Create it once with `create_table()`, or by your own migration.
+    """Keep results in a table. Create it once with `create_table()`, or by your own migration.
 
-    Its methods raise what SQLAlchemy raises. `clock` gives Unix seconds, the same for all processes.
+    The methods raise what SQLAlchemy raises. `clock` returns Unix seconds, the same in all processes.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class SQLAlchemyStore:
         )
 
     def create_table(self) -> None:
-        """Create the table where it is not there."""
+        """Create the table, if it does not exist."""
         self.table.create(self._engine, checkfirst=True)
 
     def begin(self, key: str, owner: str, lease: float) -> Finished | Busy | None:
-        """Take `key` for `lease` s."""
+        """Claim `key` for `lease` s."""
         row = {"key": key, "owner": owner, "result": None, "expires": self._clock() + lease}
         while True:
             try:
@@ -56,17 +56,17 @@ class SQLAlchemyStore:
             connection.execute(update(self.table).where(*self._is_owner(key, owner)).values(values))
 
     def release(self, key: str, owner: str) -> None:
-        """Let go of `key`."""
+        """Free `key`."""
         with self._engine.begin() as connection:
             connection.execute(delete(self.table).where(*self._is_owner(key, owner)))
 
     def delete_expired(self) -> int:
-        """Remove the rows that nobody needs any more; how many. For a job of your own, now and then."""
+        """Delete the expired rows, and return how many. Call it now and then, such as in a scheduled job."""
         with self._engine.begin() as connection:
             return connection.execute(delete(self.table).where(self.table.c.expires <= self._clock())).rowcount
 
     def _held(self, key: str, row: dict[str, t.Any]) -> Finished | Busy | t.Literal["gone"] | None:
-        """What the key's row says; None where it had expired and is `row`'s owner's now."""
+        """Return the state of the key's row, or None if it had expired and the owner of `row` holds it now."""
         c, now = self.table.c, self._clock()
         with self._engine.begin() as connection:
             held = connection.execute(select(c.owner, c.result, c.expires).where(c.key == key)).first()
@@ -74,7 +74,7 @@ class SQLAlchemyStore:
                 return "gone"
             if held.expires > now:
                 return Busy(held.expires - now) if held.result is None else Finished(held.result)
-            # Another may take the expired row at the same moment: the one that still sees it as it was wins.
+            # Another run may claim the expired row at the same moment: the one that still sees it unchanged wins.
             same = (c.key == key, c.owner == held.owner, c.expires == held.expires)
             taken = connection.execute(update(self.table).where(*same).values(row)).rowcount
         return None if taken else "gone"

@@ -1,4 +1,4 @@
-"""What a store of results does."""
+"""The calls of a store of results."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import typing as t
 
 
 class Finished(t.NamedTuple):
-    """The work was done before, with this result, as JSON text."""
+    """The work is done, with this result, as JSON text."""
 
     result: str
 
 
 class Busy(t.NamedTuple):
-    """Another run is under way; it, or its lease, is over in `retry_after` s at the latest."""
+    """Another run holds the key: its lease ends in `retry_after` s."""
 
     retry_after: float
 
 
 class IdempotencyStore(t.Protocol):
-    """Keeps keys, their owners and results. Thread-safe, and shared by every process that runs the processor."""
+    """Keep keys, their owners and results. Thread-safe, and shared by every process that runs the processor."""
 
     def begin(self, key: str, owner: str, lease: float) -> Finished | Busy | None:
-        """Take `key` for `lease` s; None where it is `owner`'s now."""
+        """Claim `key` for `lease` s; None means that `owner` holds it now."""
         ...
 
     def finish(self, key: str, owner: str, result: str, keep: float) -> None:
-        """Keep `result` for `keep` s, if the key is still `owner`'s."""
+        """Keep `result` for `keep` s, if `owner` still holds `key`."""
         ...
 
     def release(self, key: str, owner: str) -> None:
-        """Let go of `key`, if it is still `owner`'s."""
+        """Free `key`, if `owner` still holds it."""
         ...

@@ -1,8 +1,23 @@
-"""The neutral request and response: what every home translates to and from. Bytes, no framework."""
+"""The neutral request and response that every integration translates to and from. Bytes, no framework."""
 
 from __future__ import annotations
 
 import typing as t
+
+READ_HEADERS = frozenset(
+    (
+        "content-type",
+        "content-encoding",
+        "content-length",
+        "x-nextmq-id",
+        "x-nextmq-timestamp",
+        "x-nextmq-signature",
+        "traceparent",
+        "tracestate",
+        "baggage",
+    )
+)
+"""The headers that a receiver reads. An integration need not translate the others."""
 
 
 class Headers:
@@ -15,7 +30,7 @@ class Headers:
         self._by_name = dict(self.items)
 
     def all(self, name: bytes) -> list[bytes]:
-        """Every value of `name` (given in lower case), in order."""
+        """Return every value of `name` (in lower case), in order."""
         value = self._by_name.get(name)
         if value is None:
             return []
@@ -34,9 +49,24 @@ class Request:
         self.path: str = path
         self.headers: Headers = headers
 
+    def is_plain_json(self) -> bool:
+        """Return whether the content type is JSON, once, and the body is not compressed (section 2)."""
+        types = self.headers.all(b"content-type")
+        encodings = self.headers.all(b"content-encoding")
+        if encodings and any(encoding.strip().lower() != b"identity" for encoding in encodings):
+            return False
+        return len(types) == 1 and types[0].partition(b";")[0].strip().lower() == b"application/json"
+
+    def declared_size(self) -> int | None:
+        """Return the declared size of the body in bytes; None if it must be counted as it is read."""
+        values = self.headers.all(b"content-length")
+        if len(values) != 1 or not values[0].isdigit():
+            return None
+        return int(values[0][:20])
+
 
 class Response:
-    """A whole response: `body` is the content to send, already empty where the method is HEAD."""
+    """A whole response. `body` is the content to send: empty for HEAD."""
 
     __slots__ = ("body", "headers", "status")
 

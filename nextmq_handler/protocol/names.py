@@ -1,4 +1,4 @@
-"""The queue name rule of protocol section 1, for both halves."""
+"""The rule for queue names (protocol section 1), for both halves."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~
 
 
 def is_queue_name(name: object) -> bool:
-    """Whether `name` survives every router and proxy unescaped (protocol section 1)."""
+    """Return whether `name` passes every router and proxy unescaped (protocol section 1)."""
     if not isinstance(name, str) or name in (".", ".."):
         return False
     return 1 <= len(name) <= 100 and not name.lstrip(_CHARACTERS)
 
 
 def check_queue_name(name: object) -> str:
-    """`name` itself. Raises ConfigurationError, naming the rule, where it is not a queue name."""
+    """Return `name`. Raises ConfigurationError, which states the rule, if it is not a queue name."""
     if not isinstance(name, str) or not is_queue_name(name):
         shown = repr(name) if len(repr(name)) <= 120 else repr(name)[:120] + "…"
         raise ConfigurationError(

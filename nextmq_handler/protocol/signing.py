@@ -1,4 +1,4 @@
-"""Webhook signatures: secrets, sign, verify. Bytes in, verdict out (protocol sections 1 to 3)."""
+"""Webhook signatures: secrets, sign, verify. No I/O (protocol sections 1 to 3)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TIMESTAMP = b"x-nextmq-timestamp"
 SIGNATURE = b"x-nextmq-signature"
 
 OUTCOME = b"outcome."
-"""Goes before what is signed in an outcome, so that a request's signature is not an outcome's."""
+"""The prefix of what an outcome's signature signs, so that a request's signature never fits an outcome."""
 
 TOLERANCE = 300
-"""How far, in s, a timestamp may be from now by default."""
+"""How far from now, in s, a timestamp may be by default."""
 
 MAX_SIGNATURES = 8
 
@@ -42,7 +42,7 @@ Reason = t.Literal[
 
 
 class SignatureError(NextMQError):
-    """A message that is not authentic. `reason` is for the log: a caller learns only "unauthorized"."""
+    """A message that is not authentic. `reason` is for the log: the caller learns only "unauthorized"."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
@@ -68,19 +68,19 @@ class Secret:
         return hash(self._key)
 
     def sign(self, signed: bytes) -> bytes:
-        """The signature token `v1,{base64}` over `signed`."""
+        """Return the signature token `v1,{base64}` over `signed`."""
         return b"v1," + base64.b64encode(_HMAC.get_signature(self._key, signed))
 
     def matches(self, signed: bytes, digest: bytes) -> bool:
-        """Whether `digest` is the HMAC of `signed`, compared in constant time."""
+        """Return whether `digest` is the HMAC of `signed`, compared in constant time."""
         return _HMAC.verify_signature(self._key, signed, digest)
 
 
 def parse_secret(text: str, *, source: str = "webhook secret") -> Secret:
-    """The secret that `text` spells: `whsec_` + base64, or a plain one taken as its UTF-8 bytes.
+    """Return the secret that `text` spells: `whsec_` and base64, or any other text as its UTF-8 bytes.
 
-    Raises ConfigurationError, naming `source` and never the secret, for one that is too short, too long or
-    not base64 (protocol section 1).
+    Raises ConfigurationError, which names `source` and never the secret, if it is too short, too long or not
+    base64 (protocol section 1).
     """
     if not text.startswith(_PREFIX):
         key = text.encode("utf-8", "surrogatepass")
@@ -105,7 +105,7 @@ def parse_secret(text: str, *, source: str = "webhook secret") -> Secret:
 
 
 def generate_secret(random: t.Callable[[int], bytes] = os.urandom) -> str:
-    """A new `whsec_` secret of 24 bytes that needs no escaping in a URL (protocol section 1)."""
+    """Generate a `whsec_` secret of 24 bytes that needs no escaping in a URL (protocol section 1)."""
     while True:
         text = base64.b64encode(random(_MIN_SECRET)).decode()
         if not set(text) & set("+/="):
@@ -115,7 +115,7 @@ def generate_secret(random: t.Callable[[int], bytes] = os.urandom) -> str:
 def signature_headers(
     secrets: t.Sequence[Secret], id: str, timestamp: int, body: bytes, *, context: bytes = b""
 ) -> list[tuple[bytes, bytes]]:
-    """The three headers over `body`, one signature for each secret. `timestamp` is Unix seconds.
+    """Return the three headers over `body`, one signature for each secret. `timestamp` is Unix seconds.
 
     `context` is `OUTCOME` for an outcome (section 3), empty for a delivery (section 2).
     """
@@ -130,7 +130,7 @@ def signature_headers(
 
 
 class Seal:
-    """The three headers of one message, well formed and in time; `verify` then takes the body."""
+    """The three headers of one message, well formed and in time. `verify` checks the body against them."""
 
     __slots__ = ("_id", "_signatures", "_timestamp", "id")
 
@@ -141,7 +141,7 @@ class Seal:
         self.id: str = id.decode("ascii")
 
     def verify(self, body: bytes, secrets: t.Iterable[Secret], *, context: bytes = b"") -> Secret:
-        """The secret that signed `body`. Raises SignatureError."""
+        """Return the secret that signed `body`. Raises SignatureError."""
         signed = b"%s%s.%s.%s" % (context, self._id, self._timestamp, body)
         digests = _digests(self._signatures)
         for secret in secrets:
@@ -152,7 +152,7 @@ class Seal:
 
 
 def read_seal(headers: Headers, *, now: float, tolerance: float = TOLERANCE) -> Seal:
-    """The signature headers, checked before a body is read (protocol section 2).
+    """Check the signature headers before the body is read (protocol section 2).
 
     `now` is Unix seconds, `tolerance` s. Raises SignatureError.
     """
@@ -178,7 +178,7 @@ def verify_outcome(
     now: float,
     tolerance: float = TOLERANCE,
 ) -> Secret:
-    """The secret that signed this outcome of `delivery_id` (protocol section 3). Raises SignatureError."""
+    """Return the secret that signed this outcome of `delivery_id` (section 3). Raises SignatureError."""
     seal = read_seal(headers, now=now, tolerance=tolerance)
     if seal.id != delivery_id:
         raise SignatureError("delivery_mismatch")
@@ -193,7 +193,7 @@ def _once(headers: Headers, name: bytes) -> bytes:
 
 
 def _digests(signatures: bytes) -> list[bytes]:
-    """The digests of the `v1` tokens among the first eight; unknown versions and malformed ones skipped."""
+    """Return the digests of the `v1` tokens among the first eight. Skip unknown versions and malformed ones."""
     digests: list[bytes] = []
     for token in signatures.split(b" ", MAX_SIGNATURES)[:MAX_SIGNATURES]:
         version, _, encoded = token.partition(b",")

@@ -1,4 +1,4 @@
-"""JSON as protocol section 2 asks for it: UTF-8, no NaN or Infinity, depth at most 100."""
+"""Strict JSON (protocol section 2): UTF-8, no NaN or Infinity, at most 100 levels deep."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_DEPTH = 100
 
 
 def loads(raw: bytes) -> t.Any:
-    """Return the value of `raw`. Raises ValueError for what is not strict JSON."""
+    """Return the value of `raw`. Raises ValueError if it is not strict JSON."""
     value = parse(raw.decode("utf-8"))
     _check_depth(value, raw)
     return value
@@ -24,7 +24,7 @@ def parse(text: str) -> t.Any:
 
 
 def dumps(value: object) -> bytes:
-    """`value` as compact ASCII JSON that `loads` takes back. Raises TypeError or ValueError."""
+    """Return `value` as compact ASCII JSON that `loads` accepts. Raises TypeError or ValueError."""
     try:
         raw = compact(value).encode("ascii")
     except RecursionError:
@@ -39,23 +39,23 @@ def compact(value: object) -> str:
 
 
 def _check_depth(value: object, raw: bytes) -> None:
-    """Raises ValueError where arrays and objects nest too deeply in `value`, whose JSON is `raw`."""
+    """Raise ValueError if arrays and objects nest too deeply in `value`, whose JSON is `raw`."""
     if len(raw) <= 2 * MAX_DEPTH:
         return
-    # What brackets there are bounds how many arrays and objects are left below a level, so that most values are
-    # looked at no further than their first levels. By replace, which is faster than count.
+    # The number of brackets limits how many arrays and objects are left below a level, so for most values the
+    # first levels decide. replace() is faster than count().
     left = 2 * len(raw) - len(raw.replace(b"[", b"")) - len(raw.replace(b"{", b""))
     level: list[object] = [value]
     for depth in range(1, MAX_DEPTH + 1):
         left -= len(level)
         if depth + left <= MAX_DEPTH:
             return
-        level = [child for parent in level for child in children(parent) if isinstance(child, _CONTAINERS)]
+        level = [child for parent in level for child in _children(parent) if isinstance(child, _CONTAINERS)]
     if level:
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
 
 
-def children(value: object) -> t.Iterable[object]:
+def _children(value: object) -> t.Iterable[object]:
     if isinstance(value, dict):
         return t.cast("dict[str, object]", value).values()
     return t.cast("t.Iterable[object]", value) if isinstance(value, (list, tuple)) else ()
@@ -67,7 +67,7 @@ def _no_constant(name: str) -> t.NoReturn:
 
 def _finite(text: str) -> float:
     number = float(text)
-    if number - number:  # not a number, which is true, where it is infinite
+    if number - number:  # infinity minus infinity is NaN, which is true
         raise ValueError("a number does not fit a double")
     return number
 

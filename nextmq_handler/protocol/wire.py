@@ -5,14 +5,17 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import NextMQError
-from ..protocol.times import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS
 from . import strict_json
+from .times import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS
+
+if t.TYPE_CHECKING:
+    from .delivered import DeliveredJob
 
 MAX_BODY_SIZE = 10 * 1024 * 1024
-"""The largest delivery, in bytes, that a receiver takes by default (section 2)."""
+"""The largest delivery, in bytes, that a receiver accepts by default (section 2)."""
 
 MAX_OUTCOME_SIZE = 1024 * 1024
-"""The largest outcome, in bytes, that a server takes by default (section 2)."""
+"""The largest outcome, in bytes, that a server accepts by default (section 2)."""
 
 MAX_MESSAGE_SIZE = 4 * 1024
 MAX_STACK_SIZE = 20 * 1024
@@ -21,7 +24,7 @@ _MAX_INTEGER = 2**53
 
 
 class WireError(NextMQError):
-    """A signed message whose content is not what the protocol says; the message tells what."""
+    """A signed message whose content breaks the protocol. The error's text says how."""
 
 
 class JobRecord:
@@ -60,7 +63,7 @@ class JobRecord:
 
 
 class Delivery:
-    """One delivery, checked. `timeout` is ms that the server still waited when it sent it (section 2)."""
+    """One delivery, checked. `timeout` is how long, in ms, the server waits for its answer (section 2)."""
 
     __slots__ = ("fingerprint", "id", "job", "max_outcome_size", "queue", "timeout")
 
@@ -74,40 +77,11 @@ class Delivery:
 
 
 def parse_delivery(body: bytes, delivery_id: str) -> Delivery:
-    """The delivery in `body`, whose header says `delivery_id`. Raises WireError for anything else."""
+    """Return the delivery in `body`, whose header has `delivery_id`. Raises WireError."""
     delivery = Delivery(_parse(body))
     if delivery.id != delivery_id:
         raise WireError("deliveryId is not the one of the header")
     return delivery
-
-
-class DeliveredJob(t.Protocol):
-    """What `encode_delivery` reads of a job. Times are ms since the epoch, durations ms (section 2)."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def opts(self) -> dict[str, t.Any]: ...
-    @property
-    def attempts_made(self) -> int: ...
-    @property
-    def attempts_started(self) -> int: ...
-    @property
-    def stalled_counter(self) -> int: ...
-    @property
-    def priority(self) -> int: ...
-    @property
-    def delay(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def processed_on(self) -> int | None: ...
-    @property
-    def progress(self) -> t.Any: ...
-    @property
-    def parent(self) -> dict[str, str] | None: ...
 
 
 def encode_delivery(
@@ -153,7 +127,7 @@ class Completed:
 
 
 class Failed:
-    """The attempt failed. `unrecoverable`: fail the job now, whatever attempts remain."""
+    """The attempt failed. `unrecoverable` fails the job now, whatever attempts remain."""
 
     __slots__ = ("message", "name", "stack", "unrecoverable")
 
@@ -165,7 +139,7 @@ class Failed:
 
 
 class RateLimited:
-    """The queue rests for `delay` ms and the job is queued again, no attempt burnt."""
+    """The queue starts no job for `delay` ms. The job is put back; no attempt is used."""
 
     __slots__ = ("delay",)
 
@@ -174,7 +148,7 @@ class RateLimited:
 
 
 class Delayed:
-    """The job waits until `timestamp`, ms since the epoch, no attempt burnt."""
+    """The job runs again at `timestamp`, ms since the epoch; no attempt is used."""
 
     __slots__ = ("timestamp",)
 
@@ -192,14 +166,14 @@ Outcome = Completed | Failed | RateLimited | Delayed | WaitingChildren
 
 
 def encode_outcome(outcome: Outcome, *, max_size: int = MAX_OUTCOME_SIZE) -> bytes:
-    """The body of an outcome (section 3).
+    """Return the body of an outcome (section 3).
 
     A return value that JSON cannot carry, or a body over `max_size` bytes, becomes the unrecoverable failure
-    `ReturnValueError`: the work was done, running it again would not help.
+    `ReturnValueError`: the work is done, and running it again would not help.
     """
     try:
         body = strict_json.dumps(_outcome_object(outcome))
-    except Exception as exc:  # noqa: BLE001 - a mapping of the processor's may raise anything
+    except Exception as exc:  # noqa: BLE001 - the processor's own mapping may raise anything
         return _return_value_error(f"the return value is not JSON: {exc}")
     if len(body) <= max_size:
         return body
@@ -213,7 +187,7 @@ def encode_outcome(outcome: Outcome, *, max_size: int = MAX_OUTCOME_SIZE) -> byt
 
 
 def parse_outcome(body: bytes) -> Outcome:
-    """The outcome in `body` (section 3). Raises WireError for anything else."""
+    """Return the outcome in `body` (section 3). Raises WireError."""
     raw = _parse(body)
     kind = raw.get("outcome")
     if kind == "completed":
@@ -236,28 +210,32 @@ def parse_outcome(body: bytes) -> Outcome:
 
 
 def clip(text: str, size: int) -> str:
-    """`text` cut to at most `size` bytes of UTF-8, lone surrogates replaced."""
+    """Cut `text` to at most `size` bytes of UTF-8, and replace lone surrogates."""
     raw = text.encode("utf-8", "replace")
     return raw[:size].decode("utf-8", "ignore")
 
 
 def _outcome_object(outcome: Outcome) -> dict[str, t.Any]:
-    if isinstance(outcome, Completed):
-        return {"outcome": "completed", "returnValue": outcome.return_value}
-    if isinstance(outcome, RateLimited):
-        return {"outcome": "rateLimited", "delay": outcome.delay}
-    if isinstance(outcome, Delayed):
-        return {"outcome": "delayed", "timestamp": outcome.timestamp}
-    if isinstance(outcome, WaitingChildren):
-        return {"outcome": "waitingChildren"}
-    error = {
-        "name": clip(outcome.name, MAX_MESSAGE_SIZE),
-        "message": clip(outcome.message, MAX_MESSAGE_SIZE),
-        "stack": clip(outcome.stack, MAX_STACK_SIZE),
-    }
-    if outcome.unrecoverable:
-        return {"outcome": "failed", "unrecoverable": True, "error": error}
-    return {"outcome": "failed", "error": error}
+    match outcome:
+        case Completed():
+            return {"outcome": "completed", "returnValue": outcome.return_value}
+        case Failed():
+            error = {
+                "name": clip(outcome.name, MAX_MESSAGE_SIZE),
+                "message": clip(outcome.message, MAX_MESSAGE_SIZE),
+                "stack": clip(outcome.stack, MAX_STACK_SIZE),
+            }
+            if outcome.unrecoverable:
+                return {"outcome": "failed", "unrecoverable": True, "error": error}
+            return {"outcome": "failed", "error": error}
+        case RateLimited():
+            return {"outcome": "rateLimited", "delay": outcome.delay}
+        case Delayed():
+            return {"outcome": "delayed", "timestamp": outcome.timestamp}
+        case WaitingChildren():
+            return {"outcome": "waitingChildren"}
+        case _:
+            t.assert_never(outcome)
 
 
 def _return_value_error(message: str) -> bytes:
@@ -268,7 +246,7 @@ def _parse(body: bytes) -> dict[str, t.Any]:
     try:
         return _object("the body", strict_json.loads(body))
     except ValueError as exc:
-        # The exception of a decoder holds the input; its text may quote it.
+        # A decoder's exception holds the input, and its text may quote it.
         raise WireError(f"the body is not strict JSON ({type(exc).__name__})") from None
 
 
@@ -285,11 +263,10 @@ def _text(name: str, value: object) -> str:
 
 
 def _integer(name: str, value: object, *, low: int = 0, high: int = _MAX_INTEGER) -> int:
-    if type(value) is not int:
-        raise WireError(f"{name} is not a whole number")
-    if not low <= value <= high:
-        raise WireError(f"{name} is not between {low} and {high}")
-    return value
+    if type(value) is int and low <= value <= high:
+        return value
+    reason = f"between {low} and {high}" if type(value) is int else "a whole number"
+    raise WireError(f"{name} is not {reason}")
 
 
 def _parent(value: object) -> dict[str, str] | None:

@@ -1,10 +1,10 @@
-"""Run a processor, and turn what it returned or raised into an outcome (protocol section 3)."""
+"""One run of a processor, and what its return value or exception means to the server (protocol section 3)."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import typing as t
-from collections.abc import Coroutine
 
 from ..errors import DataError, ResultError, UnrecoverableJobError
 from ..job import AsyncJob, ControlFlow, DelayedError, Job, RateLimitError, WaitingChildrenError
@@ -27,29 +27,21 @@ if t.TYPE_CHECKING:
     from ..telemetry import Trace
 
 
-class Untraced:
-    """Stands for `telemetry.Trace` where the app does not trace."""
+class Untraced(contextlib.nullcontext[None]):
+    """Stand in for `telemetry.Trace` in an app that does not trace."""
 
-    __slots__ = ()
+    def failed(self, _exc: BaseException) -> None:
+        """Record nothing."""
 
-    def __enter__(self) -> None:
-        """Nothing."""
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Nothing."""
-
-    def failed(self, exc: BaseException) -> None:
-        """Nothing."""
-
-    def ended(self, outcome: Outcome) -> None:
-        """Nothing."""
+    def ended(self, _outcome: Outcome) -> None:
+        """Record nothing."""
 
 
 UNTRACED = Untraced()
 
 
 def trace_of(delivery: Delivery, headers: Headers) -> Trace | Untraced:
-    """What traces a delivery's run: nothing, at no cost, for an app that has not loaded OpenTelemetry."""
+    """Return what traces a delivery's run. An app that has not loaded OpenTelemetry pays nothing."""
     if "opentelemetry.context" not in sys.modules:
         return UNTRACED
     from ..telemetry import Trace
@@ -58,9 +50,11 @@ def trace_of(delivery: Delivery, headers: Headers) -> Trace | Untraced:
 
 
 class Attempt:
-    """One run of a processor: which one, with which job, until when (monotonic s)."""
+    """One run of a processor: which one, with which job, until when (monotonic s). A driver sets `outcome`."""
 
-    __slots__ = ("deadline", "delivery", "expose_stack", "job", "processor", "trace", "worker")
+    __slots__ = ("deadline", "delivery", "expose_stack", "job", "outcome", "processor", "trace", "worker")
+
+    outcome: Outcome
 
     def __init__(
         self,
@@ -83,7 +77,7 @@ class Attempt:
         self.job: AsyncJob[t.Any] | Job[t.Any] = kind(delivery, settings, deadline=deadline)
 
     def unknown_job_name(self) -> Failed:
-        """The outcome where no processor is for the job's name: an older deploy may be answering."""
+        """Return the outcome of a job name without a processor: an older deploy may be answering."""
         from difflib import get_close_matches
 
         name, names = self.delivery.job.name, self.worker.job_names
@@ -95,14 +89,14 @@ class Attempt:
         )
 
     def deadline_exceeded(self) -> Failed:
-        """The outcome of a processor that was still running at its deadline."""
+        """Return the outcome of a processor that was still running at its deadline."""
         return Failed(
             "DeadlineExceeded",
             f"the processor was still running when the delivery's time, {self.delivery.timeout} ms, was over",
         )
 
     def load(self) -> Outcome | None:
-        """Make the job's data what the processor's annotation says; the outcome where that fails."""
+        """Convert the job's data to what the processor's annotation says. Return the outcome if that fails."""
         assert self.processor is not None
         try:
             self.job.data = self.processor.signature.load(self.job.data)
@@ -115,7 +109,7 @@ class Attempt:
         return None
 
     def completed(self, result: t.Any) -> Outcome:
-        """The outcome of a processor that returned."""
+        """Return the outcome of a processor that returned `result`."""
         assert self.processor is not None
         try:
             return Completed(self.processor.signature.dump(result))
@@ -123,17 +117,19 @@ class Attempt:
             return self.outcome_of(exc)
 
     def outcome_of(self, exc: BaseException) -> Outcome:
-        """What an exception of the processor means to the server."""
+        """Return what an exception of the processor means to the server."""
         if isinstance(exc, ResultError):  # the work was done: nothing that maps exceptions may run it again
             return Failed("ReturnValueError", str(exc), unrecoverable=True)
         exc = translate_error(self.worker, _signal_in(exc) or exc)
-        if isinstance(exc, RateLimitError):
-            return RateLimited(exc.delay)
-        if isinstance(exc, DelayedError):
-            return Delayed(exc.timestamp)
-        if isinstance(exc, WaitingChildrenError):
-            return WaitingChildren()
-        self.trace.failed(exc)
+        match exc:
+            case RateLimitError():
+                return RateLimited(exc.delay)
+            case DelayedError():
+                return Delayed(exc.timestamp)
+            case WaitingChildrenError():
+                return WaitingChildren()
+            case _:
+                self.trace.failed(exc)
         return Failed(
             type(exc).__name__,
             _message(exc),
@@ -142,37 +138,8 @@ class Attempt:
         )
 
 
-def run(attempt: Attempt) -> Outcome:
-    """Run a `def` processor in this thread. Raises nothing but KeyboardInterrupt."""
-    processor = attempt.processor
-    if processor is None:
-        return attempt.unknown_job_name()
-    unfit = attempt.load()
-    if unfit is not None:
-        return unfit
-    try:
-        value: object = processor.function(attempt.job)
-        if hasattr(type(value), "__await__"):
-            return _awaitable_returned(value)
-        return attempt.completed(value)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as exc:  # noqa: BLE001 - SystemExit and ControlFlow are outcomes too
-        return attempt.outcome_of(exc)
-
-
-def _awaitable_returned(value: t.Any) -> Failed:
-    if isinstance(value, Coroutine):
-        value.close()  # one that is never awaited warns
-    return Failed(
-        "ReturnValueError",
-        "a def processor returned an awaitable, which nobody awaits: make the processor async def",
-        unrecoverable=True,
-    )
-
-
 def _signal_in(exc: BaseException) -> ControlFlow | None:
-    """The one control-flow signal of an exception group, so that a task group does not hide it."""
+    """Return the one control-flow signal of an exception group, so that a task group does not hide it."""
     signals = [leaf for leaf in _leaves(exc) if isinstance(leaf, ControlFlow)]
     return signals[0] if len(signals) == 1 else None
 

@@ -1,4 +1,4 @@
-"""What is wrong with a set-up, in words: the first-run checklist behind `handler.check()`."""
+"""What is wrong with a set-up, in words: the checklist behind `handler.check()`."""
 
 from __future__ import annotations
 
@@ -9,30 +9,35 @@ from ..errors import ConfigurationError
 from ..settings import is_loopback, load_settings
 from ..workers.worker import Worker
 
+CLOCK_SKEW = (
+    "a delivery was refused for its timestamp: this machine's clock and the server's differ by more than the "
+    "tolerance, or an old request was sent again; synchronise the clocks"
+)
+BODY_READ = (
+    "a delivery came with a length but without a body: something, often a middleware that parses forms, reads the "
+    "body before the handler does; mount the handler outside of it"
+)
+
 
 def check(arguments: t.Mapping[str, t.Any], symptoms: t.Iterable[str]) -> list[str]:
-    """Each problem in a sentence that names the fix. `symptoms` are what deliveries have shown so far."""
+    """Return a sentence for each problem, with its fix. `symptoms` are what deliveries have shown so far."""
     try:
         settings = load_settings(**arguments)
     except ConfigurationError as exc:
         return [str(exc), *sorted(symptoms)]
     problems: list[str] = []
-    server = app_url = None
-    try:
-        server = settings.connection.base_url
-    except ConfigurationError as exc:
-        problems.append(str(exc))
-    try:
-        app_url = settings.app_url
-    except ConfigurationError as exc:
-        problems.append(str(exc))
-    if server is not None and app_url is not None:
-        problems += _app_url_problems(app_url, server)
+    for name in ("connection", "app_url"):
+        try:
+            getattr(settings, name)
+        except ConfigurationError as exc:
+            problems.append(str(exc))
+    if not problems:
+        problems += _app_url_problems(settings.app_url, settings.connection.base_url)
     return [*problems, *sorted(symptoms)]
 
 
 def timeout_problem(worker: Worker, time_left: float) -> str:
-    """What is wrong where the platform ends a request in `time_left` s, before the worker's timeout."""
+    """Describe a platform that ends the request in `time_left` s, before the worker's timeout."""
     return (
         f"{worker} has a timeout of {worker.options['timeout'] / 1000:g} s, and the function is ended after "
         f"{time_left:.0f} s: give the function more time than the worker, or the worker less"

@@ -21,7 +21,7 @@ _portals: dict[int, BlockingPortal] = {}
 
 
 def run(function: t.Callable[..., t.Awaitable[T]], *args: t.Any) -> T:
-    """Await `function(*args)` on the kept loop, from a thread that has none; its result or exception."""
+    """Await `function(*args)` on the kept loop, from a thread without a loop. Return or raise what it does."""
     return _portal().call(function, *args)
 
 

@@ -1,4 +1,4 @@
-"""The receiver's steps without I/O, in the order of protocol section 2. Drivers and adapters call them."""
+"""The receiver without I/O: the steps of protocol section 2, in order. Drivers carry them out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..protocol import strict_json
 from ..protocol.messages import Headers, Request, Response
 from ..protocol.names import is_queue_name
 from ..protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
+from ..protocol.times import timeout_seconds
 from ..protocol.wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, parse_delivery
 from ..settings import Settings, load_settings
 from ..workers.worker import Worker, by_queue
@@ -17,17 +18,9 @@ from .attempt import Attempt, trace_of
 
 if t.TYPE_CHECKING:
     import logging
+    from datetime import timedelta
 
     from .replay import ReplayGuard
-
-CLOCK_SKEW = (
-    "a delivery was refused for its timestamp: this machine's clock and the server's differ by more than the "
-    "tolerance, or an old request was sent again; synchronise the clocks"
-)
-BODY_READ = (
-    "a delivery came with a length but without a body: something, often a middleware that parses forms, reads the "
-    "body before the handler does; mount the handler outside of it"
-)
 
 BODY_TIMEOUT = 10.0
 """How long, in s, a body may take to arrive by default."""
@@ -35,57 +28,21 @@ BODY_TIMEOUT = 10.0
 MAX_MARGIN = 0.5
 """The answer leaves at most this long, in s, before the server stops waiting: clocks and networks differ."""
 
-READ_HEADERS = frozenset(
-    (
-        "content-type",
-        "content-encoding",
-        "content-length",
-        "x-nextmq-id",
-        "x-nextmq-timestamp",
-        "x-nextmq-signature",
-        "traceparent",
-        "tracestate",
-        "baggage",
-    )
-)
-"""The headers that are looked at: a home need not translate the others."""
-
 _JSON = (b"content-type", b"application/json")
 
 
-class HandlerOptions(t.TypedDict, total=False):
-    """The options of every home's handler.
+class ReadPlan:
+    """The head of a delivery passed: read at most `max_size` bytes of body, whole within `timeout` s.
 
-    `url`, `app_url` and `webhook_secrets` stand for NEXTMQ_URL, NEXTMQ_APP_URL and NEXTMQ_WEBHOOK_SECRETS.
-    `tolerance` and `body_timeout` are s, `max_body_size` bytes; `expose_stack=False` keeps tracebacks out of
-    outcomes; `replay_guard` lets each delivery id in once.
+    `response` is the answer once the receiver's steps have ended.
     """
 
-    url: str | None
-    app_url: str | None
-    webhook_secrets: str | t.Sequence[str] | None
-    tolerance: float
-    max_body_size: int
-    body_timeout: float
-    expose_stack: bool
-    replay_guard: ReplayGuard | None
+    __slots__ = ("declared_size", "headers", "max_size", "queue", "received_at", "response", "seal", "timeout")
 
-
-class ReadPlan:
-    """The head of a delivery passed: read at most `max_size` bytes of body, whole within `timeout` s."""
-
-    __slots__ = ("declared_size", "headers", "max_size", "queue", "received_at", "seal", "timeout")
+    response: Response
 
     def __init__(
-        self,
-        queue: str,
-        seal: Seal,
-        headers: Headers,
-        *,
-        declared_size: int | None,
-        max_size: int,
-        timeout: float,
-        received_at: float,
+        self, queue: str, seal: Seal, headers: Headers, declared_size: int | None, max_size: int, timeout: float
     ) -> None:
         self.queue: str = queue
         self.seal: Seal = seal
@@ -93,17 +50,28 @@ class ReadPlan:
         self.declared_size: int | None = declared_size
         self.max_size: int = max_size
         self.timeout: float = timeout
-        self.received_at: float = received_at
+        self.received_at: float = time.monotonic()
 
 
-class Handler:
-    """The receiver for `workers`: `begin`, `verify`, `parse`, run the processor, `finish`.
+class Claim:
+    """A step: call `Receiver.claim`, which may block, and set `refusal` to the result."""
 
-    `HandlerOptions` says what the options mean.
+    __slots__ = ("refusal",)
 
-    Raises ConfigurationError where a setting, an argument or a worker cannot work. Where neither the arguments
-    nor the environment hold a secret yet, they are read again at the first use, and until there is one every
-    delivery is refused.
+    refusal: Response | None
+
+
+Steps = t.Generator[Claim | Attempt, None, None]
+"""What a driver does: it makes the claim and sets its `refusal`; it runs the attempt and sets its `outcome`."""
+
+
+class Receiver:
+    """Take the deliveries for `workers`. `begin` checks a request's head; `receive` does all that follows.
+
+    `HandlerOptions` says what the options mean. `clock` returns Unix seconds.
+
+    Raises ConfigurationError if a setting, an argument or a worker cannot work. As long as neither the arguments
+    nor the environment have a secret, the receiver refuses every delivery, and reads them again at the next one.
     """
 
     def __init__(
@@ -113,24 +81,20 @@ class Handler:
         url: str | None = None,
         app_url: str | None = None,
         webhook_secrets: str | t.Sequence[str] | None = None,
-        tolerance: float = TOLERANCE,
+        tolerance: float | timedelta = TOLERANCE,
         max_body_size: int = MAX_BODY_SIZE,
-        body_timeout: float = BODY_TIMEOUT,
+        body_timeout: float | timedelta = BODY_TIMEOUT,
         expose_stack: bool = True,
         replay_guard: ReplayGuard | None = None,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
         self._by_queue = by_queue(workers)
         self.workers: tuple[Worker, ...] = tuple(self._by_queue.values())
-        self._arguments: dict[str, t.Any] = {
-            "url": url,
-            "app_url": app_url,
-            "webhook_secrets": webhook_secrets,
-        }
+        self._arguments: dict[str, t.Any] = {"url": url, "app_url": app_url, "webhook_secrets": webhook_secrets}
         self._settings = load_settings(**self._arguments)
-        self._tolerance = tolerance
+        self._tolerance = timeout_seconds("tolerance", tolerance)
         self._max_body_size = max_body_size
-        self._body_timeout = body_timeout
+        self._body_timeout = timeout_seconds("body_timeout", body_timeout)
         self._expose_stack = expose_stack
         self._replay_guard = replay_guard
         self._symptoms: set[str] = set()
@@ -146,13 +110,13 @@ class Handler:
         return self._settings
 
     def check(self) -> list[str]:
-        """What is wrong with this set-up, in words; empty where nothing is."""
+        """Return what is wrong with this set-up: one sentence for each problem, with its fix."""
         from .checks import check
 
         return check(self._arguments, self._symptoms)
 
     def begin(self, request: Request) -> Response | ReadPlan:
-        """The steps before the body: the answer where it ends here, else how to read the body."""
+        """Check a request's head. Return the answer if the request ends here, else how to read the body."""
         step = self._begin(request)
         if request.method == "HEAD" and isinstance(step, Response):
             step.body = b""
@@ -160,49 +124,69 @@ class Handler:
 
     def _begin(self, request: Request) -> Response | ReadPlan:
         if request.path == "/health":
-            return self._health(request.method)
+            return _health(request.method)
         queue = request.path.removeprefix("/queues/")
         if queue == request.path or not (queue in self._by_queue or is_queue_name(queue)):
             return _refusal(404, "not_found")
         if request.method != "POST":
             return _refusal(405, "method_not_allowed", (b"allow", b"POST"))
-        if not _is_plain_json(request):
+        if not request.is_plain_json():
             return self._refuse(415, "unsupported_media_type", "content type or encoding", queue)
         try:
             seal = read_seal(request.headers, now=self._clock(), tolerance=self._tolerance)
         except SignatureError as exc:
             if exc.reason in ("timestamp_too_old", "timestamp_too_new"):
+                from .checks import CLOCK_SKEW
+
                 self._symptoms.add(CLOCK_SKEW)
             return self._refuse(401, "unauthorized", exc.reason, queue)
-        declared_size = _declared_size(request)
+        declared_size = request.declared_size()
         if declared_size is not None and declared_size > self._max_body_size:
             return self.too_large(queue)
-        return ReadPlan(
-            queue,
-            seal,
-            request.headers,
-            declared_size=declared_size,
-            max_size=self._max_body_size,
-            timeout=self._body_timeout,
-            received_at=time.monotonic(),
-        )
+        limits = self._max_body_size, self._body_timeout
+        return ReadPlan(queue, seal, request.headers, declared_size, *limits)
 
     def too_large(self, queue: str) -> Response:
-        """The answer to a body over the limit."""
-        return self._refuse(413, "payload_too_large", f"over max_body_size, {self._max_body_size} bytes", queue)
+        """Refuse a body over the limit."""
+        reason = f"over max_body_size, {self._max_body_size} bytes"
+        return self._refuse(413, "payload_too_large", reason, queue)
 
     def too_slow(self, queue: str) -> Response:
-        """The answer to a body that was not whole in time."""
-        return self._refuse(
-            408, "request_timeout", f"not whole within body_timeout, {self._body_timeout} s", queue
-        )
+        """Refuse a body that was not whole in time."""
+        reason = f"not whole within body_timeout, {self._body_timeout:g} s"
+        return self._refuse(408, "request_timeout", reason, queue)
 
     def unreadable(self, plan: ReadPlan, reason: str) -> Response:
-        """The answer to a body that the platform did not hand over whole: nothing ran."""
+        """Refuse a body that the platform did not hand over whole."""
         return self._refuse(401, "unauthorized", reason, plan.queue)
 
+    def receive(self, plan: ReadPlan, body: bytes, *, time_left: float | None = None) -> Steps:
+        """Verify the body, claim its id, parse it, run the processor and sign the outcome: `plan.response`.
+
+        Yields what needs a driver: a thread or a loop. `time_left` is how long, in s, the platform lets this
+        request run, if it says so.
+        """
+        secret = self.verify(plan, body)
+        if isinstance(secret, Response):
+            plan.response = secret
+            return
+        if self._replay_guard is not None:
+            claim = Claim()
+            yield claim
+            if claim.refusal is not None:
+                plan.response = claim.refusal
+                return
+        attempt = self.parse(plan, body, time_left=time_left)
+        if isinstance(attempt, Response):
+            plan.response = attempt
+            return
+        with attempt.trace:
+            yield attempt
+            attempt.trace.ended(attempt.outcome)
+        plan.response = self.finish(attempt.delivery, attempt.outcome, secret)
+
     def verify(self, plan: ReadPlan, body: bytes) -> Response | Secret:
-        """The secret that signed the body, or the refusal."""
+        """Return the secret that signed the body, or the refusal."""
         if len(body) > plan.max_size:
             return self.too_large(plan.queue)
         try:
@@ -210,25 +194,24 @@ class Handler:
         except ConfigurationError as exc:
             return self._refuse(401, "unauthorized", str(exc), plan.queue)
         if not secrets:
-            return self._refuse(401, "unauthorized", "NEXTMQ_URL is not set, so there is no secret", plan.queue)
+            return self._refuse(
+                401, "unauthorized", "NEXTMQ_URL is not set, so the handler has no secret", plan.queue
+            )
         try:
             return plan.seal.verify(body, secrets)
         except SignatureError as exc:
-            eaten = plan.declared_size and not body
-            if eaten:
+            reason: str = exc.reason
+            if plan.declared_size and not body:
+                from .checks import BODY_READ
+
                 self._symptoms.add(BODY_READ)
-            reason = "body_missing: something read it before this handler did" if eaten else exc.reason
+                reason = "body_missing: something read it before this handler did"
             return self._refuse(401, "unauthorized", reason, plan.queue)
 
-    @property
-    def has_replay_guard(self) -> bool:
-        """Whether `claim` is to be asked: it may block."""
-        return self._replay_guard is not None
-
     def claim(self, plan: ReadPlan) -> Response | None:
-        """The refusal of a verified delivery that came before (section 2).
+        """Return the refusal of a verified delivery that came before, None if it is new (section 2). May block.
 
-        Where the guard itself fails it is a 503 at once, which the server takes as "later", no attempt burnt.
+        If the guard itself fails the answer is 503: the server retries later, and no attempt is used.
         """
         assert self._replay_guard is not None
         try:
@@ -239,10 +222,7 @@ class Handler:
         return None if is_new else self._refuse(409, "duplicate_delivery", "its id was seen before", plan.queue)
 
     def parse(self, plan: ReadPlan, body: bytes, *, time_left: float | None = None) -> Response | Attempt:
-        """The attempt that a verified body asks for, or the refusal.
-
-        `time_left` is how long, in s, the platform lets this request run, where it says so.
-        """
+        """Return the attempt that a verified body asks for, or the refusal."""
         try:
             delivery = parse_delivery(body, plan.seal.id)
         except WireError as exc:
@@ -267,19 +247,19 @@ class Handler:
         )
 
     def is_outdated(self, attempt: Attempt) -> bool:
-        """Whether the server holds another registration than this app would make (section 4)."""
+        """Return whether the server holds another registration than this app would make (section 4)."""
         name = attempt.worker.name
         if name not in self._fingerprints:
-            from ..registration.calls import fingerprint
+            from ..registration.body import fingerprint
 
             try:
                 self._fingerprints[name] = fingerprint(attempt.worker, self.settings)
             except ConfigurationError:
-                return False  # no NEXTMQ_APP_URL: there is nothing to register
+                return False  # without NEXTMQ_APP_URL there is nothing to register
         return attempt.delivery.fingerprint != self._fingerprints[name]
 
     def finish(self, delivery: Delivery, outcome: Outcome, secret: Secret) -> Response:
-        """The answer that carries the outcome, signed with the secret that verified the request (section 3)."""
+        """Return the answer with the outcome, signed with the secret that verified the request (section 3)."""
         body = encode_outcome(outcome, max_size=delivery.max_outcome_size)
         seal = signature_headers([secret], delivery.id, int(self._clock()), body, context=OUTCOME)
         return Response(200, [_JSON, *seal], body)
@@ -287,43 +267,29 @@ class Handler:
     def _note_short_platform(self, worker: Worker, time_left: float) -> None:
         from .checks import timeout_problem
 
-        problem = timeout_problem(worker, time_left)
         if worker.name not in self._short:
             self._short.add(worker.name)
+            problem = timeout_problem(worker, time_left)
             self._symptoms.add(problem)
-            self._log().warning("%s", problem)
-
-    def _health(self, method: str) -> Response:
-        if method not in ("GET", "HEAD"):
-            return _refusal(405, "method_not_allowed", (b"allow", b"GET, HEAD"))
-        return Response(200, [_JSON], strict_json.dumps({"status": "ok"}))
+            _log().warning("%s", problem)
 
     def _refuse(self, status: int, code: str, reason: str, queue: str) -> Response:
         # The queue name passed its grammar; nothing else of the request is logged.
-        self._log().warning("refused a delivery for queue %s with %d %s: %s", queue, status, code, reason)
+        _log().warning("refused a delivery for queue %s with %d %s: %s", queue, status, code, reason)
         return _refusal(status, code)
 
-    @staticmethod
-    def _log() -> logging.Logger:
-        import logging  # slow to import, and needed where something is wrong only
 
-        return logging.getLogger("nextmq_handler")
+def _health(method: str) -> Response:
+    if method not in ("GET", "HEAD"):
+        return _refusal(405, "method_not_allowed", (b"allow", b"GET, HEAD"))
+    return Response(200, [_JSON], strict_json.dumps({"status": "ok"}))
 
 
 def _refusal(status: int, code: str, *headers: tuple[bytes, bytes]) -> Response:
     return Response(status, [_JSON, *headers], strict_json.dumps({"error": code}))
 
 
-def _is_plain_json(request: Request) -> bool:
-    types = request.headers.all(b"content-type")
-    encodings = request.headers.all(b"content-encoding")
-    if encodings and any(e.strip().lower() != b"identity" for e in encodings):
-        return False
-    return len(types) == 1 and types[0].partition(b";")[0].strip().lower() == b"application/json"
+def _log() -> logging.Logger:
+    import logging  # slow to import, and needed only if something is wrong
 
-
-def _declared_size(request: Request) -> int | None:
-    values = request.headers.all(b"content-length")
-    if len(values) != 1 or not values[0].isdigit():
-        return None  # counted as it is read
-    return int(values[0][:20])
+    return logging.getLogger("nextmq_handler")

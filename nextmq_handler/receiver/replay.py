@@ -1,4 +1,4 @@
-"""The replay guard: a delivery id is taken once (protocol section 2, optional)."""
+"""Replay guards: each delivery id is accepted once (protocol section 2, optional)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if t.TYPE_CHECKING:
 
 
 class ReplayGuard(t.Protocol):
-    """Remembers delivery ids. One guard must be shared by every process that serves the handler."""
+    """Remember delivery ids. All processes that serve the handler must share one guard."""
 
     def claim(self, delivery_id: str, lifetime: float) -> bool:
-        """Whether `delivery_id` is new; from now on, for `lifetime` s, it is not. Thread-safe."""
+        """Return whether `delivery_id` is new. For the next `lifetime` s it is not. Thread-safe."""
         ...
 
 
 class MemoryReplayGuard:
-    """For a single process. Holds the ids of the last `lifetime` s, nothing else bounds it."""
+    """A guard for a single process. It holds the ids of the last `lifetime` s, without another bound."""
 
     def __init__(self, *, monotonic: t.Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -27,7 +27,7 @@ class MemoryReplayGuard:
         self._lock = threading.Lock()
 
     def claim(self, delivery_id: str, lifetime: float) -> bool:
-        """Whether `delivery_id` is new."""
+        """Return whether `delivery_id` is new."""
         now = self._monotonic()
         with self._lock:
             while self._expires and (oldest := next(iter(self._expires.items())))[1] <= now:
@@ -39,12 +39,12 @@ class MemoryReplayGuard:
 
 
 class RedisReplayGuard:
-    """For many processes: the ids are kept in `redis`, a `redis.Redis`, under `prefix`."""
+    """A guard for many processes. It keeps the ids in `redis`, a `redis.Redis`, under `prefix`."""
 
     def __init__(self, redis: Redis, *, prefix: str = "nextmq:replay:") -> None:
         self._redis = redis
         self._prefix = prefix
 
     def claim(self, delivery_id: str, lifetime: float) -> bool:
-        """Whether `delivery_id` is new. Raises what redis-py raises."""
+        """Return whether `delivery_id` is new. Raises what redis-py raises."""
         return bool(self._redis.set(f"{self._prefix}{delivery_id}", 1, nx=True, px=round(lifetime * 1000)))

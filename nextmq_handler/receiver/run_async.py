@@ -12,17 +12,18 @@ import anyio.to_thread
 
 from ..job import abandon
 from ..protocol.wire import Outcome
-from .attempt import Attempt, run
+from .attempt import Attempt
+from .run_sync import run_sync
 
 CLEANUP_TIME = 0.25
-"""How long, in s, a processor that was cancelled at its deadline may clean up before the answer goes out: at most,
-and at most half of the margin that its deadline leaves."""
+"""How long, in s, a processor that was cancelled at its deadline may clean up before the answer leaves: at most
+this, and at most half of the margin that the deadline leaves."""
 
 _stragglers: set[asyncio.Task[t.Any]] = set()
 
 
 async def run_async(attempt: Attempt, limiter: anyio.CapacityLimiter) -> Outcome:
-    """The outcome of the attempt, at its deadline at the latest."""
+    """Run the attempt's processor until its deadline at the latest: a `def` one in a thread of `limiter`."""
     processor = attempt.processor
     if processor is None:
         return attempt.unknown_job_name()
@@ -32,7 +33,7 @@ async def run_async(attempt: Attempt, limiter: anyio.CapacityLimiter) -> Outcome
 
 
 async def run_coroutine(attempt: Attempt) -> Outcome:
-    """The outcome of an `async def` processor, at its deadline at the latest."""
+    """Await an `async def` processor, until its deadline at the latest."""
     assert attempt.processor is not None
     unfit = attempt.load()
     if unfit is not None:
@@ -69,7 +70,7 @@ async def _outcome(attempt: Attempt, coroutine: t.Coroutine[t.Any, t.Any, t.Any]
 
 
 def _keep(task: asyncio.Task[t.Any]) -> None:
-    """Hold on to a cancelled task until it ends, and take its result so that nothing is logged twice."""
+    """Hold a cancelled task until it ends, and take its exception so that asyncio does not log it again."""
     _stragglers.add(task)
 
     def forget(done: asyncio.Task[t.Any]) -> None:
@@ -84,14 +85,14 @@ async def _run_in_thread(attempt: Attempt, limiter: anyio.CapacityLimiter) -> Ou
     loop = asyncio.get_running_loop()
     outcome: Outcome | None = None
     has_slot = False
-    # Taken once: by the thread, which then runs the processor, or here where it is given up before that.
+    # Taken once: by the thread, which then runs the processor, or below if the attempt is given up before that.
     claim = threading.Lock()
 
     def in_thread() -> Outcome:
         if not claim.acquire(blocking=False):
             return attempt.deadline_exceeded()
         try:
-            return run(attempt)
+            return run_sync(attempt)
         finally:
             # An abandoned processor keeps its slot until its thread ends: the limit is one of threads.
             _call_soon(loop, limiter.release_on_behalf_of, attempt)

@@ -1,47 +1,19 @@
-"""Registration: tell the server which queues this app works for, and where (protocol section 4)."""
+"""Register, inspect and unregister workers from code: at deploy, or in a script."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import typing as t
 
-from .._version import __version__
-from ..settings import ServerConnection, Settings, load_settings
-from ..workers.worker import Worker, listed, schedules_of, schemas_of
-
-
-def fingerprint(worker: Worker, settings: Settings) -> str:
-    """This SDK's opaque word for a worker's URL, options and schedules (section 4). Raises ConfigurationError."""
-    parts = [worker_url(worker, settings), dict(worker.options), *schedules_of(worker)]
-    text = json.dumps(parts, sort_keys=True)
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:12]).decode()
-
-
-def worker_url(worker: Worker, settings: Settings) -> str:
-    """Where the server delivers this worker's jobs: from the settings, never from a request (section 4)."""
-    return f"{settings.app_url}/queues/{worker.name}"
-
-
-def registration_of(worker: Worker, settings: Settings) -> dict[str, t.Any]:
-    """The body of the registration call (section 4). Raises ConfigurationError."""
-    body: dict[str, t.Any] = {
-        "url": worker_url(worker, settings),
-        "options": dict(worker.options),
-        "secretIds": [secret.id for secret in settings.secrets],
-        "fingerprint": fingerprint(worker, settings),
-        "sdk": f"nextmq-python/{__version__}",
-        "schemas": schemas_of(worker),
-    }
-    schedules = schedules_of(worker)
-    return {**body, "schedules": schedules} if schedules else body
+from .._deprecated import deprecated
+from ..settings import Settings, load_settings
+from ..workers.worker import Worker, listed
+from .body import fingerprint, registration_of
 
 
 class WorkerStatus(t.NamedTuple):
-    """A queue's registration as the server holds it. `last_seen` is ms since the epoch.
+    """The registration that the server holds for a queue. `last_seen` is ms since the epoch.
 
-    `matches` says whether it is this app's; `url` is None where the server holds none.
+    `matches` is true if it is the one that this app would make; `url` is None if the server holds none.
     """
 
     queue: str
@@ -53,9 +25,9 @@ class WorkerStatus(t.NamedTuple):
 def ensure_workers_registered(
     workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None, replace: bool = False
 ) -> None:
-    """Register each worker, now, in this thread. `replace` takes the place of a registration that differs.
+    """Register each worker now, in this thread. `replace` overwrites a registration that differs.
 
-    Idempotent. Raises WorkerRegistrationError where the server holds a registration that differs,
+    Idempotent. Raises WorkerRegistrationError if the server holds a registration that differs,
     ConfigurationError, NextMQHTTPError or NextMQConnectionError.
     """
     from ..client._sync.workers import register_worker
@@ -68,7 +40,7 @@ def ensure_workers_registered(
 async def aensure_workers_registered(
     workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None, replace: bool = False
 ) -> None:
-    """`ensure_workers_registered`, awaited."""
+    """Do what `ensure_workers_registered` does, awaited."""
     from ..client._async.workers import register_worker
 
     settings = load_settings(url=url, app_url=app_url)
@@ -76,10 +48,10 @@ async def aensure_workers_registered(
         await register_worker(settings.connection, worker.name, registration_of(worker, settings), replace=replace)
 
 
-def get_worker_registration_statuses(
+def registrations(
     workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None
 ) -> list[WorkerStatus]:
-    """What the server holds for each worker.
+    """Return the registration that the server holds for each worker.
 
     Raises ConfigurationError, NextMQHTTPError or NextMQConnectionError.
     """
@@ -89,10 +61,10 @@ def get_worker_registration_statuses(
     return [_status(worker, settings, get_worker(settings.connection, worker.name)) for worker in listed(workers)]
 
 
-async def aget_worker_registration_statuses(
+async def aregistrations(
     workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None
 ) -> list[WorkerStatus]:
-    """`get_worker_registration_statuses`, awaited."""
+    """Do what `registrations` does, awaited."""
     from ..client._async.workers import get_worker
 
     settings = load_settings(url=url, app_url=app_url)
@@ -102,28 +74,40 @@ async def aget_worker_registration_statuses(
 
 
 def unregister_workers(workers: t.Iterable[Worker], *, url: str | None = None) -> None:
-    """Remove the workers' registrations: waiting jobs stay, active deliveries finish.
+    """Remove the workers' registrations. Waiting jobs stay; active deliveries finish.
 
     Raises ConfigurationError, NextMQHTTPError or NextMQConnectionError.
     """
     from ..client._sync.workers import unregister_worker
 
-    connection = _connection(url)
+    connection = load_settings(url=url).connection
     for worker in listed(workers):
         unregister_worker(connection, worker.name)
 
 
 async def aunregister_workers(workers: t.Iterable[Worker], *, url: str | None = None) -> None:
-    """`unregister_workers`, awaited."""
+    """Do what `unregister_workers` does, awaited."""
     from ..client._async.workers import unregister_worker
 
-    connection = _connection(url)
+    connection = load_settings(url=url).connection
     for worker in listed(workers):
         await unregister_worker(connection, worker.name)
 
 
-def _connection(url: str | None) -> ServerConnection:
-    return load_settings(url=url).connection
+@deprecated("get_worker_registration_statuses() is now registrations()")
+def get_worker_registration_statuses(
+    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None
+) -> list[WorkerStatus]:
+    """Do what `registrations` does: this is its old name."""
+    return registrations(workers, url=url, app_url=app_url)
+
+
+@deprecated("aget_worker_registration_statuses() is now aregistrations()")
+async def aget_worker_registration_statuses(
+    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None
+) -> list[WorkerStatus]:
+    """Do what `aregistrations` does: this is its old name."""
+    return await aregistrations(workers, url=url, app_url=app_url)
 
 
 def _status(worker: Worker, settings: Settings, held: dict[str, t.Any] | None) -> WorkerStatus:

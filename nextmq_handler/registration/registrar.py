@@ -1,4 +1,4 @@
-"""Keeps a handler's workers registered from a thread of its own, beside the requests (protocol section 4)."""
+"""Keep a handler's workers registered, from a thread beside the requests (protocol section 4)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ..client._sync.workers import register_worker
 from ..errors import ConfigurationError, NextMQError, NextMQHTTPError, WorkerRegistrationError
 from ..settings import Settings
 from ..workers.worker import Worker
-from .calls import registration_of
+from .body import registration_of
 
 logger: logging.Logger = logging.getLogger("nextmq_handler.registration")
 
 REASSERT_INTERVAL = 60.0
-"""`GET /health` registers again at most this often, in s (section 4)."""
+"""Deliveries and `GET /health` register again at most this often, in s (section 4)."""
 
-MAX_RETRY_DELAY = 30.0
+MIN_RETRY_DELAY, MAX_RETRY_DELAY = 0.25, 30.0
 
 
 class Registrar:
-    """Registers in the background; a failure is logged, tried again, and never reaches a delivery."""
+    """Register in the background. A failure is logged and retried, and never reaches a delivery."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Registrar:
         self._workers = workers
         self._settings = settings
         self._check = check
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         self._monotonic = monotonic
         self._started_at: float | None = None
         self._pid = 0
@@ -47,14 +47,14 @@ class Registrar:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Register, again and again until each worker is or the server says no."""
+        """Register, and retry until each worker is registered or the server refuses it."""
         if _overrides.registration_paused.get():
             return
         with self._lock:
             self._started_at, self._pid = self._monotonic(), os.getpid()
             if self._thread is not None and self._thread.is_alive() and not self._stopping.is_set():
                 return
-            # An event of its own: a thread that was told to stop may still wait for an answer.
+            # A new event: a thread that was told to stop may still wait for an answer.
             self._stopping = threading.Event()
             thread = threading.Thread(
                 target=self._register_all, args=(self._stopping,), name="nextmq-registrar", daemon=True
@@ -63,24 +63,24 @@ class Registrar:
             self._thread = thread  # only now: `wait` in another thread cannot join one that has not started
 
     def start_once(self) -> None:
-        """`start`, unless that was done in this process before."""
+        """Call `start` unless this process has done so before: cheap enough for every request."""
         if self._started_at is None or self._pid != os.getpid():
             self.start()
 
     def reassert(self) -> None:
-        """`start`, at most once a minute however often it is called."""
+        """Call `start`, at most once every REASSERT_INTERVAL."""
         started_at = self._started_at
         if started_at is None or self._monotonic() - started_at >= REASSERT_INTERVAL:
             self.start()
 
     def wait(self, timeout: float) -> None:
-        """Wait until it is done, at most `timeout` s: for homes that freeze when they have answered."""
+        """Wait until registering is done, at most `timeout` s: a platform may freeze after the answer."""
         thread = self._thread
         if thread is not None:
             thread.join(timeout)
 
     def stop(self) -> None:
-        """Try no more."""
+        """Stop retrying."""
         self._stopping.set()
 
     def _register_all(self, stopping: threading.Event) -> None:
@@ -89,13 +89,13 @@ class Registrar:
             connection = settings.connection
             pending = [(worker, registration_of(worker, settings)) for worker in self._workers]
         except ConfigurationError as exc:
-            logger.error("workers are not registered, so no job will arrive: %s", exc)
+            logger.error("cannot register the workers, so no job will arrive: %s", exc)
             return
         for problem in self._check():
-            if problem not in self._said:
-                self._said.add(problem)
+            if problem not in self._logged:
+                self._logged.add(problem)
                 logger.warning("%s", problem)
-        delay = 0.25
+        delay = MIN_RETRY_DELAY
         while True:
             failure: NextMQError | None = None
             for worker, registration in list(pending):
@@ -105,21 +105,21 @@ class Registrar:
                     if not _is_final(exc):
                         failure = exc
                         continue
-                    # /health asks again every minute; the same refusal is said once.
-                    logger.log(logging.DEBUG if str(exc) in self._said else logging.ERROR, "%s", exc)
-                    self._said.add(str(exc))
+                    # /health registers again every minute; the same refusal is an error once.
+                    logger.log(logging.DEBUG if str(exc) in self._logged else logging.ERROR, "%s", exc)
+                    self._logged.add(str(exc))
                 else:
                     logger.info("registered queue %s at %s", worker.name, registration["url"])
                 pending.remove((worker, registration))
             if failure is None:
                 return
-            if delay == 0.25:
-                logger.warning("cannot register yet, trying again until it works: %s", failure)
-            if stopping.wait(delay * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter is no secret
+            if delay == MIN_RETRY_DELAY:
+                logger.warning("cannot register yet, retrying until it works: %s", failure)
+            if stopping.wait(delay * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter, not a secret
                 return
             delay = min(MAX_RETRY_DELAY, 2 * delay)
 
 
 def _is_final(exc: NextMQError) -> bool:
-    """Whether the server takes this registration no sooner by being asked again: a conflict, or a wrong value."""
+    """Return whether retrying is useless: a conflict, or a value that the server does not accept."""
     return isinstance(exc, WorkerRegistrationError) or (isinstance(exc, NextMQHTTPError) and exc.status == 422)

@@ -39,7 +39,7 @@ def next_attempt(
     *,
     rand: t.Callable[[], float] = random.random,
 ) -> tuple[int | None, str]:
-    """Return the ms to wait before the next attempt, None if there is none, and the failedReason of the job.
+    """Return the ms to wait before the next attempt (None: no more attempts), and the failedReason of the job.
 
     `attempts_made` counts the attempts before the failed one.
     """

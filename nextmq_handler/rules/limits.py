@@ -30,6 +30,11 @@ MAX_CONCURRENCY = 10_000
 MAX_PRIORITY = 2**21
 """The lowest priority: BullMQ's scores hold no larger number."""
 
+MAX_STALLED_COUNT = 1000
+
+MIN_LOCK_MS = 1000
+"""The shortest lock and the shortest stalled interval of a worker."""
+
 MAX_BACKOFF_STRATEGIES = 20
 
 MAX_STRATEGY_DELAYS = 100

@@ -49,7 +49,7 @@ Name = t.Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 class Closed(BaseModel):
     """The base of request bodies: unknown members are refused, and no value is converted."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config: t.ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
 
 def _queue_name(value: str) -> str:

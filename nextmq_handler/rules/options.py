@@ -1,4 +1,4 @@
-"""BullMQ's options in snake_case, and the camelCase they are sent as."""
+"""BullMQ's options in snake_case, as users write them, and the camelCase they are sent as."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import typing as t
 from datetime import datetime, timedelta
 
+from .._deprecated import deprecated
 from ..errors import ConfigurationError
 from ..protocol.times import duration_ms, timestamp_ms
 from .limits import MAX_DELAY_MS
@@ -18,14 +19,14 @@ else:
     Data = t.TypeVar("Data")
 
 Duration = int | timedelta
-"""Whole ms, as in BullMQ, or a timedelta."""
+"""A whole number of ms, as in BullMQ, or a timedelta."""
 
 Moment = int | datetime
 """Ms since the epoch, as in BullMQ, or an aware datetime."""
 
 
 class Backoff(t.TypedDict, total=False):
-    """How long to wait between attempts; `delay` is ms or a timedelta, `jitter` a share of it, 0 to 1."""
+    """How long to wait between attempts: `delay` is ms or a timedelta, `jitter` its random share, 0 to 1."""
 
     type: t.Required[t.Literal["fixed", "exponential"]]
     delay: t.Required[int | timedelta]
@@ -33,24 +34,24 @@ class Backoff(t.TypedDict, total=False):
 
 
 class CustomBackoff(t.TypedDict, total=False):
-    """To wait as the worker's strategy called `type` says; `jitter` is a share of it, 0 to 1."""
+    """Wait as the worker's strategy `type` says; `jitter`, 0 to 1, is the random share of it."""
 
     type: t.Required[str]
     jitter: float
 
 
 class KeepJobs(t.TypedDict, total=False):
-    """Which finished jobs stay: at most `count`, none older than `age`, s or a timedelta."""
+    """Which finished jobs to keep: at most `count`, none older than `age`, s or a timedelta."""
 
     age: int | timedelta
     count: int
 
 
 class Deduplication(t.TypedDict, total=False):
-    """Add no second job with this `id` while the first is there, or for `ttl`, ms or a timedelta.
+    """Add no second job with this `id` until the first one ends, or for `ttl`, ms or a timedelta.
 
-    `extend` starts the `ttl` again with each duplicate, `replace` puts the newest data into a job that is still
-    delayed, `keep_last_if_active` adds the last duplicate once the active job has finished.
+    `extend` restarts the `ttl` with each duplicate. `replace` puts the newest data into a job that is still
+    delayed. `keep_last_if_active` adds the last duplicate after the active job has finished.
     """
 
     id: t.Required[str]
@@ -64,13 +65,13 @@ class ParentJob(t.TypedDict):
     """The job that waits for this one: its id and the name of its queue."""
 
     id: str
-    queue: str
+    queue_name: str
 
 
 class Telemetry(t.TypedDict, total=False):
-    """The trace that the job goes on with: `metadata` is a propagator's carrier as JSON text.
+    """The trace that the job continues: `metadata` is a propagator's carrier as JSON text.
 
-    It is filled in where OpenTelemetry is in use; `omit_context` leaves the processor outside of it.
+    The library fills it in if OpenTelemetry is in use. With `omit_context` the processor does not join the trace.
     """
 
     metadata: str
@@ -78,8 +79,11 @@ class Telemetry(t.TypedDict, total=False):
 
 
 class JobOptions(t.TypedDict, total=False):
-    """The options of `Queue.add`: BullMQ's names and meanings; ms or a timedelta, and ms since the epoch or a
-    datetime, for times. `size_limit` is bytes of JSON."""
+    """The options of `Queue.add`, with BullMQ's names and meanings.
+
+    Durations are ms or a timedelta, `timestamp` is ms since the epoch or an aware datetime, `size_limit` is
+    bytes of JSON.
+    """
 
     attempts: int
     backoff: int | timedelta | Backoff | CustomBackoff
@@ -113,8 +117,9 @@ class NewJob(t.TypedDict, t.Generic[Data], total=False):
 class Repeat(t.TypedDict, total=False):
     """When a job scheduler adds its jobs: `every` so often, ms or a timedelta, or by the cron `pattern`.
 
-    `tz` is the time zone's name, `limit` how many jobs there are at most; `start_date` and `end_date` are ms since
-    the epoch or a datetime; `immediately` adds the first job now; `offset`, ms or a timedelta, shifts `every`.
+    `tz` is the time zone of the pattern, `limit` the most jobs to add. `start_date` and `end_date` are ms since
+    the epoch or an aware datetime. `immediately` adds the first job now. `offset`, ms or a timedelta, shifts
+    `every`.
     """
 
     every: int | timedelta
@@ -136,7 +141,7 @@ class JobTemplate(t.TypedDict, total=False):
 
 
 class QueueOptions(t.TypedDict, total=False):
-    """What holds for the jobs of a flow in one queue."""
+    """The options that the jobs of a flow have by default, in one queue."""
 
     default_job_options: JobOptions
 
@@ -158,7 +163,6 @@ _SHAPES: t.Mapping[str, type[t.Any]] = {
     "deduplication": Deduplication,
     "default_job_options": JobOptions,
     "opts": JobOptions,
-    "parent": ParentJob,
     "remove_on_complete": KeepJobs,
     "remove_on_fail": KeepJobs,
     "telemetry": Telemetry,
@@ -166,20 +170,21 @@ _SHAPES: t.Mapping[str, type[t.Any]] = {
 
 
 def check_list(name: str, given: object, what: str) -> None:
-    """Raises ConfigurationError for what is no list or tuple: a str or a dict has items too, but not `what`."""
+    """Raise ConfigurationError unless `given` is a list or tuple. A str or a dict does not hold `what`."""
     if not isinstance(given, (list, tuple)):
         raise ConfigurationError(f"{name} takes a list of {what}, not {type(given).__name__}")
 
 
 def job_options(opts: object) -> dict[str, t.Any]:
-    """`JobOptions` as BullMQ spells them. Raises ConfigurationError."""
+    """Return `JobOptions` as BullMQ spells them. Raises ConfigurationError."""
     return to_wire(JobOptions, opts, kind="job option")
 
 
 def to_wire(shape: type[t.Any], members: object, *, kind: str, path: str = "") -> dict[str, t.Any]:
-    """Members of the TypedDict `shape` as BullMQ spells them, in ms; `data` and `children` are left as they are.
+    """Return members of the TypedDict `shape` as BullMQ spells them, in ms. `data` and `children` stay unchanged.
 
-    Raises ConfigurationError for what is no dict, for a name that is not in `shape`, for a time that cannot be.
+    Raises ConfigurationError if `members` is not a dict, has a name that `shape` does not have, or a time that
+    cannot be sent.
     """
     if not isinstance(members, dict):
         raise ConfigurationError(f"{path or kind} takes a dict, not {type(members).__name__}")
@@ -194,13 +199,13 @@ def to_wire(shape: type[t.Any], members: object, *, kind: str, path: str = "") -
 
 
 def camel(name: str) -> str:
-    """`name`, which is in snake_case, in camelCase."""
+    """Return the snake_case `name` in camelCase."""
     head, *rest = name.split("_")
     return head + "".join(word.capitalize() for word in rest)
 
 
 def milliseconds(name: str, value: Duration, *, low: int = 0) -> int:
-    """`value` in ms, at most ten years. Raises ConfigurationError."""
+    """Return `value` in ms, at most ten years. Raises ConfigurationError."""
     return duration_ms(name, value, low=low, high=MAX_DELAY_MS)
 
 
@@ -212,10 +217,24 @@ def _value(name: str, value: object, path: str) -> object:
         return math.ceil(ms / 1000) if name == "age" else ms  # the one duration that BullMQ counts in s
     if isinstance(value, datetime):
         return timestamp_ms(path, value)
-    # Not for backoff, which may be a number, and what may be a flag; the server says what else they may be.
+    if name == "parent" and _is_dict(value):
+        return _parent(t.cast("dict[str, object]", value), path)
+    # Backoff may be a number, and some options may be flags. The server checks what else they are.
     if name in _SHAPES and (_is_dict(value) or name in _KINDS):
         return to_wire(_SHAPES[name], value, kind=_KINDS.get(name, f"member of {path}"), path=path)
     return value
+
+
+def _parent(members: dict[str, object], path: str) -> dict[str, t.Any]:
+    if "queue" in members:
+        members = _queue_name_of(members)  # pyright: ignore[reportDeprecated]
+    wire = to_wire(ParentJob, members, kind=f"member of {path}", path=path)
+    return {"queue" if name == "queueName" else name: value for name, value in wire.items()}
+
+
+@deprecated('parent={"queue": …} is now parent={"queue_name": …}')
+def _queue_name_of(members: dict[str, object]) -> dict[str, object]:
+    return {"queue_name" if name == "queue" else name: value for name, value in members.items()}
 
 
 def _is_dict(value: object) -> bool:

@@ -55,7 +55,7 @@ def is_same_scheduler(
 
 def _canonical(template: Template) -> str:
     # In JSON 1 and 1.0 are one number, which Lua writes as 1; True is another value.
-    data = {} if template.data is None else template.data
+    data: t.Any = {} if template.data is None else template.data
     text = json.dumps([template.name, data, template.opts])
     return json.dumps(json.loads(text, parse_float=_number), sort_keys=True)
 

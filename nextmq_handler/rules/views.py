@@ -55,6 +55,25 @@ def job_view(
     }
 
 
+def new_job_view(
+    id: str, state: str, timestamp: int, *, name: str, data: t.Any, opts: dict[str, t.Any]
+) -> dict[str, t.Any]:
+    """Return a job that was just added with these options, in BullMQ's spelling."""
+    deduplication: dict[str, t.Any] = opts.get("deduplication") or {}
+    return job_view(
+        id=id,
+        name=name,
+        state=state,
+        data=data,
+        opts=opts,
+        timestamp=timestamp,
+        delay=opts.get("delay") or 0,
+        priority=opts.get("priority") or 0,
+        parent=opts.get("parent"),
+        deduplication_id=deduplication.get("id"),
+    )
+
+
 def queue_view(
     *,
     name: str,

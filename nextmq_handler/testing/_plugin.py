@@ -1,10 +1,12 @@
-"""pytest's fixtures for queues in process. Nothing is imported before a test asks for one of them."""
+"""pytest fixtures for queues in process. They import nothing before a test asks for one of them."""
 
 from __future__ import annotations
 
 import typing as t
 
 import pytest
+
+from .._deprecated import deprecated
 
 if t.TYPE_CHECKING:
     from ..workers.worker import Worker
@@ -14,20 +16,20 @@ _WORKERS = "nextmq_workers"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The option `nextmq_workers`."""
+    """Add the option `nextmq_workers`."""
     parser.addini(_WORKERS, "the app's workers: module:name of a handler, a worker or a list of them", type="args")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The marker `nextmq`."""
+    """Add the marker `nextmq`."""
     config.addinivalue_line("markers", "nextmq(workers): the workers that the fixtures have in this test")
 
 
 @pytest.fixture
 def nextmq_workers(request: pytest.FixtureRequest) -> t.Sequence[Worker]:
-    """The app's workers: of the marker `nextmq`, else of the option `nextmq_workers`. May be overridden.
+    """Return the app's workers: those of the marker `nextmq`, or of the option `nextmq_workers`.
 
-    Raises ConfigurationError for a name that cannot be loaded.
+    A suite may override this fixture. Raises ConfigurationError for a name that cannot be loaded.
     """
     from ..workers.loading import workers_of
 
@@ -41,8 +43,8 @@ def nextmq_workers(request: pytest.FixtureRequest) -> t.Sequence[Worker]:
 
 
 @pytest.fixture
-def nextmq(nextmq_workers: t.Sequence[Worker]) -> t.Generator[LocalNextMQ]:
-    """The app's queues in process, in virtual time: every Queue and AsyncQueue of the test is theirs."""
+def local_nextmq(nextmq_workers: t.Sequence[Worker]) -> t.Generator[LocalNextMQ]:
+    """Run the app's queues in process, in virtual time, for every Queue and AsyncQueue of the test."""
     from .simulator.local import LocalNextMQ
 
     with LocalNextMQ(workers=nextmq_workers) as mq:
@@ -50,8 +52,8 @@ def nextmq(nextmq_workers: t.Sequence[Worker]) -> t.Generator[LocalNextMQ]:
 
 
 @pytest.fixture
-def async_nextmq(nextmq_workers: t.Sequence[Worker]) -> t.Generator[AsyncLocalNextMQ]:
-    """`nextmq` for tests with an event loop, whichever plugin runs it."""
+def async_local_nextmq(nextmq_workers: t.Sequence[Worker]) -> t.Generator[AsyncLocalNextMQ]:
+    """Run them for a test with an event loop, whichever plugin runs it."""
     from .simulator.local import AsyncLocalNextMQ
 
     mq = AsyncLocalNextMQ(workers=nextmq_workers)
@@ -60,3 +62,17 @@ def async_nextmq(nextmq_workers: t.Sequence[Worker]) -> t.Generator[AsyncLocalNe
         yield mq
     finally:
         mq.stop()
+
+
+@pytest.fixture
+@deprecated("the fixture nextmq is now local_nextmq")
+def nextmq(local_nextmq: LocalNextMQ) -> LocalNextMQ:
+    """Return `local_nextmq`, whose old name this is."""
+    return local_nextmq
+
+
+@pytest.fixture
+@deprecated("the fixture async_nextmq is now async_local_nextmq")
+def async_nextmq(async_local_nextmq: AsyncLocalNextMQ) -> AsyncLocalNextMQ:
+    """Return `async_local_nextmq`, whose old name this is."""
+    return async_local_nextmq

@@ -1,4 +1,4 @@
-"""Deliver a job to a handler in this process, signed as the server signs; or not quite so."""
+"""Deliver a job to a handler in this process, signed as the server signs it, or tampered with."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from .. import _overrides
+from .._deprecated import deprecated
 from ..errors import ConfigurationError
 from ..protocol.messages import Headers, Response
 from ..protocol.signing import Secret, parse_secret, signature_headers, verify_outcome
 from ..settings import Settings, load_settings
 from .outcomes import JobOutcome, read_outcome
-from .sending import HeaderList, Home, home_of, send_to_asgi, send_to_lambda, send_to_wsgi
+from .sending import HeaderList, Integration, integration_of, send_to_asgi, send_to_lambda, send_to_wsgi
 
 if t.TYPE_CHECKING:
     from .running import AnyJob
@@ -26,17 +27,17 @@ _TIMEOUT_MS = 30_000
 
 @dataclass(frozen=True, repr=False)
 class Answer:
-    """What a handler answered to a delivery."""
+    """A handler's answer to a delivery."""
 
     status: int
     error: str | None
-    """The stable code of a refusal, such as "unauthorized" (protocol section 2); None where there is none."""
+    """The stable code of a refusal, such as "unauthorized" (protocol section 2); None if it has none."""
     body: bytes
     _outcome: JobOutcome | None
 
     @property
     def outcome(self) -> JobOutcome:
-        """The outcome, whose signature holds. Raises AssertionError where the delivery was refused."""
+        """The outcome, with a valid signature. Raises AssertionError if the delivery was refused."""
         if self._outcome is None:
             raise AssertionError(f"the delivery has no outcome: it was answered with {self._told()}")
         return self._outcome
@@ -49,33 +50,34 @@ class Answer:
 
 
 class Tampering(t.TypedDict, total=False):
-    """Where the handler is, and how the delivery departs from a right one.
+    """Where the handler is, and how the delivery differs from a valid one.
 
-    `path` is where the handler is mounted, without it that of NEXTMQ_APP_URL, or nothing for a handler itself.
-    `home` says what the target is, where its arguments do not tell. `sign_with` are the secrets to sign with,
-    without it those of the handler or of the environment; `timestamp` is Unix seconds, without it now; `mutate`
-    changes the body after it was signed.
+    `path` is where the handler is mounted: by default the path of NEXTMQ_APP_URL, or "" for a handler itself.
+    `integration` is "asgi", "wsgi" or "lambda": pass it if the target's arguments do not tell (its old name is
+    `home`). `sign_with` are the secrets to sign with, by default those of the handler or of the environment.
+    `timestamp` is Unix seconds, by default now. `mutate` changes the body after it was signed.
     """
 
     path: str
-    home: Home
+    integration: Integration
+    home: Integration
     sign_with: str | Sequence[str]
     timestamp: int
     mutate: t.Callable[[bytes], bytes]
 
 
 def deliver(target: t.Any, job: AnyJob, **how: t.Unpack[Tampering]) -> Answer:
-    """What `target` answers to a delivery of `job`, to the queue that is the job's `queue_name`.
+    """Deliver `job` to `target`, to the queue of the job's `queue_name`, and return the answer.
 
-    `target` is an ASGI app, a WSGI app (Flask and Django are ones) or a Lambda function: a handler, or what it is
-    mounted in. An ASGI app runs on the process's kept loop. No worker is registered by it, and no lifespan is run;
-    what the processor tells the server through its job goes to that of NEXTMQ_URL.
+    `target` is an ASGI app, a WSGI app (such as Flask or Django) or a Lambda function: a handler, or an app that
+    mounts one. An ASGI app runs on the process's kept loop. The call registers no worker and runs no lifespan.
+    What the processor sends to the server through its job goes to the server of NEXTMQ_URL.
 
-    Raises ConfigurationError where a secret or the path is not known, and SignatureError or WireError for a 200
-    that is not an outcome of this delivery.
+    Raises ConfigurationError if a secret or the path is not known, and SignatureError or WireError for a 200 that
+    is not an outcome of this delivery.
     """
-    delivery = _Delivery(target, job, how)
-    if delivery.home != "asgi":
+    delivery = _SignedRequest(target, job, how)
+    if delivery.integration != "asgi":
         return delivery.read(delivery.send())
     from ..receiver import kept_loop
 
@@ -83,20 +85,23 @@ def deliver(target: t.Any, job: AnyJob, **how: t.Unpack[Tampering]) -> Answer:
 
 
 async def adeliver(target: t.Any, job: AnyJob, **how: t.Unpack[Tampering]) -> Answer:
-    """`deliver` in a running loop: an ASGI app runs on it, another target in a thread."""
-    delivery = _Delivery(target, job, how)
-    if delivery.home == "asgi":
+    """Do what `deliver` does in a running loop: an ASGI app runs on it, another target in a thread."""
+    delivery = _SignedRequest(target, job, how)
+    if delivery.integration == "asgi":
         return delivery.read(await delivery.asend())
     import anyio.to_thread
 
     return delivery.read(await anyio.to_thread.run_sync(delivery.send))
 
 
-class _Delivery:
-    """One request, and how its answer is read."""
+class _SignedRequest:
+    """One request, and how to read its answer."""
 
     def __init__(self, target: t.Any, job: AnyJob, how: Tampering) -> None:
-        self.home: Home = how["home"] if "home" in how else home_of(target)
+        named = how.get("integration")
+        if "home" in how:
+            named = _old_keyword(how["home"])  # pyright: ignore[reportDeprecated]
+        self.integration: Integration = named or integration_of(target)
         self._target = target
         self._id = job.delivery_id
         settings = getattr(target, "settings", None)
@@ -111,7 +116,7 @@ class _Delivery:
         self._headers: HeaderList = [(b"content-type", b"application/json"), length, *seal]
 
     def send(self) -> Response:
-        send = send_to_wsgi if self.home == "wsgi" else send_to_lambda
+        send = send_to_wsgi if self.integration == "wsgi" else send_to_lambda
         with _no_registration():
             return send(self._target, self._path, self._headers, self._body)
 
@@ -136,13 +141,18 @@ def _no_registration() -> t.Generator[None]:
         _overrides.registration_paused.reset(token)
 
 
+@deprecated("deliver(home=…) is now deliver(integration=…)")
+def _old_keyword(integration: Integration) -> Integration:
+    return integration
+
+
 def _secrets(sign_with: str | Sequence[str] | None, settings: Settings) -> Sequence[Secret]:
     if sign_with is not None:
         texts = sign_with.split() if isinstance(sign_with, str) else sign_with
         return [parse_secret(text, source="sign_with") for text in texts]
     if not settings.secrets:
         raise ConfigurationError(
-            "no webhook secret is known to sign the delivery with: set NEXTMQ_URL or NEXTMQ_WEBHOOK_SECRETS, or "
+            "the delivery cannot be signed without a webhook secret: set NEXTMQ_URL or NEXTMQ_WEBHOOK_SECRETS, or "
             "pass sign_with="
         )
     return settings.secrets
@@ -152,7 +162,7 @@ def _mount() -> str:
     try:
         return urlsplit(load_settings().app_url).path
     except ConfigurationError as exc:
-        raise ConfigurationError(f"where the app has its handler is not known: pass path=, or {exc}") from None
+        raise ConfigurationError(f"the path of the app's handler is not known: pass path=, or {exc}") from None
 
 
 def _error_in(body: bytes) -> str | None:

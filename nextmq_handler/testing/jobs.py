@@ -1,4 +1,4 @@
-"""Jobs for tests: what a processor tells the server through them is recorded, and no server is asked."""
+"""Jobs for tests: they record what a processor sends to the server, and call no server."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _DEFAULTS: dict[str, t.Any] = {
 
 
 class Fields(t.TypedDict, total=False):
-    """What a job for a test may have beside its data. Times are ms since the epoch, durations ms, as in Job.
+    """The fields of a test's job beside its data. Times are ms since the epoch, durations ms, as in Job.
 
-    `opts` is as in Job, BullMQ's own names. `timeout` (s) is how long the job has where its processor is called by
-    hand; `run` takes the worker's. `children_values`, `ignored_failures`, `unprocessed` and `failed` are what its
-    children did, by "queue:id": get_children_values(), get_dependencies() and the like answer from them.
+    `opts` has BullMQ's own names, as in Job. `timeout` (s) is how long the job has if you call its processor
+    yourself; `run` uses the worker's. `children_values`, `ignored_failures`, `unprocessed` and `failed` say what
+    its children did, by "queue:id": get_children_values(), get_dependencies() and the like answer from them.
     """
 
     name: str
@@ -65,23 +65,23 @@ class Fields(t.TypedDict, total=False):
 
 
 class _Recorded(JobBase[T]):
-    """What a job for tests keeps of its processor's calls."""
+    """A job that records its processor's calls."""
 
     def __init__(self, data: T, fields: Fields) -> None:
         now = round(time.time() * 1000)
         self.logs: list[str] = []
         """The rows of the job's log."""
         self.progress_updates: list[t.Any] = []
-        """Each progress that was stored, in order."""
+        """Each progress that the processor stored, in order."""
         self.data_updates: list[t.Any] = []
-        """Each data that was stored, in order, as the JSON that the server keeps."""
+        """Each data that the processor stored, in order, as the JSON that the server keeps."""
         self._children_values = dict(fields.get("children_values", {}))
         self._ignored_failures = dict(fields.get("ignored_failures", {}))
         self._unprocessed = list(fields.get("unprocessed", ()))
         self._failed = list(fields.get("failed", ()))
         values: dict[str, t.Any] = {**_DEFAULTS, "timestamp": now, "processed_on": now, **fields}
         values.setdefault("attempts_started", values["attempts_made"] + 1)
-        fields_only = SimpleNamespace(**values)
+        fields_only: t.Any = SimpleNamespace(**values)
         body = encode_delivery(
             fields_only,
             "null",
@@ -95,17 +95,17 @@ class _Recorded(JobBase[T]):
         self.data: T = data
 
     def to_wire(self, queue: str, *, timeout: int) -> bytes:
-        """The body of a delivery of this job (protocol section 2). `timeout` is ms."""
+        """Return the body of a delivery of this job (protocol section 2). `timeout` is ms."""
         now, data = round(time.time() * 1000), encode(self.data).decode()
         return encode_delivery(self, data, id=self.delivery_id, queue=queue, timeout=timeout, now=now)
 
     def begin(self, delivery: Delivery, *, deadline: float) -> None:
-        """Become the job of `delivery`; what was recorded stays. `deadline` is monotonic s."""
+        """Become the job of `delivery`, and keep what was recorded. `deadline` is monotonic s."""
         JobBase.__init__(self, delivery, _NOBODY, deadline=deadline)
 
     def _answer(self, method: str, path: tuple[str, ...], options: Options) -> t.Any:
-        """What the server would answer."""
-        self._caller()  # raises for a delivery that was answered already
+        """Record a call, and answer as the server would."""
+        self._caller()  # raises if the delivery was answered already
         content: t.Any = json.loads(encode(options.get("content")))
         if (method, path) == ("PUT", ("progress",)):
             self.progress_updates.append(content["progress"])
@@ -125,7 +125,7 @@ class _Recorded(JobBase[T]):
             self.logs[:] = self.logs[-count:] if count else []
 
     def _view(self) -> dict[str, t.Any]:
-        """The members of every answer in one: each reader takes its own."""
+        """Return the members of every answer in one: each reader takes its own."""
         children = {
             "processed": self._children_values,
             "unprocessed": self._unprocessed,
@@ -149,7 +149,7 @@ class RecordedJob(_Recorded[T], Job[T]):
 
 
 class RecordedAsyncJob(_Recorded[T], AsyncJob[T]):
-    """An AsyncJob for tests: as RecordedJob."""
+    """An AsyncJob for tests, as RecordedJob is a Job."""
 
     async def _ask(
         self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]
@@ -158,7 +158,7 @@ class RecordedAsyncJob(_Recorded[T], AsyncJob[T]):
 
 
 def make_job(data: T, **fields: t.Unpack[Fields]) -> RecordedJob[T]:
-    """The job of a `def` processor, called by hand or by `run`: `make_job({"to": "a@b.c"}, attempts_made=2)`.
+    """Make the job of a `def` processor, for `run` or your own call: `make_job({"to": "a@b.c"}, attempts_made=2)`.
 
     Raises ConfigurationError for a field that cannot be sent as JSON, WireError for one of a wrong type.
     """
@@ -166,5 +166,5 @@ def make_job(data: T, **fields: t.Unpack[Fields]) -> RecordedJob[T]:
 
 
 def make_async_job(data: T, **fields: t.Unpack[Fields]) -> RecordedAsyncJob[T]:
-    """The job of an `async def` processor: as `make_job`."""
+    """Make the job of an `async def` processor, as `make_job` does."""
     return RecordedAsyncJob(data, fields)

@@ -10,7 +10,7 @@ from ..protocol.wire import Completed, Delayed, Failed, RateLimited, WaitingChil
 
 @dataclass(frozen=True)
 class JobError:
-    """Why a job failed; `name` is the exception's type."""
+    """Why a job failed. `name` is the exception's type."""
 
     name: str
     message: str
@@ -22,24 +22,24 @@ class JobError:
 
 @dataclass(frozen=True, repr=False)
 class JobOutcome:
-    """What a processor's run means to the server (protocol section 3), as the server reads it."""
+    """The outcome of a processor's run, as the server reads it (protocol section 3)."""
 
     completed: bool = False
     failed: bool = False
     unrecoverable: bool = False
-    """Failed, and whatever attempts remain are not used."""
+    """Failed, and the remaining attempts are not used."""
     rate_limited: int | None = None
-    """How long, in ms, the queue rests; the job runs again, no attempt burnt."""
+    """How long, in ms, the queue starts no job. The job is put back; no attempt is used."""
     delayed: int | None = None
-    """When, in ms since the epoch, the job runs again, no attempt burnt."""
+    """When, in ms since the epoch, the job runs again; no attempt is used."""
     waiting_children: bool = False
     error: JobError | None = None
-    """Why it failed, None where it did not."""
+    """Why it failed; None if it did not."""
     return_value: t.Any = None
 
     @property
     def value(self) -> t.Any:
-        """What the processor returned, as JSON. Raises AssertionError, with the stack, where it did not."""
+        """What the processor returned, as JSON. Raises AssertionError, with the stack, if it did not return."""
         if not self.completed:
             stack = f"\n{self.error.stack}" if self.error and self.error.stack else ""
             raise AssertionError(f"the job has no value: it is {self._told()}{stack}")
@@ -61,7 +61,7 @@ class JobOutcome:
 
 
 def read_outcome(body: bytes) -> JobOutcome:
-    """The outcome in `body`. Raises WireError for anything else."""
+    """Return the outcome in `body`. Raises WireError for anything else."""
     outcome = parse_outcome(body)
     match outcome:
         case Completed():
@@ -75,3 +75,5 @@ def read_outcome(body: bytes) -> JobOutcome:
             return JobOutcome(delayed=outcome.timestamp)
         case WaitingChildren():
             return JobOutcome(waiting_children=True)
+        case _:
+            t.assert_never(outcome)

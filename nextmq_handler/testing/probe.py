@@ -1,4 +1,4 @@
-"""The probe of `nextmq conformance`: a worker whose processor does what a job's name says."""
+"""The probe of `nextmq conformance`: a worker that does what a job's name says."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class ProbeError(Exception):
 
 
 def conformance_worker(queue: str = "conformance") -> Worker:
-    """The worker that `nextmq conformance URL --queue conformance` asks for: mount it beside your own.
+    """Return the worker that `nextmq conformance URL --queue conformance` needs: mount it beside your own.
 
-    Its jobs do no harm, and who has the webhook secret can start them: leave it out of production all the same.
-    Raises ConfigurationError for a queue name that cannot work.
+    Its jobs do no harm, and only holders of the webhook secret can start them. Leave it out of production anyway.
+    Raises ConfigurationError for an invalid queue name.
     """
     worker = Worker(queue)
 

@@ -1,4 +1,4 @@
-"""Run a worker's processor in a test, by the code that runs it in production."""
+"""Run a worker's processor in a test, with the code that runs it in production."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ if t.TYPE_CHECKING:
 
 
 def run(worker: Worker, job: AnyJob) -> JobOutcome:
-    """The outcome of `job` in `worker`: data validated, exceptions mapped, the result sent as JSON.
+    """Return the outcome of `job` in `worker`: data validated, exceptions mapped, the result sent as JSON.
 
     A `def` processor runs in this thread, an `async def` one on the process's kept loop, as in Flask and Lambda.
-    Raises ConfigurationError for a worker that cannot work, and for a job that its processor does not take.
+    Raises ConfigurationError for a worker that cannot work, and for a job that its processor does not accept.
     """
     attempt = _attempt(worker, job)
     return _read(attempt, run_attempt(attempt))
 
 
 async def arun(worker: Worker, job: AnyJob) -> JobOutcome:
-    """`run` in a running loop, which awaits `async def` processors; a `def` one has a thread. Both end in time."""
+    """Do what `run` does in a running loop: await an `async def` processor, run a `def` one in a thread.
+
+    Both end at the deadline at the latest.
+    """
     import anyio
 
     from ..receiver.run_async import run_async
@@ -46,8 +49,8 @@ def _attempt(worker: Worker, job: AnyJob) -> Attempt:
     deadline = time.monotonic() + delivery.timeout / 1000
     attempt = Attempt(worker, delivery, Settings(None, None, ()), deadline=deadline, expose_stack=True)
     if attempt.processor is not None and not isinstance(job, type(attempt.job)):
-        colour, maker = ("async def", "make_async_job") if attempt.processor.is_async else ("def", "make_job")
-        raise ConfigurationError(f"{attempt.processor.label} is {colour}: make its job with {maker}(…)")
+        kind, maker = ("async def", "make_async_job") if attempt.processor.is_async else ("def", "make_job")
+        raise ConfigurationError(f"{attempt.processor.label} is {kind}: make its job with {maker}(…)")
     job.begin(delivery, deadline=deadline)
     attempt.job = job
     return attempt

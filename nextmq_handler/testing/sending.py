@@ -1,4 +1,4 @@
-"""Sends a request to a handler in this process: an ASGI app, a WSGI app or a Lambda function."""
+"""Send a request to a handler in this process: an ASGI app, a WSGI app or a Lambda function."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if t.TYPE_CHECKING:
     import httpx
 
 HeaderList = list[tuple[bytes, bytes]]
-Home = t.Literal["asgi", "wsgi", "lambda"]
+Integration = t.Literal["asgi", "wsgi", "lambda"]
 
 _ORIGIN = "http://app.test"
-_TAKES = "an ASGI app, a WSGI app (Flask and Django are ones) or a Lambda function"
+_TARGETS = "an ASGI app, a WSGI app (such as Flask or Django) or a Lambda function"
 
 
 class _Context:
-    """The Lambda runtime's context, of which one method is used."""
+    """The Lambda runtime's context: the one method that a handler uses."""
 
     def get_remaining_time_in_millis(self) -> int:
         return 900_000
 
 
-def home_of(target: t.Any) -> Home:
-    """What `target` is, by what it takes. Raises ConfigurationError for what takes no requests."""
+def integration_of(target: t.Any) -> Integration:
+    """Tell by its arguments what `target` is. Raises ConfigurationError if it takes no requests."""
     if not callable(target):
-        raise ConfigurationError(f"a delivery goes to {_TAKES}, not to a {type(target).__name__}")
+        raise ConfigurationError(f"a delivery goes to {_TARGETS}, not to a {type(target).__name__}")
     names = [
         parameter.name
         for parameter in inspect.signature(target).parameters.values()
@@ -38,11 +38,11 @@ def home_of(target: t.Any) -> Home:
         return "asgi"
     if len(names) == 2:
         return "wsgi" if names[0] == "environ" else "lambda"
-    raise ConfigurationError(f"a delivery goes to {_TAKES}; this takes {', '.join(names) or 'nothing'}")
+    raise ConfigurationError(f"a delivery goes to {_TARGETS}; this takes {', '.join(names) or 'nothing'}")
 
 
 async def send_to_asgi(app: t.Any, path: str, headers: HeaderList, body: bytes) -> Response:
-    """The answer of an ASGI app; its lifespan is not run."""
+    """Return the answer of an ASGI app. Its lifespan is not run."""
     import httpx
 
     transport = httpx.ASGITransport(app)
@@ -51,7 +51,7 @@ async def send_to_asgi(app: t.Any, path: str, headers: HeaderList, body: bytes) 
 
 
 def send_to_wsgi(app: t.Any, path: str, headers: HeaderList, body: bytes) -> Response:
-    """The answer of a WSGI app."""
+    """Return the answer of a WSGI app."""
     import httpx
 
     answer = httpx.WSGITransport(app).handle_request(_request(path, headers, body))
@@ -59,7 +59,7 @@ def send_to_wsgi(app: t.Any, path: str, headers: HeaderList, body: bytes) -> Res
 
 
 def send_to_lambda(function: t.Any, path: str, headers: HeaderList, body: bytes) -> Response:
-    """The answer of a Lambda function to the event of a function URL."""
+    """Return the answer of a Lambda function to the event of a function URL."""
     event = {
         "version": "2.0",
         "routeKey": "$default",

@@ -12,9 +12,11 @@ from ..rules.limits import (
     MAX_BACKOFF_STRATEGIES,
     MAX_CONCURRENCY,
     MAX_DELAY_MS,
+    MAX_STALLED_COUNT,
     MAX_STARTS,
     MAX_STRATEGY_DELAYS,
     MAX_WORKER_MS,
+    MIN_LOCK_MS,
 )
 
 if t.TYPE_CHECKING:
@@ -129,7 +131,7 @@ def _delays(name: str, value: object) -> list[int]:
 
 
 _Checked = tuple[object, str, t.Callable[[str, t.Any], object]]
-_duration = partial(duration_ms, low=1000, high=MAX_WORKER_MS)
+_duration = partial(duration_ms, low=MIN_LOCK_MS, high=MAX_WORKER_MS)
 
 # For each option: the value that means unset (… for none), its name in the registration, its check.
 _CHECKS: dict[str, _Checked] = {
@@ -138,6 +140,6 @@ _CHECKS: dict[str, _Checked] = {
     "limiter": (None, "limiter", _limiter),
     "lock_duration": (None, "lockDuration", _duration),
     "stalled_interval": (None, "stalledInterval", _duration),
-    "max_stalled_count": (None, "maxStalledCount", partial(_whole_number, low=0, high=1000)),
+    "max_stalled_count": (None, "maxStalledCount", partial(_whole_number, low=0, high=MAX_STALLED_COUNT)),
     "backoff_strategies": (None, "backoffStrategies", _strategies),
 }

@@ -98,7 +98,7 @@ def _wrong_state(request: Request, exc: WrongState) -> Refusal:
 
 def _names(request: Request) -> tuple[str, str]:
     """Return the queue and the id in the path."""
-    return request.path_params["queue"], unquote(request.path_params["id"])
+    return unquote(request.path_params["queue"]), unquote(request.path_params["id"])
 
 
 def _redis_error(request: Request, exc: RedisError) -> Refusal:
@@ -116,12 +116,12 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
     WrongState: _wrong_state,
     NoSuchScheduler: lambda request, _: refusals.no_such_scheduler(*_names(request)),
     NoSuchTrigger: lambda request, _: Refusal(
-        404, "not_found", f"there is no trigger {unquote(request.path_params['id'])}"
+        404, "not_found", f"trigger {unquote(request.path_params['id'])} does not exist"
     ),
-    IdempotencyKeyReused: lambda *_: refusals.idempotency_key_reused(),
+    IdempotencyKeyReused: lambda _, __: refusals.idempotency_key_reused(),
     InvalidSchedule: lambda _, exc: Refusal(422, "invalid_request", f"repeat.{exc}"),
     EgressRefused: lambda _, exc: refusals.invalid("url", str(exc)),
-    TooManyTriggers: lambda *_: Refusal(
+    TooManyTriggers: lambda _, __: Refusal(
         422,
         "too_many_triggers",
         f"a project has at most {MAX_TRIGGERS} triggers, of 32 MiB in all: delete some",
@@ -132,10 +132,10 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
         f"another registration holds queue {request.path_params['queue']}",
         fields=exc.fields,
     ),
-    TooManyListeners: lambda *_: Refusal(
+    TooManyListeners: lambda _, __: Refusal(
         429, "too_many_streams", f"the project has {MAX_LISTENERS} open event streams: close one, or share one"
     ),
-    ConnectionLost: lambda *_: Refusal(
+    ConnectionLost: lambda _, __: Refusal(
         503, "storage_unavailable", "Redis is not reachable; whether the request took effect is unknown"
     ),
     RedisError: _redis_error,
@@ -143,6 +143,8 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
 
 
 async def _on_http_exception(request: Request, exc: HTTPException) -> JSONResponse:
+    if isinstance(exc.__cause__, Refusal):  # FastAPI wraps what reading the body raises
+        return _answer(exc.__cause__)
     code, message = _HTTP_CODES.get(exc.status_code, "http_error"), str(exc.detail)
     if exc.status_code in _HTTP_CODES:
         message = f"there is no {request.method} {request.url.path[:200]}: /docs lists the routes"

@@ -23,7 +23,7 @@ class GlobalConcurrency(Closed):
 
 
 class GlobalRateLimit(Closed):
-    """The global rate limit, null if there is none."""
+    """The global rate limit, null if none is set."""
 
     rateLimit: RateLimitView | None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import Response
 
 from nextmq_handler.rules.bodies import RedriveBody
+from nextmq_handler.rules.dead_letters import Wanted
 from nextmq_handler.rules.models import Closed
 
-from ..engine.queues.redrive import Wanted
 from ..timers import now_ms
 from .errors import ASCIIResponse
 from .request import Authorized, CreatesJobs, QueueName, router

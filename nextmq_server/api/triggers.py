@@ -12,7 +12,7 @@ from nextmq_handler.rules.limits import MAX_DELAY_MS
 from nextmq_handler.rules.models import BackoffModel, BackoffOption, Closed, Delay, Name, check_data_size
 from nextmq_handler.rules.schedules import When
 
-from ..triggers.records import TriggerOptions, TriggerRun
+from ..triggers.records import StoredRun, TriggerOptions
 from ..triggers.triggers import ShownTrigger
 from ..workers.registration import endpoint_url
 from .errors import ASCIIResponse
@@ -188,5 +188,5 @@ def _view(shown: ShownTrigger) -> dict[str, t.Any]:
     }
 
 
-def _run_view(run: TriggerRun) -> dict[str, t.Any]:
+def _run_view(run: StoredRun) -> dict[str, t.Any]:
     return run.model_dump(by_alias=True)

@@ -13,14 +13,14 @@ import typer
 
 from nextmq_handler._version import __version__
 from nextmq_handler.errors import ConfigurationError
+from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 
-from ..dispatch.dispatcher import MAX_FREE_STARTS
 from ..engine.worker.slots import MAX_IN_FLIGHT
 from ..projects.projects_file import add_project, check_base_url
 from .conformance import conformance
-from .dev import DevOptions, DevServer
+from .dev import DevServer
 from .projects import show_project
-from .serve import ServeOptions, ServeServer
+from .serve import ServeServer
 
 _HELP = """The NextMQ queue server.
 
@@ -93,9 +93,9 @@ def dev(
 ) -> None:
     """Run a development server: embedded Valkey, API and dispatcher in one process. Ctrl-C shuts it down."""
     allowed = tuple(allow_egress or ())
-    options = DevOptions(host, port, data_dir, fsync.value, redis_url, app_url, grace, allowed, max_free_starts)
-    with _exit_on_error("nextmq dev"), asyncio.Runner(loop_factory=_new_event_loop()) as runner:
-        runner.run(DevServer(options).run())
+    server = DevServer(host, port, data_dir, fsync.value, redis_url, app_url, grace, allowed, max_free_starts)
+    with _exit_on_error("nextmq dev"):
+        _run(server.run())
 
 
 @app.command()
@@ -120,11 +120,11 @@ def serve(
 ) -> None:
     """Run the API and dispatcher on your Redis or Valkey; several servers may share it. SIGTERM shuts it down."""
     allowed = tuple(allow_egress or ())
-    options = ServeOptions(
-        host, port, redis_url, projects, grace, allowed, max_in_flight, max_per_origin, max_free_starts
-    )
-    with _exit_on_error("nextmq serve"), asyncio.Runner(loop_factory=_new_event_loop()) as runner:
-        runner.run(ServeServer(options).run())
+    with _exit_on_error("nextmq serve"):
+        server = ServeServer(
+            host, port, redis_url, projects, grace, allowed, max_in_flight, max_per_origin, max_free_starts
+        )
+        _run(server.run())
 
 
 @projects_app.command()
@@ -167,11 +167,13 @@ def _exit_on_error(command: str) -> t.Generator[None]:
         raise typer.Exit(1) from None
 
 
-def _new_event_loop() -> t.Callable[[], asyncio.AbstractEventLoop] | None:
-    if sys.platform == "win32":
-        return None
-    try:
-        import uvloop
-    except ImportError:  # it does not exist for every Python
-        return None
-    return uvloop.new_event_loop
+def _run(server: t.Coroutine[t.Any, t.Any, None]) -> None:
+    """Run a server, on uvloop if it is installed: it does not exist for every platform."""
+    new_event_loop: t.Callable[[], asyncio.AbstractEventLoop] | None = None
+    if sys.platform != "win32":
+        with contextlib.suppress(ImportError):
+            import uvloop
+
+            new_event_loop = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(server)

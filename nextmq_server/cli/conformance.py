@@ -13,9 +13,9 @@ from nextmq_handler.protocol.signing import Secret, parse_secret
 from nextmq_handler.protocol.wire import MAX_BODY_SIZE
 from nextmq_handler.settings import load_settings
 
-from ..conformance.limits import Home
+from ..conformance.limits import Integration
 from ..conformance.report import line_of, summary
-from ..conformance.scoring import GroupScore, Target, score, total
+from ..conformance.scoring import CheckedHandler, GroupScore, score, total
 
 
 def conformance(
@@ -31,9 +31,9 @@ def conformance(
         typer.Option(help="A queue whose processor is the probe. Without it, outcomes are not checked."),
     ] = None,
     integration: t.Annotated[
-        Home,
+        Integration,
         typer.Option("--integration", "--home", help="What runs the handler: it decides which requests arrive."),
-    ] = Home.STREAM,
+    ] = Integration.STREAM,
     max_body_size: t.Annotated[
         int, typer.Option(min=2000, help="The handler's body limit, in bytes.")
     ] = MAX_BODY_SIZE,
@@ -43,7 +43,7 @@ def conformance(
     """Check a handler in any language against the protocol. Exits 0 if every case passes, 1 if not."""
     try:
         name = None if queue is None else check_queue_name(queue)
-        target = Target(url, _secret(secret), name, integration, max_body_size, body_timeout, timeout)
+        target = CheckedHandler(url, _secret(secret), name, integration, max_body_size, body_timeout, timeout)
         scores = anyio.run(_score, target)
     except ConfigurationError as exc:
         typer.echo(f"nextmq conformance: {exc}", err=True)
@@ -54,7 +54,7 @@ def conformance(
     raise typer.Exit(0 if passed == sent else 1)
 
 
-async def _score(target: Target) -> list[GroupScore]:
+async def _score(target: CheckedHandler) -> list[GroupScore]:
     scores: list[GroupScore] = []
     async for group in score(target):
         typer.echo(line_of(group))

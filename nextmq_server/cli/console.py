@@ -40,12 +40,10 @@ _STYLES = {
 }
 
 
-def configure_logging() -> None:
+def configure_logging(*, time_format: str | None = None) -> None:
     """Write the server's log to stderr, one line for each record."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt=time_format)
     logging.getLogger("nextmq_server").setLevel(logging.INFO)
-    # The line of the delivery tells it already.
-    logging.getLogger("nextmq_server.failures").setLevel(logging.CRITICAL)
 
 
 def say(text: str) -> None:

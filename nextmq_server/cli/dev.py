@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sys
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -38,9 +38,9 @@ MAX_HOLD = 5.0
 _POLL_UNTIL_UP, _POLL_WHEN_UP = 1.0, 30.0
 
 
-@dataclass(frozen=True)
-class DevOptions:
-    """The options of the command. `grace` is s, `allow_egress` CIDRs, `max_free_starts` per job."""
+@dataclass
+class DevServer:
+    """One run of `nextmq dev`. `grace` is s, `allow_egress` CIDRs, `max_free_starts` per job."""
 
     host: str
     port: int
@@ -51,22 +51,17 @@ class DevOptions:
     grace: float
     allow_egress: tuple[str, ...]
     max_free_starts: int
-
-
-class DevServer:
-    """One run of `nextmq dev`."""
-
-    def __init__(self, options: DevOptions) -> None:
-        self._options = options
-        self._valkey: EmbeddedValkey | None = None
+    _valkey: EmbeddedValkey | None = field(default=None, init=False)
 
     async def run(self) -> None:
         """Serve until a signal. Raises ConfigurationError if it cannot start."""
-        console.configure_logging()
-        egress = EgressRules.for_development([parse_network(text) for text in self._options.allow_egress])
-        process = ServerProcess(grace=self._options.grace)
-        project = load_or_create_project(self._options.data_dir / "project.json", "dev")
-        (self._options.data_dir / ".gitignore").write_text("*\n")
+        console.configure_logging(time_format="%H:%M:%S")
+        # The line of the delivery already shows that a job failed.
+        logging.getLogger("nextmq_server.failures").setLevel(logging.CRITICAL)
+        egress = EgressRules.for_development([parse_network(text) for text in self.allow_egress])
+        process = ServerProcess(grace=self.grace)
+        project = load_or_create_project(self.data_dir / "project.json", "dev")
+        (self.data_dir / ".gitignore").write_text("*\n")
         with self._listen() as listener, self._redis() as redis_url:
             if self._valkey is None:
                 for warning in await check_redis(Address(redis_url)):
@@ -77,12 +72,12 @@ class DevServer:
                 alone=self._valkey is not None,
                 replace_workers=True,
                 max_hold=MAX_HOLD,
-                max_free_starts=self._options.max_free_starts,
+                max_free_starts=self.max_free_starts,
                 egress=egress,
                 report=console.print_delivery,
             )
             await service.start()
-            url = base_url(self._options.host, listener)
+            url = base_url(self.host, listener)
             await process.serve(
                 create_app(service),
                 listener,
@@ -93,26 +88,26 @@ class DevServer:
         console.say("Stopped.")
 
     def _listen(self) -> socket.socket:
-        host, port = self._options.host, self._options.port
-        if not is_loopback(host):
+        if not is_loopback(self.host):
             raise ConfigurationError(
-                f"--host {host} is not a loopback address: nextmq dev speaks plain HTTP, for this machine only"
+                f"--host {self.host} is not a loopback address: nextmq dev speaks plain HTTP, for this machine "
+                "only"
             )
-        return listen(host, port, command="nextmq dev")
+        return listen(self.host, self.port, command="nextmq dev")
 
     @contextlib.contextmanager
     def _redis(self) -> t.Generator[str]:
-        if self._options.redis_url is not None:
-            yield self._options.redis_url
+        if self.redis_url is not None:
+            yield self.redis_url
             return
         if sys.platform == "win32":
             raise ConfigurationError(
-                "there is no embedded Valkey for Windows: run Redis 6.2 or newer, or Valkey, and pass "
+                "nextmq has no embedded Valkey for Windows: run Redis 6.2 or newer, or Valkey, and pass "
                 "--redis-url redis://HOST:6379"
             )
         from ..embedded import EmbeddedValkey
 
-        self._valkey = EmbeddedValkey(self._options.data_dir / "valkey", fsync=self._options.fsync)
+        self._valkey = EmbeddedValkey(self.data_dir / "valkey", fsync=self.fsync)
         self._valkey.start()
         try:
             yield self._valkey.url
@@ -120,8 +115,8 @@ class DevServer:
             self._valkey.stop()
 
     def _helpers(self, stop_requested: asyncio.Event) -> t.Iterator[t.Coroutine[t.Any, t.Any, None]]:
-        if self._options.app_url is not None:
-            yield self._poll_health(self._options.app_url.rstrip("/") + "/health")
+        if self.app_url is not None:
+            yield self._poll_health(self.app_url.rstrip("/") + "/health")
         if self._valkey is not None:
             yield self._stop_with(self._valkey, stop_requested)
 

@@ -30,9 +30,9 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger("nextmq_server")
 
 
-@dataclass(frozen=True)
-class ServeOptions:
-    """The options of the command.
+@dataclass
+class ServeServer:
+    """One run of `nextmq serve`.
 
     `grace` is s, `allow_egress` CIDRs, `max_in_flight` and `max_per_origin` deliveries at once, `max_free_starts`
     per job.
@@ -48,37 +48,30 @@ class ServeOptions:
     max_per_origin: int | None
     max_free_starts: int
 
-
-class ServeServer:
-    """One run of `nextmq serve`."""
-
-    def __init__(self, options: ServeOptions) -> None:
-        self._options = options
-        self._egress = EgressRules(allowed=[parse_network(text) for text in options.allow_egress])
-        self._slots = Slots(options.max_in_flight, options.max_per_origin)
+    def __post_init__(self) -> None:
+        self._egress = EgressRules(allowed=[parse_network(text) for text in self.allow_egress])
+        self._slots = Slots(self.max_in_flight, self.max_per_origin)
         self._services: list[Service] = []
         self._reload_requested = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until a signal. Raises ConfigurationError if it cannot start."""
-        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-        logging.getLogger("nextmq_server").setLevel(logging.INFO)
-        host = self._options.host
+        console.configure_logging()
         on_signal(self._reload_requested.set, signal.SIGHUP)
-        process = ServerProcess(grace=self._options.grace)
-        projects = load_projects(self._options.projects)
-        with listen(host, self._options.port, command="nextmq serve") as listener:
-            for warning in await check_redis(Address(self._options.redis_url)):
+        process = ServerProcess(grace=self.grace)
+        projects = load_projects(self.projects)
+        with listen(self.host, self.port, command="nextmq serve") as listener:
+            for warning in await check_redis(Address(self.redis_url)):
                 logger.warning("the Redis of --redis-url %s", warning)
             for project in projects:
                 await self._start(project)
-            if not is_loopback(host):
+            if not is_loopback(self.host):
                 logger.warning(
-                    "plain HTTP on %s: only a TLS proxy or a private network should be able to reach it", host
+                    "plain HTTP on %s: only a TLS proxy or a private network should be able to reach it", self.host
                 )
             app = create_app()
             app.state.services = self._services
-            url = base_url(host, listener)
+            url = base_url(self.host, listener)
             await process.serve(
                 app,
                 listener,
@@ -100,7 +93,7 @@ class ServeServer:
                 logger.error("cannot take over the projects, keeping the old ones: %s", exc)
 
     async def _reload(self) -> None:
-        wanted = {project.name: project for project in load_projects(self._options.projects)}
+        wanted = {project.name: project for project in load_projects(self.projects)}
         for service in self._services:
             name = service.project.name
             if name not in wanted:
@@ -120,8 +113,8 @@ class ServeServer:
     async def _start(self, project: Project) -> None:
         service = Service(
             project,
-            self._options.redis_url,
-            max_free_starts=self._options.max_free_starts,
+            self.redis_url,
+            max_free_starts=self.max_free_starts,
             egress=self._egress,
             slots=self._slots,
         )

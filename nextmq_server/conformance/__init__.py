@@ -1,1 +1,1 @@
-"""The receiver's table (protocol sections 2 and 3) as cases, for our own homes and for any handler."""
+"""The receiver's table (protocol sections 2 and 3) as cases: for this library's integrations and any handler."""

@@ -1,11 +1,11 @@
-"""What must be let in: heads at the edge of the rules of protocol section 2, and bodies of all kinds."""
+"""Requests that a handler must accept: heads at the edge of the rules of section 2, and bodies of all kinds."""
 
 from __future__ import annotations
 
 import json
 import typing as t
 
-from .cases import Accepted, Trait
+from .cases import AcceptedCase, Trait
 from .requests import ENCODING, JSON, LENGTH, SIGNATURE, TYPE, UNKNOWN_SECRET, Sender, encode
 
 _PLAIN: list[t.Any] = [None, True, 0, -1, 0.5, "", [], {}, 2**53, "0"]
@@ -13,17 +13,17 @@ _UNICODE = "ä ☃ 😀 \u2028 \u0000 \u007f \U0010ffff \ufeff"
 _TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def heads(sender: Sender) -> list[Accepted]:
-    """Heads within the rules."""
+def heads(sender: Sender) -> list[AcceptedCase]:
+    """List heads within the rules."""
     data = sender.delivery()["job"]["data"]
     token = sender.token(sender.good)
 
-    def head(name: str, header: bytes, *values: bytes, traits: tuple[Trait, ...] = ()) -> Accepted:
+    def head(name: str, header: bytes, *values: bytes, traits: tuple[Trait, ...] = ()) -> AcceptedCase:
         wire = sender.post(sender.good, sender.with_header(header, *values))
-        return Accepted(name, wire, data, frozenset(traits))
+        return AcceptedCase(name, wire, data, frozenset(traits))
 
-    def time(name: str, at: int) -> Accepted:
-        return Accepted(name, sender.post(sender.good, sender.signed(sender.good, at=at)), data)
+    def time(name: str, at: int) -> AcceptedCase:
+        return AcceptedCase(name, sender.post(sender.good, sender.signed(sender.good, at=at)), data)
 
     return [
         head("a charset", TYPE, b"application/json; charset=utf-8"),
@@ -31,7 +31,7 @@ def heads(sender: Sender) -> list[Accepted]:
         head("an encoding of identity", ENCODING, b"identity"),
         head("an encoding in capitals", ENCODING, b"Identity"),
         head("no length", LENGTH, traits=(Trait.NO_LENGTH,)),
-        head("a length that is no number", LENGTH, b"a lot", traits=(Trait.NOT_A_LENGTH, Trait.NO_LENGTH)),
+        head("a length that is not a number", LENGTH, b"a lot", traits=(Trait.NOT_A_LENGTH, Trait.NO_LENGTH)),
         head("a length that is too small", LENGTH, b"1", traits=(Trait.FALSE_LENGTH,)),
         head("the eighth signature", SIGNATURE, b" ".join([b"v1,AAAA"] * 7 + [token])),
         head("another version before", SIGNATURE, b"v2,AAAA " + token),
@@ -48,14 +48,14 @@ def heads(sender: Sender) -> list[Accepted]:
     ]
 
 
-def bodies(sender: Sender) -> list[Accepted]:
-    """Bodies within the rules."""
+def bodies(sender: Sender) -> list[AcceptedCase]:
+    """List bodies within the rules."""
     good = sender.delivery()["job"]["data"]
 
-    def text(name: str, body: bytes, value: t.Any) -> Accepted:
-        return Accepted(name, sender.post(body), value)
+    def text(name: str, body: bytes, value: t.Any) -> AcceptedCase:
+        return AcceptedCase(name, sender.post(body), value)
 
-    def data(name: str, value: t.Any) -> Accepted:
+    def data(name: str, value: t.Any) -> AcceptedCase:
         return text(name, encode(sender.delivery(job={"data": value})), value)
 
     return [
@@ -70,10 +70,12 @@ def bodies(sender: Sender) -> list[Accepted]:
     ]
 
 
-def largest(sender: Sender) -> list[Accepted]:
-    """A body of exactly `max_body_size`."""
+def largest(sender: Sender) -> list[AcceptedCase]:
+    """Return a body of exactly `max_body_size`."""
     exact = sender.good + b" " * (sender.max_body_size - len(sender.good))
     wire = sender.post(exact, [JSON, (LENGTH, b"%d" % len(exact)), *sender.seal(exact)])
     return [
-        Accepted("exactly max_body_size", wire, sender.delivery()["job"]["data"], frozenset({Trait.LARGE_BODY}))
+        AcceptedCase(
+            "exactly max_body_size", wire, sender.delivery()["job"]["data"], frozenset({Trait.LARGE_BODY})
+        )
     ]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from .cases import Case
+from .cases import StatusCase
 from .requests import Sender, Wire
 
 
-def health(sender: Sender) -> list[Case]:
-    """It answers, without a signature."""
+def health(sender: Sender) -> list[StatusCase]:
+    """List requests that need no signature."""
     return [
-        Case("health: GET", Wire(method="GET"), 200),
-        Case("health: HEAD", Wire(method="HEAD"), 200),
-        Case("health: a query", Wire(method="GET", route="/health?query=1"), 200),
-        Case("health: HEAD of a queue", Wire(method="HEAD", route=sender.route), 405),
+        StatusCase("health: GET", Wire(method="GET"), 200),
+        StatusCase("health: HEAD", Wire(method="HEAD"), 200),
+        StatusCase("health: a query", Wire(method="GET", route="/health?query=1"), 200),
+        StatusCase("health: HEAD of a queue", Wire(method="HEAD", route=sender.route), 405),
     ]

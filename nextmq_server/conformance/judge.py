@@ -1,4 +1,4 @@
-"""What is wrong with an answer, in words."""
+"""Tell what is wrong with an answer."""
 
 from __future__ import annotations
 
@@ -10,71 +10,76 @@ from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import SignatureError, verify_outcome
 from nextmq_handler.protocol.wire import MAX_MESSAGE_SIZE, MAX_STACK_SIZE
 
-from .cases import Accepted, Broken, Case
-from .outcomes import Row
+from .cases import AcceptedCase, AnyCase, BrokenCase, OutcomeCase, StatusCase
 from .requests import HeaderList, Sender
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back; names of headers are in lower case."""
+class HandlerAnswer:
+    """What the handler answered. Header names are in lower case."""
 
     status: int
     headers: HeaderList
     body: bytes
 
     def all(self, name: bytes) -> list[bytes]:
-        """Every value of a header."""
+        """Return every value of a header."""
         return [value for key, value in self.headers if key == name]
 
 
 @dataclass(frozen=True)
 class Silence:
-    """That nothing came back, and why; `is_closed` where the connection was closed instead."""
+    """No answer, and why. `is_closed`: the connection was closed instead."""
 
     reason: str
     is_closed: bool = False
 
 
-def expected(case: Case | Accepted | Row | Broken) -> str:
-    """What the protocol asks for."""
-    if isinstance(case, Broken):
-        return "a status below 500, or the connection closed"
-    if isinstance(case, Accepted):
-        return f"a signed outcome, completed with {_short(case.value)}"
-    if isinstance(case, Row):
-        error = f", error {_short(case.error)}" if case.error else ""
-        return f"a signed outcome, {_short(case.outcome)}{error}"
-    content = None if case.wire.method == "HEAD" else _content(case)
-    return f"{case.status}{' with allow' if case.status == 405 else ''}{f' {_short(content)}' if content else ''}"
+def expected(case: AnyCase) -> str:
+    """Describe what the protocol asks for."""
+    match case:
+        case BrokenCase():
+            return "a status below 500, or the connection closed"
+        case AcceptedCase():
+            return f"a signed outcome, completed with {_short(case.value)}"
+        case OutcomeCase():
+            error = f", error {_short(case.error)}" if case.error else ""
+            return f"a signed outcome, {_short(case.outcome)}{error}"
+        case StatusCase():
+            allow = " with allow" if case.status == 405 else ""
+            content = "" if case.wire.method == "HEAD" else f" {_short(_content(case))}"
+            return f"{case.status}{allow}{content}"
+        case _:
+            t.assert_never(case)
 
 
-def fault(
-    case: Case | Accepted | Row | Broken, answer: Answer | Silence, sender: Sender, *, now: float
-) -> str | None:
-    """What is wrong with `answer`, None where nothing is. `now` is Unix seconds."""
+def fault(case: AnyCase, answer: HandlerAnswer | Silence, sender: Sender, *, now: float) -> str | None:
+    """Return what is wrong with `answer`, None if it is right. `now` is Unix seconds."""
     if isinstance(answer, Silence):
-        return None if isinstance(case, Broken) and answer.is_closed else answer.reason
+        return None if isinstance(case, BrokenCase) and answer.is_closed else answer.reason
     if answer.status >= 500:
         return "no input yields a 5xx"
-    if isinstance(case, Broken):
-        return None
-    if isinstance(case, Case):
-        return _fault_of_refusal(case, answer)
-    content = _outcome(answer, sender, now=now)
-    if isinstance(content, str):
-        return content
-    if isinstance(case, Accepted):
-        return _difference({"outcome": "completed", "returnValue": case.value}, content)
-    wrong = _difference(case.outcome, {key: value for key, value in content.items() if key != "error"})
-    return wrong or (_fault_of_error(case, content.get("error")) if case.outcome["outcome"] == "failed" else None)
+    match case:
+        case BrokenCase():
+            return None
+        case StatusCase():
+            return _fault_of_status(case, answer)
+        case AcceptedCase():
+            content = _outcome(answer, sender, now=now)
+            wanted = {"outcome": "completed", "returnValue": case.value}
+            return content if isinstance(content, str) else _difference(wanted, content)
+        case OutcomeCase():
+            content = _outcome(answer, sender, now=now)
+            return content if isinstance(content, str) else _fault_of_outcome(case, content)
+        case _:
+            t.assert_never(case)
 
 
-def _fault_of_refusal(case: Case, answer: Answer) -> str | None:
+def _fault_of_status(case: StatusCase, answer: HandlerAnswer) -> str | None:
     if answer.status != case.status:
         return "another status"
     if any(name.startswith(b"x-nextmq-") for name, _ in answer.headers):
-        return "an answer without an outcome bears no signature headers"
+        return "an answer without an outcome must not have signature headers"
     if case.wire.method == "HEAD":
         return "the answer to HEAD has a body" if answer.body else None
     if case.status == 405 and not answer.all(b"allow"):
@@ -84,19 +89,19 @@ def _fault_of_refusal(case: Case, answer: Answer) -> str | None:
     return _difference(_content(case), _json(answer.body))
 
 
-def _content(case: Case) -> dict[str, str]:
+def _content(case: StatusCase) -> dict[str, str]:
     return {"status": "ok"} if case.code is None else {"error": case.code}
 
 
-def _outcome(answer: Answer, sender: Sender, *, now: float) -> dict[str, t.Any] | str:
-    """The content of an outcome, or what is wrong with its envelope."""
+def _outcome(answer: HandlerAnswer, sender: Sender, *, now: float) -> dict[str, t.Any] | str:
+    """Return the content of an outcome, or what is wrong with its envelope."""
     if answer.status != 200:
         return "another status"
     types = [value.partition(b";")[0].strip().lower() for value in answer.all(b"content-type")]
     if types != [b"application/json"]:
         return "content-type is not application/json"
     if answer.all(b"content-encoding"):
-        return "an outcome has no content-encoding"
+        return "an outcome must not have a content-encoding"
     headers = Headers(answer.headers)
     try:
         verify_outcome(headers, answer.body, [sender.secret], delivery_id=sender.id, now=now)
@@ -106,7 +111,14 @@ def _outcome(answer: Answer, sender: Sender, *, now: float) -> dict[str, t.Any] 
     return t.cast("dict[str, t.Any]", content) if isinstance(content, dict) else "the outcome is not an object"
 
 
-def _fault_of_error(case: Row, error: t.Any) -> str | None:
+def _fault_of_outcome(case: OutcomeCase, content: dict[str, t.Any]) -> str | None:
+    wrong = _difference(case.outcome, {key: value for key, value in content.items() if key != "error"})
+    if wrong is not None or case.outcome["outcome"] != "failed":
+        return wrong
+    return _fault_of_error(case, content.get("error"))
+
+
+def _fault_of_error(case: OutcomeCase, error: t.Any) -> str | None:
     if not isinstance(error, dict):
         return "no error object"
     members = t.cast("dict[str, t.Any]", error)

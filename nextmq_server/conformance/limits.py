@@ -1,4 +1,4 @@
-"""What cannot be sent to which kind of home, and why: such a case does not apply there (protocol section 2)."""
+"""Which cases cannot be sent to which integration, and why: they do not apply there (protocol section 2)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from enum import StrEnum
 from .cases import Trait
 
 
-class Home(StrEnum):
-    """What stands behind a URL, as far as it decides what reaches the handler."""
+class Integration(StrEnum):
+    """What is behind a URL, as far as it decides which requests reach the handler."""
 
     STREAM = "stream"
     WSGI = "wsgi"
@@ -17,21 +17,21 @@ class Home(StrEnum):
 
 
 _EVENT = "an event holds a whole body"
-_OWN_THREAD = "a processor may run in the request's own thread, which nothing ends"
+_OWN_THREAD = "a processor may run in the request's own thread, which nothing can end"
 
 ON_THE_WAY: dict[Trait, str] = {
-    Trait.SPACES: "HTTP servers take the spaces around a value off",
+    Trait.SPACES: "HTTP servers strip the spaces around a value",
     Trait.CONTROLS: "HTTP servers refuse control characters themselves",
     Trait.LONG_HEADER: "HTTP servers refuse a head of that size themselves",
     Trait.FALSE_LENGTH: "HTTP servers cut the body to its declared length, or wait for the rest",
     Trait.NOT_A_LENGTH: "HTTP servers refuse such a length themselves",
     Trait.LOWER_CASE_METHOD: "HTTP servers refuse such a method, or put it in upper case",
     Trait.OWN_METHOD: "routers answer such a method themselves",
-    Trait.DOUBLED_SLASH: "routers redirect, or take doubled slashes for single ones",
+    Trait.DOUBLED_SLASH: "routers redirect, or treat doubled slashes as single ones",
     Trait.NEWLINE: "routers do not match such a path",
     Trait.MOUNT_ITSELF: "routers answer the mount's own path themselves",
 }
-"""What something before the handler answers or changes, whatever the home is: it is not sent."""
+"""What something in front of the handler answers or changes, in every integration: it is not sent."""
 
 _OF_EVENTS = {
     Trait.NO_LENGTH: _EVENT,
@@ -40,25 +40,25 @@ _OF_EVENTS = {
     Trait.ENDING_A_THREAD: _OWN_THREAD,
 }
 
-CANNOT: dict[Home, dict[Trait, str]] = {
-    Home.STREAM: {},
-    Home.WSGI: {
+CANNOT: dict[Integration, dict[Trait, str]] = {
+    Integration.STREAM: {},
+    Integration.WSGI: {
         Trait.REPEATED_TYPE: "CGI's CONTENT_TYPE holds one value, the last",
-        Trait.NO_LENGTH: "some frameworks take a body without a length for an empty one",
+        Trait.NO_LENGTH: "some frameworks treat a body without a length as empty",
         Trait.STALLING: "the server's own read blocks, and its own timeout ends it",
         Trait.ENDING_A_THREAD: _OWN_THREAD,
     },
-    Home.LAMBDA: _OF_EVENTS,
-    Home.ALB: {
+    Integration.LAMBDA: _OF_EVENTS,
+    Integration.ALB: {
         **_OF_EVENTS,
         Trait.REPEATED: "a load balancer with single values keeps the last of repeated headers",
         Trait.REPEATED_TYPE: "a load balancer with single values keeps the last of repeated headers",
     },
 }
-"""What does not reach the handler in a home of this kind."""
+"""What does not reach the handler in an integration of this kind."""
 
 
-def obstacle(home: Home, traits: frozenset[Trait]) -> str | None:
-    """Why a case with these traits does not apply, None where it does."""
-    reasons = {**ON_THE_WAY, **CANNOT[home]}
+def obstacle(integration: Integration, traits: frozenset[Trait]) -> str | None:
+    """Return why a case with these traits does not apply, None if it does."""
+    reasons = {**ON_THE_WAY, **CANNOT[integration]}
     return next((reasons[trait] for trait in Trait if trait in traits and trait in reasons), None)

@@ -1,38 +1,26 @@
-"""The rows of protocol section 3, for the probe: a queue whose processor does what the job's name says.
+"""The outcomes of protocol section 3. The probe is a queue whose processor does what the job's name says.
 
     echo            returns the job's data
-    fail            fails with the data, a text, for its message
-    unrecoverable   the same, unrecoverably
-    rate-limit      asks for a rate limit of the data, ms
-    delay           asks to be delayed until the data, ms since the epoch
+    fail            fails; its message is the data, a text
+    unrecoverable   fails in the same way, unrecoverably
+    rate-limit      rate-limits the queue for the data, ms
+    delay           delays the job until the data, ms since the epoch
     wait            waits for the job's children
     sleep           sleeps for the data, ms, and returns it
 
-Jobs of other names have no entry.
+Jobs of other names have no processor.
 """
 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
 
-from .cases import Trait
-from .requests import Sender, Wire, encode
-
-
-@dataclass(frozen=True)
-class Row:
-    """A job, and the outcome of it: of `error` the members that are given count."""
-
-    name: str
-    wire: Wire
-    outcome: dict[str, t.Any]
-    error: dict[str, str] = field(default_factory=dict[str, str])
-    traits: frozenset[Trait] = frozenset()
+from .cases import OutcomeCase, Trait
+from .requests import Sender, encode
 
 
-def rows(sender: Sender) -> list[Row]:
-    """Each outcome."""
+def rows(sender: Sender) -> list[OutcomeCase]:
+    """List a case for each outcome."""
 
     def row(
         name: str,
@@ -42,9 +30,9 @@ def rows(sender: Sender) -> list[Row]:
         error: dict[str, str] | None = None,
         *traits: Trait,
         **changes: t.Any,
-    ) -> Row:
+    ) -> OutcomeCase:
         body = encode(sender.delivery(job={"name": job, "data": data}, **changes))
-        return Row(name, sender.post(body), outcome, error or {}, frozenset(traits))
+        return OutcomeCase(name, sender.post(body), outcome, error or {}, frozenset(traits))
 
     failed: dict[str, t.Any] = {"outcome": "failed"}
     unrecoverable = {**failed, "unrecoverable": True}
@@ -56,7 +44,7 @@ def rows(sender: Sender) -> list[Row]:
         row("returns null", "echo", None, {"outcome": "completed", "returnValue": None}),
         row("raises", "fail", "no such address: ä☃😀", failed, {"message": "no such address: ä☃😀"}),
         row("raises a long text", "fail", "ä" * 10_000, failed),
-        row("has no entry for the job's name", "nobody's", None, failed, {"name": "UnknownJobName"}),
+        row("has no processor for the job's name", "unknown", None, failed, {"name": "UnknownJobName"}),
         row("raises UnrecoverableJobError", "unrecoverable", "no", unrecoverable, {"message": "no"}),
         row("raises RateLimitError", "rate-limit", 5000, {"outcome": "rateLimited", "delay": 5000}),
         row("rate-limits for a day", "rate-limit", 86_400_000, {"outcome": "rateLimited", "delay": 86_400_000}),

@@ -1,8 +1,8 @@
-"""The refusal rows of protocol section 2, step by step: what is sent, and the status, code and reason it gets."""
+"""The refusals of protocol section 2, step by step: each request, and the status, code and reason it gets."""
 
 from __future__ import annotations
 
-from .cases import Case, Trait
+from .cases import StatusCase, Trait
 from .requests import (
     ENCODING,
     ID,
@@ -20,17 +20,17 @@ from .requests import (
 _METHODS = ("GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
-def paths(sender: Sender) -> list[Case]:
-    """Nothing else answers."""
+def paths(sender: Sender) -> list[StatusCase]:
+    """List paths that nothing answers at."""
     queue = sender.queue
 
-    def path(name: str, route: str, *traits: Trait) -> Case:
+    def path(name: str, route: str, *traits: Trait) -> StatusCase:
         wire = Wire(sender.signed(sender.good), sender.good, route=route)
-        return Case(f"path: {name}", wire, 404, "not_found", None, frozenset(traits))
+        return StatusCase(f"path: {name}", wire, 404, "not_found", None, frozenset(traits))
 
     return [
         path("the mount", "/", Trait.MOUNT_ITSELF),
-        path("nobody's", "/nothing"),
+        path("unknown", "/nothing"),
         path("no queue", "/queues"),
         path("an empty queue", "/queues/"),
         path("a slash behind", f"/queues/{queue}/"),
@@ -52,12 +52,12 @@ def paths(sender: Sender) -> list[Case]:
     ]
 
 
-def methods(sender: Sender) -> list[Case]:
-    """405, with `allow`."""
+def methods(sender: Sender) -> list[StatusCase]:
+    """List methods that get a 405, with `allow`."""
 
-    def method(name: str, route: str, *traits: Trait) -> Case:
+    def method(name: str, route: str, *traits: Trait) -> StatusCase:
         wire = Wire(sender.signed(sender.good), sender.good, method=name, route=route)
-        return Case(f"{name} {route}", wire, 405, "method_not_allowed", None, frozenset(traits))
+        return StatusCase(f"{name} {route}", wire, 405, "method_not_allowed", None, frozenset(traits))
 
     return [
         *(method(name, sender.route) for name in _METHODS),
@@ -69,13 +69,13 @@ def methods(sender: Sender) -> list[Case]:
     ]
 
 
-def types(sender: Sender) -> list[Case]:
-    """Content types and encodings."""
+def types(sender: Sender) -> list[StatusCase]:
+    """List content types and encodings that are refused."""
 
-    def head(name: str, header: bytes, *values: bytes, traits: tuple[Trait, ...] = ()) -> Case:
+    def head(name: str, header: bytes, *values: bytes, traits: tuple[Trait, ...] = ()) -> StatusCase:
         wire = sender.post(sender.good, sender.with_header(header, *values))
         reason = "content type or encoding"
-        return Case(f"type: {name}", wire, 415, "unsupported_media_type", reason, frozenset(traits))
+        return StatusCase(f"type: {name}", wire, 415, "unsupported_media_type", reason, frozenset(traits))
 
     return [
         head("none", TYPE),
@@ -94,15 +94,15 @@ def types(sender: Sender) -> list[Case]:
     ]
 
 
-def headers(sender: Sender) -> list[Case]:
-    """Each of the three exactly once, ASCII, well formed."""
+def headers(sender: Sender) -> list[StatusCase]:
+    """List malformed signature headers: each must occur exactly once, in ASCII, well formed."""
     id, at = sender.id.encode(), b"%d" % sender.now
 
-    def head(reason: str, name: str, header: bytes, *values: bytes, traits: tuple[Trait, ...] = ()) -> Case:
+    def head(reason: str, name: str, header: bytes, *values: bytes, traits: tuple[Trait, ...] = ()) -> StatusCase:
         wire = sender.post(sender.good, sender.with_header(header, *values))
-        return Case(f"header: {name}", wire, 401, "unauthorized", reason, frozenset(traits))
+        return StatusCase(f"header: {name}", wire, 401, "unauthorized", reason, frozenset(traits))
 
-    def malformed(name: str, header: bytes, *values: bytes, traits: tuple[Trait, ...] = ()) -> Case:
+    def malformed(name: str, header: bytes, *values: bytes, traits: tuple[Trait, ...] = ()) -> StatusCase:
         return head("header_malformed", name, header, *values, traits=traits)
 
     return [
@@ -128,12 +128,12 @@ def headers(sender: Sender) -> list[Case]:
     ]
 
 
-def times(sender: Sender) -> list[Case]:
-    """The timestamp within the tolerance of now, 300 s."""
+def times(sender: Sender) -> list[StatusCase]:
+    """List timestamps outside the tolerance, 300 s."""
 
-    def time(name: str, at: int, reason: str) -> Case:
+    def time(name: str, at: int, reason: str) -> StatusCase:
         wire = sender.post(sender.good, sender.signed(sender.good, at=at))
-        return Case(f"time: {name}", wire, 401, "unauthorized", reason)
+        return StatusCase(f"time: {name}", wire, 401, "unauthorized", reason)
 
     return [
         time("too old", sender.now - sender.too_old, "timestamp_too_old"),
@@ -144,14 +144,14 @@ def times(sender: Sender) -> list[Case]:
     ]
 
 
-def sizes(sender: Sender) -> list[Case]:
-    """The body's size, before any hashing."""
+def sizes(sender: Sender) -> list[StatusCase]:
+    """List bodies that are too large. They are refused before any hashing."""
     over = sender.good + b" " * (sender.max_body_size + 1 - len(sender.good))
     forged = sender.seal(over, secrets=[UNKNOWN_SECRET])
 
-    def size(name: str, wire: Wire, *traits: Trait) -> Case:
+    def size(name: str, wire: Wire, *traits: Trait) -> StatusCase:
         reason = f"over max_body_size, {sender.max_body_size} bytes"
-        return Case(
+        return StatusCase(
             f"size: {name}", wire, 413, "payload_too_large", reason, frozenset((Trait.LARGE_BODY, *traits))
         )
 
@@ -164,21 +164,21 @@ def sizes(sender: Sender) -> list[Case]:
     ]
 
 
-def stalls(sender: Sender) -> list[Case]:
-    """The whole body within `body_timeout`."""
+def stalls(sender: Sender) -> list[StatusCase]:
+    """Return a body that is not whole within `body_timeout`."""
     wire = sender.post(sender.good, stalls=True)
-    return [Case("stall: half a body", wire, 408, "request_timeout", None, frozenset({Trait.STALLING}))]
+    return [StatusCase("stall: half a body", wire, 408, "request_timeout", None, frozenset({Trait.STALLING}))]
 
 
-def signatures(sender: Sender) -> list[Case]:
-    """Any signature equal, under any of the active secrets."""
+def signatures(sender: Sender) -> list[StatusCase]:
+    """List signatures that do not match."""
     good = sender.good
     token = sender.token(good)
 
-    def signature(name: str, value: bytes, *, body: bytes = good) -> Case:
+    def signature(name: str, value: bytes, *, body: bytes = good) -> StatusCase:
         head = [(key, old) for key, old in sender.with_header(SIGNATURE, value) if key != LENGTH]
         wire = sender.post(body, [*head, length_of(body)])
-        return Case(f"signature: {name}", wire, 401, "unauthorized", "signature_mismatch")
+        return StatusCase(f"signature: {name}", wire, 401, "unauthorized", "signature_mismatch")
 
     return [
         signature("empty", b""),
@@ -198,14 +198,14 @@ def signatures(sender: Sender) -> list[Case]:
     ]
 
 
-def order(sender: Sender) -> list[Case]:
-    """Of two faults the one that is looked for first is told."""
+def order(sender: Sender) -> list[StatusCase]:
+    """List requests with two faults: the answer names the one that is checked first."""
     forged = [JSON, *sender.seal(sender.good, secrets=[UNKNOWN_SECRET]), length_of(sender.good)]
     text = [(TYPE, b"text/plain")]
     part = sender.good[:-1]
 
-    def told(first: str, then: str, wire: Wire, status: int, code: str) -> Case:
-        return Case(f"order: {first} before {then}", wire, status, code)
+    def told(first: str, then: str, wire: Wire, status: int, code: str) -> StatusCase:
+        return StatusCase(f"order: {first} before {then}", wire, status, code)
 
     return [
         told("a path", "a type", Wire(text, route="/nothing"), 404, "not_found"),

@@ -1,23 +1,23 @@
-"""The refusal rows of protocol section 2 for bodies that are signed: no JSON, no delivery, no worker."""
+"""The refusals of protocol section 2 for signed bodies: not JSON, not a delivery, or without a worker."""
 
 from __future__ import annotations
 
 import typing as t
 
-from .cases import Case
+from .cases import StatusCase
 from .requests import Sender, Wire, encode
 
 _STRICT = "the body is not strict JSON"
 
 
-def _body(sender: Sender, name: str, body: bytes, reason: str) -> Case:
-    return Case(f"body: {name}", sender.post(body), 400, "invalid_body", reason)
+def _body(sender: Sender, name: str, body: bytes, reason: str) -> StatusCase:
+    return StatusCase(f"body: {name}", sender.post(body), 400, "invalid_body", reason)
 
 
-def texts(sender: Sender) -> list[Case]:
-    """Strict JSON: no NaN, at most 100 levels."""
+def texts(sender: Sender) -> list[StatusCase]:
+    """List bodies that are not strict JSON."""
 
-    def text(name: str, body: bytes, kind: str) -> Case:
+    def text(name: str, body: bytes, kind: str) -> StatusCase:
         return _body(sender, name, body, f"{_STRICT} ({kind})")
 
     many = min(200_000, sender.max_body_size // 6)
@@ -32,7 +32,7 @@ def texts(sender: Sender) -> list[Case]:
         text("a byte order mark", b"\xef\xbb\xbf" + sender.good, "JSONDecodeError"),
         text("NaN", sender.raw("NaN"), "ValueError"),
         text("Infinity", sender.raw("-Infinity"), "ValueError"),
-        text("a number that is no double", sender.raw("1e999"), "ValueError"),
+        text("a number that does not fit a double", sender.raw("1e999"), "ValueError"),
         text("an integer of 5,000 digits", sender.raw("9" * 5000), "ValueError"),
         text("101 levels", sender.raw("[" * 99 + "]" * 99), "ValueError"),
         text("far too many levels", b"[" * many, "ValueError"),
@@ -43,10 +43,10 @@ def texts(sender: Sender) -> list[Case]:
     ]
 
 
-def members(sender: Sender) -> list[Case]:
-    """The members, of the types that section 2 says; `deliveryId` that of the header."""
+def members(sender: Sender) -> list[StatusCase]:
+    """List deliveries whose members are not those of section 2."""
 
-    def member(name: str, reason: str, **changes: t.Any) -> Case:
+    def member(name: str, reason: str, **changes: t.Any) -> StatusCase:
         return _body(sender, name, encode(sender.delivery(**changes)), reason)
 
     def without(name: str, *, of_job: bool = False) -> bytes:
@@ -66,7 +66,7 @@ def members(sender: Sender) -> list[Case]:
         member("a deliveryId that is a number", "deliveryId is not a string", deliveryId=1),
         member("a queue that is null", "queue is not a string", queue=None),
         member("a timeout that is text", "timeout is not a whole number", timeout="30000"),
-        member("a timeout that is no whole number", "timeout is not a whole number", timeout=30.5),
+        member("a timeout that is not a whole number", "timeout is not a whole number", timeout=30.5),
         member("a timeout that is true", "timeout is not a whole number", timeout=True),
         member("a timeout of 0", f"timeout is {large.format(1)}", timeout=0),
         member("a timeout over 2^53", f"timeout is {large.format(1)}", timeout=2**53 + 1),
@@ -84,13 +84,13 @@ def members(sender: Sender) -> list[Case]:
     ]
 
 
-def queues(sender: Sender) -> list[Case]:
-    """The body's queue equals the path's, and a worker for it is mounted."""
+def queues(sender: Sender) -> list[StatusCase]:
+    """List bodies whose queue is not the path's, or has no worker."""
     own = sender.queue
 
-    def queue(name: str, path: str, named: str, reason: str) -> Case:
+    def queue(name: str, path: str, named: str, reason: str) -> StatusCase:
         body = encode(sender.delivery(queue=named))
-        return Case(
+        return StatusCase(
             f"queue: {name}", Wire(sender.signed(body), body, route=f"/queues/{path}"), 404, "not_found", reason
         )
 

@@ -1,4 +1,4 @@
-"""Sends a case to a handler behind a URL, byte by byte: clients of a higher level repair what is to be wrong."""
+"""Send a case to a handler behind a URL, byte by byte: higher-level clients would repair its faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anyio.abc import ByteStream
 
 from nextmq_handler.errors import ConfigurationError
 
-from .judge import Answer, Silence
+from .judge import HandlerAnswer, Silence
 from .requests import Wire
 
 MAX_ANSWER = 4 * 1024 * 1024
@@ -19,7 +19,7 @@ _CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class HandlerAddress:
     """Where a handler is: `path` is its mount."""
 
     host: str
@@ -29,8 +29,8 @@ class Endpoint:
     authority: str
 
     @staticmethod
-    def of(url: str) -> Endpoint:
-        """The endpoint of NEXTMQ_APP_URL. Raises ConfigurationError."""
+    def of(url: str) -> HandlerAddress:
+        """Parse the URL of a handler. Raises ConfigurationError."""
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -43,17 +43,17 @@ class Endpoint:
             or parts.username is not None
         ):
             raise ConfigurationError(
-                f"{url!r} is not the URL of a handler: http or https, the mount included, such as "
+                f"{url!r} is not the URL of a handler: pass http or https, with the mount, such as "
                 "http://127.0.0.1:8000/api/nextmq"
             )
         is_tls = parts.scheme == "https"
-        return Endpoint(
+        return HandlerAddress(
             parts.hostname, port or (443 if is_tls else 80), parts.path.rstrip("/"), is_tls, parts.netloc
         )
 
 
-async def send(endpoint: Endpoint, wire: Wire, *, timeout: float) -> Answer | Silence:
-    """The answer within `timeout` s, or why there is none, in words."""
+async def send(endpoint: HandlerAddress, wire: Wire, *, timeout: float) -> HandlerAnswer | Silence:
+    """Return the answer that comes within `timeout` s, or why none came."""
     try:
         with anyio.fail_after(timeout):
             return await _exchange(endpoint, wire)
@@ -63,7 +63,7 @@ async def send(endpoint: Endpoint, wire: Wire, *, timeout: float) -> Answer | Si
         return Silence(f"no connection: {exc}")
 
 
-async def _exchange(endpoint: Endpoint, wire: Wire) -> Answer | Silence:
+async def _exchange(endpoint: HandlerAddress, wire: Wire) -> HandlerAnswer | Silence:
     connection = h11.Connection(h11.CLIENT)
     content = _request(connection, endpoint, wire)
     hostname = endpoint.host if endpoint.is_tls else None
@@ -72,16 +72,16 @@ async def _exchange(endpoint: Endpoint, wire: Wire) -> Answer | Silence:
         if endpoint.is_tls
         else await anyio.connect_tcp(endpoint.host, endpoint.port)
     )
-    answer: Answer | Silence = Silence("nothing was read")
+    answer: HandlerAnswer | Silence = Silence("nothing was read")
     async with stream, anyio.create_task_group() as tasks:
-        # Beside each other: a refusal may come before the whole body was sent, and the rest is not taken then.
+        # Write and read at once: a refusal may come before the whole body was sent, and the rest is not read then.
         tasks.start_soon(_write, stream, content, wire.is_broken and not endpoint.is_tls)
         answer = await _answer(stream, connection)
         tasks.cancel_scope.cancel()
     return answer
 
 
-def _request(connection: h11.Connection, endpoint: Endpoint, wire: Wire) -> bytes:
+def _request(connection: h11.Connection, endpoint: HandlerAddress, wire: Wire) -> bytes:
     framing = {b"content-length", b"transfer-encoding"} & {name.lower() for name, _ in wire.headers}
     is_framed = bool(framing) or not wire.body
     more = [] if is_framed else [(b"transfer-encoding", b"chunked")]
@@ -101,13 +101,13 @@ async def _write(stream: ByteStream, content: bytes, is_end: bool) -> None:
     try:
         for start in range(0, len(content), _CHUNK):
             await stream.send(content[start : start + _CHUNK])
-        if is_end:  # which TLS cannot say
+        if is_end:  # TLS cannot send it
             await stream.send_eof()
     except (OSError, anyio.BrokenResourceError):
         return  # the answer says why
 
 
-async def _answer(stream: ByteStream, connection: h11.Connection) -> Answer | Silence:
+async def _answer(stream: ByteStream, connection: h11.Connection) -> HandlerAnswer | Silence:
     try:
         return await _read(stream, connection)
     except (OSError, anyio.BrokenResourceError):
@@ -116,7 +116,7 @@ async def _answer(stream: ByteStream, connection: h11.Connection) -> Answer | Si
         return Silence(f"no HTTP answer: {exc}")
 
 
-async def _read(stream: ByteStream, connection: h11.Connection) -> Answer | Silence:
+async def _read(stream: ByteStream, connection: h11.Connection) -> HandlerAnswer | Silence:
     response: h11.Response | None = None
     body = b""
     while True:
@@ -134,7 +134,7 @@ async def _read(stream: ByteStream, connection: h11.Connection) -> Answer | Sile
                 return Silence(f"the answer is over {MAX_ANSWER} bytes")
         elif response is not None:  # its end
             headers = [(bytes(name).lower(), bytes(value)) for name, value in response.headers]
-            return Answer(response.status_code, headers, body)
+            return HandlerAnswer(response.status_code, headers, body)
 
 
 async def _received(stream: ByteStream) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .judge import Answer, Silence
+from .judge import HandlerAnswer, Silence
 from .requests import Wire
 from .scoring import GroupScore, Hole, total
 
@@ -13,7 +13,7 @@ _MANY = 10
 
 
 def line_of(score: GroupScore) -> str:
-    """One group: how many of its cases passed."""
+    """Format one group: how many of its cases passed."""
     if not score.sent:
         return f"{score.title:<18} {'–':>9}"
     mark = "" if score.passed == score.sent else "  <- holes"
@@ -21,7 +21,7 @@ def line_of(score: GroupScore) -> str:
 
 
 def summary(scores: t.Sequence[GroupScore]) -> list[str]:
-    """The holes, what was not sent and why, and the share of the cases that passed."""
+    """List the holes, what was not sent and why, and the share of the cases that passed."""
     passed, sent = total(scores)
     holes = [hole for score in scores for hole in score.holes]
     lines = [line for hole in holes for line in _lines_of(hole)]
@@ -40,7 +40,7 @@ def summary(scores: t.Sequence[GroupScore]) -> list[str]:
 
 
 def _lines_of(hole: Hole) -> list[str]:
-    came = _shown_answer(hole.came) if isinstance(hole.came, Answer) else hole.came.reason
+    came = _shown_answer(hole.came) if isinstance(hole.came, HandlerAnswer) else hole.came.reason
     fault = f" ({hole.fault})" if hole.fault != came else ""
     return [
         "",
@@ -51,8 +51,8 @@ def _lines_of(hole: Hole) -> list[str]:
     ]
 
 
-def _is_not_found(came: Answer | Silence) -> bool:
-    return isinstance(came, Answer) and came.status == 404
+def _is_not_found(came: HandlerAnswer | Silence) -> bool:
+    return isinstance(came, HandlerAnswer) and came.status == 404
 
 
 def _shown_wire(wire: Wire) -> str:
@@ -62,12 +62,12 @@ def _shown_wire(wire: Wire) -> str:
     return f"{wire.method} {wire.route} with {head or 'no headers'}; {size}{rest}"
 
 
-def _shown_answer(answer: Answer) -> str:
+def _shown_answer(answer: HandlerAnswer) -> str:
     return f"{answer.status} {_text(answer.body)}".rstrip()
 
 
 def _text(raw: bytes) -> str:
-    # What comes from elsewhere must not steer the terminal.
+    # Text of the handler must not control the terminal.
     text = "".join(
         letter if letter.isprintable() else ascii(letter)[1:-1]
         for letter in raw[:_LONG].decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Sends the whole table to a handler behind a URL, and keeps the score."""
+"""Send the whole table to a handler behind a URL, and keep the score."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol.signing import Secret
 from nextmq_handler.protocol.wire import MAX_BODY_SIZE
 
-from .cases import Broken, Trait
-from .judge import Answer, Silence, expected, fault
-from .limits import Home, obstacle
-from .remote import Endpoint, send
+from .cases import AnyCase, BrokenCase, Trait
+from .judge import HandlerAnswer, Silence, expected, fault
+from .limits import Integration, obstacle
+from .remote import HandlerAddress, send
 from .requests import Sender, Wire
-from .table import GROUPS, AnyCase, Group
+from .table import GROUPS, Group
 
 SLACK = 30
-"""How far, in s, the receiver's clock may be from ours, and how long a request may be on its way."""
+"""How far, in s, the handler's clock may be from this one, and how long a request may be on its way."""
 
 _MORE_ATTEMPTS = 2
-_NO_QUEUE = "no --queue with the probe was named"
+_NO_QUEUE = "--queue with the probe was not given"
 
 
 @dataclass(frozen=True)
-class Target:
-    """A handler, and what is known of it. `queue` is the probe's, None where there is none.
+class CheckedHandler:
+    """A handler, and what is known of it. `queue` is the probe's, None if it has none.
 
-    `body_timeout` and `timeout`, for each answer, are s; `max_body_size` is bytes.
+    `body_timeout` and `timeout` (for each answer) are s; `max_body_size` is bytes.
     """
 
     url: str
     secret: Secret
     queue: str | None = None
-    home: Home = Home.STREAM
+    integration: Integration = Integration.STREAM
     max_body_size: int = MAX_BODY_SIZE
     body_timeout: float = 10.0
     timeout: float = 30.0
@@ -43,19 +43,19 @@ class Target:
 
 @dataclass(frozen=True)
 class Hole:
-    """A case that a handler does not answer as the protocol says."""
+    """A case that the handler does not answer as the protocol says."""
 
     case: str
     section: str
     sent: Wire
     expected: str
-    came: Answer | Silence
+    came: HandlerAnswer | Silence
     fault: str
 
 
 @dataclass
 class GroupScore:
-    """How a handler does in one group: `unsent` has why cases were not sent, and how many for each reason."""
+    """A handler's score in one group. `unsent` counts the cases that were not sent, by reason."""
 
     title: str
     passed: int = 0
@@ -68,9 +68,9 @@ class GroupScore:
         return self.passed + len(self.holes)
 
 
-async def score(target: Target) -> t.AsyncGenerator[GroupScore]:
-    """The score of each group, as it comes. Raises ConfigurationError for a URL that nothing answers at."""
-    endpoint = Endpoint.of(target.url)
+async def score(target: CheckedHandler) -> t.AsyncGenerator[GroupScore]:
+    """Yield the score of each group when it is known. Raises ConfigurationError if nothing answers at the URL."""
+    endpoint = HandlerAddress.of(target.url)
     answer = await send(endpoint, Wire(method="GET"), timeout=target.timeout)
     if isinstance(answer, Silence):
         raise ConfigurationError(f"nothing answers at {target.url}: {answer.reason}")
@@ -78,10 +78,10 @@ async def score(target: Target) -> t.AsyncGenerator[GroupScore]:
         yield await _score_group(group, target, endpoint)
 
 
-async def _score_group(group: Group, target: Target, endpoint: Endpoint) -> GroupScore:
+async def _score_group(group: Group, target: CheckedHandler, endpoint: HandlerAddress) -> GroupScore:
     found = GroupScore(group.title)
     for index, case in enumerate(group.make(_sender(target))):
-        reason = obstacle(target.home, case.traits)
+        reason = obstacle(target.integration, case.traits)
         if group.needs_probe and target.queue is None:
             reason = reason or _NO_QUEUE
         if reason is not None:
@@ -95,25 +95,25 @@ async def _score_group(group: Group, target: Target, endpoint: Endpoint) -> Grou
     return found
 
 
-async def _try(group: Group, index: int, target: Target, endpoint: Endpoint) -> Hole | None:
-    # Made anew for each request: its time is now, and a replay guard has not seen its id.
+async def _try(group: Group, index: int, target: CheckedHandler, endpoint: HandlerAddress) -> Hole | None:
+    # New for each request: its time is now, and a replay guard has not seen its id.
     sender = _sender(target)
     case = group.make(sender)[index]
     came = await send(endpoint, case.wire, timeout=_patience(case, target))
     for _ in range(_MORE_ATTEMPTS):
-        # A server that refuses a body unread may reset the connection before its answer was read.
+        # A server that refuses a body unread may reset the connection before its answer is read.
         if isinstance(came, Silence) and Trait.LARGE_BODY in case.traits:
             came = await send(endpoint, case.wire, timeout=_patience(case, target))
     wrong = fault(case, came, sender, now=time.time())
     return None if wrong is None else Hole(case.name, group.section, case.wire, expected(case), came, wrong)
 
 
-def _patience(case: AnyCase, target: Target) -> float:
-    is_waited_for = Trait.STALLING in case.traits or isinstance(case, Broken)
+def _patience(case: AnyCase, target: CheckedHandler) -> float:
+    is_waited_for = Trait.STALLING in case.traits or isinstance(case, BrokenCase)
     return target.timeout + (target.body_timeout if is_waited_for else 0)
 
 
-def _sender(target: Target) -> Sender:
+def _sender(target: CheckedHandler) -> Sender:
     return Sender(
         target.secret,
         int(time.time()),
@@ -125,5 +125,5 @@ def _sender(target: Target) -> Sender:
 
 
 def total(scores: t.Sequence[GroupScore]) -> tuple[int, int]:
-    """How many cases passed, of how many that were sent."""
+    """Count the cases that passed, and those that were sent."""
     return sum(score.passed for score in scores), sum(score.sent for score in scores)

@@ -1,4 +1,4 @@
-"""The whole table: its groups, in the order in which a receiver looks."""
+"""The whole table: its groups, in the order in which a receiver checks."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import typing as t
 
 from . import accepted, refusals, refusals_of_bodies
 from .broken import broken
-from .cases import Accepted, Broken, Case
+from .cases import AnyCase
 from .health import health
-from .outcomes import Row, rows
+from .outcomes import rows
 from .requests import Sender
-
-AnyCase = Case | Accepted | Row | Broken
 
 
 class Group(t.NamedTuple):
-    """A step of the table. `needs_probe`: its jobs are for the probe's queue."""
+    """A step of the table. `needs_probe`: its jobs need the probe's queue."""
 
     title: str
     section: str
@@ -38,8 +36,8 @@ GROUPS: tuple[Group, ...] = (
     Group("queues", "section 2: the body's queue, and a worker for it", refusals_of_bodies.queues),
     Group("order", "section 2: in this order", refusals.order),
     Group("broken bodies", "section 2: no input yields a 5xx", broken),
-    Group("heads let in", "section 2: a delivery within the rules is run", accepted.heads, needs_probe=True),
-    Group("bodies let in", "section 2: a delivery within the rules is run", accepted.bodies, needs_probe=True),
+    Group("accepted heads", "section 2: a delivery within the rules is run", accepted.heads, needs_probe=True),
+    Group("accepted bodies", "section 2: a delivery within the rules is run", accepted.bodies, needs_probe=True),
     Group("the largest body", "section 2: a delivery within the rules is run", accepted.largest, needs_probe=True),
     Group("outcomes", "section 3: outcome", rows, needs_probe=True),
 )

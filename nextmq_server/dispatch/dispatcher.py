@@ -6,9 +6,9 @@ import time
 import typing as t
 from dataclasses import dataclass, replace
 
-from nextmq_handler._version import __version__
-from nextmq_handler.protocol.signing import Secret, signature_headers
+from nextmq_handler.protocol.signing import Secret
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, encode_delivery
+from nextmq_handler.rules.attempts import MAX_FREE_STARTS, too_many_starts
 from nextmq_handler.rules.delivery_log import delivery_entry
 from nextmq_handler.telemetry import delivery_headers
 
@@ -17,12 +17,9 @@ from ..engine.verdicts import Fail, Hold, Verdict
 from .delivery_ids import delivery_id
 from .health import Health
 from .http.answers import AppAnswer, NoAnswer
-from .http.client import DeliveryClient
+from .http.client import DeliveryClient, signed_headers
 from .judge import Reached, judge
 from .reports import Reporter
-
-MAX_FREE_STARTS = 100
-"""After this many starts that used no attempt a job fails with TooManyStarts, by default (section 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +70,7 @@ class Dispatcher:
         """Deliver `job` once and return what happens to it next. `health` is that of the endpoint."""
         free_starts = job.attempts_started - job.attemptsMade - 1
         if free_starts >= self._max_free_starts:
-            return Fail(
-                "TooManyStarts",
-                f"the job was started {free_starts} times without using an attempt",
-                unrecoverable=True,
-            )
+            return Fail("TooManyStarts", too_many_starts(free_starts), unrecoverable=True)
         id = delivery_id(endpoint.queue, job)
         sent_at, started_at = self._clock(), time.monotonic()
         answer = await self._send(endpoint, job, id)
@@ -87,20 +80,19 @@ class Dispatcher:
         if isinstance(finding, Reached) and finding.secret_id is not None:
             self._secrets.note_signed(finding.secret_id)
         verdict = await health.verdict(finding)
-        status = answer.status if isinstance(answer, AppAnswer) else None
         if isinstance(verdict, Fail):
-            verdict = replace(verdict, status=status)
+            verdict = replace(verdict, status=answer.status)
         job.note_delivery(
             delivery_entry(
                 id,
                 at=round(sent_at * 1000),
-                status=status,
+                status=answer.status,
                 ms=round(duration),
                 outcome=verdict.outcome,
                 detail=verdict.reason if isinstance(verdict, Fail | Hold) else None,
             )
         )
-        self._reporter.tell(endpoint.queue, job, id, status=status, verdict=verdict, duration=duration)
+        self._reporter.tell(endpoint.queue, job, id, answer.status, verdict, duration)
         return verdict
 
     async def _send(self, endpoint: AppEndpoint, job: EngineJob, id: str) -> AppAnswer | NoAnswer:
@@ -114,14 +106,7 @@ class Dispatcher:
             now=round(now * 1000),
             fingerprint=endpoint.fingerprint,
         )
-        headers = {
-            "content-type": "application/json",
-            "accept-encoding": "identity",
-            "user-agent": f"nextmq-server/{__version__}",
-            **delivery_headers(job.opts),
-        }
-        for name, value in signature_headers(self._secrets.secrets, id, int(now), body):
-            headers[name.decode()] = value.decode()
+        headers = signed_headers(self._secrets.secrets, id, int(now), body) | delivery_headers(job.opts)
         return await self._client.send(
             endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE
         )

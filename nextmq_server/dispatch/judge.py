@@ -31,7 +31,7 @@ _HINTS = {
     401: ": do the app and the server have the same webhook secret and the same time?",
     404: ": is the handler mounted at the path of NEXTMQ_APP_URL, with a worker for this queue?",
 }
-_MIN_RETRY_AFTER, _MAX_RETRY_AFTER = 1.0, 86_400.0
+_MIN_RETRY_AFTER, _MAX_RETRY_AFTER = 1.0, 86_400.0  # s
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,6 @@ def _invalid(what: str) -> Fail:
 
 
 def _retry_after(answer: AppAnswer, now: float) -> float | None:
-    """Return the s of a `retry-after`, clamped to 1 s … 24 h; None if it is missing or malformed."""
     values = answer.headers.all(b"retry-after")
     seconds = parse_retry_after(values[0].decode("latin-1"), now) if values else None
     return None if seconds is None else min(_MAX_RETRY_AFTER, max(_MIN_RETRY_AFTER, seconds))

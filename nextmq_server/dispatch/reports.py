@@ -31,31 +31,12 @@ class Reporter:
     def __init__(self, watch: t.Callable[[Report], None] | None = None) -> None:
         self._watch = watch
 
-    def tell(
-        self,
-        queue: str,
-        job: EngineJob,
-        delivery_id: str,
-        *,
-        status: int | None,
-        verdict: Verdict,
-        duration: float,
-    ) -> None:
-        """Report a delivery of `job`, which took `duration` ms and ended with `verdict`."""
+    def tell(self, queue: str, job: EngineJob, id: str, status: int | None, verdict: Verdict, ms: float) -> None:
+        """Report the delivery `id` of `job`, which took `ms` and ended with `verdict`."""
         if self._watch is None:
             return
-        report = Report(
-            queue=queue,
-            job_id=job.id,
-            job_name=job.name,
-            attempt=job.attemptsMade + 1,
-            delivery_id=delivery_id,
-            status=status,
-            verdict=verdict,
-            duration=duration,
-            is_final=isinstance(verdict, Fail) and job.is_last_attempt(verdict),
-        )
+        is_final = isinstance(verdict, Fail) and job.is_last_attempt(verdict)
         try:
-            self._watch(report)
+            self._watch(Report(queue, job.id, job.name, job.attemptsMade + 1, id, status, verdict, ms, is_final))
         except Exception:
             logger.exception("cannot report a delivery of queue %s", queue)

@@ -124,7 +124,7 @@ def new_project(name: str, *, prefix: str = "bull", random: t.Callable[[int], by
 
 
 def load_or_create_project(path: Path, name: str) -> Project:
-    """Return the project in the file `path`. If there is no file, create one that only its owner can read.
+    """Return the project in the file `path`. If it does not exist, create it, readable by its owner only.
 
     Raises ConfigurationError if the file does not hold a project, or cannot be read or created.
     """

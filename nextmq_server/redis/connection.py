@@ -12,6 +12,7 @@ import typing as t
 
 from nextmq_handler.errors import ConfigurationError
 
+from ..tasks import end_tasks
 from .address import Address
 from .primary import CannotConnect, open_primary
 from .resp import Argument, ConnectionLost, Protocol, RedisError
@@ -46,9 +47,7 @@ class RedisConnection:
 
     async def close(self) -> None:
         """Close for good."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait({self._keeper})
+        await end_tasks(self._keeper)
         if self._protocol is not None:
             self._protocol.close()
             await self._protocol.lost.wait()

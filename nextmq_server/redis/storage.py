@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from ..tasks import end_tasks
 from .connection import ConnectionLost, RedisConnection, RedisError
 from .primary import parse_info
 
@@ -35,9 +36,7 @@ class StorageWatch:
 
     async def stop(self) -> None:
         """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        await end_tasks(self._task)
 
     async def look(self) -> None:
         """Look at the memory of Redis once. Raises RedisError or ConnectionLost."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import typing as t
 
+from ..tasks import end_tasks
 from .address import Address
 from .connection import Argument, ConnectionLost, RedisConnection
 
@@ -46,10 +47,8 @@ class WakeableReader(t.Generic[_P]):
         self._task = asyncio.create_task(self._repeat(read))
 
     async def stop(self) -> None:
-        """Read no more and disconnect."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        """Stop reading and disconnect."""
+        await end_tasks(self._task)
         await self.connection.close()
 
     def arm(self, armed: _P) -> None:

@@ -62,7 +62,7 @@ class _Stored(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
 
 
-class TriggerRun(_Stored):
+class StoredRun(_Stored):
     """One POST of a trigger. `at` is ms since the epoch; `status` is None without an HTTP answer."""
 
     at: int
@@ -88,7 +88,7 @@ class TriggerOptions(_Stored):
     timeout: int
 
 
-class Trigger(TriggerOptions):
+class StoredTrigger(TriggerOptions):
     """A trigger as Redis holds it. Its repr shows no secret. Times are ms since the epoch."""
 
     id: str
@@ -105,7 +105,7 @@ class Trigger(TriggerOptions):
             texts.append(self.previous_secret)
         return [parse_secret(text, source=f"the secret of trigger {self.id}") for text in texts]
 
-    def rotated(self, secret: str, *, now: int) -> Trigger:
+    def rotated(self, secret: str, *, now: int) -> StoredTrigger:
         """Return the trigger with another secret from `now` on, ms since the epoch."""
         before = {"previous_secret": self.secret, "previous_until": now + PREVIOUS_SECRET_LIFE}
         return self.model_copy(update={"secret": secret, **before})
@@ -119,18 +119,18 @@ class TriggerRecords:
         self._key = f"nextmq:{project}:triggers"
         self._runs_prefix = f"nextmq:{project}:trigger-runs:"
 
-    async def add(self, trigger: Trigger) -> None:
+    async def add(self, trigger: StoredTrigger) -> None:
         """Store a new trigger. Raises TooManyTriggers."""
         text = trigger.model_dump_json(by_alias=True)
         added = await self._eval(_ADD, [self._key], trigger.id, text, MAX_TRIGGERS, MAX_TOTAL_SIZE)
         if added == _FULL:
             raise TooManyTriggers
 
-    async def get(self, id: str) -> Trigger | None:
+    async def get(self, id: str) -> StoredTrigger | None:
         """Return a trigger, or None."""
         return _read(id, await self._connection.execute("HGET", self._key, id))
 
-    async def all(self) -> list[Trigger]:
+    async def all(self) -> list[StoredTrigger]:
         """Return all triggers, the oldest first."""
         flat: list[str] = await self._connection.execute("HGETALL", self._key)
         triggers = [_read(id, text) for id, text in zip(flat[::2], flat[1::2], strict=True)]
@@ -144,7 +144,7 @@ class TriggerRecords:
         """Return whether there are any triggers."""
         return bool(await self._connection.execute("EXISTS", self._key))
 
-    async def change(self, id: str, change: t.Callable[[Trigger], Trigger]) -> Trigger | None:
+    async def change(self, id: str, change: t.Callable[[StoredTrigger], StoredTrigger]) -> StoredTrigger | None:
         """Store and return what `change` makes of a trigger, or return None. Concurrent changes are not lost."""
         while True:
             text: str | None = await self._connection.execute("HGET", self._key, id)
@@ -160,31 +160,31 @@ class TriggerRecords:
         """Remove a trigger with its runs; return whether there was one."""
         return bool(await self._eval(_REMOVE, [self._key, self._runs_prefix + id], id))
 
-    async def note(self, id: str, run: TriggerRun) -> None:
+    async def note(self, id: str, run: StoredRun) -> None:
         """Record a run of a trigger."""
         text = run.model_dump_json(by_alias=True)
         await self._eval(_NOTE, [self._key, self._runs_prefix + id], id, text, MAX_RUNS)
 
-    async def runs(self, id: str) -> list[TriggerRun]:
+    async def runs(self, id: str) -> list[StoredRun]:
         """Return the last runs of a trigger, the newest first."""
         texts: list[str] = await self._connection.execute("LRANGE", self._runs_prefix + id, 0, -1)
-        return [TriggerRun.model_validate_json(text) for text in texts]
+        return [StoredRun.model_validate_json(text) for text in texts]
 
-    async def last_runs(self, ids: t.Sequence[str]) -> list[TriggerRun | None]:
+    async def last_runs(self, ids: t.Sequence[str]) -> list[StoredRun | None]:
         """Return the last run of each of the triggers."""
         calls = [self._connection.execute("LINDEX", self._runs_prefix + id, 0) for id in ids]
         texts: list[str | None] = await asyncio.gather(*calls)
-        return [TriggerRun.model_validate_json(text) if text else None for text in texts]
+        return [StoredRun.model_validate_json(text) if text else None for text in texts]
 
     async def _eval(self, script: str, keys: t.Sequence[str], *args: str | int) -> t.Any:
         return await self._connection.execute("EVAL", script, len(keys), *keys, *args)
 
 
-def _read(id: str, text: str | None) -> Trigger | None:
+def _read(id: str, text: str | None) -> StoredTrigger | None:
     if text is None:
         return None
     try:
-        return Trigger.model_validate_json(text)
+        return StoredTrigger.model_validate_json(text)
     except ValidationError:  # not shown: it holds the secret
         logger.error("trigger %s: its stored record cannot be read: delete the trigger and create it again", id)
         return None

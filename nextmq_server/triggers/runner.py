@@ -14,10 +14,11 @@ from ..engine.queues.job import EngineJob
 from ..engine.queues.jobs import decoded
 from ..engine.verdicts import Complete, Fail, Verdict
 from ..engine.worker.hub import Hub
-from ..engine.worker.options import WorkerOptions
+from ..engine.worker.options import RunnerOptions
 from ..redis.connection import ConnectionLost, RedisError
+from ..tasks import end_tasks
 from .posting import post
-from .records import Trigger, TriggerRecords, TriggerRun
+from .records import StoredRun, StoredTrigger, TriggerRecords
 from .schedules import QUEUE, TriggerSchedules, trigger_of
 
 logger = logging.getLogger("nextmq_server.triggers")
@@ -60,9 +61,7 @@ class TriggerRunner:
 
     async def stop(self) -> None:
         """Look for triggers no longer; the hub ends the requests in flight."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        await end_tasks(self._task)
 
     async def begin(self) -> None:
         """Run the queue unless it runs already. Raises RedisError or ConnectionLost."""
@@ -70,7 +69,7 @@ class TriggerRunner:
             if QUEUE in self._hub.queues:
                 return
             await self._schedules.settle_all()
-            await self._hub.add(QUEUE, WorkerOptions(concurrency=CONCURRENCY), self._process)
+            await self._hub.add(QUEUE, RunnerOptions(concurrency=CONCURRENCY), self._process)
 
     async def _begin_once_there_are_any(self) -> None:
         while True:
@@ -92,17 +91,17 @@ class TriggerRunner:
         run = await post(self._client, trigger, message_id, job.attemptsMade + 1, clock=self._clock)
         await self._note(trigger.id, run)
         verdict = Complete(None) if run.error is None else Fail("TriggerFailed", run.error, status=run.status)
-        self._reporter.tell(QUEUE, job, message_id, status=run.status, verdict=verdict, duration=run.duration_ms)
+        self._reporter.tell(QUEUE, job, message_id, run.status, verdict, run.duration_ms)
         return verdict
 
-    async def _note(self, id: str, run: TriggerRun) -> None:
+    async def _note(self, id: str, run: StoredRun) -> None:
         try:
             await self._records.note(id, run)
         except (RedisError, ConnectionLost) as exc:  # not a reason to send it again
             logger.warning("trigger %s: cannot record its last run: %s", id, exc)
 
 
-def _message_id(trigger: Trigger, job: EngineJob) -> str:
+def _message_id(trigger: StoredTrigger, job: EngineJob) -> str:
     """Return the same id for each attempt of a run, as Standard Webhooks asks: it reveals repetitions."""
     run = f"{trigger.id} {job.id} {job.timestamp}"
     return f"msg_{hashlib.sha256(run.encode('utf-8', 'replace')).hexdigest()[:32]}"

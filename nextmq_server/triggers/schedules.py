@@ -12,8 +12,7 @@ from nextmq_handler.rules.scheduling import Template
 
 from ..engine.queues.jobs import Jobs, NoSuchJob, WrongState
 from ..engine.queues.schedulers import JobSchedulers, NoSuchScheduler, SchedulerState
-from ..engine.worker.hub import Hub
-from .records import Trigger, TriggerRecords
+from .records import StoredTrigger, TriggerRecords
 
 logger = logging.getLogger("nextmq_server.triggers")
 
@@ -30,19 +29,17 @@ _UNFINISHED = ("waiting", "paused", "prioritized", "delayed")
 class TriggerSchedules:
     """The schedulers of one project's triggers. Each call raises RedisError or ConnectionLost too."""
 
-    def __init__(
-        self, hub: Hub, jobs: Jobs, records: TriggerRecords, *, clock: t.Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, jobs: Jobs, records: TriggerRecords, *, clock: t.Callable[[], float] = time.time) -> None:
         self._jobs = jobs
         self._records = records
-        self._schedulers = JobSchedulers(hub.scripts, hub.prefix)
+        self._schedulers = JobSchedulers(jobs)
         self._clock = clock
 
     async def settle(self, id: str) -> None:
         """Create the scheduler of a trigger that exists and is not paused; otherwise remove it.
 
         Another process may do the same, so this checks again after each change. Raises InvalidSchedule or
-        WrongState if there is no next time.
+        WrongState if the schedule has ended.
         """
         while True:
             trigger = await self._records.get(id)
@@ -71,7 +68,7 @@ class TriggerSchedules:
         flat: list[str] = await scripts.connection.execute("ZRANGE", scripts.keys["repeat"], 0, -1, "WITHSCORES")
         return {id: int(float(score)) for id, score in zip(flat[::2], flat[1::2], strict=True)}
 
-    async def fire(self, trigger: Trigger) -> None:
+    async def fire(self, trigger: StoredTrigger) -> None:
         """Add a job in addition to the scheduler's."""
         template = template_of(trigger)
         data = {**template.data, "isFired": True}
@@ -96,7 +93,7 @@ class TriggerSchedules:
             return None
 
 
-def _repeat_of(trigger: Trigger) -> dict[str, t.Any]:
+def _repeat_of(trigger: StoredTrigger) -> dict[str, t.Any]:
     every = trigger.repeat.get("every")
     if every is None:
         return trigger.repeat
@@ -104,7 +101,7 @@ def _repeat_of(trigger: Trigger) -> dict[str, t.Any]:
     return {"every": every, "offset": trigger.created_at % every or every}
 
 
-def template_of(trigger: Trigger) -> Template:
+def template_of(trigger: StoredTrigger) -> Template:
     """Return the template of the trigger's jobs."""
     # Finished jobs need not stay: the trigger's runs tell how they ended.
     opts = {"attempts": trigger.attempts, "removeOnComplete": True, "removeOnFail": True}

@@ -13,7 +13,7 @@ from ..dispatch.http.client import DeliveryClient
 from ..dispatch.reports import Reporter
 from ..engine.queues.jobs import Jobs
 from ..engine.worker.hub import Hub
-from .records import Trigger, TriggerOptions, TriggerRecords, TriggerRun
+from .records import StoredRun, StoredTrigger, TriggerOptions, TriggerRecords
 from .runner import TriggerRunner
 from .schedules import TriggerSchedules
 
@@ -25,9 +25,9 @@ class NoSuchTrigger(Exception):
 class ShownTrigger(t.NamedTuple):
     """A trigger, when it runs next (ms since the epoch), and its last run."""
 
-    trigger: Trigger
+    trigger: StoredTrigger
     next: int | None
-    last_run: TriggerRun | None
+    last_run: StoredRun | None
 
 
 class Triggers:
@@ -43,7 +43,7 @@ class Triggers:
         clock: t.Callable[[], float] = time.time,
     ) -> None:
         self._records = TriggerRecords(hub.connection, project)
-        self._schedules = TriggerSchedules(hub, jobs, self._records, clock=clock)
+        self._schedules = TriggerSchedules(jobs, self._records, clock=clock)
         self._runner = TriggerRunner(hub, self._records, self._schedules, reporter=reporter, clock=clock)
         self._clock = clock
 
@@ -58,7 +58,7 @@ class Triggers:
     async def create(self, options: TriggerOptions) -> ShownTrigger:
         """Create a trigger with a new secret. Raises TooManyTriggers or InvalidSchedule."""
         await self._runner.begin()
-        trigger = Trigger(
+        trigger = StoredTrigger(
             **options.model_dump(),
             id=f"trg_{secrets.token_urlsafe(12)}",
             created_at=self._now(),
@@ -80,7 +80,7 @@ class Triggers:
         """Return all triggers, the oldest first."""
         return await self._show(await self._records.all())
 
-    async def runs(self, id: str) -> list[TriggerRun]:
+    async def runs(self, id: str) -> list[StoredRun]:
         """Return the last runs of a trigger, the newest first. Raises NoSuchTrigger."""
         await self._held(id)
         return await self._records.runs(id)
@@ -110,17 +110,17 @@ class Triggers:
         await self._change(id, lambda held: held.rotated(secret, now=self._now()))
         return secret
 
-    async def _held(self, id: str) -> Trigger:
+    async def _held(self, id: str) -> StoredTrigger:
         trigger = await self._records.get(id)
         if trigger is None:
             raise NoSuchTrigger(id)
         return trigger
 
-    async def _change(self, id: str, change: t.Callable[[Trigger], Trigger]) -> None:
+    async def _change(self, id: str, change: t.Callable[[StoredTrigger], StoredTrigger]) -> None:
         if await self._records.change(id, change) is None:
             raise NoSuchTrigger(id)
 
-    async def _show(self, triggers: t.Sequence[Trigger]) -> list[ShownTrigger]:
+    async def _show(self, triggers: t.Sequence[StoredTrigger]) -> list[ShownTrigger]:
         next_runs = await self._schedules.next_runs()
         last_runs = await self._records.last_runs([trigger.id for trigger in triggers])
         return [

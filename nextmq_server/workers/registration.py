@@ -8,21 +8,14 @@ import typing as t
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from nextmq_handler.rules import limits
 from nextmq_handler.rules.backoff import BUILT_IN
-from nextmq_handler.rules.limits import (
-    MAX_BACKOFF_STRATEGIES,
-    MAX_CONCURRENCY,
-    MAX_SCHEDULES,
-    MAX_STARTS,
-    MAX_STRATEGY_DELAYS,
-    MAX_WORKER_MS,
-)
 from nextmq_handler.rules.models import BackoffType, Delay, Queue
 from nextmq_handler.rules.schedules import ScheduleModel
 
 from ..dispatch.dispatcher import AppEndpoint
 from ..dispatch.egress.rules import parse_url
-from ..engine.worker.options import WorkerOptions
+from ..engine.worker.options import RunnerOptions
 
 
 class _Camel(BaseModel):
@@ -32,8 +25,8 @@ class _Camel(BaseModel):
 class RegisteredLimiter(_Camel):
     """At most `max` starts in each `duration` ms."""
 
-    max: int = Field(ge=1, le=MAX_STARTS)
-    duration: int = Field(ge=1, le=MAX_WORKER_MS)
+    max: int = Field(ge=1, le=limits.MAX_STARTS)
+    duration: int = Field(ge=1, le=limits.MAX_WORKER_MS)
 
 
 def _no_built_in(strategies: dict[str, list[int]]) -> dict[str, list[int]]:
@@ -44,8 +37,8 @@ def _no_built_in(strategies: dict[str, list[int]]) -> dict[str, list[int]]:
 
 
 BackoffStrategies = t.Annotated[
-    dict[BackoffType, t.Annotated[list[Delay], Field(min_length=1, max_length=MAX_STRATEGY_DELAYS)]],
-    Field(max_length=MAX_BACKOFF_STRATEGIES),
+    dict[BackoffType, t.Annotated[list[Delay], Field(min_length=1, max_length=limits.MAX_STRATEGY_DELAYS)]],
+    Field(max_length=limits.MAX_BACKOFF_STRATEGIES),
     AfterValidator(_no_built_in),
 ]
 
@@ -53,12 +46,12 @@ BackoffStrategies = t.Annotated[
 class RegisteredOptions(_Camel):
     """The worker options that the server enforces. Times are ms."""
 
-    concurrency: int = Field(default=1, ge=1, le=MAX_CONCURRENCY)
-    timeout: int = Field(default=30_000, ge=1, le=MAX_WORKER_MS)
+    concurrency: int = Field(default=1, ge=1, le=limits.MAX_CONCURRENCY)
+    timeout: int = Field(default=30_000, ge=1, le=limits.MAX_WORKER_MS)
     limiter: RegisteredLimiter | None = None
-    lock_duration: int = Field(default=30_000, ge=1000, le=MAX_WORKER_MS)
-    stalled_interval: int = Field(default=30_000, ge=1000, le=MAX_WORKER_MS)
-    max_stalled_count: int = Field(default=3, ge=0, le=1000)
+    lock_duration: int = Field(default=30_000, ge=limits.MIN_LOCK_MS, le=limits.MAX_WORKER_MS)
+    stalled_interval: int = Field(default=30_000, ge=limits.MIN_LOCK_MS, le=limits.MAX_WORKER_MS)
+    max_stalled_count: int = Field(default=3, ge=0, le=limits.MAX_STALLED_COUNT)
     dead_letter: Queue | None = None
     backoff_strategies: BackoffStrategies = {}
 
@@ -95,7 +88,7 @@ class Registration(_Camel):
     sdk: str = Field(default="", max_length=200)
     schemas: t.Annotated[dict[str, t.Any] | None, AfterValidator(_unicode_only)] = None
     schedules: t.Annotated[
-        list[ScheduleModel], Field(max_length=MAX_SCHEDULES), AfterValidator(_no_duplicates)
+        list[ScheduleModel], Field(max_length=limits.MAX_SCHEDULES), AfterValidator(_no_duplicates)
     ] = []
     last_seen: int = 0
 
@@ -103,10 +96,10 @@ class Registration(_Camel):
         """Return where the dispatcher delivers the jobs of `queue`."""
         return AppEndpoint(queue, self.url, self.options.timeout, self.fingerprint)
 
-    def for_engine(self) -> WorkerOptions:
+    def for_engine(self) -> RunnerOptions:
         """Return the options that the engine enforces."""
         options = self.options
-        return WorkerOptions(
+        return RunnerOptions(
             backoff_strategies=options.backoff_strategies,
             concurrency=options.concurrency,
             dead_letter=options.dead_letter,

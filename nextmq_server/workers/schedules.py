@@ -49,9 +49,8 @@ class DeclaredSchedules:
     async def _apply(self, queue: str, declared: t.Sequence[ScheduleModel], made: set[str]) -> None:
         key, ids = self._prefix + queue, {schedule.id for schedule in declared}
         if ids:
-            await self._connection.execute(
-                "SADD", key, *ids
-            )  # first, so that whatever is created is known to be the app's
+            # First, so that whatever is created is known to be the app's.
+            await self._connection.execute("SADD", key, *ids)
         for schedule in declared:
             try:
                 await self._schedulers.upsert(queue, schedule.id, schedule.repeat(), schedule.template())

@@ -11,6 +11,7 @@ from ..dispatch.health import MAX_BACKOFF, end_hold
 from ..engine.queues.queues import Limits, Queues
 from ..engine.queues.schedulers import JobSchedulers
 from ..engine.worker.hub import Hub
+from ..tasks import end_tasks
 from .directory import QueueDirectory
 from .processor import WebhookProcessor
 from .registration import Registration
@@ -62,9 +63,7 @@ class Workers:
 
     async def stop(self) -> None:
         """Follow the registrations of other server processes no longer; the hub stops the queues."""
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.wait({self._follower})
+        await end_tasks(self._follower)
 
     async def register(self, queue: str, registration: Registration, *, replace: str | None) -> Registration:
         """Register a worker; run its queue and its schedules; return the registration as it is held.
@@ -109,7 +108,5 @@ class Workers:
     async def _run(self, queue: str, registration: Registration) -> None:
         if registration.options.dead_letter is not None:
             await self._directory.note({registration.options.dead_letter})
-        process = WebhookProcessor(
-            queue, self._hub, self.registry, self._dispatcher, self._limits, max_hold=self._max_hold
-        )
+        process = WebhookProcessor(queue, self._hub, self.registry, self._dispatcher, self._limits, self._max_hold)
         await self._hub.add(queue, registration.for_engine(), process)

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --jobs 10000 --kills 100 --seed 7`: a run, and its report; status 1 where it is wrong."""
+"""Chaos: `python -m tests.chaos --jobs 10000 --kills 100 --seed 7` prints a report, exits 1 on a violation."""
 
 from __future__ import annotations
 

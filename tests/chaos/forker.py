@@ -1,4 +1,4 @@
-"""Runs `python -m MODULE ARGUMENTS` for each line on stdin, forked from a process that has imported `PRELOADED`.
+"""Run `python -m MODULE ARGUMENTS` for each line on stdin, forked from a process that has imported `PRELOADED`.
 
 So a part that was killed is back in milliseconds, however busy the machine is. Each line prints the process id,
 and once that process has ended another line; what it prints itself goes to stderr.

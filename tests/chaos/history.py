@@ -1,4 +1,4 @@
-"""A history: which jobs are added, and what befalls the parts meanwhile, all from one seed."""
+"""A history: which jobs are added and which faults happen meanwhile, all from one seed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REDIS_LINK, DELIVERY_LINK = "servers to valkey", "servers to receiver"
 _MAX_CHILDREN = 4
 
 Step = t.Literal["done", "fail", "unrecoverable", "later", "rate limit", "crash before", "crash after"]
-"""What one start of a job does; "later" is `move_to_delayed`, and a crash is one before or after the effect."""
+"""What one start of a job does. "later" is `move_to_delayed`; a crash comes before or after the effect."""
 
 _FIRST_STEPS: dict[Step, float] = {
     "done": 60,
@@ -47,7 +47,7 @@ _VICTIMS = (
 
 
 class PlannedJob(t.NamedTuple):
-    """A job: `number` tells it from all others, `steps` are what its starts do, `work` is ms of each."""
+    """A job: `number` is unique, `steps` are what its starts do, `work` is how long (ms) each takes."""
 
     number: int
     queue: str
@@ -57,7 +57,7 @@ class PlannedJob(t.NamedTuple):
 
     @property
     def data(self) -> dict[str, t.Any]:
-        """What the receiver gets."""
+        """The data that the receiver gets."""
         return {"number": self.number, "steps": self.steps, "work": self.work}
 
 
@@ -75,7 +75,7 @@ class Addition(t.NamedTuple):
 
 
 class Fault(t.NamedTuple):
-    """What befalls `targets`, parts or links, for `lasts` s."""
+    """A fault of `targets`, parts or links, that lasts `lasts` s."""
 
     kind: Kind
     targets: tuple[str, ...]
@@ -86,12 +86,12 @@ class Fault(t.NamedTuple):
 
     @property
     def kills(self) -> int:
-        """How many processes get a SIGKILL."""
+        """The number of processes that get a SIGKILL."""
         return len(self.targets) if self.kind == "kill" else 0
 
 
 class Round(t.NamedTuple):
-    """Additions, and a fault `wait` s after the first of them have ended."""
+    """Additions, and a fault `wait` s after the first of their jobs have ended."""
 
     additions: list[Addition]
     wait: float
@@ -99,7 +99,7 @@ class Round(t.NamedTuple):
 
 
 def make_history(seed: int, *, jobs: int, kills: int) -> list[Round]:
-    """At least `jobs` jobs and `kills` SIGKILLs, spread over a round for each fault."""
+    """Build a history of at least `jobs` jobs and `kills` SIGKILLs, with a round for each fault."""
     luck = random.Random(seed)
     faults = _faults(luck, kills)
     additions = _additions(luck, jobs)
@@ -111,7 +111,7 @@ def make_history(seed: int, *, jobs: int, kills: int) -> list[Round]:
 
 
 def _faults(luck: random.Random, kills: int) -> list[Fault]:
-    """Shuffled decks of all kinds, until there are enough kills."""
+    """Yield shuffled decks of all kinds until there are enough kills."""
     faults: list[Fault] = []
     while sum(fault.kills for fault in faults) < kills:
         deck: list[tuple[Kind, tuple[str, ...]]] = [("kill", victims) for victims in _VICTIMS]

@@ -1,4 +1,4 @@
-"""The receiver's journal: what each start of a job did, kept whatever becomes of the receiver's process."""
+"""The receiver's journal: what each start of a job did, even if the receiver's process dies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Entry(t.NamedTuple):
 
 
 class Journal:
-    """Appends entries to the file `path`, each whole: one write each, which no other is mixed with."""
+    """Appends entries to the file `path`, each with one write, so that entries do not mix."""
 
     def __init__(self, path: Path) -> None:
         # No fsync: what was written outlives the process, and it is processes that die here, not machines.
@@ -33,5 +33,5 @@ class Journal:
 
 
 def read_journal(path: Path) -> list[Entry]:
-    """All entries, in their order."""
+    """Return all entries in their order."""
     return [Entry(*json.loads(line)) for line in path.read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""A process that is started again whenever it has ended, as systemd or a platform does it."""
+"""A process that restarts whenever it ends, as under systemd."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RESTART_PAUSE = 0.1
 
 
 class Keeper:
-    """Keeps `python -m` with `command` running; its output goes to the file `log`. `ends` and `kills` count."""
+    """Keeps `python -m` with `command` running. Writes its output to `log`, counts `ends` and `kills`."""
 
     def __init__(self, command: t.Sequence[str], *, preloaded: str, env: t.Mapping[str, str], log: Path) -> None:
         self.log = log
@@ -39,13 +39,13 @@ class Keeper:
         self._thread.start()
 
     def start(self) -> None:
-        """Have it run from now on."""
+        """Start the process and keep it running."""
         with self._changed:
             self._may_run = True
             self._changed.notify_all()
 
     def kill(self) -> None:
-        """SIGKILL; it stays dead until it is started."""
+        """Send SIGKILL. The process stays dead until `start`."""
         self.kills += 1
         with self._changed:
             self._may_run = False
@@ -54,7 +54,7 @@ class Keeper:
                 self._changed.wait(0.02)  # it may just be starting
 
     def end(self) -> None:
-        """SIGKILL, for good."""
+        """Send SIGKILL and never start the process again."""
         self._is_over = True
         self.kill()
         self.start()
@@ -82,7 +82,7 @@ class Keeper:
                 time.sleep(_RESTART_PAUSE)
 
     def _wait_for_start(self) -> bool:
-        """Wait while it is to be dead; whether it is to run once more."""
+        """Wait while the process must stay dead. Return whether to start it again."""
         with self._changed:
             self._is_down = True
             self._changed.notify_all()

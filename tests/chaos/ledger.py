@@ -1,4 +1,4 @@
-"""The ledger: what was accepted against what is stored and what was executed."""
+"""The ledger: compares what was accepted, what is stored and what was executed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TERMINAL = ("completed", "failed")
 
 
 class Ledger:
-    """Judges a run. `violations` says in words what must not be; the rest are counts.
+    """Judges a run. `violations` describes broken invariants; the other attributes are counts.
 
     `lost` jobs were `accepted` and are nowhere. `doubled` effects came after the first of the same attempt: what
     "at least once" allows. `dead_letters` are the dead letters of queue "work".

@@ -1,4 +1,4 @@
-"""The parts of a run: a Valkey, two servers, a receiver, the links between them, and what befalls them."""
+"""The parts of a run: a Valkey, two servers, a receiver, the links between them, and their faults."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LINKS = {VALKEY: REDIS_LINK, RECEIVER: DELIVERY_LINK}
 
 
 class Strike(t.NamedTuple):
-    """A fault that was: when it began and when it was over, in ms since the epoch."""
+    """A fault that happened: when it began and ended, in ms since the epoch."""
 
     fault: Fault
     began_at: int
@@ -36,7 +36,7 @@ class Strike(t.NamedTuple):
 
 
 class Parts:
-    """Starts all parts in `folder` and ends them with the context. Enter it in the main thread, as Valkey asks."""
+    """Runs all parts in `folder` within its context. Enter the context in the main thread, as Valkey needs it."""
 
     def __init__(self, folder: Path) -> None:
         self.journal = folder / "journal"
@@ -53,12 +53,12 @@ class Parts:
 
     @property
     def urls(self) -> list[str]:
-        """NEXTMQ_URL for each of the servers."""
+        """NEXTMQ_URL for each server."""
         return [self._project.connection_string(self._base_url(name)) for name in SERVERS]
 
     @property
     def crashes(self) -> int:
-        """How often the receiver has ended by itself."""
+        """How often the receiver has crashed."""
         return self._kept[RECEIVER].ends - self._kept[RECEIVER].kills
 
     def server_log(self) -> list[str]:
@@ -67,7 +67,7 @@ class Parts:
 
     @contextlib.contextmanager
     def running(self) -> t.Generator[redis.Redis]:
-        """Everything runs, and a client of Valkey itself; it has ended when this does."""
+        """Run all parts, and give a client of Valkey. End them with the context."""
         with self._ports, start_blocking_portal() as self._portal:
             try:
                 self._valkey.start()
@@ -86,7 +86,7 @@ class Parts:
                 self._valkey.stop()
 
     def strike(self, fault: Fault) -> Strike:
-        """Have it happen and be over, all parts running again."""
+        """Make the fault happen, and return when all parts run again."""
         began_at = _now()
         if fault.kind == "kill":
             self._kill(fault.targets, fault.lasts)

@@ -1,4 +1,4 @@
-"""The producer: makes each addition until one of the servers has accepted it."""
+"""The producer: repeats each addition until one of the servers has accepted it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nextmq_handler import FlowJob, FlowProducer, NewJob, NextMQConnectionError,
 from .history import Addition, PlannedJob
 
 _CALL_TIMEOUT = 5.0
-"""How long, in s, one server is tried before the other is."""
+"""How long (s) to try one server before the other."""
 
 
 class Accepted(t.NamedTuple):
@@ -23,7 +23,7 @@ class Accepted(t.NamedTuple):
 
 
 class Producer:
-    """Adds through the servers at `urls` until `deadline`, monotonic s: set it when the last fault is over."""
+    """Adds through the servers at `urls` until `deadline` (monotonic s). Set that when the last fault is over."""
 
     def __init__(self, urls: t.Sequence[str]) -> None:
         self.deadline = math.inf

@@ -1,4 +1,4 @@
-"""The receiver: an app that notes what its processors do, and dies in the middle of it where a job says so."""
+"""The receiver: an app that notes what its processors do, and crashes if a job says so."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ parents = Worker(PARENTS, concurrency=10, timeout=10, **_LOCKS)
 @limited.processor
 @parents.processor
 async def take_step(job: AsyncJob[t.Any]) -> int:
-    """Do what the job's steps say of this start; every start goes one step on, so that each job ends."""
+    """Do what the job's step for this start says. Each start takes the next step, so every job ends."""
     number, steps = job.data["number"], job.data["steps"]
     step = steps[min(job.attempts_started, len(steps)) - 1]
 

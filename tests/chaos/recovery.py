@@ -1,4 +1,4 @@
-"""How long it took until jobs went on after a fault."""
+"""The time until jobs run again after a fault."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .storage import StoredJob
 
 
 class Recovery(t.NamedTuple):
-    """`seconds` from the end of a fault, all parts running again, to the next job that completed."""
+    """`seconds` from the end of a fault, when all parts run again, to the next completed job."""
 
     seconds: float
     fault: str
@@ -22,7 +22,7 @@ class Recovery(t.NamedTuple):
 
 
 def recoveries(strikes: t.Sequence[Strike], stored: t.Iterable[StoredJob]) -> list[Recovery]:
-    """One for each fault; of those between which nothing completed the last one counts."""
+    """Return the recovery from each fault; of faults without a completed job in between, only from the last."""
     completed = sorted(job.finished_on for job in stored if job.places == ("completed",))
     found: list[Recovery] = []
     for strike, following in itertools.zip_longest(strikes, strikes[1:]):

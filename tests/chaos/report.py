@@ -1,4 +1,4 @@
-"""The report of a run: what was lost, what was doubled, how slow the slowest recovery was."""
+"""The report of a run: what was lost, what ran twice, and the slowest recovery."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .recovery import Recovery
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a run. `seconds` is how long it took."""
+    """The results of a run, which took `seconds`."""
 
     seed: int
     ledger: Ledger
@@ -42,5 +42,5 @@ class Report:
 
     @property
     def is_right(self) -> bool:
-        """Whether all holds that must."""
+        """Whether no invariant is broken."""
         return not self.ledger.violations and not self.tracebacks

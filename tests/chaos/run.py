@@ -18,17 +18,17 @@ from .storage import Storage
 
 PRODUCERS = 4
 START_TIME = 60.0
-"""How long, in s, the receiver may take to register its workers before the first fault."""
+"""How long (s) the receiver may take to register its workers before the first fault."""
 
 PROGRESS_TIME = 10.0
-"""How long, in s, a fault waits at most until a quarter of its round has ended: it shall hit parts that work."""
+"""How long (s) a fault waits at most until a quarter of its round has ended, so that it hits busy parts."""
 
 SETTLE_TIME = 180.0
-"""How long, in s, adding everything may take after the last fault, and then running it."""
+"""How long (s) it may take after the last fault to add all jobs, and then to run them."""
 
 
 def run(folder: Path, *, seed: int, jobs: int, kills: int, echo: t.Callable[[str], object] = print) -> Report:
-    """Have the history of `seed` happen in `folder`; `echo` is told of it. Call it from the main thread."""
+    """Run the history of `seed` in `folder` and call `echo` with the progress. Call this in the main thread."""
     began_at = time.monotonic()
     history = make_history(seed, jobs=jobs, kills=kills)
     echo(f"seed {seed}: {len(history)} faults")
@@ -81,7 +81,7 @@ def _happen(
 
 
 def _wait(count: t.Callable[[], int], wanted: int, seconds: float) -> None:
-    """Until there are so many, or the time is over: the ledger tells what is missing."""
+    """Wait until that many have ended or the time is over: the ledger tells what is missing."""
     deadline = time.monotonic() + seconds
     while count() < wanted and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A TCP relay that can be told to cut its connections, to stall them, or to swallow what comes back."""
+"""A TCP relay that can cut its connections, stall them, or swallow the answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Shim:
-    """Relays connections to `port` on to where `connect` leads. All but the constructor runs on one event loop."""
+    """Relays connections to `port` to where `connect` leads. All methods run on one event loop."""
 
     def __init__(self, port: int, connect: t.Callable[[], Connecting]) -> None:
         self._port = port
@@ -24,7 +24,7 @@ class Shim:
         self._requests_flow, self._answers_flow = asyncio.Event(), asyncio.Event()
 
     async def restore(self) -> None:
-        """Relay, from now on or again."""
+        """Relay connections from now on."""
         self._requests_flow.set()
         self._answers_flow.set()
         if self._listener is None:
@@ -41,12 +41,12 @@ class Shim:
             await asyncio.wait(self._relays)
 
     def stall(self) -> None:
-        """Hold back all data, both ways; connections stand, and new ones are taken."""
+        """Hold back all data in both directions, but keep connections and accept new ones."""
         self._requests_flow.clear()
         self._answers_flow.clear()
 
     def lose_answers(self) -> None:
-        """Let requests through and hold their answers back, which a `cut` then loses."""
+        """Let requests through and hold back their answers, which a `cut` then loses."""
         self._answers_flow.clear()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""What BullMQ's keys hold when all is over: every job, and each structure that it is in."""
+"""What BullMQ's keys hold after a run: every job, and each structure that it is in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SORTED_SETS = ("prioritized", "delayed", "waiting-children", "completed", "fail
 
 
 class StoredJob(t.NamedTuple):
-    """A job. `places` has each structure as often as the job is in it; `open_children` are those it waits for."""
+    """A job. `places` lists each structure as often as the job is in it; it waits for its `open_children`."""
 
     queue: str
     id: str
@@ -33,16 +33,16 @@ class Storage:
         self._project = project
 
     def workers(self) -> int:
-        """How many queues have a worker."""
+        """Return how many queues have a worker."""
         return int(self._client.hlen(f"nextmq:{self._project}:workers"))
 
     def finished(self, queues: t.Iterable[str]) -> int:
-        """How many jobs of these queues have ended."""
+        """Return how many jobs of these queues have ended."""
         keys = [f"{self._project}:{queue}:{state}" for queue in queues for state in ("completed", "failed")]
         return sum(self._client.zcard(key) for key in keys)
 
     def jobs(self, queue: str) -> list[StoredJob]:
-        """All jobs of a queue that are in any structure."""
+        """Return all jobs of a queue that are in any structure."""
         base = f"{self._project}:{queue}"
         places: collections.defaultdict[str, list[str]] = collections.defaultdict(list)
         for name in _LISTS:

@@ -1,4 +1,4 @@
-"""The ledger finds what must not be: each case is a run that went well but for one thing."""
+"""The ledger finds broken invariants: each case is a good run with one thing wrong."""
 
 from __future__ import annotations
 

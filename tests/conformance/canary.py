@@ -25,7 +25,7 @@ CANARIES = (
     repr(_KEY)[2:-1],
     str([*_KEY])[1:-1],
 )
-"""In every spelling in which they could be said."""
+"""In every spelling that could appear."""
 
 
 def connection_string(host: str) -> str:
@@ -33,10 +33,10 @@ def connection_string(host: str) -> str:
     return f"nextmq+http://{API_KEY}:{SECRET}@{host}/shop"
 
 
-def leaks(*said: object) -> list[str]:
-    """The canaries in what was said."""
-    text = "\n".join(said_by if isinstance(said_by, str) else repr(said_by) for said_by in said)
-    return [canary for canary in CANARIES if canary in text]
+def leaks(*texts: object) -> list[str]:
+    """Return the canaries in these texts."""
+    everything = "\n".join(text if isinstance(text, str) else repr(text) for text in texts)
+    return [canary for canary in CANARIES if canary in everything]
 
 
 def text_of(answer: Answer) -> str:
@@ -45,7 +45,7 @@ def text_of(answer: Answer) -> str:
 
 
 def text_of_error(exc: BaseException) -> str:
-    """An exception as anything may show it: text, repr, attributes, and the traceback with its causes."""
+    """Return an exception as anything may show it: text, repr, attributes, and the traceback with its causes."""
     return "\n".join([str(exc), repr(exc), repr(vars(exc)), *traceback.format_exception(exc)])
 
 

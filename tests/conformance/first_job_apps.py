@@ -1,4 +1,4 @@
-"""Apps as a user writes them, one for each home, with one worker and nothing but the environment for settings."""
+"""Apps as a user writes them, one for each integration: one worker, settings from the environment alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 
 def make_worker() -> Worker:
-    """The worker of queue `work`: it returns what it gets."""
+    """Return the worker of queue `work`. It returns its data."""
     worker = Worker("work", timeout=20)
 
     @worker.processor("def")

@@ -1,4 +1,4 @@
-"""The homes, and the one table of what cannot be sent in them: a case that needs it is not generated there."""
+"""The integrations, and the one table of what cannot be sent to them: such cases are not generated."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ LAMBDA = ("lambda-url", "lambda-rest", "alb", "alb-multi")
 IN_PROCESS = (*ASGI, *WSGI, *LAMBDA)
 SERVERS = ("uvicorn", "hypercorn", "gunicorn-flask")
 PROCESSES = (*SERVERS, "awslambdaric")
-HOMES = (*IN_PROCESS, *PROCESSES)
+INTEGRATIONS = (*IN_PROCESS, *PROCESSES)
 
 DRIVERS = ("asgi", "flask", "lambda-url")
-"""One home for each way in which a request reaches the handler."""
+"""One integration for each way in which a request reaches the handler."""
 
 _FLASK = ("flask", "gunicorn-flask")
 _BLOCKING_WSGI = (*WSGI, "gunicorn-flask")
 _EVENTS = (*LAMBDA, "awslambdaric")
 
 
-def _all(homes: tuple[str, ...], reason: str) -> dict[str, str]:
-    return dict.fromkeys(homes, reason)
+def _all(integrations: tuple[str, ...], reason: str) -> dict[str, str]:
+    return dict.fromkeys(integrations, reason)
 
 
 CANNOT: dict[Trait, dict[str, str]] = {
@@ -67,6 +67,6 @@ CANNOT: dict[Trait, dict[str, str]] = {
 }
 
 
-def can_send(home: str, traits: frozenset[Trait]) -> bool:
-    """Whether a home can be sent a case with these traits."""
-    return not any(home in CANNOT.get(trait, {}) for trait in traits)
+def can_send(integration: str, traits: frozenset[Trait]) -> bool:
+    """Whether an integration can be sent a case with these traits."""
+    return not any(integration in CANNOT.get(trait, {}) for trait in traits)

@@ -1,4 +1,4 @@
-"""The rows of protocol section 3: what a processor does, in both colours, and the outcome that the answer is."""
+"""The rows of protocol section 3: what a processor does, sync and async, and the outcome that its answer is."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ _OVERRUN = "the processor was still running when the delivery's time, 150 ms, wa
 _NOT_JSON = "the return value is not JSON: "
 
 
-def _rows(queue: str, colour: str) -> t.Iterator[Row]:
+def _rows(queue: str, kind: str) -> t.Iterator[Row]:
     def row(name: str, job_name: str, outcome: dict[str, t.Any], data: t.Any = None, **changes: t.Any) -> Row:
-        return Row(f"{name} ({colour})", queue, job_name, outcome, data, changes)
+        return Row(f"{name} ({kind})", queue, job_name, outcome, data, changes)
 
     yield row("returns its data", "echo", completed({"a": [1, None, 0.5]}), {"a": [1, None, 0.5]})
     yield row("returns None", "none", completed(None))
@@ -72,8 +72,8 @@ def _rows(queue: str, colour: str) -> t.Iterator[Row]:
     yield row("exits", "exit", failed("SystemExit", "3"))
     yield row(
         "has no entry for the job's name",
-        "nobody's",
-        failed("UnknownJobName", f'queue {queue} has no processor for jobs named "nobody\'s"; it has {_KNOWN}'),
+        "unknown",
+        failed("UnknownJobName", f"queue {queue} has no processor for jobs named 'unknown'; it has {_KNOWN}"),
     )
     yield row(
         "raises UnrecoverableJobError",
@@ -136,4 +136,4 @@ def _rows(queue: str, colour: str) -> t.Iterator[Row]:
     )
 
 
-ROWS = [row for queue, colour in QUEUES.items() for row in _rows(queue, colour)]
+ROWS = [row for queue, kind in QUEUES.items() for row in _rows(queue, kind)]

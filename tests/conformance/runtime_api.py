@@ -45,7 +45,7 @@ class RuntimeAPI:
         return f"127.0.0.1:{self._server.server_address[1]}"
 
     def invoke(self, event: object) -> t.Any:
-        """What the function returns for `event`. Raises FunctionError."""
+        """Return what the function returns for `event`. Raises FunctionError."""
         invocation = _Invocation(f"request-{next(self._numbers)}", event)
         self._by_id[invocation.id] = invocation
         self._waiting.put(invocation)

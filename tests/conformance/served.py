@@ -1,4 +1,4 @@
-"""What the homes in processes of their own serve: every setup, as an ASGI app, a Flask app and a function."""
+"""What the integrations in other processes serve: every setup, as an ASGI app, a Flask app and a function."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What every home serves, in this process or another: two workers, and by name the options of the handlers.
+"""What every integration serves, in this process or another: two workers, and by name the options of the handlers.
 
-A setup is mounted at `/{its name}/nextmq`, so one home holds them all.
+A setup is mounted at `/{its name}/nextmq`, so one integration holds them all.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class BrokenGuard:
     """A replay guard whose store is away."""
 
     def claim(self, delivery_id: str, lifetime: float) -> bool:
-        """Raises, always."""
+        """Raise, always."""
         raise ConnectionError("the guard's store is away")
 
 
@@ -166,7 +166,7 @@ WORKERS = _workers()
 
 
 def vector_setup(vector: Vector) -> str:
-    """The setup with the vector's secrets."""
+    """Return the setup with the vector's secrets."""
     secrets = [vector.secrets for vector in REQUESTS]
     return f"vector-{secrets.index(vector.secrets)}"
 

@@ -1,4 +1,4 @@
-"""What the cases are made of, and how they are spread over the homes."""
+"""What the cases are made of, and how they are spread over the integrations."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nextmq_handler.protocol.signing import parse_secret, signature_headers, ver
 from nextmq_server.conformance import cases, requests
 from nextmq_server.conformance.cases import Trait
 
-from .integrations.integration import Answer, HeaderList, Home
-from .limits import HOMES, can_send
+from .integrations.integration import Answer, HeaderList, Integration
+from .limits import INTEGRATIONS, can_send
 from .setups import NOW, SECRET, SMALL, mount_of
 
 JSON = (b"content-type", b"application/json")
 QUEUES = {"blocking": "def", "awaited": "async def"}
-"""The two workers, and the colour of their processors."""
+"""The two workers, and what their processors are."""
 
 SENDER = requests.Sender(parse_secret(SECRET), NOW, queue="blocking")
 SMALL_SENDER = dataclasses.replace(SENDER, max_body_size=SMALL)
@@ -34,35 +34,35 @@ class Wire(requests.Wire):
     route: str = "/queues/blocking"
     setup: str = "plain"
 
-    def send(self, home: Home) -> Answer:
-        """The answer of a home."""
+    def send(self, integration: Integration) -> Answer:
+        """Send the request to an integration."""
         target = mount_of(self.setup) + self.route
         if self.stalls:
-            return home.send(self.method, target, self.headers, self.body, stalls=True)
-        return home.send(self.method, target, self.headers, self.body)
+            return integration.send(self.method, target, self.headers, self.body, stalls=True)
+        return integration.send(self.method, target, self.headers, self.body)
 
 
 @dataclasses.dataclass(frozen=True)
-class Case(cases.Case):
+class Case(cases.StatusCase):
     """A case of the table, for a setup."""
 
     wire: Wire
 
 
 @dataclasses.dataclass(frozen=True)
-class Accepted(cases.Accepted):
+class Accepted(cases.AcceptedCase):
     """A request that is run, for a setup."""
 
     wire: Wire
 
 
-def refused(table: Iterable[cases.Case], setup: str = "plain") -> list[Case]:
-    """These cases of the table for a setup."""
+def refused(table: Iterable[cases.StatusCase], setup: str = "plain") -> list[Case]:
+    """Return these cases of the table for a setup."""
     return [Case(**{**vars(case), "wire": _wire(case.wire, setup)}) for case in table]
 
 
-def accepted(table: Iterable[cases.Accepted], setup: str = "plain") -> list[Accepted]:
-    """These cases of the table for a setup."""
+def accepted(table: Iterable[cases.AcceptedCase], setup: str = "plain") -> list[Accepted]:
+    """Return these cases of the table for a setup."""
     return [Accepted(**{**vars(case), "wire": _wire(case.wire, setup)}) for case in table]
 
 
@@ -77,28 +77,30 @@ class _Named(t.Protocol):
     def traits(self) -> frozenset[Trait]: ...
 
 
-def over_homes(cases: Sequence[_Named], homes: Sequence[str] = HOMES) -> pytest.MarkDecorator:
-    """Each case in each home that it can be sent in: parameters `home`, or `place` for some only, and `case`."""
+def over_integrations(cases: Sequence[_Named], integrations: Sequence[str] = INTEGRATIONS) -> pytest.MarkDecorator:
+    """Run each case in each integration that can get it. Parameters: `integration` (or `place`) and `case`."""
     names = [case.name for case in cases]
     assert len(set(names)) == len(names), "two cases of one name"
-    pairs = [(home, case) for home in homes for case in cases if can_send(home, case.traits)]
-    fixture = "home" if homes is HOMES else "place"
+    pairs = [
+        (integration, case) for integration in integrations for case in cases if can_send(integration, case.traits)
+    ]
+    fixture = "integration" if integrations is INTEGRATIONS else "place"
     return pytest.mark.parametrize(
         (fixture, "case"),
-        [pytest.param(home, case, id=f"{home}-{case.name}") for home, case in pairs],
+        [pytest.param(integration, case, id=f"{integration}-{case.name}") for integration, case in pairs],
         indirect=[fixture],
     )
 
 
-def every_home(*traits: Trait, homes: Sequence[str] = HOMES) -> pytest.MarkDecorator:
-    """The test in each home that can be sent what it needs: parameter `home`, or `place` for some only."""
-    fixture = "home" if homes is HOMES else "place"
-    able = [home for home in homes if can_send(home, frozenset(traits))]
+def every_integration(*traits: Trait, integrations: Sequence[str] = INTEGRATIONS) -> pytest.MarkDecorator:
+    """Run the test in each integration that can get such requests. Parameter: `integration` (or `place`)."""
+    fixture = "integration" if integrations is INTEGRATIONS else "place"
+    able = [integration for integration in integrations if can_send(integration, frozenset(traits))]
     return pytest.mark.parametrize(fixture, able, indirect=True)
 
 
 def delivery(**changes: t.Any) -> dict[str, t.Any]:
-    """A delivery for the job `echo` of queue `blocking`, right in all points but `changes`."""
+    """Return a delivery for the job `echo` of queue `blocking`, valid except for `changes`."""
     return SENDER.delivery(**changes)
 
 
@@ -107,7 +109,7 @@ def encode(content: object) -> bytes:
 
 
 def seal(body: bytes, *, id: str = "dlv_1", at: int = NOW, secrets: Sequence[str] = (SECRET,)) -> HeaderList:
-    """The three signature headers over `body`."""
+    """Return the three signature headers over `body`."""
     return signature_headers([parse_secret(secret) for secret in secrets], id, at, body)
 
 
@@ -121,7 +123,7 @@ def signed(body: bytes, *, id: str = "dlv_1", at: int = NOW, secrets: Sequence[s
 
 
 def wire_of(content: dict[str, t.Any], *, setup: str = "plain", secrets: Sequence[str] = (SECRET,)) -> Wire:
-    """The signed request of a delivery."""
+    """Return the signed request of a delivery."""
     body = encode(content)
     head = signed(body, id=content["deliveryId"], secrets=secrets)
     return Wire(head, body, route=f"/queues/{content['queue']}", setup=setup)
@@ -131,7 +133,7 @@ GOOD = SENDER.good
 
 
 def outcome_in(answer: Answer, *, id: str = "dlv_1", secrets: Sequence[str] = (SECRET,)) -> t.Any:
-    """The outcome that an answer is, once every rule of section 3 about its envelope holds."""
+    """Check an answer's envelope by section 3, and return its outcome."""
     assert answer.status == 200, answer
     assert answer.all(b"content-type") == [b"application/json"]
     assert answer.all(b"content-encoding") == []
@@ -146,6 +148,6 @@ def outcome_in(answer: Answer, *, id: str = "dlv_1", secrets: Sequence[str] = (S
     return answer.json
 
 
-def deliver(home: Home, content: dict[str, t.Any], *, setup: str = "plain") -> t.Any:
-    """The outcome that a home answers a delivery with."""
-    return outcome_in(wire_of(content, setup=setup).send(home), id=content["deliveryId"])
+def deliver(integration: Integration, content: dict[str, t.Any], *, setup: str = "plain") -> t.Any:
+    """Deliver to an integration, and return the outcome."""
+    return outcome_in(wire_of(content, setup=setup).send(integration), id=content["deliveryId"])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from nextmq_server.conformance import accepted as table
-from nextmq_server.conformance.cases import Accepted as AnyAccepted
+from nextmq_server.conformance.cases import AcceptedCase as AnyAccepted
 from nextmq_server.conformance.cases import Trait
 
-from .integrations.integration import Home
+from .integrations.integration import Integration
 from .support import (
     JSON,
     SENDER,
@@ -17,9 +17,9 @@ from .support import (
     deliver,
     delivery,
     encode,
-    every_home,
+    every_integration,
     outcome_in,
-    over_homes,
+    over_integrations,
     seal,
 )
 
@@ -36,26 +36,26 @@ ACCEPTED: list[Accepted] = [
 ]
 
 
-@over_homes(ACCEPTED)
-def test_a_delivery_within_the_rules_is_run(home: Home, case: Accepted) -> None:
-    assert outcome_in(case.wire.send(home)) == {"outcome": "completed", "returnValue": case.value}
+@over_integrations(ACCEPTED)
+def test_a_delivery_within_the_rules_is_run(integration: Integration, case: Accepted) -> None:
+    assert outcome_in(case.wire.send(integration)) == {"outcome": "completed", "returnValue": case.value}
 
 
-@every_home()
-def test_a_body_of_five_megabytes_arrives_whole(home: Home) -> None:
+@every_integration()
+def test_a_body_of_five_megabytes_arrives_whole(integration: Integration) -> None:
     data = "0123456789" * 524_288
-    outcome = deliver(home, delivery(job={"name": "measure", "data": data}))
+    outcome = deliver(integration, delivery(job={"name": "measure", "data": data}))
     assert outcome == {"outcome": "completed", "returnValue": 5_242_880}
 
 
-@every_home()
-def test_a_large_return_value_comes_back_whole(home: Home) -> None:
+@every_integration()
+def test_a_large_return_value_comes_back_whole(integration: Integration) -> None:
     content = delivery(job={"data": "0123456789" * 90_000})
-    assert deliver(home, content) == {"outcome": "completed", "returnValue": content["job"]["data"]}
+    assert deliver(integration, content) == {"outcome": "completed", "returnValue": content["job"]["data"]}
 
 
-@every_home(Trait.NO_LENGTH)
-def test_a_large_body_without_a_length_arrives_whole(home: Home) -> None:
+@every_integration(Trait.NO_LENGTH)
+def test_a_large_body_without_a_length_arrives_whole(integration: Integration) -> None:
     body = encode(delivery(job={"name": "measure", "data": "x" * 1_000_000}))
-    answer = Wire([JSON, *seal(body)], body).send(home)
+    answer = Wire([JSON, *seal(body)], body).send(integration)
     assert outcome_in(answer) == {"outcome": "completed", "returnValue": 1_000_000}

@@ -13,7 +13,7 @@ from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import ConfigurationError, create_nextmq_handler
 from nextmq_handler.protocol.signing import parse_secret
 
-from .integrations.integration import HeaderList, Home
+from .integrations.integration import HeaderList, Integration
 from .limits import DRIVERS
 from .setups import NOW, SECRET, UNKNOWN_SECRET, WORKERS
 from .support import (
@@ -24,10 +24,10 @@ from .support import (
     Wire,
     delivery,
     encode,
-    every_home,
+    every_integration,
     length_of,
     outcome_in,
-    over_homes,
+    over_integrations,
     signed,
     wire_of,
 )
@@ -60,7 +60,7 @@ def _body(name: str, body: bytes, status: int = 400) -> Case:
 
 
 def _of(body: bytes) -> HeaderList:
-    """The headers of GOOD, with the length of another body."""
+    """Return the headers of GOOD, with the length of another body."""
     return [length_of(body) if name == b"content-length" else (name, value) for name, value in signed(GOOD)]
 
 
@@ -128,8 +128,8 @@ REFUSED = [
 ]
 
 
-@over_homes(REFUSED, homes=DRIVERS)
-def test_an_attack_is_refused_with_a_code_alone(place: Home, case: Case) -> None:
+@over_integrations(REFUSED, integrations=DRIVERS)
+def test_an_attack_is_refused_with_a_code_alone(place: Integration, case: Case) -> None:
     answer = case.wire.send(place)
     assert (answer.status, answer.json) == (case.status, {"error": case.code})
 
@@ -165,13 +165,13 @@ ACCEPTED = [
 ]
 
 
-@over_homes(ACCEPTED, homes=DRIVERS)
-def test_what_only_looks_like_an_attack_is_run(place: Home, case: Twin) -> None:
+@over_integrations(ACCEPTED, integrations=DRIVERS)
+def test_what_only_looks_like_an_attack_is_run(place: Integration, case: Twin) -> None:
     assert outcome_in(case.wire.send(place)) == {"outcome": "completed", "returnValue": case.value}
 
 
-@every_home(homes=DRIVERS)
-def test_the_same_request_is_run_once_where_there_is_a_guard(place: Home) -> None:
+@every_integration(integrations=DRIVERS)
+def test_the_same_request_is_run_once_where_there_is_a_guard(place: Integration) -> None:
     wire = wire_of(delivery(deliveryId="attacked"), setup="guarded")
     assert [wire.send(place).status for _ in range(2)] == [200, 409]
 

@@ -7,19 +7,19 @@ import typing as t
 from http.client import RemoteDisconnected
 
 from nextmq_server.conformance.broken import broken
-from nextmq_server.conformance.cases import Broken
+from nextmq_server.conformance.cases import BrokenCase
 
 from .integrations.integration import Answer
-from .integrations.processes import ServerHome, head_of, read_answer
+from .integrations.processes import ServerIntegration, head_of, read_answer
 from .limits import SERVERS
 from .setups import mount_of
-from .support import SENDER, deliver, delivery, every_home, over_homes
+from .support import SENDER, deliver, delivery, every_integration, over_integrations
 
 BROKEN = broken(SENDER)
 
 
-def _send(server: ServerHome, case: Broken) -> Answer | None:
-    """The answer, None where the connection was closed without one."""
+def _send(server: ServerIntegration, case: BrokenCase) -> Answer | None:
+    """Return the answer, None if the connection was closed without one."""
     with server.connect() as connection:
         head = head_of("POST", mount_of("plain") + case.wire.route, case.wire.headers)
         connection.sendall(head + case.wire.body)
@@ -30,13 +30,13 @@ def _send(server: ServerHome, case: Broken) -> Answer | None:
             return None
 
 
-@over_homes(BROKEN, homes=SERVERS)
-def test_a_broken_body_is_no_fault(place: t.Any, case: Broken) -> None:
+@over_integrations(BROKEN, integrations=SERVERS)
+def test_a_broken_body_is_not_a_fault(place: t.Any, case: BrokenCase) -> None:
     answer = _send(place, case)
     assert answer is None or answer.status < 500
 
 
-@every_home(homes=SERVERS)
+@every_integration(integrations=SERVERS)
 def test_a_server_that_got_broken_bodies_serves_on(place: t.Any) -> None:
     for case in BROKEN:
         _send(place, case)

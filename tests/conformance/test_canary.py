@@ -1,4 +1,4 @@
-"""No request makes a home say a canary, no object shows one, and no setting that cannot work is quoted."""
+"""No request makes an integration say a canary, no object shows one, and no setting that cannot work is quoted."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from nextmq_adapters.aws_lambda import lambda_handler
 from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import AsyncJob, AsyncQueue, ConfigurationError, Job, Queue, create_nextmq_handler
 from nextmq_handler.protocol.wire import parse_delivery
-from nextmq_handler.receiver.receiver import Handler
+from nextmq_handler.receiver.receiver import Receiver
 from nextmq_handler.settings import load_settings
 from nextmq_handler.wsgi import create_nextmq_wsgi_handler
 
 from .canary import API_KEY, CANARIES, Ear, connection_string, leaks, text_of, text_of_error
-from .integrations.integration import Home
+from .integrations.integration import Integration
 from .limits import DRIVERS
 from .outcomes import ROWS
 from .setups import SECRET, WORKERS
-from .support import Wire, delivery, encode, over_homes, wire_of
+from .support import Wire, delivery, encode, over_integrations, wire_of
 from .test_accepted import HEADS
 from .test_attacks import REFUSED
 from .test_refusals import CASES
@@ -34,8 +34,8 @@ def _wire(case: t.Any) -> Wire:
     return wire_of(case.delivery()) if case in ROWS else t.cast("Wire", case.wire)
 
 
-@over_homes(SENT, homes=DRIVERS)
-def test_no_request_makes_a_home_say_a_canary(place: Home, case: t.Any, ear: Ear) -> None:
+@over_integrations(SENT, integrations=DRIVERS)
+def test_no_request_makes_an_integration_say_a_canary(place: Integration, case: t.Any, ear: Ear) -> None:
     answer = _wire(case).send(place)
     assert leaks(text_of(answer), ear.heard()) == []
 
@@ -56,7 +56,7 @@ def _objects() -> dict[str, object]:
         "secret": settings.secrets[0],
         "secrets": settings.secrets,
         "worker": WORKERS[0],
-        "handler": Handler(WORKERS, **options),
+        "handler": Receiver(WORKERS, **options),
         "ASGI handler": create_nextmq_handler(WORKERS, **options),
         "WSGI handler": create_nextmq_wsgi_handler(WORKERS, **options),
         "Flask blueprint": nextmq_blueprint(WORKERS, **options),
@@ -76,8 +76,8 @@ def test_no_public_object_shows_a_canary(name: str, show: t.Callable[[object], s
 
 def test_what_check_says_holds_no_canary() -> None:
     options: dict[str, t.Any] = {"url": connection_string("127.0.0.1:7410"), "app_url": "http://app.example"}
-    said = lambda_handler(WORKERS, **options).check()
-    assert (len(said), leaks(said)) == (1, [])
+    problems = lambda_handler(WORKERS, **options).check()
+    assert (len(problems), leaks(problems)) == (1, [])
 
 
 BAD_SETTINGS: dict[str, dict[str, t.Any]] = {
@@ -85,7 +85,7 @@ BAD_SETTINGS: dict[str, dict[str, t.Any]] = {
     "no scheme": {"url": URL.partition("//")[2]},
     "no project": {"url": URL.replace("/shop", "")},
     "two projects": {"url": URL + "/two"},
-    "a port that is no number": {"url": URL.replace("7410", "port")},
+    "a port that is not a number": {"url": URL.replace("7410", "port")},
     "a port that is too large": {"url": URL.replace("7410", "74100")},
     "a host that is none": {"url": URL.replace("127.0.0.1", "[::1")},
     "a host that is not this machine": {"url": URL.replace("127.0.0.1", "queue.example")},
@@ -108,12 +108,12 @@ BAD_SETTINGS: dict[str, dict[str, t.Any]] = {
 def test_no_error_about_a_setting_quotes_a_canary(options: dict[str, t.Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         create_nextmq_handler(WORKERS, **options)
-    said = text_of_error(caught.value)
-    assert (leaks(said), SECRET.removeprefix("whsec_")[:20] in said) == ([], False)
+    text = text_of_error(caught.value)
+    assert (leaks(text), SECRET.removeprefix("whsec_")[:20] in text) == ([], False)
 
 
 @pytest.mark.parametrize("canary", CANARIES)
-def test_a_canary_that_is_said_is_found(canary: str) -> None:
+def test_a_canary_in_a_text_is_found(canary: str) -> None:
     assert leaks(f"before {canary} behind") == [canary]
 
 

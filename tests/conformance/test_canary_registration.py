@@ -1,4 +1,4 @@
-"""Registrations and job calls that fail, in every way a server or network can make them: no canary is said."""
+"""Registrations and job calls that fail, in every way a server or network can make them: no canary appears."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from nextmq_handler import (
     unregister_workers,
 )
 from nextmq_handler.client._http.pools import close_async_http_client
-from nextmq_handler.registration.calls import get_worker_registration_statuses
+from nextmq_handler.registration import registrations
 
 from .canary import Ear, connection_string, leaks, text_of, text_of_error
-from .integrations.asgi import ASGIHome
+from .integrations.asgi import ASGIIntegration
 from .integrations.aws_lambda import Context, function_url, read_single
-from .integrations.integration import Answer, HeaderList, Home
-from .integrations.wsgi import WSGIHome
+from .integrations.integration import Answer, HeaderList, Integration
+from .integrations.wsgi import WSGIIntegration
 from .registry_server import FAILURES, RegistryServer, Reply
 from .setups import NOW
 from .support import delivery, encode, signed
@@ -74,60 +74,60 @@ class _Lambda:
 
 
 @contextlib.contextmanager
-def _asgi(portal: BlockingPortal, options: dict[str, t.Any]) -> Iterator[Home]:
+def _asgi(portal: BlockingPortal, options: dict[str, t.Any]) -> Iterator[Integration]:
     handler = create_nextmq_handler([_worker()], **options)
     with portal.wrap_async_context_manager(handler.lifespan()):
-        yield ASGIHome(handler, portal)
+        yield ASGIIntegration(handler, portal)
 
 
 @contextlib.contextmanager
-def _flask(portal: BlockingPortal, options: dict[str, t.Any]) -> Iterator[Home]:
+def _flask(portal: BlockingPortal, options: dict[str, t.Any]) -> Iterator[Integration]:
     app = Flask(__name__)
     app.register_blueprint(nextmq_blueprint([_worker()], **options))
-    yield WSGIHome(app)
+    yield WSGIIntegration(app)
 
 
 @contextlib.contextmanager
-def _lambda(portal: BlockingPortal, options: dict[str, t.Any]) -> Iterator[Home]:
+def _lambda(portal: BlockingPortal, options: dict[str, t.Any]) -> Iterator[Integration]:
     yield _Lambda(lambda_handler([_worker()], **options))
 
 
-every_home = pytest.mark.parametrize("start", [_asgi, _flask, _lambda], ids=["ASGI", "Flask", "Lambda"])
+every_integration = pytest.mark.parametrize("start", [_asgi, _flask, _lambda], ids=["ASGI", "Flask", "Lambda"])
 every_failure = pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-Start = Callable[[BlockingPortal, dict[str, t.Any]], contextlib.AbstractContextManager[Home]]
+Start = Callable[[BlockingPortal, dict[str, t.Any]], contextlib.AbstractContextManager[Integration]]
 
 
 def _options(host: str) -> dict[str, t.Any]:
     return {"url": connection_string(host), "app_url": "http://127.0.0.1:8000", "clock": lambda: float(NOW)}
 
 
-@every_home
+@every_integration
 @every_failure
-def test_a_registration_that_fails_in_a_home_says_no_canary(
+def test_a_registration_that_fails_in_an_integration_says_no_canary(
     start: Start, failure: Reply, portal: BlockingPortal, registry: RegistryServer, ear: Ear
 ) -> None:
     registry.script = [failure]
-    with start(portal, _options(registry.host)) as home:
-        answer = home.send("GET", "/health", [], b"")
+    with start(portal, _options(registry.host)) as integration:
+        answer = integration.send("GET", "/health", [], b"")
         ear.wait_for("registered queue work", "holds another registration")
     assert leaks(text_of(answer), ear.heard()) == []
 
 
-@every_home
+@every_integration
 @pytest.mark.parametrize("job_name", ["def", "async def"])
 @pytest.mark.parametrize("reply", [None, *FAILURES.values()], ids=["refused", *FAILURES])
 def test_a_call_of_a_job_that_fails_says_no_canary(
     start: Start, job_name: str, reply: Reply | None, portal: BlockingPortal, registry: RegistryServer, ear: Ear
 ) -> None:
-    with start(portal, _options(registry.host)) as home:
-        home.send("GET", "/health", [], b"")
+    with start(portal, _options(registry.host)) as integration:
+        integration.send("GET", "/health", [], b"")
         ear.wait_for("registered queue work")
         body = encode(delivery(queue="work", timeout=2000, job={"name": job_name}))
         if reply is None:
             registry.stop()
         else:
             registry.script = [reply]
-        answer = home.send("POST", "/queues/work", signed(body), body)
+        answer = integration.send("POST", "/queues/work", signed(body), body)
     assert answer.status == 200
     assert leaks(text_of(answer), ear.heard()) == []
 
@@ -154,7 +154,7 @@ CALLS: dict[str, Callable[[str], object]] = {
     "aensure_workers_registered": lambda host: _run(aensure_workers_registered, [_worker()], **_urls(host)),
     "unregister_workers": lambda host: unregister_workers([_worker()], url=connection_string(host)),
     "aunregister_workers": lambda host: _run(aunregister_workers, [_worker()], url=connection_string(host)),
-    "get_worker_registration_statuses": lambda host: get_worker_registration_statuses([_worker()], **_urls(host)),
+    "registrations": lambda host: registrations([_worker()], **_urls(host)),
     "Queue.add": lambda host: Queue("work", url=connection_string(host), timeout=0.5).add("def"),
     "AsyncQueue.add": lambda host: _run(AsyncQueue("work", url=connection_string(host), timeout=0.5).add, "def"),
 }

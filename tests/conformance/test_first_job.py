@@ -1,4 +1,4 @@
-"""A fresh server, a fresh app in its real home, no manual call: the app registers and its first jobs complete."""
+"""A fresh server and a fresh app, no manual call: the app registers and its first jobs complete."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Circle:
         self._keep(ChildProcess([sys.executable, "-m", *arguments], env=self._settings(app_url)))
 
     def start_lambda(self, target: str) -> None:
-        """A function behind a URL, and the server that polls it."""
+        """Serve a function behind a URL."""
         api = RuntimeAPI()
         bridge = FunctionURL(api)
         self._stack.callback(api.stop)
@@ -54,7 +54,7 @@ class Circle:
         self._stack.callback(child.kill)
 
     def run(self, job_name: str) -> QueueJob:
-        """A new job, finished."""
+        """Add a job, and wait until it has finished."""
         queue = Queue("work", url=self.url)
         job_id = queue.add(job_name, DATA).id
         deadline = time.monotonic() + PATIENCE

@@ -1,4 +1,4 @@
-"""Whatever is sent to a home of this process, it answers: no exception leaves it, and no answer is a 5xx."""
+"""Whatever is sent to an integration of this process, it answers: no exception, and never a 5xx."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from nextmq_adapters.aws_lambda import lambda_handler
 from nextmq_handler import ConfigurationError
 
 from .integrations.aws_lambda import Build, Context, function_url, load_balancer, load_balancer_multi, rest_api
-from .integrations.integration import HeaderList, Home
+from .integrations.integration import HeaderList, Integration
 from .limits import IN_PROCESS
 from .setups import NOW, SECRET, UNKNOWN_SECRET, WORKERS
-from .support import GOOD, JSON, Wire, delivery, encode, every_home, seal, signed
+from .support import GOOD, JSON, Wire, delivery, encode, every_integration, seal, signed
 
 fuzz = settings(max_examples=50, deadline=None, derandomize=True, print_blob=True)
 fuzz_events = settings(fuzz, max_examples=200)
@@ -80,34 +80,38 @@ routes = st.one_of(
 )
 
 
-@every_home(homes=IN_PROCESS)
+@every_integration(integrations=IN_PROCESS)
 @fuzz
 @given(head=headers, body=bodies)
-def test_any_request_that_is_not_signed_is_refused(place: Home, head: HeaderList, body: bytes) -> None:
+def test_any_request_that_is_not_signed_is_refused(place: Integration, head: HeaderList, body: bytes) -> None:
     answer = Wire(head, body).send(place)
     assert 400 <= answer.status < 500
 
 
-@every_home(homes=IN_PROCESS)
+@every_integration(integrations=IN_PROCESS)
 @fuzz
 @given(more=headers, body=bodies, secret=st.sampled_from([SECRET, UNKNOWN_SECRET]))
-def test_any_request_that_is_signed_is_answered(place: Home, more: HeaderList, body: bytes, secret: str) -> None:
+def test_any_request_that_is_signed_is_answered(
+    place: Integration, more: HeaderList, body: bytes, secret: str
+) -> None:
     answer = Wire([*signed(body, secrets=[secret]), *more], body).send(place)
     assert 200 <= answer.status < 500
 
 
-@every_home(homes=IN_PROCESS)
+@every_integration(integrations=IN_PROCESS)
 @fuzz
 @given(method=methods, route=routes, body=bodies)
-def test_any_method_of_any_path_is_answered(place: Home, method: str, route: str, body: bytes) -> None:
+def test_any_method_of_any_path_is_answered(place: Integration, method: str, route: str, body: bytes) -> None:
     answer = Wire(signed(body), body, method=method, route=route).send(place)
     assert 200 <= answer.status < 500
 
 
-@every_home(homes=IN_PROCESS)
+@every_integration(integrations=IN_PROCESS)
 @fuzz
 @given(body=bodies)
-def test_any_body_under_another_secrets_signature_is_refused_as_not_authentic(place: Home, body: bytes) -> None:
+def test_any_body_under_another_secrets_signature_is_refused_as_not_authentic(
+    place: Integration, body: bytes
+) -> None:
     head = [JSON, (b"content-length", b"%d" % len(body)), *seal(body, secrets=[UNKNOWN_SECRET])]
     answer = Wire(head, body).send(place)
     assert (answer.status, answer.json) == (401, {"error": "unauthorized"})
@@ -127,7 +131,7 @@ def _places(value: t.Any, path: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.An
 
 @st.composite
 def events(draw: st.DrawFn, build: Build) -> t.Any:
-    """A real event of one shape, some of it removed, replaced or added."""
+    """Return a real event of one shape, some of it removed, replaced or added."""
     route = draw(st.sampled_from(["/queues/blocking", "/health", "/queues/x"]))
     event: t.Any = build(draw(st.sampled_from(["POST", "GET"])), f"/plain/nextmq{route}", signed(GOOD), GOOD)
     event = copy.deepcopy(event)
@@ -172,7 +176,7 @@ def _is_foreign(event: t.Any) -> bool:
 @pytest.mark.parametrize("build", SHAPES.values(), ids=SHAPES)
 @fuzz_events
 @given(data=st.data())
-def test_any_event_is_answered_in_its_shape_or_said_to_be_foreign(build: Build, data: st.DataObject) -> None:
+def test_any_event_is_answered_in_its_shape_or_refused_as_foreign(build: Build, data: st.DataObject) -> None:
     event = data.draw(events(build))
     answer = _answer_to(event)
     assert answer is None if _is_foreign(event) else _is_answer(answer)

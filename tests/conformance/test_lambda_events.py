@@ -74,7 +74,7 @@ def test_a_body_is_text_where_the_event_does_not_say(build: Build) -> None:
     [ENCODED[:-1], ENCODED + "*", "*" + ENCODED, ENCODED[:40] + "\n" + ENCODED[40:], "ä", GOOD.decode()],
     ids=["cut", "junk behind", "junk before", "a newline", "not ASCII", "text"],
 )
-def test_a_body_that_is_said_to_be_base64_and_is_not_is_refused(
+def test_a_body_declared_as_base64_that_is_not_is_refused(
     build: Build, body: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert _status(_event(build, body=body, isBase64Encoded=True)) == 401
@@ -82,7 +82,7 @@ def test_a_body_that_is_said_to_be_base64_and_is_not_is_refused(
 
 
 @every_shape
-def test_base64_that_is_not_said_to_be_is_not_decoded(build: Build) -> None:
+def test_base64_that_is_not_declared_is_not_decoded(build: Build) -> None:
     assert _status(_event(build, body=ENCODED, isBase64Encoded=False)) == 401
 
 
@@ -114,7 +114,7 @@ def test_headers_that_are_missing_are_no_delivery(build: Build) -> None:
 
 @every_shape
 @pytest.mark.parametrize("value", [None, 5, True, ["x"], {"a": 1}], ids=repr)
-def test_a_header_that_is_no_text_is_refused(build: Build, value: object) -> None:
+def test_a_header_that_is_not_text_is_refused(build: Build, value: object) -> None:
     event = _event(build)
     for style in {"headers", "multiValueHeaders"} & set(event):
         event[style]["x-nextmq-signature"] = value
@@ -189,7 +189,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("event", FOREIGN.values(), ids=FOREIGN)
-def test_an_event_that_is_no_request_is_an_error_that_says_so(event: t.Any) -> None:
+def test_an_event_that_is_not_a_request_is_an_error_that_says_so(event: t.Any) -> None:
     with pytest.raises(
         ConfigurationError,
         match="give schedules and other sources a function of their own",

@@ -69,7 +69,7 @@ NOT_FOUND = {
     "the mount behind the route": ("https://x.on.aws/nextmq", _http_api("$default", ROUTE + "/nextmq")),
     "another stage": ("https://x.aws/prod/nextmq", _http_api("prod", "/dev/nextmq" + ROUTE)),
     "a slash behind": ("https://x.on.aws", _http_api("$default", ROUTE + "/")),
-    "a queue that is no name": ("https://x.on.aws", _http_api("$default", "/queues/a%20b")),
+    "a queue with an invalid name": ("https://x.on.aws", _http_api("$default", "/queues/a%20b")),
     "nothing": ("https://x.on.aws", _http_api("$default", "")),
     "the stage alone": ("https://x.aws/prod", _rest_api("prod", "/prod")),
     "a load balancer's other path": ("https://lb.example/nextmq", _balanced("/api" + ROUTE)),

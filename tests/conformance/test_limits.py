@@ -6,7 +6,7 @@ import pytest
 
 from nextmq_server.conformance.cases import Trait
 
-from .limits import CANNOT, HOMES, can_send
+from .limits import CANNOT, INTEGRATIONS, can_send
 from .outcomes import ROWS
 from .test_accepted import ACCEPTED
 from .test_concurrency import TOGETHER
@@ -17,19 +17,19 @@ NEEDED = {TOGETHER}.union(*TRAITS)
 
 
 @pytest.mark.parametrize("trait", CANNOT)
-def test_what_a_home_cannot_be_sent_is_needed_by_a_case(trait: Trait) -> None:
+def test_what_an_integration_cannot_be_sent_is_needed_by_a_case(trait: Trait) -> None:
     assert trait in NEEDED
 
 
 @pytest.mark.parametrize("trait", CANNOT)
-def test_each_limit_names_a_home_and_a_reason(trait: Trait) -> None:
+def test_each_limit_names_an_integration_and_a_reason(trait: Trait) -> None:
     limits = CANNOT[trait]
     assert limits
-    assert set(limits) <= set(HOMES)
+    assert set(limits) <= set(INTEGRATIONS)
     assert all(limits.values())
 
 
-@pytest.mark.parametrize("name", HOMES)
-def test_most_cases_can_be_sent_in_a_home(name: str) -> None:
+@pytest.mark.parametrize("name", INTEGRATIONS)
+def test_most_cases_can_be_sent_in_an_integration(name: str) -> None:
     sendable = [traits for traits in TRAITS if can_send(name, traits)]
     assert len(sendable) > 0.9 * len(TRAITS)

@@ -1,13 +1,13 @@
-"""Every refusal row of protocol section 2, in every home: status and stable code; the reason is logged."""
+"""Every refusal row of protocol section 2, in every integration: status and stable code; the reason is logged."""
 
 from __future__ import annotations
 
 import pytest
 
 from . import refusals
-from .integrations.integration import Home
+from .integrations.integration import Integration
 from .limits import DRIVERS
-from .support import Case, Wire, deliver, delivery, every_home, over_homes
+from .support import Case, Wire, deliver, delivery, every_integration, over_integrations
 
 CASES = [
     *refusals.PATHS,
@@ -27,22 +27,22 @@ CASES = [
 ONE_OF_EACH = list({case.status: case for case in CASES}.values())
 
 
-@over_homes(CASES)
-def test_a_refusal_has_its_status_and_its_code_alone(home: Home, case: Case) -> None:
-    answer = case.wire.send(home)
+@over_integrations(CASES)
+def test_a_refusal_has_its_status_and_its_code_alone(integration: Integration, case: Case) -> None:
+    answer = case.wire.send(integration)
     assert (answer.status, answer.json) == (case.status, {"error": case.code})
 
 
-@over_homes(ONE_OF_EACH)
-def test_a_refusal_says_its_type_and_bears_no_signature(home: Home, case: Case) -> None:
-    answer = case.wire.send(home)
+@over_integrations(ONE_OF_EACH)
+def test_a_refusal_says_its_type_and_bears_no_signature(integration: Integration, case: Case) -> None:
+    answer = case.wire.send(integration)
     own = {name for name, _ in answer.headers if name.startswith(b"x-nextmq-")}
     assert (answer.all(b"content-type"), own) == ([b"application/json"], set())
 
 
-@over_homes([case for case in CASES if case.reason is not None], homes=DRIVERS)
+@over_integrations([case for case in CASES if case.reason is not None], integrations=DRIVERS)
 def test_a_refusal_is_logged_with_its_queue_status_code_and_reason(
-    place: Home, case: Case, caplog: pytest.LogCaptureFixture
+    place: Integration, case: Case, caplog: pytest.LogCaptureFixture
 ) -> None:
     case.wire.send(place)
     queue = case.wire.route.removeprefix("/queues/")
@@ -51,41 +51,41 @@ def test_a_refusal_is_logged_with_its_queue_status_code_and_reason(
     ]
 
 
-@over_homes(refusals.METHODS)
-def test_a_refused_method_is_told_the_right_ones(home: Home, case: Case) -> None:
-    answer = case.wire.send(home)
+@over_integrations(refusals.METHODS)
+def test_a_refused_method_is_told_the_right_ones(integration: Integration, case: Case) -> None:
+    answer = case.wire.send(integration)
     assert answer.all(b"allow") == [b"GET, HEAD" if case.wire.route == "/health" else b"POST"]
 
 
-@every_home()
-def test_a_method_of_nobodys_is_not_allowed(home: Home) -> None:
-    assert Wire(method="BREW").send(home).status == 405
+@every_integration()
+def test_a_method_of_nobodys_is_not_allowed(integration: Integration) -> None:
+    assert Wire(method="BREW").send(integration).status == 405
 
 
-@every_home()
-def test_health_answers_ok(home: Home) -> None:
-    answer = Wire(method="GET", route="/health").send(home)
+@every_integration()
+def test_health_answers_ok(integration: Integration) -> None:
+    answer = Wire(method="GET", route="/health").send(integration)
     assert (answer.status, answer.json) == (200, {"status": "ok"})
 
 
-@every_home()
-def test_health_answers_head_without_a_body(home: Home) -> None:
-    answer = Wire(method="HEAD", route="/health").send(home)
+@every_integration()
+def test_health_answers_head_without_a_body(integration: Integration) -> None:
+    answer = Wire(method="HEAD", route="/health").send(integration)
     assert (answer.status, answer.body) == (200, b"")
 
 
-@every_home()
-def test_a_queue_answers_head_without_a_body(home: Home) -> None:
-    answer = Wire(method="HEAD").send(home)
+@every_integration()
+def test_a_queue_answers_head_without_a_body(integration: Integration) -> None:
+    answer = Wire(method="HEAD").send(integration)
     assert (answer.status, answer.body) == (405, b"")
 
 
-@every_home()
-def test_a_query_changes_nothing(home: Home) -> None:
-    answer = Wire(method="GET", route="/health?query=1").send(home)
+@every_integration()
+def test_a_query_changes_nothing(integration: Integration) -> None:
+    answer = Wire(method="GET", route="/health?query=1").send(integration)
     assert (answer.status, answer.json) == (200, {"status": "ok"})
 
 
-@every_home()
-def test_a_delivery_that_passes_every_step_is_run(home: Home) -> None:
-    assert deliver(home, delivery(job={"data": 1})) == {"outcome": "completed", "returnValue": 1}
+@every_integration()
+def test_a_delivery_that_passes_every_step_is_run(integration: Integration) -> None:
+    assert deliver(integration, delivery(job={"data": 1})) == {"outcome": "completed", "returnValue": 1}

@@ -7,9 +7,9 @@ import dataclasses
 from nextmq_handler.protocol.signing import parse_secret
 from nextmq_server.conformance.cases import Trait
 
-from .integrations.integration import Home
+from .integrations.integration import Integration
 from .setups import SECOND_SECRET, SECRET, THIRD_SECRET, UNKNOWN_SECRET
-from .support import delivery, every_home, outcome_in, over_homes, wire_of
+from .support import delivery, every_integration, outcome_in, over_integrations, wire_of
 
 A, B, C, X = SECRET, SECOND_SECRET, THIRD_SECRET, UNKNOWN_SECRET
 
@@ -43,22 +43,24 @@ ROTATIONS = [
 ]
 
 
-@over_homes(ROTATIONS)
-def test_the_outcome_is_signed_with_the_secret_that_verified_the_request(home: Home, case: Rotation) -> None:
-    answer = wire_of(delivery(), setup=case.setup, secrets=case.signed_with).send(home)
+@over_integrations(ROTATIONS)
+def test_the_outcome_is_signed_with_the_secret_that_verified_the_request(
+    integration: Integration, case: Rotation
+) -> None:
+    answer = wire_of(delivery(), setup=case.setup, secrets=case.signed_with).send(integration)
     assert outcome_in(answer, secrets=[case.answered_with])["outcome"] == "completed"
 
 
-@every_home()
-def test_an_outcome_bears_one_signature_however_many_the_request_had(home: Home) -> None:
-    answer = wire_of(delivery(), setup="a-b-c", secrets=[C, B, A]).send(home)
+@every_integration()
+def test_an_outcome_bears_one_signature_however_many_the_request_had(integration: Integration) -> None:
+    answer = wire_of(delivery(), setup="a-b-c", secrets=[C, B, A]).send(integration)
     [tokens] = answer.all(b"x-nextmq-signature")
     assert tokens.count(b"v1,") == 1
 
 
-@every_home()
-def test_a_secret_that_was_retired_opens_nothing(home: Home) -> None:
-    assert wire_of(delivery(), setup="b", secrets=[A]).send(home).status == 401
+@every_integration()
+def test_a_secret_that_was_retired_opens_nothing(integration: Integration) -> None:
+    assert wire_of(delivery(), setup="b", secrets=[A]).send(integration).status == 401
 
 
 def test_the_secrets_of_these_tests_are_four() -> None:

@@ -1,4 +1,4 @@
-"""The published request vectors, sent to every home whose handler stands at their time and has their secrets."""
+"""The published request vectors, sent to every integration. Its handler has their time and secrets."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import dataclasses
 from nextmq_handler.testing import vectors
 from nextmq_server.conformance.cases import Trait
 
-from .integrations.integration import Home
+from .integrations.integration import Integration
 from .setups import NOW, vector_setup
-from .support import JSON, Wire, length_of, over_homes
+from .support import JSON, Wire, length_of, over_integrations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +36,6 @@ def test_the_vectors_are_for_the_time_at_which_the_handlers_clocks_stand() -> No
     assert {vector.now for vector in vectors.REQUESTS} == {NOW}
 
 
-@over_homes([_case(vector) for vector in vectors.REQUESTS])
-def test_a_published_vector_gets_its_status(home: Home, case: Vector) -> None:
-    assert case.wire.send(home).status == case.status
+@over_integrations([_case(vector) for vector in vectors.REQUESTS])
+def test_a_published_vector_gets_its_status(integration: Integration, case: Vector) -> None:
+    assert case.wire.send(integration).status == case.status

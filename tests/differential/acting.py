@@ -65,7 +65,7 @@ class Cast:
             case "add":
                 return self.queue(job.queue_name).add(value["name"], value["data"], **value["opts"]).name
             case "child":
-                parent: ParentJob = {"id": job.id, "queue": job.queue_name}
+                parent: ParentJob = {"id": job.id, "queue_name": job.queue_name}
                 queue = self.queue(f"{self.prefix}-{value['queue']}")
                 return queue.add(value["name"], value["data"], parent=parent, **value["opts"]).name
             case _:
@@ -76,7 +76,7 @@ class Cast:
 
 
 def data_of(job: PlannedJob) -> dict[str, t.Any]:
-    """The data that tells the processor what to do: jobs that it adds are in it as they will be added."""
+    """Return the data that tells the processor what to do; the jobs it adds are in it as they will be added."""
     return {"script": [[(act, _sent(value)) for act, value in start] for start in job.script]}
 
 

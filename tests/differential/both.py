@@ -29,7 +29,7 @@ _THREADS = 8
 
 
 def play_locally(history: History) -> dict[str, t.Any]:
-    """What LocalNextMQ makes of a history."""
+    """Play a history with LocalNextMQ."""
     clock = VirtualClock()
     cast = Cast("h", None, clock.seconds)
     with LocalNextMQ(workers=_workers(history, cast), clock=clock) as mq:
@@ -42,14 +42,14 @@ def play_locally(history: History) -> dict[str, t.Any]:
 
 
 class Played(t.NamedTuple):
-    """What became of a history on a real server, and what that said meanwhile."""
+    """How a history ended on a real server, and what the server answered meanwhile."""
 
     report: dict[str, t.Any]
     log: list[str]
 
 
 def play_for_real(histories: t.Sequence[History], folder: Path) -> list[Played]:
-    """What a real server makes of each of the histories, which have queues of their own and run side by side."""
+    """Play the histories on a real server, side by side, each in its own queues."""
     server, url = start_dev_server(folder)
     try:
         casts = [Cast(f"h{number}", url) for number in range(len(histories))]

@@ -112,7 +112,7 @@ def jobs(
 
 @st.composite
 def orders(draw: st.DrawFn) -> History:
-    """What comes first: priorities, lifo, retries at once, promotion, ids that are taken, what is kept."""
+    """Draw histories about order: priorities, lifo, immediate retries, promotion, taken ids, kept jobs."""
     first = draw(jobs(ORDER_OPTIONS, scripts(), "j", 7))
     names = st.sampled_from([job.name for job in first])
     steps = [op("add", jobs=first[:3]), op("add_bulk", jobs=first[3:])] if draw(st.booleans()) else []
@@ -162,7 +162,7 @@ def orders(draw: st.DrawFn) -> History:
 
 @st.composite
 def times(draw: st.DrawFn) -> History:
-    """What waits: delays, backoffs, rate limits, processors that put a job off."""
+    """Draw histories about waiting: delays, backoffs, rate limits, processors that postpone a job."""
     backoffs = st.one_of(
         st.sampled_from([20, 40, {"type": "slow"}, {"type": "unknown"}]),
         st.builds(

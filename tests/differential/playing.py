@@ -47,7 +47,7 @@ class Player:
             self.queues[name].resume()
 
     def report(self) -> dict[str, t.Any]:
-        """What became of the history."""
+        """Return how the history ended."""
         starts = self.cast.starts
         return {
             "answers": self.answers,
@@ -141,7 +141,7 @@ class Player:
         return sorted(found, key=self._place)
 
     def _place(self, view: dict[str, t.Any]) -> str:
-        """What a job is sorted by: by nothing where its own place in the list is determined."""
+        """Return the sort key of a job: empty if its place in the list is determined."""
         if self.history.is_ordered and view["state"] not in _BY_TIME:
             return ""
         return json.dumps(view, sort_keys=True)

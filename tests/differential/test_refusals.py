@@ -10,7 +10,7 @@ from nextmq_handler import FlowProducer, NextMQError, NextMQHTTPError, Queue
 from nextmq_handler.testing import LocalNextMQ
 from nextmq_server.testing.processes import start_dev_server
 
-NOT_THERE: t.Any = {"id": "9", "queue": "emails"}
+NOT_THERE: t.Any = {"id": "9", "queue_name": "emails"}
 
 
 def adding(**opts: t.Any) -> t.Callable[[str], object]:

@@ -28,7 +28,7 @@ def _no_settings_in_the_environment() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def client_time(monkeypatch: pytest.MonkeyPatch) -> ClientTime:
-    """The client's clock, which only its own pauses move: no test waits for a retry."""
+    """Give the client a clock that only its own pauses move: no test waits for a retry."""
     time = ClientTime()
     for name in ("monotonic", "wall_clock", "uniform", "sleep", "async_sleep", "new_key"):
         monkeypatch.setattr(_overrides, name, getattr(time, name))
@@ -37,6 +37,6 @@ def client_time(monkeypatch: pytest.MonkeyPatch) -> ClientTime:
 
 @pytest.fixture
 def server() -> Iterator[respx.MockRouter]:
-    """The queue server's REST API: calls that no route answers fail the test."""
+    """Stand in for the queue server's REST API: a call that no route answers fails the test."""
     with respx.mock(base_url="https://queue.example", assert_all_called=False) as router:
         yield router

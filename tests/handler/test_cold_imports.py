@@ -11,7 +11,7 @@ import pytest
 
 from nextmq_handler import Worker
 from nextmq_handler.protocol.signing import parse_secret, signature_headers
-from nextmq_handler.registration.calls import fingerprint
+from nextmq_handler.registration import fingerprint
 from nextmq_handler.settings import load_settings
 from tests.support.handler import APP_URL, SECRET, URL, delivery, encode
 
@@ -47,7 +47,7 @@ handler = lambda_handler(workers=[emails], url={URL!r}, app_url={APP_URL!r})
 
 
 def loaded_by(processor: str, event: dict[str, t.Any], answer: str) -> set[str]:
-    """The modules of a fresh process in which the function has answered `event`."""
+    """Return the modules of a fresh process in which the function has answered `event`."""
     code = FUNCTION.format(processor=processor)
     code += f"answer = handler({event!r}, None)\nassert answer['statusCode'] == 200, answer\n"
     code += f"assert answer['body'] == {answer!r}, answer\nimport sys; print(*sys.modules)"
@@ -57,7 +57,7 @@ def loaded_by(processor: str, event: dict[str, t.Any], answer: str) -> set[str]:
 
 
 def event_of(body: bytes, *, is_base64: bool) -> dict[str, t.Any]:
-    """A delivery as an event of payload version 2.0."""
+    """Return a delivery as an event of payload version 2.0."""
     seal = signature_headers([parse_secret(SECRET)], "dlv_1", int(time.time()), body)
     return {
         "version": "2.0",
@@ -71,7 +71,7 @@ def event_of(body: bytes, *, is_base64: bool) -> dict[str, t.Any]:
 
 
 def registered() -> dict[str, str]:
-    """The worker of a delivery whose server holds this app's registration."""
+    """Return the worker of a delivery whose server holds this app's registration."""
     return {
         "fingerprint": fingerprint(Worker("emails", lambda job: None), load_settings(url=URL, app_url=APP_URL))
     }

@@ -39,7 +39,7 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
-    """A module `shop`, whose `nextmq` is a handler of two workers."""
+    """Make a module `shop`, whose `nextmq` is a handler of two workers."""
     module = types.ModuleType("shop")
     module.nextmq = create_nextmq_handler(WORKERS)  # type: ignore[attr-defined]
     module.api = types.SimpleNamespace(nextmq=module.nextmq)  # type: ignore[attr-defined]
@@ -49,8 +49,8 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     return module
 
 
-def said_at_the_end(*arguments: str) -> str:
-    """What the command says when it ends with status 1."""
+def printed_at_the_end(*arguments: str) -> str:
+    """Return what the command prints when it ends with status 1."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert isinstance(caught.value.code, str)  # a text goes to stderr, and the status is 1
@@ -129,7 +129,7 @@ def test_a_module_of_the_working_directory_is_found(
 
 @pytest.mark.parametrize("target", ["", ":", "shop", "shop:", ":nextmq", ".shop:nextmq", "..:nextmq"])
 def test_a_target_that_names_no_module_and_handler_is_refused_with_an_example(target: str) -> None:
-    message = said_at_the_end("register", target)
+    message = printed_at_the_end("register", target)
     assert message == f"nextmq: {target!r} is not module:handler, such as app.main:nextmq"
 
 
@@ -145,13 +145,13 @@ def test_a_target_that_names_no_module_and_handler_is_refused_with_an_example(ta
     ],
 )
 def test_a_target_that_cannot_be_loaded_is_refused_with_the_reason(target: str, reason: str) -> None:
-    assert said_at_the_end("register", target) == f"nextmq: {target} cannot be loaded: {reason}"
+    assert printed_at_the_end("register", target) == f"nextmq: {target} cannot be loaded: {reason}"
 
 
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize(("target", "kind"), [("shop:number", "int"), ("shop:api", "SimpleNamespace")])
-def test_a_target_that_is_no_handler_is_refused_by_its_type(target: str, kind: str) -> None:
-    message = said_at_the_end("register", target)
+def test_a_target_that_is_not_a_handler_is_refused_by_its_type(target: str, kind: str) -> None:
+    message = printed_at_the_end("register", target)
     assert message == f"nextmq: {target} is of type {kind}, not a NextMQ handler: it has no workers"
 
 
@@ -159,13 +159,13 @@ def test_a_target_that_is_no_handler_is_refused_by_its_type(target: str, kind: s
 @pytest.mark.parametrize("variable", ["NEXTMQ_URL", "NEXTMQ_APP_URL"])
 def test_a_setting_that_is_missing_is_asked_for(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(variable)
-    assert said_at_the_end("register", "shop:nextmq").startswith(f"nextmq: {variable} is not set")
+    assert printed_at_the_end("register", "shop:nextmq").startswith(f"nextmq: {variable} is not set")
 
 
 @pytest.mark.usefixtures("shop")
 def test_a_conflict_names_the_queue_what_differs_and_the_fix(server: respx.MockRouter) -> None:
     server.put(url__regex="/worker").mock(CONFLICT)
-    assert said_at_the_end("register", "shop:nextmq") == (
+    assert printed_at_the_end("register", "shop:nextmq") == (
         "nextmq: the server holds another registration for queue emails: url differs. If this app is the one to "
         "take over: nextmq workers replace module:handler, or ensure_workers_registered(workers, replace=True) as "
         "a deploy step"
@@ -185,8 +185,8 @@ def test_a_server_that_fails_is_one_line(
     failure: httpx.Response | Exception, message: str, server: respx.MockRouter
 ) -> None:
     server.put(url__regex="/worker").mock(side_effect=[failure])
-    said = said_at_the_end("register", "shop:nextmq")
-    assert said == f"nextmq: PUT https://queue.example/v1/queues/emails/worker: {message}"
+    printed = printed_at_the_end("register", "shop:nextmq")
+    assert printed == f"nextmq: PUT https://queue.example/v1/queues/emails/worker: {message}"
 
 
 @pytest.mark.parametrize("arguments", [[], ["register"], ["workers"], ["workers", "register", "a:b"], ["serve"]])

@@ -202,7 +202,7 @@ def test_a_signal_is_control_flow(signal: BaseException) -> None:
 
 
 @pytest.mark.parametrize("exc", [ValueError(), StaleDeliveryError(), KeyboardInterrupt()], ids=repr)
-def test_another_exception_is_no_control_flow(exc: BaseException) -> None:
+def test_another_exception_is_not_control_flow(exc: BaseException) -> None:
     assert not is_control_flow(exc)
 
 
@@ -216,7 +216,7 @@ async def areport(job: AsyncJob[object]) -> object:
     return job.progress
 
 
-both_colours = pytest.mark.parametrize("process", [report, areport], ids=["def", "async def"])
+sync_and_async = pytest.mark.parametrize("process", [report, areport], ids=["def", "async def"])
 Process = t.Callable[..., t.Any]
 
 
@@ -225,14 +225,14 @@ async def outcome_of(process: Process) -> dict[str, t.Any]:
     return await deliver(app)
 
 
-@both_colours
+@sync_and_async
 async def test_progress_is_sent_to_the_jobs_own_address(process: Process, server: respx.MockRouter) -> None:
     route = server.put(PROGRESS).respond(204)
     await outcome_of(process)
     assert json.loads(route.calls.last.request.content) == {"progress": {"done": 20}}
 
 
-@both_colours
+@sync_and_async
 async def test_progress_carries_the_delivery_and_the_api_key(process: Process, server: respx.MockRouter) -> None:
     route = server.put(PROGRESS).respond(204)
     await outcome_of(process)
@@ -240,13 +240,13 @@ async def test_progress_carries_the_delivery_and_the_api_key(process: Process, s
     assert (headers["x-nextmq-delivery"], headers["authorization"]) == ("dlv_1", f"Bearer {API_KEY}")
 
 
-@both_colours
+@sync_and_async
 async def test_a_job_knows_the_progress_that_it_sent(process: Process, server: respx.MockRouter) -> None:
     server.put(PROGRESS).respond(204)
     assert (await outcome_of(process))["returnValue"] == {"done": 20}
 
 
-@both_colours
+@sync_and_async
 async def test_a_delivery_that_lost_its_job_learns_it_from_its_next_call(
     process: Process, server: respx.MockRouter
 ) -> None:
@@ -254,7 +254,7 @@ async def test_a_delivery_that_lost_its_job_learns_it_from_its_next_call(
     assert (await outcome_of(process))["error"]["name"] == "StaleDeliveryError"
 
 
-@both_colours
+@sync_and_async
 async def test_progress_that_was_not_stored_is_not_the_jobs(process: Process, server: respx.MockRouter) -> None:
     server.put(PROGRESS).mock(side_effect=httpx.ConnectError)
     seen: list[object] = []
@@ -275,7 +275,7 @@ async def test_progress_that_was_not_stored_is_not_the_jobs(process: Process, se
     assert seen == [0]
 
 
-@both_colours
+@sync_and_async
 async def test_a_call_without_a_server_asks_for_the_variable(process: Process) -> None:
     outcome = await deliver(make_handler(Worker("emails", process)))
     assert outcome["error"]["message"].startswith("NEXTMQ_URL is not set")

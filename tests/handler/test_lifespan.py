@@ -16,7 +16,7 @@ from starlette.types import Message
 
 from nextmq_handler import ConfigurationError, Worker
 from nextmq_handler.asgi import NextMQHandler
-from nextmq_handler.registration.calls import fingerprint
+from nextmq_handler.registration import fingerprint
 from nextmq_handler.registration.registrar import Registrar
 from nextmq_handler.settings import load_settings
 from tests.support.handler import APP_URL, URL, deliver, delivery, make_handler, send
@@ -35,13 +35,13 @@ def make(*workers: Worker) -> NextMQHandler:
 
 
 def registrations() -> set[threading.Thread]:
-    """The threads that are registering workers."""
+    """Return the threads that are registering workers."""
     return {thread for thread in threading.enumerate() if thread.name == "nextmq-registrar"}
 
 
 @contextmanager
 def background() -> Iterator[None]:
-    """Waits until the registrations that were started inside have ended."""
+    """Wait until the registrations that were started inside have ended."""
     before = registrations()
     yield
     for thread in registrations() - before:
@@ -49,7 +49,7 @@ def background() -> Iterator[None]:
 
 
 async def start_and_stop(lifespan: AbstractAsyncContextManager[object]) -> None:
-    """A lifespan that ends once what it started in the background has."""
+    """Run a lifespan, and wait for what it started in the background."""
     async with lifespan:
         for thread in registrations():
             await asyncio.to_thread(thread.join)
@@ -69,7 +69,7 @@ async def test_a_parents_lifespan_registers_each_worker(server: respx.MockRouter
 
 
 async def lifespan_messages(app: NextMQHandler) -> list[Message]:
-    """What the app answers a server that starts it and stops it."""
+    """Return what the app answers a server that starts and stops it."""
     asked: list[Message] = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     answered: list[Message] = []
 
@@ -160,7 +160,7 @@ async def test_a_failure_is_logged_once_however_often_it_is_tried(
     await start_and_stop(make().lifespan())
     warnings = [message for level, message in levels(caplog) if level >= logging.WARNING]
     assert warnings == [
-        "cannot register yet, trying again until it works: "
+        "cannot register yet, retrying until it works: "
         "PUT https://queue.example/v1/queues/emails/worker: 503 http_error: "
         "something other than the queue server answered; check the host in NEXTMQ_URL"
     ]
@@ -188,7 +188,7 @@ async def test_a_conflict_is_not_tried_again(server: respx.MockRouter) -> None:
     assert route.call_count == 1
 
 
-async def test_a_conflict_is_said_once_at_error(
+async def test_a_conflict_is_logged_once_at_error(
     server: respx.MockRouter, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.put("/v1/queues/emails/worker").mock(CONFLICT)
@@ -240,7 +240,7 @@ async def test_health_without_settings_answers_and_the_log_says_which_is_missing
         answer = await send(app, path="/health", method="GET", headers=[])
     [(level, message)] = levels(caplog)
     assert (answer.status, level) == (200, logging.ERROR)
-    assert message.startswith("workers are not registered, so no job will arrive: NEXTMQ_URL is not set")
+    assert message.startswith("cannot register the workers, so no job will arrive: NEXTMQ_URL is not set")
 
 
 CURRENT = fingerprint(EMAILS, SETTINGS)

@@ -45,7 +45,7 @@ def test_a_name_that_does_not_exist_cannot_be_imported() -> None:
 
 
 def loaded_by(statement: str) -> set[str]:
-    """The top-level modules that a fresh process has after `statement`."""
+    """Return the top-level modules that a fresh process has after `statement`."""
     code = f"{statement}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
     process = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     return set(process.stdout.split())

@@ -1,4 +1,4 @@
-"""Webhook secrets: which texts are one, what is said of those that are not, and that none is ever shown."""
+"""Webhook secrets: which texts are valid, the error for the others, and that none is ever shown."""
 
 import base64
 import traceback

@@ -21,14 +21,14 @@ from nextmq_handler import Job, RateLimitError, Worker
 from nextmq_handler.telemetry import MAX_TRACE_SIZE, inject, producer_span, trace_headers
 from tests.support.handler import (
     Body,
-    Colour,
     HeaderList,
-    both_colours,
+    Style,
     delivery,
     encode,
     make_handler,
     send,
     signed,
+    sync_and_async,
 )
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +50,7 @@ def _tracing() -> None:
 
 @pytest.fixture
 def spans() -> Callable[[], list[ReadableSpan]]:
-    """The spans that have ended in this test, in that order."""
+    """Return the spans that have ended in this test, in that order."""
     _exporter.clear()
     return lambda: list(_exporter.get_finished_spans())
 
@@ -61,7 +61,7 @@ Spans = Callable[[], list[ReadableSpan]]
 async def run(
     processor: Callable[..., t.Any], headers: HeaderList = PARENT, *, timeout: int = 30_000, **job: t.Any
 ) -> t.Any:
-    """The outcome of a delivery with these headers."""
+    """Return the outcome of a delivery with these headers."""
     body = encode(delivery(timeout=timeout, job=job))
     answer = await send(make_handler(Worker("emails", processor)), body, headers=[*signed(body), *headers])
     return answer.json
@@ -93,11 +93,9 @@ def events_of(span: ReadableSpan) -> list[t.Any]:
     ]
 
 
-@both_colours
-async def test_the_span_of_a_processor_says_which_delivery_of_which_job_it_is(
-    colour: Colour, spans: Spans
-) -> None:
-    await run(colour(lambda job: None))
+@sync_and_async
+async def test_the_span_of_a_processor_says_which_delivery_of_which_job_it_is(style: Style, spans: Spans) -> None:
+    await run(style(lambda job: None))
     [span] = spans()
     assert (span.name, span.kind, span.status.status_code) == (
         "process emails",
@@ -115,26 +113,26 @@ async def test_the_span_of_a_processor_says_which_delivery_of_which_job_it_is(
     }
 
 
-@both_colours
-async def test_the_producer_is_the_parent_of_the_processor(colour: Colour, spans: Spans) -> None:
-    await run(colour(lambda job: None))
+@sync_and_async
+async def test_the_producer_is_the_parent_of_the_processor(style: Style, spans: Spans) -> None:
+    await run(style(lambda job: None))
     assert [parent_of(span) for span in spans()] == [(TRACE, SPAN)]
 
 
-@both_colours
-async def test_spans_of_a_processor_are_below_its_own(colour: Colour, spans: Spans) -> None:
+@sync_and_async
+async def test_spans_of_a_processor_are_below_its_own(style: Style, spans: Spans) -> None:
     def body(job: object) -> None:
         with trace.get_tracer("app").start_as_current_span("query"):
             pass
 
-    await run(colour(body))
+    await run(style(body))
     inner, outer = spans()
     assert (inner.name, parent_of(inner)) == ("query", id_of(outer))
 
 
-@both_colours
-async def test_what_a_processor_raises_is_recorded_and_its_span_an_error(colour: Colour, spans: Spans) -> None:
-    await run(colour(raising(KeyError("no such address"))))
+@sync_and_async
+async def test_what_a_processor_raises_is_recorded_and_its_span_an_error(style: Style, spans: Spans) -> None:
+    await run(style(raising(KeyError("no such address"))))
     [span] = spans()
     assert events_of(span) == [("KeyError", "'no such address'")]
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "KeyError")
@@ -148,10 +146,10 @@ LATER: dict[str, Body] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize("body", LATER.values(), ids=LATER)
-async def test_a_job_that_runs_again_later_is_no_error(colour: Colour, body: Body, spans: Spans) -> None:
-    await run(colour(body))
+async def test_a_job_that_runs_again_later_is_not_an_error(style: Style, body: Body, spans: Spans) -> None:
+    await run(style(body))
     [span] = spans()
     assert (span.status.status_code, list(span.events)) == (StatusCode.UNSET, [])
 
@@ -171,13 +169,13 @@ async def test_data_that_does_not_fit_makes_the_span_an_error(spans: Spans) -> N
     assert [(span.status.description, list(span.events)) for span in spans()] == [("DataValidationError", [])]
 
 
-@both_colours
-async def test_an_exception_that_cannot_be_shown_is_an_outcome_all_the_same(colour: Colour, spans: Spans) -> None:
+@sync_and_async
+async def test_an_exception_that_cannot_be_shown_is_an_outcome_all_the_same(style: Style, spans: Spans) -> None:
     class Silent(Exception):
         def __str__(self) -> str:
             raise RuntimeError("this one cannot be shown")
 
-    outcome = await run(colour(raising(Silent())))
+    outcome = await run(style(raising(Silent())))
     assert (outcome["error"]["name"], [span.status.description for span in spans()]) == ("Silent", ["Silent"])
 
 
@@ -207,9 +205,9 @@ async def test_an_http_span_of_another_trace_is_linked(spans: Spans) -> None:
     assert (parent_of(process), link.context) == ((TRACE, SPAN), http.context)
 
 
-@both_colours
-async def test_baggage_reaches_the_processor(colour: Colour) -> None:
-    process = colour(lambda job: dict(baggage.get_all()))
+@sync_and_async
+async def test_baggage_reaches_the_processor(style: Style) -> None:
+    process = style(lambda job: dict(baggage.get_all()))
     headers = [*PARENT, (b"baggage", b"tenant=acme"), (b"baggage", b"plan=pro")]
     assert (await run(process, headers))["returnValue"] == {"tenant": "acme", "plan": "pro"}
 
@@ -259,14 +257,14 @@ _broken = _Broken()
 _provider.add_span_processor(_broken)
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize("when", ["start", "end"])
 async def test_a_broken_span_processor_fails_no_job(
-    colour: Colour, when: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    style: Style, when: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(_broken, "when", when)
     before = context.get_current()
-    assert (await run(colour(lambda job: "done")))["returnValue"] == "done"
+    assert (await run(style(lambda job: "done")))["returnValue"] == "done"
     [record] = [record for record in caplog.records if record.name == "nextmq_handler"]
     assert (record.levelno, record.getMessage()) == (
         logging.WARNING,
@@ -314,7 +312,7 @@ def test_what_is_injected_are_the_headers_of_the_trace() -> None:
     }
 
 
-def test_where_there_is_no_trace_nothing_is_injected() -> None:
+def test_without_a_trace_nothing_is_injected() -> None:
     assert inject() == {}
 
 

@@ -137,5 +137,5 @@ def remove_children(job: Job[t.Any], url: str) -> None:
 def add_child(job: Job[t.Any], play: Play, child: t.Mapping[str, t.Any], url: str) -> None:
     """Add a job that `job` waits for."""
     queue = Queue(f"{play.chapter}-{child['queue']}", url=url)
-    added = queue.add(child["name"], child.get("data"), parent={"id": job.id, "queue": job.queue_name})
+    added = queue.add(child["name"], child.get("data"), parent={"id": job.id, "queue_name": job.queue_name})
     play.note(child["name"], child["queue"], added.id)

@@ -1,4 +1,4 @@
-"""What is published: sdist to wheel, and the wheel without extras in an empty environment."""
+"""What is published: the sdist, the wheel built from it, and the wheel without extras in an empty environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="session")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sdist, and the wheel that was built from it."""
+    """Build the sdist, and the wheel from it."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT))
     return folder
@@ -27,7 +27,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def empty_environment(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that holds the wheel without extras, and uvicorn to serve it."""
+    """Make an environment with the wheel without extras and uvicorn, and return its Python."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
@@ -43,7 +43,7 @@ def run(*command: str) -> str:
 
 
 def sources() -> set[str]:
-    """The files of the three packages, as the wheel names them."""
+    """Return the files of the three packages, as the wheel names them."""
     packages = {"nextmq_handler": ROOT, "nextmq_adapters": ROOT / "adapters", "nextmq_server": ROOT}
     return {
         str(path.relative_to(base))

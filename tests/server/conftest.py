@@ -30,7 +30,7 @@ from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker.gate import Gate
 from nextmq_server.engine.worker.hub import Hub
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import RedisConnection
@@ -103,7 +103,7 @@ class Engine:
         self._runner = ScriptRunner(self.redis)
         self.jobs = Jobs(self._runner, self.prefix)
         self.queues = Queues(self.jobs)
-        self.schedulers = JobSchedulers(self._runner, self.prefix)
+        self.schedulers = JobSchedulers(self.jobs)
         self._hubs: list[Hub] = []
 
     async def open(self) -> None:
@@ -129,7 +129,7 @@ class Engine:
     async def run(self, process: Processor, *, queue: str = QUEUE, **options: t.Any) -> Hub:
         """Start a hub that runs `queue`."""
         hub = await self.start_hub()
-        await hub.add(queue, WorkerOptions(**options), process)
+        await hub.add(queue, RunnerOptions(**options), process)
         return hub
 
     async def add(self, data: object = None, *, queue: str = QUEUE, **opts: t.Any) -> str:
@@ -154,7 +154,7 @@ class Engine:
     async def settle(self, hub: Hub) -> None:
         """Wait until the hub has carried out what it had to do so far: a job of another queue goes through."""
         if "sentinel" not in hub.queues:
-            await hub.add("sentinel", WorkerOptions(), Processor())
+            await hub.add("sentinel", RunnerOptions(), Processor())
         await self.until_state(await self.add(queue="sentinel"), "completed", queue="sentinel")
 
     def key(self, *names: str, queue: str = QUEUE) -> str:

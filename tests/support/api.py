@@ -20,7 +20,7 @@ one_service = settings(suppress_health_check=[HealthCheck.function_scoped_fixtur
 
 
 def json_of(text: st.SearchStrategy[str]) -> st.SearchStrategy[t.Any]:
-    """Any JSON whose strings are `text`."""
+    """Draw any JSON whose strings are `text`."""
     return st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | text,
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
@@ -39,7 +39,7 @@ async def send(client: httpx.AsyncClient, method: str, path: str, body: object) 
 
 
 def refusal(response: httpx.Response) -> tuple[int, str]:
-    """The status and the code of an answer that is an error, in the one shape that errors have."""
+    """Return the status and the code of an error answer, and check its shape."""
     seen = f"{response.status_code} {response.text[:500]}"
     assert response.is_error, seen
     assert response.headers["content-type"] == "application/json", seen
@@ -49,13 +49,13 @@ def refusal(response: httpx.Response) -> tuple[int, str]:
 
 
 def problem_paths(response: httpx.Response) -> set[str]:
-    """Where the problems are that an invalid_request lists."""
+    """Return the paths of the problems that an invalid_request lists."""
     assert refusal(response) == (422, "invalid_request")
     return {problem["path"] for problem in response.json()["details"]["problems"]}
 
 
 def registration(project: Project, **changes: t.Any) -> dict[str, t.Any]:
-    """What an app of the project would register; nobody listens there."""
+    """Return what an app of the project would register; nothing listens there."""
     secret_ids = [secret.id for secret in project.secrets]
     url = "http://127.0.0.1:9/queues/emails"
     return {"url": url, "options": {}, "secretIds": secret_ids, "fingerprint": "f1", **changes}

@@ -1,14 +1,15 @@
-"""What `nextmq conformance` is run against: the probe in each home, and handlers with a hole."""
+"""What `nextmq conformance` is run against: the probe in each integration, and handlers with a hole."""
 
 from __future__ import annotations
 
 import functools
 import typing as t
 
-from nextmq_handler import create_nextmq_handler
+from nextmq_handler import Worker, create_nextmq_handler
 from nextmq_handler.asgi import NextMQHandler
 from nextmq_handler.protocol.signing import Secret
-from nextmq_handler.receiver.receiver import Handler, HandlerOptions, ReadPlan
+from nextmq_handler.receiver.handler import HandlerOptions
+from nextmq_handler.receiver.receiver import ReadPlan, Receiver
 from nextmq_handler.testing import conformance_worker
 
 if t.TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _function() -> LambdaHandler:
     return lambda_handler([conformance_worker()], **OPTIONS)
 
 
-class _Unverified(Handler):
+class _Unverified(Receiver):
     """Takes any signature."""
 
     def verify(self, plan: ReadPlan, body: bytes) -> t.Any:
@@ -92,11 +93,27 @@ class _Unverified(Handler):
         return secret
 
 
+class _Timeless(Receiver):
+    """Take any timestamp."""
+
+    def __init__(self, workers: t.Iterable[Worker], **options: t.Unpack[HandlerOptions]) -> None:
+        super().__init__(workers, **options)
+        self._tolerance = 1e12
+
+
+class _Flawed(NextMQHandler):
+    """A handler with another receiver."""
+
+    def __init__(self, receiver: type[Receiver]) -> None:
+        super().__init__([conformance_worker()], **OPTIONS)
+        self._receiver = receiver([conformance_worker()], **OPTIONS)
+
+
 def _wrapped(
     heads: t.Callable[[list[tuple[bytes, bytes]]], list[tuple[bytes, bytes]]] = lambda headers: headers,
     answer: t.Callable[[Message], Message] = lambda message: message,
 ) -> ASGIApp:
-    """A handler that sees other heads than were sent, or whose answers are changed."""
+    """Return a handler that gets changed heads, or whose answers are changed."""
     handler = asgi_alone()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,10 +152,10 @@ def flawed() -> Starlette:
 
     apps: dict[str, ASGIApp] = {
         "open": JSONResponse({"ok": True}),
-        "timeless": make(tolerance=10**12),
+        "timeless": _Flawed(_Timeless),
         "unlimited": make(max_body_size=10**9),
         "patient": make(body_timeout=60.0),
-        "unverified": NextMQHandler(_Unverified([conformance_worker()], **OPTIONS)),
+        "unverified": _Flawed(_Unverified),
         "last-header": _wrapped(heads=lambda headers: list(dict(headers).items())),
         "unsigned": _wrapped(answer=_unsigned),
         "faulty": _wrapped(answer=_faulty),

@@ -10,8 +10,9 @@ from aiohttp import web
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import OUTCOME, Secret, signature_headers
 from nextmq_handler.protocol.wire import JobRecord, encode_delivery, parse_delivery
+from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 from nextmq_server.dispatch.delivery_ids import delivery_id
-from nextmq_server.dispatch.dispatcher import MAX_FREE_STARTS, AppEndpoint, Dispatcher
+from nextmq_server.dispatch.dispatcher import AppEndpoint, Dispatcher
 from nextmq_server.dispatch.health import Health
 from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.dispatch.reports import Report, Reporter

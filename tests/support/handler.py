@@ -14,7 +14,8 @@ from nextmq_handler import AsyncJob, AsyncQueue, Job, Queue, Worker
 from nextmq_handler.asgi import NextMQHandler
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import parse_secret, signature_headers, verify_outcome
-from nextmq_handler.receiver.receiver import Handler
+from nextmq_handler.protocol.strict_json import compact
+from nextmq_handler.protocol.wire import JobRecord, encode_delivery
 
 NOW = 1_790_000_000
 SECRET = "whsec_" + base64.b64encode(b"the secret of these tests").decode()
@@ -54,40 +55,23 @@ def make_handler(
     max_threads: int = 40,
     **options: t.Any,
 ) -> NextMQHandler:
-    """An app for the workers whose clock stands at NOW, and whose secret is SECRET."""
-    options = {"webhook_secrets": SECRET, **options}
-    return NextMQHandler(Handler([worker, *more], clock=clock, **options), max_threads=max_threads)
+    """Return an app for the workers whose clock stands at NOW, and whose secret is SECRET."""
+    options = {"webhook_secrets": SECRET, "clock": clock, **options}
+    return NextMQHandler([worker, *more], max_threads=max_threads, **options)
 
 
 def delivery(**changes: t.Any) -> dict[str, t.Any]:
-    """A delivery that is right in all points but `changes`; members of `job` are changed one by one."""
-    job = {
-        "id": "42",
-        "name": "welcome",
-        "data": {"to": "ä@example.com"},
-        "opts": {},
-        "attemptsMade": 0,
-        "attemptsStarted": 1,
-        "stalledCounter": 0,
-        "priority": 0,
-        "delay": 0,
-        "timestamp": 1_789_999_000_000,
-        "processedOn": 1_790_000_000_000,
-        "progress": 0,
-        "parent": None,
-    }
+    """Return a delivery that is valid except for `changes`. Members of `job` are changed one by one."""
+    times = {"timestamp": 1_789_999_000_000, "processedOn": 1_790_000_000_000}
+    job = JobRecord({"id": "42", "name": "welcome", **times})
+    data = compact({"to": "ä@example.com"})
+    body = encode_delivery(
+        job, data, id="dlv_1", queue="emails", timeout=30_000, now=NOW * 1000, fingerprint="0000"
+    )
+    content = t.cast("dict[str, t.Any]", json.loads(body))
     if isinstance(changes.get("job"), dict):
-        changes["job"] = job | changes["job"]
-    return {
-        "deliveryId": "dlv_1",
-        "queue": "emails",
-        "timeout": 30_000,
-        "deadline": 1_790_000_030_000,
-        "maxOutcomeBytes": 1_048_576,
-        "worker": {"fingerprint": "0000"},
-        "job": job,
-        **changes,
-    }
+        changes["job"] = content["job"] | changes["job"]
+    return content | changes
 
 
 def encode(content: object) -> bytes:
@@ -95,7 +79,7 @@ def encode(content: object) -> bytes:
 
 
 def seal(body: bytes, *, id: str = "dlv_1", at: int = NOW, secrets: Sequence[str] = (SECRET,)) -> HeaderList:
-    """The three signature headers over `body`."""
+    """Return the three signature headers over `body`."""
     return signature_headers([parse_secret(secret) for secret in secrets], id, at, body)
 
 
@@ -105,7 +89,7 @@ def signed(body: bytes, *, id: str = "dlv_1", at: int = NOW, secrets: Sequence[s
 
 
 def body_of(*chunks: bytes) -> Callable[[], Awaitable[Message]]:
-    """A receive that hands out `chunks`, then waits as a server does while the client stays."""
+    """Return a receive that hands out `chunks`, then waits as a server does while the client stays."""
     messages: list[Message] = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     messages = messages or [{"type": "http.request"}]
     messages[-1]["more_body"] = False
@@ -123,7 +107,7 @@ def scope_of(path: str, headers: HeaderList, *, method: str = "POST", **more: t.
 
 
 async def call(app: ASGIApp, scope: Scope, receive: Callable[[], Awaitable[Message]]) -> Answer | None:
-    """What the app sent, None where it sent nothing."""
+    """Call the app. Return what it sent, None if it sent nothing."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -146,7 +130,7 @@ async def send(
     method: str = "POST",
     **scope: t.Any,
 ) -> Answer:
-    """The answer to one request, by default a POST to queue emails whose body is signed."""
+    """Send one request, by default a POST to queue emails whose body is signed."""
     head = scope_of(path, signed(body) if headers is None else headers, method=method, **scope)
     answer = await call(app, head, body_of(body))
     assert answer is not None
@@ -154,7 +138,7 @@ async def send(
 
 
 async def deliver(app: ASGIApp, content: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-    """The outcome that the app answers a delivery with, its signature checked."""
+    """Deliver to the app, check the signature of its answer and return the outcome."""
     content = delivery() if content is None else content
     body = encode(content)
     head = signed(body, id=content["deliveryId"])
@@ -179,20 +163,20 @@ def as_async_def(body: Body) -> Callable[..., t.Any]:
     return process
 
 
-both_colours = pytest.mark.parametrize("colour", [as_def, as_async_def], ids=["def", "async def"])
-Colour = Callable[[Body], Callable[..., t.Any]]
+sync_and_async = pytest.mark.parametrize("style", [as_def, as_async_def], ids=["def", "async def"])
+Style = Callable[[Body], Callable[..., t.Any]]
 
 
 async def outcome_of(
     function: Callable[..., t.Any], *, expose_stack: bool = True, **changes: t.Any
 ) -> dict[str, t.Any]:
-    """The outcome of a delivery to a worker with this one processor."""
+    """Return the outcome of a delivery to a worker with this one processor."""
     app = make_handler(Worker("emails", function), expose_stack=expose_stack)
     return await deliver(app, delivery(**changes))
 
 
 def failed(name: str, message: str, **more: object) -> dict[str, object]:
-    """The outcome of a failure whose stack is not exposed."""
+    """Return the outcome of a failure whose stack is not exposed."""
     return {"outcome": "failed", **more, "error": {"name": name, "message": message, "stack": ""}}
 
 

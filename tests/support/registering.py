@@ -20,7 +20,7 @@ PATH = "/v1/queues/emails/worker"
 
 
 def registrations() -> set[threading.Thread]:
-    """The threads that are registering workers."""
+    """Return the threads that are registering workers."""
     return {thread for thread in threading.enumerate() if thread.name == "nextmq-registrar"}
 
 
@@ -44,7 +44,7 @@ class HeldServer:
 
 @contextlib.contextmanager
 def held(server: respx.MockRouter) -> Iterator[HeldServer]:
-    """A server that answers nothing meanwhile. In the end what registers has ended."""
+    """Hold back the server's answers meanwhile. At the end nothing registers any more."""
     answer = HeldServer()
     server.put(PATH).mock(side_effect=answer)
     try:

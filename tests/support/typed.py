@@ -12,7 +12,7 @@ from typing_extensions import TypedDict  # pydantic takes typing's from Python 3
 from nextmq_handler import AsyncJob, Job
 from nextmq_handler.errors import DataError
 from nextmq_handler.protocol.values import Signature
-from tests.support.handler import Body, Colour, as_def
+from tests.support.handler import Body, Style, as_def
 
 
 class Welcome(BaseModel):
@@ -35,21 +35,21 @@ class Address(TypedDict):
     floor: t.NotRequired[int]
 
 
-def job_type(colour: Colour, data: t.Any) -> t.Any:
-    """The job of a processor of `colour` whose data is of the type `data`."""
-    kind: t.Any = Job if colour is as_def else AsyncJob
+def job_type(style: Style, data: t.Any) -> t.Any:
+    """Return the job type of a sync or async processor whose data is of the type `data`."""
+    kind: t.Any = Job if style is as_def else AsyncJob
     return kind[data]
 
 
-def annotated(colour: Colour, body: Body, *, data: t.Any = t.Any, returns: t.Any = t.Any) -> Callable[..., t.Any]:
-    """A processor of `colour` that is annotated with these types."""
-    function = colour(body)
-    function.__annotations__ = {"job": job_type(colour, data), "return": returns}
+def annotated(style: Style, body: Body, *, data: t.Any = t.Any, returns: t.Any = t.Any) -> Callable[..., t.Any]:
+    """Make a sync or async processor that is annotated with these types."""
+    function = style(body)
+    function.__annotations__ = {"job": job_type(style, data), "return": returns}
     return function
 
 
 def refusal(type_: t.Any, data: object) -> str:
-    """What is said of data that does not fit."""
+    """Return the error message of data that does not fit."""
     with pytest.raises(DataError) as caught:
         Signature(type_, t.Any).load(data)
     return str(caught.value)

@@ -1,4 +1,4 @@
-"""A real Valkey, and time that passes in it when a test says so."""
+"""A real Valkey, whose time a test can move."""
 
 import contextlib
 import typing as t
@@ -12,7 +12,7 @@ from nextmq_server.embedded import EmbeddedValkey
 
 @contextlib.contextmanager
 def running_valkey(folder: Path) -> Iterator[Path]:
-    """The socket of a Valkey on `folder` while it runs."""
+    """Run a Valkey on `folder`, and yield its socket."""
     valkey = EmbeddedValkey(folder)
     valkey.start()
     try:
@@ -23,13 +23,13 @@ def running_valkey(folder: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def connected(socket: Path, **options: t.Any) -> Iterator[redis.Redis]:
-    """A client of an empty Valkey."""
+    """Yield a client of an empty Valkey."""
     with redis.Redis(unix_socket_path=str(socket), **options) as client:
         client.flushall()
         yield client
 
 
 def let_pass(client: t.Any, seconds: float) -> None:
-    """Make every key as much older: one whose time is over then is gone."""
+    """Make every key older by `seconds`: keys that expire by then are gone."""
     for key in client.scan_iter():
         client.pexpire(key, client.pttl(key) - round(seconds * 1000))

@@ -1,10 +1,11 @@
-"""deliver and adeliver: a signed delivery through each home, and ways to spoil it."""
+"""deliver and adeliver: a signed delivery through each integration, and ways to spoil it."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import typing as t
+import warnings
 
 import pytest
 from fastapi import FastAPI
@@ -75,7 +76,7 @@ def function() -> t.Callable[..., t.Any]:
     return function
 
 
-HOMES: dict[str, t.Callable[[], t.Any]] = {
+INTEGRATIONS: dict[str, t.Callable[[], t.Any]] = {
     "ASGI handler": lambda: create_nextmq_handler([emails]),
     "Starlette": lambda: Starlette(routes=[Mount("/api/nextmq", create_nextmq_handler([emails]))]),
     "FastAPI mount": fastapi_mount,
@@ -86,7 +87,7 @@ HOMES: dict[str, t.Callable[[], t.Any]] = {
     "Lambda handler": lambda: lambda_handler([emails]),
     "Lambda function": function,
 }
-every_home = pytest.mark.parametrize("make", HOMES.values(), ids=HOMES)
+every_integration = pytest.mark.parametrize("make", INTEGRATIONS.values(), ids=INTEGRATIONS)
 
 
 @pytest.fixture(autouse=True)
@@ -96,13 +97,13 @@ def _settings(_no_settings_in_the_environment: None, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("job", [JOB, ASYNC_JOB], ids=["def", "async def"])
-@every_home
+@every_integration
 def test_a_delivery_is_run(make: t.Callable[[], t.Any], job: t.Any) -> None:
     assert deliver(make(), job).outcome.value == 1
 
 
 @pytest.mark.parametrize("job", [JOB, ASYNC_JOB], ids=["def", "async def"])
-@every_home
+@every_integration
 async def test_a_delivery_is_run_from_a_loop(make: t.Callable[[], t.Any], job: t.Any) -> None:
     assert (await adeliver(make(), job)).outcome.value == 1
 
@@ -122,25 +123,25 @@ async def test_adeliver_awaits_a_processor_on_the_loop_of_the_test() -> None:
     assert loops == [asyncio.get_running_loop()]
 
 
-@every_home
+@every_integration
 def test_a_delivery_under_a_secret_of_nobodys_is_refused(make: t.Callable[[], t.Any]) -> None:
     answer = deliver(make(), JOB, sign_with=OTHER_SECRET)
     assert (answer.status, answer.error) == (401, "unauthorized")
 
 
-@every_home
+@every_integration
 def test_an_old_delivery_is_refused(make: t.Callable[[], t.Any]) -> None:
     answer = deliver(make(), JOB, timestamp=1_700_000_000)
     assert (answer.status, answer.error) == (401, "unauthorized")
 
 
-@every_home
+@every_integration
 def test_a_body_that_was_changed_on_its_way_is_refused(make: t.Callable[[], t.Any]) -> None:
     answer = deliver(make(), JOB, mutate=lambda body: body.replace(b'"n":1', b'"n":2'))
     assert (answer.status, answer.error) == (401, "unauthorized")
 
 
-@every_home
+@every_integration
 def test_a_delivery_registers_nothing(make: t.Callable[[], t.Any]) -> None:
     deliver(make(), JOB)
     assert "nextmq-registrar" not in {thread.name for thread in threading.enumerate()}
@@ -188,9 +189,16 @@ def test_a_function_of_one_argument_is_told() -> None:
         deliver(lambda event: event, JOB)
 
 
-def test_a_home_that_its_arguments_do_not_tell_can_be_named() -> None:
+def test_an_integration_that_its_arguments_do_not_tell_can_be_named() -> None:
     handler = create_nextmq_wsgi_handler([emails])
-    assert deliver(lambda env, start: handler(env, start), JOB, home="wsgi", path="").outcome.completed
+    assert deliver(lambda env, start: handler(env, start), JOB, integration="wsgi", path="").outcome.completed
+
+
+def test_an_integration_can_still_be_named_by_the_old_keyword() -> None:
+    handler = create_nextmq_wsgi_handler([emails])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # once in a process
+        assert deliver(lambda env, start: handler(env, start), JOB, home="wsgi", path="").outcome.completed
 
 
 def test_an_answer_of_another_app_has_no_code() -> None:

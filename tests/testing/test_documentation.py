@@ -1,4 +1,4 @@
-"""The Python of docs/how-to/test.md is files beside each other, whose tests pass."""
+"""The Python blocks of docs/how-to/test.md are files in one folder, and their tests pass."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ with LocalNextMQ(workers=[Worker("emails", lambda job: None)]) as mq:
 
 
 def loaded_by(code: str) -> set[str]:
-    """The top-level modules that a fresh process has after `code`."""
+    """Return the top-level modules that a fresh process has after `code`."""
     code += "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules})"
     process = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     return set(process.stdout.split())

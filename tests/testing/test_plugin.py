@@ -28,7 +28,7 @@ async def sign_up(name):
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A suite whose settings name the app's workers."""
+    """Make a suite whose settings name the app's workers."""
     pytester.makepyfile(app=APP)
     pytester.makeini(
         "[pytest]\nnextmq_workers = app:emails\npythonpath = .\nfilterwarnings = error\n"
@@ -46,10 +46,10 @@ def test_nextmq_has_the_workers_of_the_settings(suite: pytest.Pytester) -> None:
     test = """
         from app import queue
 
-        def test_welcome(nextmq):
+        def test_welcome(local_nextmq):
             queue.add("welcome", "Ada")
-            nextmq.run_all()
-            assert nextmq.job("emails").return_value == "Dear Ada"
+            local_nextmq.run_all()
+            assert local_nextmq.job("emails").return_value == "Dear Ada"
     """
     assert outcomes(suite, test) == {"passed": 1}
 
@@ -60,10 +60,10 @@ def test_a_marker_gives_a_test_other_workers(suite: pytest.Pytester) -> None:
         from nextmq_handler import Queue, Worker
 
         @pytest.mark.nextmq(workers=[Worker("numbers", lambda job: job.data + 1)])
-        def test_numbers(nextmq):
+        def test_numbers(local_nextmq):
             Queue("numbers").add("add", 1)
-            nextmq.run_all()
-            assert nextmq.job("numbers").return_value == 2
+            local_nextmq.run_all()
+            assert local_nextmq.job("numbers").return_value == 2
     """
     assert outcomes(suite, test, "--strict-markers") == {"passed": 1}
 
@@ -74,10 +74,10 @@ def test_no_job_is_left_to_the_next_test(suite: pytest.Pytester) -> None:
         from app import queue
 
         @pytest.mark.parametrize("number", [1, 2])
-        def test_alone(nextmq, number):
+        def test_alone(local_nextmq, number):
             queue.add("welcome", "Ada")
-            nextmq.run_all()
-            assert len(nextmq.jobs()) == 1
+            local_nextmq.run_all()
+            assert len(local_nextmq.jobs()) == 1
     """
     assert outcomes(suite, test) == {"passed": 2}
 
@@ -87,7 +87,7 @@ def test_a_test_that_forgets_its_jobs_is_told(suite: pytest.Pytester) -> None:
         test_app="""
         from app import queue
 
-        def test_forgetful(nextmq):
+        def test_forgetful(local_nextmq):
             queue.add("welcome", "Ada")
     """
     )
@@ -100,9 +100,9 @@ def test_a_test_that_only_asserts_what_was_enqueued_is_told_nothing(suite: pytes
     test = """
         from app import queue
 
-        def test_enqueued(nextmq):
+        def test_enqueued(local_nextmq):
             queue.add("welcome", "Ada")
-            nextmq.assert_enqueued("emails", "welcome", "Ada")
+            local_nextmq.assert_enqueued("emails", "welcome", "Ada")
     """
     assert outcomes(suite, test) == {"passed": 1}
 
@@ -118,12 +118,28 @@ def test_async_nextmq_runs_on_the_loop_of_each_plugin(suite: pytest.Pytester, ma
             return "asyncio"
 
         @pytest.mark.{marker}
-        async def test_sign_up(async_nextmq):
+        async def test_sign_up(async_local_nextmq):
             await sign_up("Ada")
-            await async_nextmq.run_all()
-            assert async_nextmq.job("emails").progress == 100
+            await async_local_nextmq.run_all()
+            assert async_local_nextmq.job("emails").progress == 100
     """
     assert outcomes(suite, test) == {"passed": 1}
+
+
+@pytest.mark.parametrize("old", ["nextmq", "async_nextmq"])
+def test_an_old_fixture_is_the_new_one_and_warns_once(suite: pytest.Pytester, old: str) -> None:
+    new = old.replace("nextmq", "local_nextmq")
+    suite.makepyfile(
+        test_app=f"""
+        def test_first({old}, {new}):
+            assert {old} is {new}
+
+        def test_second({old}): pass
+    """
+    )
+    result = suite.runpytest_subprocess("-W", "default")
+    assert result.parseoutcomes() == {"passed": 2, "warnings": 1}
+    result.stdout.fnmatch_lines([f"*DeprecationWarning: the fixture {old} is now {new}"])
 
 
 def test_unittest_needs_no_fixture(suite: pytest.Pytester) -> None:
@@ -152,7 +168,7 @@ def test_live_nextmq_is_a_server_for_each_process_of_xdist(suite: pytest.Pyteste
         @pytest.mark.parametrize("number", range(4))
         def test_welcome(live_nextmq, number):
             job = queue.add("welcome", f"reader {number}")
-            live_nextmq.drain()
+            live_nextmq.wait_until_idle()
             assert job.id == "1"  # nobody else's job is there
             assert job.wait_until_finished(timeout=30) == f"Dear reader {number}"
     """
@@ -161,7 +177,7 @@ def test_live_nextmq_is_a_server_for_each_process_of_xdist(suite: pytest.Pyteste
 
 def test_a_name_that_cannot_be_loaded_is_said(suite: pytest.Pytester) -> None:
     suite.makeini("[pytest]\nnextmq_workers = app:nothing\npythonpath = .\n")
-    suite.makepyfile(test_app="def test_it(nextmq): pass")
+    suite.makepyfile(test_app="def test_it(local_nextmq): pass")
     result = suite.runpytest_subprocess()
     assert result.parseoutcomes() == {"errors": 1}
     result.stdout.fnmatch_lines(["*app:nothing cannot be loaded: module 'app' has no attribute 'nothing'"])
@@ -175,7 +191,7 @@ def test_a_marker_that_names_no_workers_is_said(suite: pytest.Pytester, argument
         from app import emails
 
         @pytest.mark.nextmq({arguments})
-        def test_it(nextmq): pass
+        def test_it(local_nextmq): pass
     """
     )
     result = suite.runpytest_subprocess()
@@ -183,7 +199,7 @@ def test_a_marker_that_names_no_workers_is_said(suite: pytest.Pytester, argument
     result.stdout.fnmatch_lines(["*the marker nextmq takes workers by name: @pytest.mark.nextmq(workers=[[]…])"])
 
 
-@pytest.mark.parametrize("fixtures", ["nextmq, live_nextmq", "live_nextmq, nextmq"])
+@pytest.mark.parametrize("fixtures", ["local_nextmq, live_nextmq", "live_nextmq, local_nextmq"])
 def test_queues_in_process_and_a_real_server_exclude_each_other(suite: pytest.Pytester, fixtures: str) -> None:
     suite.makepyfile(test_app=f"def test_it({fixtures}): pass")
     result = suite.runpytest_subprocess()
@@ -198,7 +214,7 @@ def test_pytest_starts_without_anything_of_the_library(suite: pytest.Pytester) -
         def test_it():
             ours = ("nextmq_handler", "nextmq_server")
             assert {name for name in sys.modules if name.partition(".")[0] in ours} == {
-                "nextmq_handler", "nextmq_handler._version", "nextmq_handler.testing",
+                "nextmq_handler", "nextmq_handler._deprecated", "nextmq_handler._lazy", "nextmq_handler.testing",
                 "nextmq_handler.testing._plugin", "nextmq_server", "nextmq_server.testing",
                 "nextmq_server.testing._plugin",
             }

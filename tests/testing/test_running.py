@@ -161,7 +161,7 @@ async def test_a_job_name_without_a_processor_is_told() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_a_job_of_the_other_colour_is_refused_with_the_right_maker(is_async: bool) -> None:
+async def test_a_job_of_the_other_kind_is_refused_with_the_right_maker(is_async: bool) -> None:
     right, wrong = ("make_async_job", make_job) if is_async else ("make_job", make_async_job)
     with pytest.raises(ConfigurationError, match=right):
         run(_worker(lambda job: None, is_async=is_async), wrong(None))

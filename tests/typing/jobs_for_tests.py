@@ -1,4 +1,4 @@
-"""What checkers say about jobs for tests: the lines that end with `# error` are errors, no other one is."""
+"""Tell both checkers what to report of jobs for tests: each `# error` line, and no other."""
 
 from __future__ import annotations
 

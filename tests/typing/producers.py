@@ -1,5 +1,4 @@
-"""What both checkers must say of producers: each `# error` line is reported, and no other.
-
+"""Tell both checkers what to report of producers: each `# error` line, and no other.
 
 Read by test_checkers.py, never run.
 """
@@ -54,7 +53,7 @@ def a_plain_queue_takes_anything() -> None:
     assert_type(plain.get_job_counts(), dict[str, int])
     plain.add("welcome")
     plain.add("welcome", [1], delay=timedelta(seconds=1), timestamp=datetime.now(UTC), idempotency_key="a")
-    plain.add("welcome", None, deduplication={"id": "a", "ttl": 5}, parent={"id": "1", "queue": "reports"})
+    plain.add("welcome", None, deduplication={"id": "a", "ttl": 5}, parent={"id": "1", "queue_name": "reports"})
     plain.add("welcome", atempts=5)  # error
     plain.add("welcome", attempts="5")  # error
     plain.add("welcome", backoff={"type": "slow", "jitter": 0.5})
@@ -82,7 +81,7 @@ def a_queue_typed_by_its_data_alone() -> None:
     print(new, bad)
 
 
-async def the_awaited_colour() -> None:
+async def the_awaited_queue() -> None:
     job = await awaited.add("welcome", Welcome(to="a"))
     assert_type(job, AsyncQueueJob[Welcome, Receipt])
     assert_type(await job.wait_until_finished(), Receipt)

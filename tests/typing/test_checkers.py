@@ -1,4 +1,4 @@
-"""mypy and pyright see what processors.py, producers.py and jobs_for_tests.py say that they see."""
+"""mypy and pyright report exactly the marked lines of processors.py, producers.py and jobs_for_tests.py."""
 
 from __future__ import annotations
 

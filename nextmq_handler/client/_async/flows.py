@@ -15,8 +15,8 @@ class AsyncJobNode:
     """A job of a flow, and its children."""
 
     def __init__(self, job: AsyncQueueJob, children: list[AsyncJobNode]) -> None:
-        self.job = job
-        self.children = children
+        self.job: AsyncQueueJob = job
+        self.children: list[AsyncJobNode] = children
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.job!r} children={len(self.children)}>"

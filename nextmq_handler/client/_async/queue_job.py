@@ -44,7 +44,7 @@ class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
         try:
             await self.refresh()
         except JobRemovedError:
-            self.state = "unknown"
+            self._update(state="unknown")
         return self.state
 
     async def is_completed(self) -> bool:
@@ -85,14 +85,12 @@ class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
             "resetAttemptsStarted": reset_attempts_started,
         }
         await self._do("POST", "retry", content=content)
-        self.failed_reason = self.finished_on = self.processed_on = self._return_value = None
-        self.state = "waiting"
-        self._forget_loaded()
+        self._wait_again()
 
     async def promote(self) -> None:
         """Let a delayed job run now."""
         await self._do("POST", "promote")
-        self.delay = 0
+        self._update(delay=0)
 
     async def remove(self, *, remove_children: bool = True) -> None:
         """Remove the job, if it exists, and its children that have not finished.
@@ -106,7 +104,7 @@ class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
         """Run a delayed job `delay`, ms or a timedelta, from now."""
         ms = milliseconds("change_delay", delay)
         await self._do("PUT", "delay", content={"delay": ms})
-        self.delay = ms
+        self._update(delay=ms)
 
     async def change_priority(self, priority: int, *, lifo: bool = False) -> None:
         """Change the priority, 0 (none) to 2,097,152; `lifo` puts the job first among its equals."""

@@ -16,8 +16,8 @@ class JobNode:
     """A job of a flow, and its children."""
 
     def __init__(self, job: QueueJob, children: list[JobNode]) -> None:
-        self.job = job
-        self.children = children
+        self.job: QueueJob = job
+        self.children: list[JobNode] = children
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.job!r} children={len(self.children)}>"

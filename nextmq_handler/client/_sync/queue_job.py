@@ -45,7 +45,7 @@ class QueueJob(JobFields[Data, Result], JobCalls):
         try:
             self.refresh()
         except JobRemovedError:
-            self.state = "unknown"
+            self._update(state="unknown")
         return self.state
 
     def is_completed(self) -> bool:
@@ -86,14 +86,12 @@ class QueueJob(JobFields[Data, Result], JobCalls):
             "resetAttemptsStarted": reset_attempts_started,
         }
         self._do("POST", "retry", content=content)
-        self.failed_reason = self.finished_on = self.processed_on = self._return_value = None
-        self.state = "waiting"
-        self._forget_loaded()
+        self._wait_again()
 
     def promote(self) -> None:
         """Let a delayed job run now."""
         self._do("POST", "promote")
-        self.delay = 0
+        self._update(delay=0)
 
     def remove(self, *, remove_children: bool = True) -> None:
         """Remove the job, if it exists, and its children that have not finished.
@@ -107,7 +105,7 @@ class QueueJob(JobFields[Data, Result], JobCalls):
         """Run a delayed job `delay`, ms or a timedelta, from now."""
         ms = milliseconds("change_delay", delay)
         self._do("PUT", "delay", content={"delay": ms})
-        self.delay = ms
+        self._update(delay=ms)
 
     def change_priority(self, priority: int, *, lifo: bool = False) -> None:
         """Change the priority, 0 (none) to 2,097,152; `lifo` puts the job first among its equals."""

@@ -22,7 +22,7 @@ class Interception:
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
-        self._monotonic = _overrides.monotonic
+        self._real_clocks = (_overrides.monotonic, _overrides.wall_clock)
 
     def start(self) -> None:
         """Take over the calls of this process. Raises NextMQError if another test double has them."""
@@ -33,16 +33,16 @@ class Interception:
                 raise NextMQError(
                     "a live_nextmq is active already: use either queues in process or a real server in a test"
                 )
-            self._monotonic = _overrides.monotonic
-            _overrides.monotonic, _overrides.url = self._simulation.clock.seconds, self._simulation.app.url
-            _overrides.server = self
+            self._real_clocks = (_overrides.monotonic, _overrides.wall_clock)
+            _overrides.monotonic = _overrides.wall_clock = self._simulation.clock.seconds
+            _overrides.server, _overrides.url = self, self._simulation.app.url
 
     def stop(self) -> None:
         """Give the calls back. Does nothing after the first time."""
         with _lock:
             if _overrides.server is self:
-                _overrides.monotonic, _overrides.url = self._monotonic, None
-                _overrides.server = None
+                _overrides.monotonic, _overrides.wall_clock = self._real_clocks
+                _overrides.server = _overrides.url = None
 
     def answer(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
         """Answer a call with a status and content. Raises NotSimulatedError."""

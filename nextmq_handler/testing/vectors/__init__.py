@@ -1,6 +1,6 @@
-"""Signatures that are right and wrong, as data: for people who write another half (protocol sections 2 and 3).
+"""Valid and invalid signatures as data, for other implementations (protocol sections 2 and 3).
 
-`PATH` is the file for readers in other languages; here they are objects.
+`PATH` is the file for other languages; here they are objects.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PATH: Path = Path(__file__).with_name("signatures.json")
-"""The vectors as JSON; its member `about` says how to read it."""
+"""The vectors as JSON. Its member `about` explains how to read it."""
 
 
 @dataclass(frozen=True)
 class Vector:
-    """A message as it reaches a verifier, and the verdict on it."""
+    """A message that reaches a verifier, and the verdict on it."""
 
     name: str
     kind: t.Literal["request", "outcome"]
@@ -29,11 +29,11 @@ class Vector:
     ok: bool
     """Whether the signature check passes."""
     reason: str | None
-    """The code for the log where it does not."""
+    """The code for the log if it fails."""
     delivery_id: str | None
-    """The delivery that an outcome is to answer."""
+    """The delivery that an outcome must answer."""
     status: int
-    """What a handler answers to a request: some that are signed right are refused for their body."""
+    """The status of a handler's response to a request. It refuses some valid signatures because of the body."""
 
 
 def _vector(raw: dict[str, t.Any]) -> Vector:
@@ -57,4 +57,4 @@ VECTORS: tuple[Vector, ...] = tuple(
 """Every vector."""
 
 REQUESTS: tuple[Vector, ...] = tuple(vector for vector in VECTORS if vector.kind == "request")
-"""Those of requests, which can be sent to a handler."""
+"""The vectors of requests, which can be sent to a handler."""

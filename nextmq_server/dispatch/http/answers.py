@@ -21,11 +21,12 @@ class AppAnswer:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """There is no whole answer.
+    """No answer arrived, or not the whole of it.
 
     "not_sent": nothing can have reached the processor; "broken": the connection ended after bytes were sent;
     "timeout": no whole answer by the deadline.
     """
 
+    status: t.ClassVar[None] = None
     kind: t.Literal["not_sent", "broken", "timeout"]
     detail: str

@@ -7,6 +7,9 @@ import functools
 import re
 import typing as t
 
+from nextmq_handler._version import SERVER
+from nextmq_handler.protocol.signing import Secret, signature_headers
+
 from ..egress.resolver import CheckedResolver, Resolve, ask_system
 from ..egress.rules import EgressRefused, EgressRules
 from .answer_reader import BadAnswer
@@ -73,6 +76,18 @@ class DeliveryClient:
         assert port is not None
         origin = Origin(read.scheme, host, port)
         return RequestTarget(origin, f"POST {read.raw_path_qs} HTTP/1.1", f"host: {read.host_port_subcomponent}")
+
+
+def signed_headers(secrets: t.Sequence[Secret], id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """Return the headers of a JSON request signed under `secrets`. `timestamp` is Unix s."""
+    headers = {
+        "content-type": "application/json",
+        "accept-encoding": "identity",
+        "user-agent": SERVER,
+    }
+    for name, value in signature_headers(secrets, id, timestamp, body):
+        headers[name.decode()] = value.decode()
+    return headers
 
 
 def _head(target: RequestTarget, headers: t.Mapping[str, str], size: int) -> bytes:

@@ -47,8 +47,8 @@ class HTTPConnection(asyncio.Protocol):
     async def post(self, head: bytes, body: bytes, *, max_size: int, deadline: float) -> AppAnswer:
         """Send a request and return its answer, with at most `max_size` bytes of the body.
 
-        `head` ends with an empty line. Raises BadAnswer if there is no whole answer, and TimeoutError if there is
-        none by `deadline`, s on the event loop's clock. After either, or if cancelled, the connection is closed.
+        `head` ends with an empty line. Raises BadAnswer if the answer is malformed or cut off, and TimeoutError at
+        `deadline`, s on the event loop's clock. After either, or if cancelled, the connection is closed.
         """
         exchange = self._exchange = _Exchange(self._loop.create_future(), self._reader, max_size)
         self._watch(deadline)

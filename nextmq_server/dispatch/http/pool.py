@@ -10,6 +10,7 @@ import typing as t
 
 import aiohappyeyeballs
 
+from ...timers import Timer
 from ..egress.resolver import CheckedResolver
 from .http1 import HTTPConnection
 
@@ -43,7 +44,7 @@ class ConnectionPool:
         self._loop = asyncio.get_running_loop()  # kept: each lookup is a system call
         self._open: set[HTTPConnection] = set()
         self._kept: dict[Origin, list[tuple[float, HTTPConnection]]] = {}
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeper = Timer(self._sweep)
 
     async def take(self, origin: Origin, *, deadline: float) -> HTTPConnection:
         """Return a connection to the origin: the one given back last, or a new one.
@@ -64,14 +65,13 @@ class ConnectionPool:
         """Keep the connection for the next delivery, unless it is closed."""
         if not connection.is_open:
             return
-        self._kept.setdefault(origin, []).append((self._loop.time(), connection))
-        if self._sweeper is None:
-            self._sweep_later()
+        now = self._loop.time()
+        self._kept.setdefault(origin, []).append((now, connection))
+        self._sweeper.set(now + _KEEPALIVE)
 
     async def close(self) -> None:
         """Close all connections, including those in use."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        self._sweeper.cancel()
         for connection in tuple(self._open):
             connection.abort()
             await connection.lost.wait()
@@ -85,7 +85,6 @@ class ConnectionPool:
 
     def _sweep(self) -> None:
         """Close the connections that were idle for too long."""
-        self._sweeper = None
         oldest = self._loop.time() - _KEEPALIVE
         for origin, kept in tuple(self._kept.items()):
             while kept and kept[0][0] <= oldest:
@@ -93,10 +92,7 @@ class ConnectionPool:
             if not kept:
                 del self._kept[origin]
         if self._kept:
-            self._sweep_later()
-
-    def _sweep_later(self) -> None:
-        self._sweeper = self._loop.call_later(_KEEPALIVE, self._sweep)
+            self._sweeper.set_in(_KEEPALIVE)
 
     async def _connect(self, origin: Origin) -> HTTPConnection:
         is_plain = origin.scheme == "http"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..scripts.scripts import fields_of
+
 PAGE = 100
 """How many events of a stream are read at once."""
 
@@ -45,7 +47,7 @@ class Event(t.NamedTuple):
     @classmethod
     def of(cls, entry: tuple[str, list[str]]) -> Event:
         """Read an entry as XREAD and XRANGE answer it."""
-        fields = dict(zip(entry[1][::2], entry[1][1::2], strict=True))
+        fields = fields_of(entry[1])
         return cls(StreamId.parse(entry[0]), fields.pop("event", ""), fields)
 
 

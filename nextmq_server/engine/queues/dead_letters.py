@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import typing as t
 
-from nextmq_handler.protocol.names import is_queue_name
 from nextmq_handler.rules.dead_letters import DeadLetter, dead_letter_id
 
 from ..scripts.scripts import QueueScripts
 from .adding import JobToAdd
 from .job import EngineJob
 from .jobs import decoded
-
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "queue": str,
-    "id": str,
-    "name": str,
-    "data": object,
-    "opts": dict,
-    "attemptsMade": int,
-    "reason": str,
-    "stacktrace": list,
-    "status": (int, type(None)),
-    "failedAt": int,
-}
 
 
 class FinalFailure(t.NamedTuple):
@@ -56,17 +42,6 @@ def dead_letter_of(
     }
     id = dead_letter_id(scripts.queue, job.id, failure.at)
     return JobToAdd(scripts.prefix, dead_letter_queue, _unicode(job.name), data, {}, failure.at, _unicode(id))
-
-
-def read_dead_letter(text: str | None) -> DeadLetter | None:
-    """Return the dead letter in a job's data; None if the data is something else."""
-    letter = decoded(text)
-    if not isinstance(letter, dict):
-        return None
-    members = t.cast("dict[str, t.Any]", letter)
-    if not all(name in members and isinstance(members[name], kind) for name, kind in _TYPES.items()):
-        return None
-    return t.cast("DeadLetter", members) if is_queue_name(members["queue"]) else None
 
 
 def _unicode(text: str) -> str:

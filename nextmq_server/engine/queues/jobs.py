@@ -9,7 +9,7 @@ from nextmq_handler.rules.views import job_view
 
 from ...redis.connection import RedisError
 from ..scripts.packers import long_names
-from ..scripts.scripts import QueueScripts, ScriptRunner
+from ..scripts.scripts import QueueScripts, ScriptRunner, fields_of
 from .adding import Adder, AddResult, JobToAdd
 from .delivery_log import FIELD, deliveries
 from .job import lines_of, parent_of, whole
@@ -169,7 +169,7 @@ class Jobs:
 
 def view(job_id: str, state: str, flat: t.Sequence[str]) -> dict[str, t.Any]:
     """Return what the API shows of a job in `state`, from the answer of HGETALL."""
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    fields = fields_of(flat)
     opts = long_names(decoded(fields.get("opts")))
     if "parent" in opts:
         opts["parent"] = parent_of(opts["parent"], "queue")

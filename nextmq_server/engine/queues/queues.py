@@ -70,8 +70,7 @@ class Queues:
 
     async def is_paused(self, queue: str) -> bool:
         """Return whether the queue is paused."""
-        scripts = self._jobs.scripts(queue)
-        return bool(await scripts.connection.execute("HEXISTS", scripts.keys["meta"], "paused"))
+        return bool(await self._jobs.scripts(queue).execute("HEXISTS", "meta", "paused"))
 
     async def is_maxed(self, queue: str) -> bool:
         """Return whether as many jobs run as the concurrency allows."""
@@ -115,9 +114,7 @@ class Queues:
 
     async def trim_events(self, queue: str, length: int) -> int:
         """Keep about the last `length` events. Return how many were removed."""
-        scripts = self._jobs.scripts(queue)
-        command = ("XTRIM", scripts.keys["events"], "MAXLEN", "~", length)
-        return int(await scripts.connection.execute(*command))
+        return int(await self._jobs.scripts(queue).execute("XTRIM", "events", "MAXLEN", "~", length))
 
     async def metrics(self, queue: str, state: str, start: int, end: int) -> dict[str, t.Any]:
         """Return how many jobs ended in `state` in each minute, the last minute first."""
@@ -175,8 +172,7 @@ class Limits:
 
     async def global_concurrency(self, queue: str) -> int | None:
         """Return the global concurrency, as it was set."""
-        scripts = self._jobs.scripts(queue)
-        value = await scripts.connection.execute("HGET", scripts.keys["meta"], GLOBAL_CONCURRENCY)
+        value = await self._jobs.scripts(queue).execute("HGET", "meta", GLOBAL_CONCURRENCY)
         return int(value) if value else None
 
     async def set_global_concurrency(self, queue: str, value: int | None, *, worker: int | None) -> None:
@@ -187,18 +183,15 @@ class Limits:
 
     async def rate_limit(self, queue: str) -> dict[str, int] | None:
         """Return the global rate limit: at most `max` starts in each `duration` ms."""
-        scripts = self._jobs.scripts(queue)
-        return await meta_rate_limit(scripts)
+        return await meta_rate_limit(self._jobs.scripts(queue))
 
     async def set_rate_limit(self, queue: str, limit: int, duration: int) -> None:
         """Let at most `limit` jobs start in each `duration` ms."""
-        scripts = self._jobs.scripts(queue)
-        await scripts.connection.execute("HSET", scripts.keys["meta"], "max", limit, "duration", duration)
+        await self._jobs.scripts(queue).execute("HSET", "meta", "max", limit, "duration", duration)
 
     async def remove_rate_limit(self, queue: str) -> None:
         """Lift the global rate limit."""
-        scripts = self._jobs.scripts(queue)
-        await scripts.connection.execute("HDEL", scripts.keys["meta"], "max", "duration")
+        await self._jobs.scripts(queue).execute("HDEL", "meta", "max", "duration")
 
     async def rest(self, queue: str, duration: int) -> None:
         """Rate-limit the queue for `duration` ms."""
@@ -222,13 +215,11 @@ class Limits:
 
     async def end_hold(self, queue: str) -> bool:
         """Deliver to the queue's endpoint again, whatever the reason of the hold. Return whether it was held."""
-        now = now_ms()
-        return await Holds(self._jobs.scripts(queue)).succeed(now, is_enabled=True)
+        return await Holds(self._jobs.scripts(queue)).succeed(now_ms(), is_enabled=True)
 
     async def end_rest(self, queue: str) -> bool:
         """Remove the rate limit that is reached now and the count of starts. Return whether there was one."""
-        scripts = self._jobs.scripts(queue)
-        return bool(await scripts.connection.execute("DEL", scripts.keys["limiter"]))
+        return bool(await self._jobs.scripts(queue).execute("DEL", "limiter"))
 
 
 async def apply_worker_concurrency(scripts: QueueScripts, concurrency: int) -> None:
@@ -246,5 +237,5 @@ async def meta_rate_limit(scripts: QueueScripts) -> dict[str, int] | None:
 
     Raises RedisError or ConnectionLost.
     """
-    limit, duration = await scripts.connection.execute("HMGET", scripts.keys["meta"], "max", "duration")
+    limit, duration = await scripts.execute("HMGET", "meta", "max", "duration")
     return {"max": int(limit), "duration": int(duration)} if limit and duration else None

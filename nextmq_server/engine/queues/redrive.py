@@ -5,38 +5,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from nextmq_handler.rules.dead_letters import DeadLetter
+from nextmq_handler.rules.dead_letters import DeadLetter, Wanted, read_dead_letter, redriven_options
 from nextmq_handler.rules.job_ids import is_custom_id
 from nextmq_handler.rules.limits import MAX_PRIORITY
-from nextmq_handler.rules.states import FAILURE_POLICIES
 
 from ...redis.connection import RedisError
 from ..scripts.scripts import QueueScripts, as_function
 from .adding import JobToAdd
-from .dead_letters import read_dead_letter
-from .jobs import Jobs
+from .jobs import Jobs, decoded
 
 SCRIPT = "nextmqRedriveDeadLetter"
 
 _STATES = ("wait", "paused", "prioritized", "delayed", "completed", "failed")
 _PAGE = 100
-
-# The options that belong to the first run: its time, its scheduler, its parent, its ids.
-_OF_THE_FIRST_RUN = frozenset(
-    {
-        "deduplication",
-        "delay",
-        "jobId",
-        "parent",
-        "prevMillis",
-        "repeat",
-        "repeatJobKey",
-        "timestamp",
-        *FAILURE_POLICIES,
-    }
-)
 
 # KEYS: the 2 of removeJob (dead letter, repeat); the dead letter's lock; the active and the waiting-children jobs
 # of its queue; the job's first key or ""; those of the script that adds the job.
@@ -59,21 +42,6 @@ removeJob({KEYS[1], KEYS[2]}, {ARGV[3], ARGV[4], ARGV[5]})
 return 1
 """
 )
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Selects dead letters by ids, by the job's `name` and by a text in their reason. None selects any."""
-
-    ids: t.Sequence[str] | None = None
-    name: str | None = None
-    reason: str | None = None
-
-    def matches(self, dead_letter: DeadLetter) -> bool:
-        """Return whether a dead letter has the wanted name and reason."""
-        if self.name is not None and dead_letter["name"] != self.name:
-            return False
-        return self.reason is None or self.reason in dead_letter["reason"]
 
 
 class Redriver:
@@ -113,7 +81,7 @@ class Redriver:
             page = ids[first : first + _PAGE]
             texts = await asyncio.gather(*(_data(scripts, dead_letter_id) for dead_letter_id in page))
             for dead_letter_id, text in zip(page, texts, strict=True):
-                dead_letter = read_dead_letter(text)
+                dead_letter = read_dead_letter(decoded(text))
                 if text is None or dead_letter is None or dead_letter["queue"] == scripts.queue:
                     continue
                 if not wanted.matches(dead_letter):
@@ -149,7 +117,7 @@ class Redriver:
 
 
 def _new_job(target: QueueScripts, dead_letter: DeadLetter, now: int) -> JobToAdd:
-    opts = {name: value for name, value in dead_letter["opts"].items() if name not in _OF_THE_FIRST_RUN}
+    opts = redriven_options(dead_letter)
     priority = opts.get("priority")
     if priority and not (isinstance(priority, int) and 0 < priority <= MAX_PRIORITY):
         raise ValueError("not a priority that BullMQ allows")

@@ -10,9 +10,9 @@ from nextmq_handler.rules.views import scheduler_view
 
 from ...timers import now_ms
 from ..scripts.packers import long_names
-from ..scripts.scripts import QueueScripts, ScriptRunner
+from ..scripts.scripts import QueueScripts, fields_of
 from .job import whole
-from .jobs import decoded
+from .jobs import Jobs, decoded
 from .scheduling import add
 
 
@@ -50,9 +50,8 @@ class JobSchedulers:
     Each method raises RedisError or ConnectionLost too.
     """
 
-    def __init__(self, runner: ScriptRunner, prefix: str) -> None:
-        self._runner = runner
-        self._prefix = prefix
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
 
     async def upsert(self, queue: str, id: str, repeat: dict[str, t.Any], template: Template) -> SchedulerState:
         """Add a scheduler or change it. Does nothing if it is the same already, even if it has ended.
@@ -61,39 +60,34 @@ class JobSchedulers:
         ms, `startDate` and `endDate` ms since the epoch, `immediately`. Raises InvalidSchedule; WrongState if its
         next times have had their jobs already; or NoSuchScheduler if it is removed in the meantime.
         """
-        scripts = self._scripts(queue)
+        scripts = self._jobs.scripts(queue)
         held = await _read(scripts, id)
         if held is None or not held.is_same(repeat, template) or not (held.next_job or held.has_ended):
-            await add(self._runner, self._prefix, queue, id, repeat, template)
+            await add(scripts, id, repeat, template)
         return await self.get(queue, id)
 
     async def get(self, queue: str, id: str) -> SchedulerState:
         """Return a scheduler. Raises NoSuchScheduler."""
-        found = await _read(self._scripts(queue), id)
+        found = await _read(self._jobs.scripts(queue), id)
         if found is None:
             raise NoSuchScheduler(id)
         return found
 
     async def page(self, queue: str, start: int, end: int, *, ascending: bool) -> list[SchedulerState]:
         """Return the schedulers from `start` to `end`; if `ascending`, the one that runs next first."""
-        scripts = self._scripts(queue)
-        command = "ZRANGE" if ascending else "ZREVRANGE"
-        ids: list[str] = await scripts.connection.execute(command, scripts.keys["repeat"], start, end)
+        scripts = self._jobs.scripts(queue)
+        ids: list[str] = await scripts.execute("ZRANGE" if ascending else "ZREVRANGE", "repeat", start, end)
         found = await asyncio.gather(*(_read(scripts, id) for id in ids))
         # The others were removed just now, or are repeatable jobs of a BullMQ without job schedulers.
         return [scheduler for scheduler in found if scheduler is not None]
 
     async def count(self, queue: str) -> int:
         """Return the number of schedulers in the queue."""
-        scripts = self._scripts(queue)
-        return int(await scripts.connection.execute("ZCARD", scripts.keys["repeat"]))
+        return int(await self._jobs.scripts(queue).execute("ZCARD", "repeat"))
 
     async def remove(self, queue: str, id: str) -> bool:
         """Remove a scheduler and its delayed job. Return whether it existed. A job that is due still runs."""
-        return bool(await self._scripts(queue).pack.removeJobScheduler(id) == 0)
-
-    def _scripts(self, queue: str) -> QueueScripts:
-        return QueueScripts(self._runner, queue, self._prefix)
+        return bool(await self._jobs.scripts(queue).pack.removeJobScheduler(id) == 0)
 
 
 async def _read(scripts: QueueScripts, id: str) -> SchedulerState | None:
@@ -102,7 +96,7 @@ async def _read(scripts: QueueScripts, id: str) -> SchedulerState | None:
     flat, millis = await asyncio.gather(execute("HGETALL", f"{key}:{id}"), execute("ZSCORE", key, id))
     if not flat or millis is None:
         return None
-    fields: dict[str, str] = dict(zip(flat[::2], flat[1::2], strict=True))
+    fields = fields_of(flat)
     job_id = f"repeat:{id}:{millis}"
     timestamp, finished_on = await execute("HMGET", scripts.key(job_id), "timestamp", "finishedOn")
     next_job = None

@@ -11,7 +11,7 @@ from nextmq_handler.rules.scheduling import MAX_TRIES, NO_RUN, NO_TIME, Template
 
 from ...redis.connection import ConnectionLost, RedisError
 from ..scripts.packers import RepeatStrategy, job_scheduler, packers, short_names
-from ..scripts.scripts import QueueScripts, ScriptRunner, as_function
+from ..scripts.scripts import QueueScripts, as_function
 from .job import EngineJob
 from .jobs import WrongState
 
@@ -69,15 +69,13 @@ class NotAdvanced(Exception):
         )
 
 
-async def add(
-    runner: ScriptRunner, prefix: str, queue: str, id: str, repeat: dict[str, t.Any], template: Template
-) -> None:
+async def add(scripts: QueueScripts, id: str, repeat: dict[str, t.Any], template: Template) -> None:
     """Add a scheduler with its next job, or change the times and the template of an existing one.
 
     Raises InvalidSchedule, WrongState, RedisError or ConnectionLost.
     """
-    adding = _Adding(runner, immediately=bool(repeat.get("immediately")))
-    packed = packers(prefix, queue, adding)
+    adding = _Adding(scripts, immediately=bool(repeat.get("immediately")))
+    packed = packers(scripts.prefix, scripts.queue, adding)
     opts = short_names(template.opts)
     after = 0
     for _ in range(MAX_TRIES):
@@ -162,13 +160,13 @@ class _Adding:
 
     conn = None
 
-    def __init__(self, runner: ScriptRunner, *, immediately: bool) -> None:
+    def __init__(self, scripts: QueueScripts, *, immediately: bool) -> None:
         self.commands = {"addJobScheduler": self._add}
-        self._runner = runner
+        self._scripts = scripts
         self._immediately = immediately
 
     async def _add(self, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
-        answer = await self._runner.run_composed(SCRIPT, _LUA, keys, [*args, int(self._immediately)])
+        answer = await self._scripts.run_composed(SCRIPT, _LUA, keys, [*args, int(self._immediately)])
         if answer == _TAKEN:
             raise _TimeTaken(int(args[0]))
         if answer == _BUSY:

@@ -7,9 +7,11 @@ hold keeps the value that the key had before, and restores it at the end.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from .limiter import UNLIMITED, hear_of_limits
+from nextmq_handler.rules.limits import DAY_MS, UNLIMITED
+
+from .limiter import hear_of_limits
 from .scripts import QueueScripts, as_function, pack
 
 Kind = t.Literal["unreachable", "throttled", "breaker", "disabled"]
@@ -20,14 +22,15 @@ LOOK_INTERVAL = 5.0
 DISABLED = "endpoint-disabled"
 """The event in the queue's stream when an endpoint is disabled: it gets no jobs until its app registers again."""
 
-_MAX_GAP = 2 * 86_400_000
+_MAX_GAP = 2 * DAY_MS
 """A longer gap (ms) ends a failure streak: a weekly job that fails twice has not failed for a week."""
 
-_LAPSE = 86_400_000
+_LAPSE = DAY_MS
 """How long (ms) a hold is kept after its end, until a job probes the endpoint."""
 
-_FOR_GOOD = 10 * 365 * 86_400_000
+_FOR_GOOD = 10 * 365 * DAY_MS
 
+# UNLIMITED is the value of the limiter's key for "over the limit", as BullMQ writes it for a manual rate limit.
 # Functions for the scripts below: `shut` and `reopen` the limiter's key, `lift` a hold.
 _LIMITER = f"""
 local UNLIMITED = '{UNLIMITED}'
@@ -54,13 +57,13 @@ end
 """
 
 # KEYS: hold, limiter, marker, when the failure streak began, events, meta.
-# ARGV: the failure, as `Holds.fail` packs it; times and rests in ms.
+# ARGV: now in ms, the `Trouble` packed.
 _FAIL = (
     _LIMITER
     + f"""
 local hold, limiter, marker, failing, events, meta = unpack(KEYS)
-local new = cmsgpack.unpack(ARGV[1])
-local now, kind, detail = new.now, new.kind, new.detail
+local now, new = tonumber(ARGV[1]), cmsgpack.unpack(ARGV[2])
+local kind, detail = new.kind or '', new.detail
 local oldKind, since, till, count, oldDetail = unpack(
   redis.call('HMGET', hold, 'kind', 'since', 'until', 'count', 'detail'))
 if oldKind == 'disabled' then
@@ -70,8 +73,9 @@ end
 
 local failingSince = tonumber(redis.call('GET', failing)) or now
 redis.call('SET', failing, failingSince, 'PX', {_MAX_GAP})
-if now - failingSince >= new.disableAfter then
-  kind, detail = 'disabled', detail .. new.disableWhy
+if now - failingSince >= new.disable_after then
+  kind = 'disabled'
+  detail = detail .. string.format('; there were only failures for %g days', new.disable_after / {DAY_MS})
 end
 if kind == '' and oldKind == 'breaker' then kind = 'breaker' end
 if kind == '' then
@@ -202,20 +206,8 @@ class Holds:
 
     async def fail(self, trouble: Trouble, now: int) -> Held | bool:
         """Note a failure. Return the hold, or whether the failure ended one because the endpoint was reached."""
-        new = {
-            "now": now,
-            "kind": trouble.kind or "",
-            "detail": trouble.detail,
-            "first": trouble.first,
-            "longest": trouble.longest,
-            "jitter": trouble.jitter,
-            "disableAfter": trouble.disable_after,
-            "disableWhy": f"; there were only failures for {trouble.disable_after / 86_400_000:g} days",
-        }
-        if trouble.rest is not None:
-            new["rest"] = trouble.rest
         keys = [*self._keys, *self._scripts.all_keys("events", "meta")]
-        answer = await self._scripts.run_composed("nextmqFail", _FAIL, keys, [pack(new)])
+        answer = await self._scripts.run_composed("nextmqFail", _FAIL, keys, [now, pack(asdict(trouble))])
         if isinstance(answer, int):
             return bool(answer)
         kind, since, until, _, detail, is_new = answer

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-UNLIMITED = 2**53 - 1
-"""The limiter counter that means "over the limit", as BullMQ writes it for a manual rate limit."""
+from nextmq_handler.rules.limits import UNLIMITED
 
 NEVER_LIMITS: t.Final = {"max": UNLIMITED, "duration": 1000}
 """The limiter of a worker without a limit: BullMQ reads the limiter key only for workers that have a limiter."""

@@ -7,7 +7,7 @@ import typing as t
 import msgpack
 from bullmq import redis_connection as bullmq_scripts
 
-from ...redis.connection import RedisConnection, RedisError
+from ...redis.connection import Argument, RedisConnection, RedisError
 from .packers import packers
 
 pack: t.Callable[[object], bytes] = t.cast("t.Any", msgpack).packb
@@ -45,6 +45,12 @@ def arguments(keys: t.Sequence[str], args: t.Sequence[t.Any]) -> list[t.Any]:
 def flat(fields: t.Mapping[str, str]) -> list[str]:
     """Return the fields of a hash, each followed by its value."""
     return [text for field in fields.items() for text in field]
+
+
+def fields_of(flat: t.Iterable[str]) -> dict[str, str]:
+    """Return the fields of a hash from a list in which each is followed by its value: the inverse of `flat`."""
+    texts = iter(flat)
+    return dict(zip(texts, texts, strict=True))
 
 
 def as_function(script: str) -> str:
@@ -120,6 +126,10 @@ class QueueScripts:
     def all_keys(self, *names: str) -> list[str]:
         """Return the queue's keys with these names."""
         return [self.keys[name] for name in names]
+
+    def execute(self, command: str, key: str, *args: Argument) -> t.Awaitable[t.Any]:
+        """Run a Redis command on the queue's key of this name. Raises RedisError or ConnectionLost."""
+        return self.connection.execute(command, self.keys[key], *args)
 
     def run(self, script: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Awaitable[t.Any]:
         """Run a script of BullMQ and return its raw answer. Raises RedisError or ConnectionLost."""

@@ -14,7 +14,7 @@ from ..queues.dead_letters import FinalFailure, dead_letter_of
 from ..queues.job import EngineJob
 from ..queues.snapshots import snapshot_of
 from ..scripts.holds import Holds
-from ..scripts.scripts import QueueScripts, as_function, flat
+from ..scripts.scripts import QueueScripts, as_function, fields_of, flat
 from ..verdicts import Complete, Delay, Fail, Hold, LimitRate, Verdict, WaitForChildren
 from .move_to_finished import Ending, Finishing
 
@@ -68,8 +68,7 @@ class Next(t.NamedTuple):
             return cls(is_dry=fetched)
         fields, job_id, limited_for, delayed_until = answer[:4]
         if fields:
-            texts = iter(fields)
-            return cls(dict(zip(texts, texts, strict=True)), str(job_id))
+            return cls(fields_of(fields), str(job_id))
         return cls(None, "", int(limited_for or 0), int(delayed_until or 0), fetched and not limited_for)
 
 

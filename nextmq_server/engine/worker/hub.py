@@ -12,7 +12,7 @@ from ..scripts.scripts import QueueScripts, ScriptRunner
 from .gate import FETCH
 from .markers import QUEUES_PER_WATCHER, Watcher
 from .move_to_finished import FINISH
-from .options import WorkerOptions
+from .options import RunnerOptions
 from .runner import QueueRunner
 from .running import Process
 from .slots import Slots
@@ -48,7 +48,7 @@ class Hub:
         await self._instance.beat()
         self._upkeep.start()
 
-    async def add(self, name: str, options: WorkerOptions, process: Process) -> None:
+    async def add(self, name: str, options: RunnerOptions, process: Process) -> None:
         """Run queue `name`; if it runs already, change its options. Raises RedisError or ConnectionLost."""
         async with self._adding:
             scripts = QueueScripts(self.scripts, name, self.prefix)
@@ -68,12 +68,12 @@ class Hub:
                 on_cold=watcher.on_cold,
             )
             queue.global_rate_limit = await meta_rate_limit(scripts)
-            await self._upkeep.free_orphans(queue)
+            await self._upkeep.put_back_orphans(queue)
             self.queues[name] = watcher.queues[name] = queue
             queue.poke()
 
     def pause(self, name: str) -> None:
-        """Fetch no more from queue `name` until it is added again. Its jobs in flight finish."""
+        """Stop fetching from queue `name` until it is added again. Its jobs in flight finish."""
         if name in self.queues:
             self.queues[name].pause()
 
@@ -90,7 +90,7 @@ class Hub:
             queue.look_again()
 
     async def stop(self, *, grace: float) -> None:
-        """Fetch no more, wait `grace` s for the deliveries in flight, put the other jobs back, disconnect."""
+        """Stop fetching, wait `grace` s for the deliveries in flight, put the other jobs back, disconnect."""
         for queue in self.queues.values():
             queue.pause()  # first, so that what `hurry` puts back meanwhile is not fetched again
         for watcher in self._watchers:

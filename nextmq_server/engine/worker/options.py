@@ -17,7 +17,7 @@ METRICS_POINTS = 14 * 24 * 60
 
 
 @dataclass
-class WorkerOptions:
+class RunnerOptions:
     """A queue's worker options. `lock_duration` and `stalled_interval` are ms.
 
     `backoff_strategies` come beside BullMQ's own types. `dead_letter` is the queue for the dead letters of jobs

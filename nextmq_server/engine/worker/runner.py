@@ -14,7 +14,7 @@ from ..queues.job import EngineJob
 from ..scripts.scripts import QueueScripts
 from .finalize import Finalizer, Next
 from .gate import Gate
-from .options import WorkerOptions
+from .options import RunnerOptions
 from .running import ERROR_PAUSE, JobRun, JobRunner, Process
 from .slots import QueueSlots
 
@@ -33,7 +33,7 @@ class QueueRunner:
     def __init__(
         self,
         scripts: QueueScripts,
-        options: WorkerOptions,
+        options: RunnerOptions,
         process: Process,
         *,
         slots: QueueSlots,
@@ -94,11 +94,11 @@ class QueueRunner:
         self._timer.set_in(timestamp / 1000 - time.time() + 0.0005)
 
     def pause(self) -> None:
-        """Fetch no more. Jobs in flight finish."""
+        """Stop fetching. Jobs in flight finish."""
         self._paused = True
         self._slots.give_up()
 
-    def change(self, options: WorkerOptions, slots: QueueSlots) -> None:
+    def change(self, options: RunnerOptions, slots: QueueSlots) -> None:
         """Fetch with these options from now on. Jobs in flight keep the slots they hold."""
         self.options = options
         self._slots.give_up()
@@ -112,7 +112,7 @@ class QueueRunner:
         self.poke()
 
     async def stop(self, grace: float) -> None:
-        """Fetch no more, wait `grace` s for the jobs in flight, put the others back. They use no attempt."""
+        """Stop fetching, wait `grace` s for the jobs in flight, put the others back. They use no attempt."""
         self._stopped = True
         self._slots.give_up()
         self._timer.cancel()

@@ -10,6 +10,7 @@ import typing as t
 from nextmq_handler.rules.log_text import one_line
 
 from ...redis.connection import ConnectionLost, RedisConnection, RedisError
+from ...tasks import end_tasks
 from ..queues.queues import meta_rate_limit
 from .runner import QueueRunner
 from .stalled import put_back
@@ -79,18 +80,15 @@ class Upkeep:
                 (self._renew_locks, TICK),
                 (self._sweep, TICK),
                 (self._find_stalled, TICK),
-                (self._free_all_orphans, HEARTBEAT_LIFE),
+                (self._put_back_all_orphans, HEARTBEAT_LIFE),
             )
         ]
 
     async def stop(self) -> None:
         """Stop the work."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await end_tasks(*self._tasks)
 
-    async def free_orphans(self, queue: QueueRunner) -> int:
+    async def put_back_orphans(self, queue: QueueRunner) -> int:
         """Put back the active jobs that no server runs: those of dead instances, and those whose fetch got lost.
 
         Returns how many. Raises RedisError or ConnectionLost.
@@ -111,11 +109,11 @@ class Upkeep:
         if not tokens:
             return 0
         max_stalled_count, interval = queue.options.max_stalled_count, queue.options.stalled_interval
-        freed = await put_back(queue.scripts, tokens, max_stalled_count=max_stalled_count, interval=interval)
-        if freed:
-            logger.warning("queue %s: put back %d jobs that no server runs any more", queue.name, len(freed))
+        moved = await put_back(queue.scripts, tokens, max_stalled_count=max_stalled_count, interval=interval)
+        if moved:
+            logger.warning("queue %s: put back %d jobs that no server runs any more", queue.name, len(moved))
             queue.poke()
-        return len(freed)
+        return len(moved)
 
     async def _repeat(self, work: t.Callable[[], t.Awaitable[None]], every: float) -> None:
         while True:
@@ -130,9 +128,9 @@ class Upkeep:
                 logger.exception("upkeep failed, trying again")
             await asyncio.sleep(every)
 
-    async def _free_all_orphans(self) -> None:
+    async def _put_back_all_orphans(self) -> None:
         for queue in list(self._queues.values()):
-            await self.free_orphans(queue)
+            await self.put_back_orphans(queue)
 
     async def _renew_locks(self) -> None:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""The ASGI homes of this process: alone, and mounted in the frameworks, their bodies handed over in chunks."""
+"""The ASGI integrations of this process: alone and mounted in frameworks. Bodies arrive in chunks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .integration import Answer, HeaderList, split_mount, split_target
 CHUNK = 64 * 1024
 
 
-class ASGIHome:
+class ASGIIntegration:
     """Calls an ASGI app as a server does, on the loop of `portal`."""
 
     def __init__(self, app: ASGIApp, portal: BlockingPortal) -> None:

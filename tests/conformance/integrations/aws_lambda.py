@@ -1,4 +1,4 @@
-"""The Lambda homes: requests as the events of a function URL, a REST API and a load balancer, and answers back."""
+"""The Lambda integrations: requests as events of a function URL, a REST API and a load balancer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Context:
         return round(self._seconds * 1000)
 
 
-class LambdaHome:
+class LambdaIntegration:
     """Turns requests into events of one shape for the functions of this process."""
 
     def __init__(self, build: Build, read: Read) -> None:
@@ -97,35 +97,35 @@ def rest_api(method: str, target: str, headers: HeaderList, body: bytes) -> Even
 
 
 def load_balancer(method: str, target: str, headers: HeaderList, body: bytes) -> Event:
-    """A load balancer's event with single values: the last of each header."""
+    """Return a load balancer's event with single values: the last of each header."""
     return {**_balanced(method, target, body), "headers": dict(_texts(headers))}
 
 
 def load_balancer_multi(method: str, target: str, headers: HeaderList, body: bytes) -> Event:
-    """A load balancer's event with multi-value headers switched on."""
+    """Return a load balancer's event with multi-value headers switched on."""
     return {**_balanced(method, target, body), "multiValueHeaders": _lists(headers)}
 
 
 def read_single(answer: dict[str, t.Any]) -> Answer:
-    """An answer of payload version 2.0."""
+    """Read an answer of payload version 2.0."""
     assert set(answer) == {"statusCode", "headers", "body", "isBase64Encoded"}
     return _answer(answer, [(name, value) for name, value in answer["headers"].items()])
 
 
 def read_multi(answer: dict[str, t.Any]) -> Answer:
-    """An answer of payload version 1.0."""
+    """Read an answer of payload version 1.0."""
     assert set(answer) == {"statusCode", "multiValueHeaders", "body", "isBase64Encoded"}
     return _answer(answer, _pairs(answer["multiValueHeaders"]))
 
 
 def read_balanced(answer: dict[str, t.Any]) -> Answer:
-    """An answer for a load balancer with single values."""
+    """Read an answer for a load balancer with single values."""
     assert set(answer) == {"statusCode", "statusDescription", "headers", "body", "isBase64Encoded"}
     return _answer(answer, [(name, value) for name, value in answer["headers"].items()])
 
 
 def read_balanced_multi(answer: dict[str, t.Any]) -> Answer:
-    """An answer for a load balancer with multi-value headers: it takes no other."""
+    """Read an answer for a load balancer with multi-value headers, the only kind that it takes."""
     assert set(answer) == {"statusCode", "statusDescription", "multiValueHeaders", "body", "isBase64Encoded"}
     return _answer(answer, _pairs(answer["multiValueHeaders"]))
 

@@ -1,4 +1,4 @@
-"""What a home is to the suite: something that a request can be sent to."""
+"""What an integration is to the suite: something that a request can be sent to."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Answer(t.NamedTuple):
         return json.loads(self.body)
 
 
-class Home(t.Protocol):
+class Integration(t.Protocol):
     """Where the handlers of every setup are mounted."""
 
     def send(self, method: str, target: str, headers: HeaderList, body: bytes, *, stalls: bool = False) -> Answer:
-        """The answer to one request, from any thread. `target` is as in HTTP, percent-encoded.
+        """Send one request, from any thread. `target` is as in HTTP, percent-encoded.
 
         With `stalls` the second half of the body does not come before the answer does.
         """
@@ -37,19 +37,19 @@ class Home(t.Protocol):
 
 
 class Stopper(t.Protocol):
-    """A home with something to end."""
+    """An integration with something to end."""
 
     def stop(self) -> object: ...
 
 
 def split_target(target: str) -> tuple[bytes, str]:
-    """The path's bytes, decoded, and the query."""
+    """Return the path's bytes, decoded, and the query."""
     path, _, query = target.partition("?")
     return unquote_to_bytes(path), query
 
 
 def split_mount(path: str) -> tuple[str, str]:
-    """The setup that a path asks for, and the rest below its mount."""
+    """Return the setup that a path asks for, and the rest below its mount."""
     _, setup, mount, *rest = path.split("/")
     assert mount == "nextmq", path
     return setup, "".join(f"/{segment}" for segment in rest)

@@ -1,4 +1,4 @@
-"""The homes behind real servers: uvicorn, hypercorn, gunicorn and the real Lambda runtime client."""
+"""The integrations behind real servers: uvicorn, hypercorn, gunicorn and the real Lambda runtime client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SERVED = "tests.conformance.served"
 TIMEOUT = 60.0
 
 
-class ServerHome:
+class ServerIntegration:
     """Sends raw bytes over a connection of their own to a server in another process."""
 
     def __init__(self, child: ChildProcess, port: int) -> None:
@@ -40,7 +40,7 @@ class ServerHome:
             return read_answer(connection, method)
 
     def connect(self) -> socket.socket:
-        """A new connection."""
+        """Open a new connection."""
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT)
         if sys.platform == "linux":  # servers that send head and body apart would wait 40 ms in between
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
@@ -50,7 +50,7 @@ class ServerHome:
         self.child.stop()
 
 
-class RuntimeHome:
+class RuntimeIntegration:
     """Function URL events through the Runtime API to the real runtime client in another process."""
 
     def __init__(self, target: str, env: t.Mapping[str, str] | None = None) -> None:
@@ -67,14 +67,14 @@ class RuntimeHome:
 
 
 def head_of(method: str, target: str, headers: HeaderList) -> bytes:
-    """A request's head in bytes."""
+    """Return a request's head in bytes."""
     lines = [f"{method} {target} HTTP/1.1".encode(), b"host: app.example", b"connection: close"]
     lines += [b"%s: %s" % header for header in headers]
     return b"\r\n".join([*lines, b"", b""])
 
 
 def read_answer(connection: socket.socket, method: str = "POST") -> Answer:
-    """The answer that a server sends."""
+    """Read the answer that a server sends."""
     with HTTPResponse(connection, method=method) as response:
         response.begin()
         content = response.read()
@@ -86,8 +86,8 @@ def read_answer(connection: socket.socket, method: str = "POST") -> Answer:
 
 def start_server(
     arguments: Sequence[str], announcement: str, env: t.Mapping[str, str] | None = None
-) -> ServerHome:
-    """`python -m …`, once it has said on which port it listens: after `announcement`."""
+) -> ServerIntegration:
+    """Run `python -m …`, and wait until it tells the port that it listens on: after `announcement`."""
     child = ChildProcess([sys.executable, "-m", *arguments], env=environment(env))
     try:
         line = child.wait_for_line(announcement)
@@ -95,11 +95,11 @@ def start_server(
         child.kill()
         raise
     port = line.partition(announcement)[2].partition(":")[2].partition(" ")[0]
-    return ServerHome(child, int(port))
+    return ServerIntegration(child, int(port))
 
 
 def start_function(target: str, api: RuntimeAPI, env: t.Mapping[str, str] | None = None) -> ChildProcess:
-    """The real runtime client, which loads the function `target`."""
+    """Start the real runtime client, which loads the function `target`."""
     variables = {
         "AWS_LAMBDA_RUNTIME_API": api.address,
         "AWS_LAMBDA_FUNCTION_NAME": "f",
@@ -117,22 +117,22 @@ def environment(more: t.Mapping[str, str] | None = None) -> dict[str, str]:
     return {"PYTHONPATH": f"{ROOT}:{ROOT / 'adapters'}", "PYTHONUNBUFFERED": "1", **(more or {})}
 
 
-def uvicorn() -> ServerHome:
+def uvicorn() -> ServerIntegration:
     return start_server(
         ["uvicorn", "--factory", f"{SERVED}:asgi", "--port", "0", "--no-access-log", "--http", "h11"],
         "running on http://",
     )
 
 
-def hypercorn() -> ServerHome:
+def hypercorn() -> ServerIntegration:
     return start_server(["hypercorn", f"asgi:{SERVED}:asgi()", "--bind", "127.0.0.1:0"], "Running on http://")
 
 
-def gunicorn() -> ServerHome:
+def gunicorn() -> ServerIntegration:
     return start_server(
         ["gunicorn", f"{SERVED}:flask()", "--bind", "127.0.0.1:0", "--log-level", "info"], "Listening at: http://"
     )
 
 
-def runtime() -> RuntimeHome:
-    return RuntimeHome(f"{SERVED}.function")
+def runtime() -> RuntimeIntegration:
+    return RuntimeIntegration(f"{SERVED}.function")

@@ -1,4 +1,4 @@
-"""The WSGI homes of this process: alone, Flask and Django, called as a server of PEP 3333 does."""
+"""The WSGI integrations of this process: alone, Flask and Django, called as a server of PEP 3333 does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STALL = 0.15
 """How late, in s, the rest of a stalling body is: later than the impatient setup waits."""
 
 
-class WSGIHome:
+class WSGIIntegration:
     """Calls a WSGI app as a server does, in the caller's thread."""
 
     def __init__(self, app: WSGIApplication) -> None:
@@ -124,7 +124,7 @@ def django_view() -> WSGIApplication:
 
 
 def django_app(views: t.Mapping[str, t.Callable[..., t.Any]]) -> WSGIApplication:
-    """A Django project with these views, each at its mount."""
+    """Return a Django project with these views, each at its mount."""
     if not django_settings.configured:
         django_settings.configure(
             ALLOWED_HOSTS=["*"],

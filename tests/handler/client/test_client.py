@@ -67,7 +67,7 @@ async def test_a_call_of_a_producer_names_no_delivery(call: Call, server: respx.
         ({"timestamp": datetime(2030, 1, 1, tzinfo=UTC)}, {"timestamp": 1_893_456_000_000}),
         ({"size_limit": 5}, {"sizeLimit": 5}),
         ({"remove_on_complete": {"age": timedelta(minutes=1)}}, {"removeOnComplete": {"age": 60}}),
-        ({"parent": {"id": "7", "queue": "reports"}}, {"parent": {"id": "7", "queue": "reports"}}),
+        ({"parent": {"id": "7", "queue_name": "reports"}}, {"parent": {"id": "7", "queue": "reports"}}),
         (
             {"fail_parent_on_failure": True, "continue_parent_on_failure": False},
             {"failParentOnFailure": True, "continueParentOnFailure": False},

@@ -137,7 +137,7 @@ def test_a_result_is_kept_beyond_the_lease(backend: Backend) -> None:
     assert backend.begin("b") == Finished("1")
 
 
-def test_a_result_is_kept_no_longer_than_said(backend: Backend) -> None:
+def test_a_result_is_gone_once_its_time_is_over(backend: Backend) -> None:
     backend.begin("a")
     backend.finish("a")
     backend.let_pass(KEEP)
@@ -157,7 +157,7 @@ def test_a_key_whose_lease_is_over_is_the_next_runs(backend: Backend) -> None:
 
 
 def taken_over(backend: Backend) -> Backend:
-    """The lease of a is over, and b's run is under way."""
+    """Let the lease of a expire, and begin b's run."""
     backend.begin("a")
     backend.let_pass(LEASE)
     backend.begin("b")

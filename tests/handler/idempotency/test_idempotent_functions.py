@@ -14,7 +14,16 @@ from nextmq_handler.idempotency import Busy, Finished, MemoryStore
 from nextmq_handler.protocol.wire import Delivery
 from nextmq_handler.receiver.attempt import Attempt
 from nextmq_handler.settings import load_settings
-from tests.support.handler import AnyJob, Colour, both_colours, deliver, delivery, failed, make_handler, outcome_of
+from tests.support.handler import (
+    AnyJob,
+    Style,
+    deliver,
+    delivery,
+    failed,
+    make_handler,
+    outcome_of,
+    sync_and_async,
+)
 from tests.support.typed import Order, Receipt, Welcome, annotated
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +33,7 @@ RAW_WELCOME = {"to": "a@b.c", "signed_up": NOON_TEXT}
 
 
 async def outcomes_of(function: Callable[..., t.Any], *jobs: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-    """The outcomes of deliveries of these jobs, one after the other."""
+    """Return the outcomes of deliveries of these jobs, one after the other."""
     app = make_handler(Worker("emails", function), expose_stack=False)
     return [await deliver(app, delivery(job=job)) for job in jobs]
 
@@ -45,16 +54,16 @@ class Store(MemoryStore):
         super().finish(key, owner, result, keep)
 
 
-@both_colours
-async def test_an_id_that_is_used_again_later_is_another_job(colour: Colour) -> None:
-    function = idempotent(MemoryStore())(colour(lambda job: job.timestamp))
+@sync_and_async
+async def test_an_id_that_is_used_again_later_is_another_job(style: Style) -> None:
+    function = idempotent(MemoryStore())(style(lambda job: job.timestamp))
     outcomes = await outcomes_of(function, {"id": "1", "timestamp": 1}, {"id": "1", "timestamp": 2})
     assert outcomes == [completed(1), completed(2)]
 
 
-@both_colours
-async def test_a_key_of_ones_own_makes_two_jobs_one(colour: Colour) -> None:
-    function = idempotent(MemoryStore(), key=lambda job: f"to:{job.data['to']}")(colour(lambda job: job.id))
+@sync_and_async
+async def test_a_key_of_ones_own_makes_two_jobs_one(style: Style) -> None:
+    function = idempotent(MemoryStore(), key=lambda job: f"to:{job.data['to']}")(style(lambda job: job.id))
     outcomes = await outcomes_of(
         function,
         {"id": "1", "data": {"to": "a"}},
@@ -64,25 +73,25 @@ async def test_a_key_of_ones_own_makes_two_jobs_one(colour: Colour) -> None:
     assert outcomes == [completed("1"), completed("1"), completed("3")]
 
 
-@both_colours
-async def test_a_key_is_made_of_the_typed_data(colour: Colour) -> None:
+@sync_and_async
+async def test_a_key_is_made_of_the_typed_data(style: Style) -> None:
     store = Store()
-    function = annotated(colour, lambda job: None, data=Welcome)
+    function = annotated(style, lambda job: None, data=Welcome)
     await outcomes_of(idempotent(store, key=lambda job: job.data.to)(function), {"data": RAW_WELCOME})
     assert store.finished == [("a@b.c", "null")]
 
 
-@both_colours
-async def test_a_processor_that_changes_its_data_finishes_the_key_that_it_began(colour: Colour) -> None:
+@sync_and_async
+async def test_a_processor_that_changes_its_data_finishes_the_key_that_it_began(style: Style) -> None:
     store = Store()
-    function = idempotent(store, key=lambda job: job.data["to"])(colour(lambda job: job.data.clear()))
+    function = idempotent(store, key=lambda job: job.data["to"])(style(lambda job: job.data.clear()))
     await outcomes_of(function, {"data": {"to": "a"}})
     assert store.finished == [("a", "null")]
 
 
-@both_colours
-async def test_a_key_that_raises_fails_the_attempt(colour: Colour) -> None:
-    function = idempotent(MemoryStore(), key=lambda job: job.data["nothing"])(colour(lambda job: None))
+@sync_and_async
+async def test_a_key_that_raises_fails_the_attempt(style: Style) -> None:
+    function = idempotent(MemoryStore(), key=lambda job: job.data["nothing"])(style(lambda job: None))
     assert await outcome_of(function, expose_stack=False) == failed("KeyError", "'nothing'")
 
 
@@ -97,50 +106,50 @@ TYPED: dict[str, tuple[t.Any, object, str]] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(("returns", "value", "text"), TYPED.values(), ids=TYPED)
 async def test_a_result_is_stored_as_the_json_that_its_annotation_makes(
-    returns: t.Any, value: object, text: str, colour: Colour
+    returns: t.Any, value: object, text: str, style: Style
 ) -> None:
     store = Store()
-    await outcomes_of(idempotent(store)(annotated(colour, lambda job: value, returns=returns)), {})
+    await outcomes_of(idempotent(store)(annotated(style, lambda job: value, returns=returns)), {})
     assert store.finished == [("emails:42:1789999000000", text)]
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(("returns", "value", "text"), TYPED.values(), ids=TYPED)
 async def test_a_stored_typed_result_is_the_outcome_of_both_runs(
-    returns: t.Any, value: object, text: str, colour: Colour
+    returns: t.Any, value: object, text: str, style: Style
 ) -> None:
-    plain = annotated(colour, lambda job: value, returns=returns)
+    plain = annotated(style, lambda job: value, returns=returns)
     expected = await outcome_of(plain)
     assert await outcomes_of(idempotent(Store())(plain), {}, {}) == [expected, expected]
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(
     ("returns", "value"),
     [(t.Any, {1, 2}), (t.Any, float("nan")), (Receipt, object()), (bytes, b"x")],
     ids=["a set", "NaN", "no Receipt", "bytes"],
 )
 async def test_a_result_that_is_not_json_fails_the_job_for_good(
-    returns: t.Any, value: object, colour: Colour
+    returns: t.Any, value: object, style: Style
 ) -> None:
-    outcome = await outcome_of(idempotent(Store())(annotated(colour, lambda job: value, returns=returns)))
+    outcome = await outcome_of(idempotent(Store())(annotated(style, lambda job: value, returns=returns)))
     assert (outcome.get("unrecoverable"), outcome["error"]["name"]) == (True, "ReturnValueError")
 
 
-@both_colours
-async def test_a_result_that_is_not_json_is_not_stored(colour: Colour) -> None:
+@sync_and_async
+async def test_a_result_that_is_not_json_is_not_stored(style: Style) -> None:
     store = Store()
-    await outcome_of(idempotent(store)(colour(lambda job: {1, 2})))
+    await outcome_of(idempotent(store)(style(lambda job: {1, 2})))
     assert store.finished == []
 
 
-@both_colours
-async def test_a_result_that_is_not_json_lets_the_next_one_run(colour: Colour) -> None:
+@sync_and_async
+async def test_a_result_that_is_not_json_lets_the_next_one_run(style: Style) -> None:
     values = iter([{1, 2}, "done"])
-    outcomes = await outcomes_of(idempotent(Store())(colour(lambda job: next(values))), {}, {})
+    outcomes = await outcomes_of(idempotent(Store())(style(lambda job: next(values))), {}, {})
     assert outcomes[1] == completed("done")
 
 
@@ -168,33 +177,33 @@ class Broken(MemoryStore):
         super().release(key, owner)
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize("method", ["begin", "finish"])
-async def test_a_store_that_fails_fails_the_attempt(method: str, colour: Colour) -> None:
-    outcome = await outcome_of(idempotent(Broken(method))(colour(lambda job: "done")), expose_stack=False)
+async def test_a_store_that_fails_fails_the_attempt(method: str, style: Style) -> None:
+    outcome = await outcome_of(idempotent(Broken(method))(style(lambda job: "done")), expose_stack=False)
     assert outcome == failed("ConnectionError", f"no {method}")
 
 
-@both_colours
-async def test_a_store_that_fails_to_release_fails_the_attempt(colour: Colour) -> None:
-    outcome = await outcome_of(idempotent(Broken("release"))(colour(lambda job: 1 / 0)), expose_stack=False)
+@sync_and_async
+async def test_a_store_that_fails_to_release_fails_the_attempt(style: Style) -> None:
+    outcome = await outcome_of(idempotent(Broken("release"))(style(lambda job: 1 / 0)), expose_stack=False)
     assert outcome == failed("ConnectionError", "no release")
 
 
-@both_colours
-async def test_a_store_that_fails_to_begin_keeps_the_processor_from_running(colour: Colour) -> None:
+@sync_and_async
+async def test_a_store_that_fails_to_begin_keeps_the_processor_from_running(style: Style) -> None:
     runs: list[AnyJob] = []
-    await outcome_of(idempotent(Broken("begin"))(colour(lambda job: runs.append(job))))
+    await outcome_of(idempotent(Broken("begin"))(style(lambda job: runs.append(job))))
     assert runs == []
 
 
 def charge(job: Job[Order]) -> Receipt:
-    """Takes the money."""
+    """Take the money."""
     return Receipt(sent_at=NOON)
 
 
 async def acharge(job: AsyncJob[Order]) -> Receipt:
-    """Takes the money."""
+    """Take the money."""
     return Receipt(sent_at=NOON)
 
 
@@ -204,7 +213,7 @@ both_functions = pytest.mark.parametrize("function", [charge, acharge], ids=["de
 @both_functions
 def test_a_decorated_function_keeps_its_name_and_its_text(function: Callable[..., t.Any]) -> None:
     decorated = idempotent(MemoryStore())(function)
-    assert (decorated.__name__, decorated.__doc__) == (function.__name__, "Takes the money.")
+    assert (decorated.__name__, decorated.__doc__) == (function.__name__, "Take the money.")
 
 
 @both_functions
@@ -213,7 +222,7 @@ def test_a_decorated_function_keeps_its_annotations(function: Callable[..., t.An
 
 
 @both_functions
-def test_a_decorated_function_keeps_its_colour(function: Callable[..., t.Any]) -> None:
+def test_a_decorated_function_stays_sync_or_async(function: Callable[..., t.Any]) -> None:
     decorated = idempotent(MemoryStore())(function)
     assert inspect.iscoroutinefunction(decorated) == inspect.iscoroutinefunction(function)
 

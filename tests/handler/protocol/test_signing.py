@@ -32,7 +32,7 @@ ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 
 
 def verdict(vector: Vector) -> str | None:
-    """The reason why a vector is refused, None where it is not."""
+    """Return why a vector is refused, None if it is not."""
     headers = Headers(vector.headers)
     secrets = [parse_secret(secret) for secret in vector.secrets]
     try:
@@ -83,7 +83,7 @@ def test_another_secret_does_not_verify(body: bytes, secret: bytes) -> None:
 
 
 @given(body=st.binary())
-def test_a_request_signature_is_no_outcome_signature(body: bytes) -> None:
+def test_a_request_signature_is_not_an_outcome_signature(body: bytes) -> None:
     headers = Headers(signature_headers([KEY], "dlv_1", NOW, body))
     with pytest.raises(SignatureError, match="signature_mismatch"):
         verify_outcome(headers, body, [KEY], delivery_id="dlv_1", now=NOW)

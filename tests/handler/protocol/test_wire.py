@@ -217,7 +217,7 @@ def test_a_text_that_fits_is_not_clipped(text: str) -> None:
     ],
     ids=json.dumps,
 )
-def test_what_is_no_outcome_is_refused(body: object) -> None:
+def test_what_is_not_an_outcome_is_refused(body: object) -> None:
     with pytest.raises(WireError):
         parse_outcome(json.dumps(body).encode())
 

@@ -11,9 +11,9 @@ import respx
 from nextmq_handler import AsyncJob, Job, Worker
 from nextmq_handler.protocol.messages import Headers, Request, Response
 from nextmq_handler.protocol.signing import parse_secret, verify_outcome
-from nextmq_handler.receiver.receiver import Handler, ReadPlan
-from nextmq_handler.receiver.sync_driver import BlockingDriver
-from nextmq_handler.registration.calls import fingerprint
+from nextmq_handler.receiver.receiver import ReadPlan, Receiver
+from nextmq_handler.receiver.sync_driver import SyncDriver
+from nextmq_handler.registration import fingerprint
 from tests.support.handler import APP_URL, NOW, OTHER_SECRET, SECRET, URL, delivery, encode, signed
 from tests.support.registering import CONFLICT, EMAILS, OK, PATH, SETTINGS, held, join_registrations, registrations
 
@@ -23,26 +23,26 @@ OUTDATED = {"fingerprint": "another"}
 DONE = {"outcome": "completed", "returnValue": "done"}
 
 
-def make(worker: Worker = EMAILS, *, settle: float = 0.0, **options: t.Any) -> BlockingDriver:
+def make(worker: Worker = EMAILS, *, settle: float = 0.0, **options: t.Any) -> SyncDriver:
     options = {"url": URL, "app_url": APP_URL, **options}
-    return BlockingDriver(Handler([worker], clock=lambda: NOW, **options), settle=settle)
+    return SyncDriver(Receiver([worker], clock=lambda: NOW, **options), settle=settle)
 
 
-def get_health(driver: BlockingDriver, *, method: str = "GET") -> int:
+def get_health(driver: SyncDriver, *, method: str = "GET") -> int:
     return driver.respond(Request(method, "/health", Headers()), lambda plan: b"").status
 
 
 def post(
-    driver: BlockingDriver, *, secret: str = SECRET, time_left: float | None = None, **changes: t.Any
+    driver: SyncDriver, *, secret: str = SECRET, time_left: float | None = None, **changes: t.Any
 ) -> Response:
-    """The answer to a delivery."""
+    """Return the answer to a delivery."""
     body = encode(delivery(**changes))
     request = Request("POST", "/queues/emails", Headers(signed(body, secrets=[secret])))
     return driver.respond(request, lambda plan: body, time_left=time_left)
 
 
-def outcome_of(driver: BlockingDriver, **changes: t.Any) -> dict[str, t.Any]:
-    """The outcome of a delivery, its signature checked."""
+def outcome_of(driver: SyncDriver, **changes: t.Any) -> dict[str, t.Any]:
+    """Return the outcome of a delivery, its signature checked."""
     answer = post(driver, **changes)
     assert answer.status == 200
     verify_outcome(Headers(answer.headers), answer.body, [parse_secret(SECRET)], delivery_id="dlv_1", now=NOW)

@@ -9,7 +9,8 @@ from nextmq_adapters.aws_lambda import lambda_handler
 from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import Worker, create_nextmq_handler
 from nextmq_handler.protocol.messages import Headers, Request, Response
-from nextmq_handler.receiver.receiver import BODY_READ, CLOCK_SKEW, Handler, ReadPlan
+from nextmq_handler.receiver.checks import BODY_READ, CLOCK_SKEW
+from nextmq_handler.receiver.receiver import ReadPlan, Receiver
 from nextmq_handler.wsgi import create_nextmq_wsgi_handler
 from tests.support.handler import (
     APP_URL,
@@ -30,8 +31,8 @@ LOCAL_URL = f"nextmq+http://nmq_key_0123456789:{SECRET}@localhost:6390/shop"
 RIGHT: dict[str, t.Any] = {"url": URL, "app_url": APP_URL}
 
 
-def make(*, timeout: float = 30, **options: t.Any) -> Handler:
-    return Handler([Worker("emails", lambda job: None, timeout=timeout)], clock=lambda: NOW, **options)
+def make(*, timeout: float = 30, **options: t.Any) -> Receiver:
+    return Receiver([Worker("emails", lambda job: None, timeout=timeout)], clock=lambda: NOW, **options)
 
 
 SETUPS: dict[str, tuple[dict[str, t.Any], list[str]]] = {
@@ -92,7 +93,7 @@ def test_a_variable_that_came_to_be_wrong_is_a_problem(monkeypatch: pytest.Monke
     ]
 
 
-def test_a_variable_that_came_to_be_set_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_came_to_be_set_is_not_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = make(app_url=APP_URL)
     monkeypatch.setenv("NEXTMQ_URL", URL)
     assert handler.check() == []
@@ -102,7 +103,7 @@ def head_of(headers: HeaderList) -> Request:
     return Request("POST", "/queues/emails", Headers(headers))
 
 
-def receive(handler: Handler, headers: HeaderList, body: bytes, *, time_left: float | None = None) -> None:
+def receive(handler: Receiver, headers: HeaderList, body: bytes, *, time_left: float | None = None) -> None:
     """Let the handler take a delivery, or refuse it."""
     plan = handler.begin(head_of(headers))
     if isinstance(plan, ReadPlan) and not isinstance(handler.verify(plan, body), Response):
@@ -149,7 +150,7 @@ def test_a_platform_that_ends_sooner_than_the_worker_is_a_problem() -> None:
 
 
 @pytest.mark.parametrize("time_left", [None, 60.0, 900.0])
-def test_a_platform_that_gives_the_worker_its_time_is_no_problem(time_left: float | None) -> None:
+def test_a_platform_that_gives_the_worker_its_time_is_not_a_problem(time_left: float | None) -> None:
     handler = make(timeout=60, **RIGHT)
     receive(handler, signed(BODY), BODY, time_left=time_left)
     assert handler.check() == []
@@ -179,7 +180,7 @@ MAKERS: dict[str, Callable[..., t.Any]] = {
 }
 
 
-@pytest.mark.parametrize("make_home", MAKERS.values(), ids=MAKERS)
-def test_every_home_has_the_check(make_home: Callable[..., t.Any]) -> None:
-    home = make_home([Worker("emails", lambda job: None)], url=URL, app_url="http://app.example")
-    assert home.check() == SETUPS["an app over plain http"][1]
+@pytest.mark.parametrize("make_integration", MAKERS.values(), ids=MAKERS)
+def test_every_integration_has_the_check(make_integration: Callable[..., t.Any]) -> None:
+    integration = make_integration([Worker("emails", lambda job: None)], url=URL, app_url="http://app.example")
+    assert integration.check() == SETUPS["an app over plain http"][1]

@@ -13,7 +13,7 @@ from nextmq_handler import AsyncJob, Job, StaleDeliveryError, Worker
 from nextmq_handler.protocol.messages import Headers, Request
 from nextmq_handler.protocol.wire import Delivery
 from nextmq_handler.receiver.attempt import Attempt
-from nextmq_handler.receiver.receiver import Handler, ReadPlan
+from nextmq_handler.receiver.receiver import ReadPlan, Receiver
 from nextmq_handler.receiver.run_async import run_async
 from nextmq_handler.settings import load_settings
 from tests.support.handler import NOW, SECRET, deliver, delivery, encode, failed, make_handler, send, signed
@@ -28,7 +28,7 @@ EXCEEDED = failed("DeadlineExceeded", "the processor was still running when the 
     ("timeout", "seconds"), [(30_000, 29.5), (5_000, 4.5), (1_000, 0.9), (10, 0.009), (2**53, 2**53 / 1000 - 0.5)]
 )
 def test_the_deadline_is_the_moment_of_receipt_and_the_timeout_less_a_margin(timeout: int, seconds: float) -> None:
-    handler = Handler([Worker("emails", lambda job: None)], webhook_secrets=SECRET, clock=lambda: NOW)
+    handler = Receiver([Worker("emails", lambda job: None)], webhook_secrets=SECRET, clock=lambda: NOW)
     body = encode(delivery(timeout=timeout))
     plan = handler.begin(Request("POST", "/queues/emails", Headers(signed(body))))
     assert isinstance(plan, ReadPlan)
@@ -66,7 +66,7 @@ async def test_the_cleanup_of_a_cancelled_processor_may_await() -> None:
 
 
 @pytest.mark.parametrize("late", [lambda: "late", lambda: 1 / 0], ids=["returns", "raises"])
-async def test_what_a_processor_does_after_its_deadline_is_no_outcome(late: t.Callable[[], object]) -> None:
+async def test_what_a_processor_does_after_its_deadline_is_not_an_outcome(late: t.Callable[[], object]) -> None:
     async def process(job: AsyncJob[object]) -> object:
         try:
             return await asyncio.Event().wait()

@@ -22,7 +22,7 @@ def without(member: str) -> dict[str, t.Any]:
 
 
 def nested(depth: int, pair: str = "[]") -> bytes:
-    """A delivery whose deepest value is `depth` levels deep: the body and its job are two of them."""
+    """Return a delivery whose deepest value is `depth` levels deep: the body and its job are two of them."""
     inner = {"[]": "[" * (depth - 2) + "]" * (depth - 2), "{}": '{"a":' * (depth - 2) + "0" + "}" * (depth - 2)}[
         pair
     ]
@@ -201,7 +201,7 @@ def test_what_is_not_strict_json_is_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"null", b"1", b"true", b'"a"', b"[]", b"[{}]"])
-def test_json_that_is_no_object_is_refused(body: bytes) -> None:
+def test_json_that_is_not_an_object_is_refused(body: bytes) -> None:
     with pytest.raises(WireError, match=r"\Athe body is not an object"):
         parse_delivery(body, "dlv_1")
 

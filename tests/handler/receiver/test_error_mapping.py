@@ -15,7 +15,7 @@ from nextmq_handler import (
     Worker,
 )
 from nextmq_handler.workers.worker import translate_error
-from tests.support.handler import AnyJob, Body, Colour, both_colours, deliver, failed, make_handler
+from tests.support.handler import AnyJob, Body, Style, deliver, failed, make_handler, sync_and_async
 
 pytestmark = pytest.mark.anyio
 
@@ -37,9 +37,9 @@ def raising(exc: BaseException) -> Body:
     return body
 
 
-async def outcome_of(colour: Colour, raised: BaseException, errors: Errors, *, stack: bool = False) -> t.Any:
-    """The outcome of a processor that raises this, where the worker says so of errors."""
-    worker = Worker("emails", colour(raising(raised)), errors=errors)
+async def outcome_of(style: Style, raised: BaseException, errors: Errors, *, stack: bool = False) -> t.Any:
+    """Return the outcome of a processor that raises this, with these `errors` of the worker."""
+    worker = Worker("emails", style(raising(raised)), errors=errors)
     return await deliver(make_handler(worker, expose_stack=stack))
 
 
@@ -67,12 +67,12 @@ MEANINGS: dict[str, tuple[Callable[[t.Any], object], dict[str, object]]] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(("meaning", "outcome"), MEANINGS.values(), ids=MEANINGS)
 async def test_an_exception_means_what_the_worker_says(
-    meaning: Callable[[t.Any], object], outcome: dict[str, object], colour: Colour
+    meaning: Callable[[t.Any], object], outcome: dict[str, object], style: Style
 ) -> None:
-    assert await outcome_of(colour, Busy("try later"), {Busy: meaning}) == outcome
+    assert await outcome_of(style, Busy("try later"), {Busy: meaning}) == outcome
 
 
 NONSENSE: dict[str, tuple[t.Any, str]] = {
@@ -83,16 +83,16 @@ NONSENSE: dict[str, tuple[t.Any, str]] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(("value", "kind"), NONSENSE.values(), ids=NONSENSE)
-async def test_a_meaning_that_is_no_exception_fails_the_attempt_and_says_so(
-    value: t.Any, kind: str, colour: Colour
+async def test_a_meaning_that_is_not_an_exception_fails_the_attempt_and_says_so(
+    value: t.Any, kind: str, style: Style
 ) -> None:
-    outcome = await outcome_of(colour, Busy("try later"), {Busy: lambda exc: value})
+    outcome = await outcome_of(style, Busy("try later"), {Busy: lambda exc: value})
     assert outcome == failed("TypeError", f"Worker('emails'): errors[Busy] gave {kind}, not an exception")
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(
     ("meaning", "outcome"),
     [
@@ -106,9 +106,9 @@ async def test_a_meaning_that_is_no_exception_fails_the_attempt_and_says_so(
     ids=repr,
 )
 async def test_a_meaning_may_be_an_exception_or_its_class(
-    meaning: t.Any, outcome: dict[str, object], colour: Colour
+    meaning: t.Any, outcome: dict[str, object], style: Style
 ) -> None:
-    assert await outcome_of(colour, Busy("try later"), {Busy: meaning}) == outcome
+    assert await outcome_of(style, Busy("try later"), {Busy: meaning}) == outcome
 
 
 def test_each_failure_has_an_exception_of_its_own() -> None:
@@ -117,30 +117,30 @@ def test_each_failure_has_an_exception_of_its_own() -> None:
     assert [translate_error(worker, exc).__cause__ for exc in (first, second)] == [first, second]
 
 
-@both_colours
-async def test_an_exception_that_nothing_is_said_of_is_itself(colour: Colour) -> None:
-    outcome = await outcome_of(colour, ValueError("x"), {Busy: lambda exc: RateLimitError(1500)})
+@sync_and_async
+async def test_an_exception_that_is_not_mapped_is_itself(style: Style) -> None:
+    outcome = await outcome_of(style, ValueError("x"), {Busy: lambda exc: RateLimitError(1500)})
     assert outcome == failed("ValueError", "x")
 
 
-@both_colours
-async def test_a_subclass_means_what_its_base_does(colour: Colour) -> None:
-    assert await outcome_of(colour, VeryBusy(), {Busy: lambda exc: RateLimitError(1500)}) == LIMITED
+@sync_and_async
+async def test_a_subclass_means_what_its_base_does(style: Style) -> None:
+    assert await outcome_of(style, VeryBusy(), {Busy: lambda exc: RateLimitError(1500)}) == LIMITED
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(
     ("kinds", "first"),
     [((VeryBusy, Busy), "VeryBusy"), ((Busy, VeryBusy), "Busy"), ((Exception, Busy), "Exception")],
 )
 async def test_the_first_type_that_fits_says_it(
-    kinds: tuple[type[Exception], ...], first: str, colour: Colour
+    kinds: tuple[type[Exception], ...], first: str, style: Style
 ) -> None:
     def meaning_of(kind: type[Exception]) -> Callable[[object], BaseException]:
         return lambda exc: ValueError(kind.__name__)
 
     errors: Errors = {kind: meaning_of(kind) for kind in kinds}
-    assert await outcome_of(colour, VeryBusy(), errors) == failed("ValueError", first)
+    assert await outcome_of(style, VeryBusy(), errors) == failed("ValueError", first)
 
 
 SIGNALS: dict[str, tuple[BaseException, dict[str, object]]] = {
@@ -151,30 +151,30 @@ SIGNALS: dict[str, tuple[BaseException, dict[str, object]]] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(("signal", "outcome"), SIGNALS.values(), ids=SIGNALS)
-async def test_a_signal_is_not_what_is_said_of_exceptions(
-    signal: BaseException, outcome: dict[str, object], colour: Colour
+async def test_a_signal_is_not_mapped_as_an_exception(
+    signal: BaseException, outcome: dict[str, object], style: Style
 ) -> None:
-    assert await outcome_of(colour, signal, {Exception: lambda exc: ValueError("mapped")}) == outcome
+    assert await outcome_of(style, signal, {Exception: lambda exc: ValueError("mapped")}) == outcome
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize("kind", [RateLimitError, BaseException])
-async def test_a_signal_is_mapped_where_that_is_asked_for(kind: type[BaseException], colour: Colour) -> None:
-    outcome = await outcome_of(colour, RateLimitError(1500), {kind: lambda exc: ValueError("mapped")})
+async def test_a_signal_is_mapped_where_that_is_asked_for(kind: type[BaseException], style: Style) -> None:
+    outcome = await outcome_of(style, RateLimitError(1500), {kind: lambda exc: ValueError("mapped")})
     assert outcome == failed("ValueError", "mapped")
 
 
-@both_colours
-async def test_a_group_of_exceptions_is_mapped_as_the_group(colour: Colour) -> None:
+@sync_and_async
+async def test_a_group_of_exceptions_is_mapped_as_the_group(style: Style) -> None:
     group = ExceptionGroup("tasks", [Busy("a"), Busy("b")])
-    assert await outcome_of(colour, group, {ExceptionGroup: lambda exc: RateLimitError(1500)}) == LIMITED
+    assert await outcome_of(style, group, {ExceptionGroup: lambda exc: RateLimitError(1500)}) == LIMITED
 
 
-@both_colours
-async def test_an_exit_is_mapped_where_that_is_asked_for(colour: Colour) -> None:
-    assert await outcome_of(colour, SystemExit(3), {SystemExit: lambda exc: RateLimitError(1500)}) == LIMITED
+@sync_and_async
+async def test_an_exit_is_mapped_where_that_is_asked_for(style: Style) -> None:
+    assert await outcome_of(style, SystemExit(3), {SystemExit: lambda exc: RateLimitError(1500)}) == LIMITED
 
 
 CAUSES: dict[str, Callable[[t.Any], object]] = {
@@ -184,35 +184,35 @@ CAUSES: dict[str, Callable[[t.Any], object]] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize("meaning", CAUSES.values(), ids=CAUSES)
 async def test_the_exception_that_was_raised_stays_in_the_stack_as_the_cause(
-    meaning: Callable[[t.Any], object], colour: Colour
+    meaning: Callable[[t.Any], object], style: Style
 ) -> None:
-    outcome = await outcome_of(colour, Busy("try later"), {Busy: meaning}, stack=True)
+    outcome = await outcome_of(style, Busy("try later"), {Busy: meaning}, stack=True)
     assert "Busy: try later\n\nThe above exception was the direct cause" in outcome["error"]["stack"]
 
 
-@both_colours
-async def test_a_cause_that_the_meaning_has_is_kept(colour: Colour) -> None:
+@sync_and_async
+async def test_a_cause_that_the_meaning_has_is_kept(style: Style) -> None:
     def meaning(exc: Busy) -> BaseException:
         mine = ValueError("mine")
         mine.__cause__ = KeyError("the cause of mine")
         return mine
 
-    outcome = await outcome_of(colour, Busy("try later"), {Busy: meaning}, stack=True)
+    outcome = await outcome_of(style, Busy("try later"), {Busy: meaning}, stack=True)
     assert "KeyError: 'the cause of mine'\n\nThe above exception was the direct" in outcome["error"]["stack"]
 
 
-@both_colours
-async def test_a_meaning_that_is_the_exceptions_own_cause_has_a_stack(colour: Colour) -> None:
+@sync_and_async
+async def test_a_meaning_that_is_the_exceptions_own_cause_has_a_stack(style: Style) -> None:
     busy = Busy("try later")
     busy.__cause__ = ValueError("why")
-    outcome = await outcome_of(colour, busy, {Busy: lambda exc: exc.__cause__}, stack=True)
+    outcome = await outcome_of(style, busy, {Busy: lambda exc: exc.__cause__}, stack=True)
     assert outcome["error"]["stack"].endswith("ValueError: why\n")
 
 
-async def test_data_that_does_not_fit_is_not_what_is_said_of_exceptions() -> None:
+async def test_data_that_does_not_fit_is_not_mapped_as_an_exception() -> None:
     def process(job: Job[int]) -> None: ...
 
     worker = Worker("emails", process, errors={Exception: lambda exc: RateLimitError(1500)})
@@ -221,7 +221,7 @@ async def test_data_that_does_not_fit_is_not_what_is_said_of_exceptions() -> Non
 
 
 @pytest.mark.parametrize("kind", ["Busy", Busy("x"), int, None, 7], ids=repr)
-def test_what_is_no_exception_type_cannot_be_mapped(kind: t.Any) -> None:
+def test_what_is_not_an_exception_type_cannot_be_mapped(kind: t.Any) -> None:
     with pytest.raises(ConfigurationError, match=r"\AWorker\('emails'\): errors maps exception types, not "):
         Worker("emails", errors={kind: lambda exc: RateLimitError(1500)})
 

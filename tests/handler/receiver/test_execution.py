@@ -1,4 +1,4 @@
-"""What a processor returns or raises, and the outcome it becomes, in both colours."""
+"""What a processor returns or raises, sync or async, and the outcome that it becomes."""
 
 import asyncio
 import sys
@@ -16,9 +16,10 @@ from nextmq_handler import (
     Worker,
 )
 from nextmq_handler.protocol.wire import Delivery
-from nextmq_handler.receiver.attempt import Attempt, run
+from nextmq_handler.receiver.attempt import Attempt
+from nextmq_handler.receiver.run_sync import run_sync
 from nextmq_handler.settings import load_settings
-from tests.support.handler import AnyJob, Body, Colour, as_def, both_colours, delivery, failed, outcome_of
+from tests.support.handler import AnyJob, Body, Style, as_def, delivery, failed, outcome_of, sync_and_async
 
 pytestmark = pytest.mark.anyio
 
@@ -83,36 +84,36 @@ OUTCOMES: dict[str, tuple[Body, dict[str, object]]] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(("body", "outcome"), OUTCOMES.values(), ids=OUTCOMES)
 async def test_a_processor_that_does_this_has_that_outcome(
-    body: Body, outcome: dict[str, object], colour: Colour
+    body: Body, outcome: dict[str, object], style: Style
 ) -> None:
-    assert await outcome_of(colour(body), expose_stack=False) == outcome
+    assert await outcome_of(style(body), expose_stack=False) == outcome
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize("value", [object(), {1, 2}, float("nan"), b"x"], ids=["object", "set", "nan", "bytes"])
-async def test_a_return_value_that_json_cannot_carry_fails_the_job_for_good(value: object, colour: Colour) -> None:
-    outcome = await outcome_of(colour(lambda job: value))
+async def test_a_return_value_that_json_cannot_carry_fails_the_job_for_good(value: object, style: Style) -> None:
+    outcome = await outcome_of(style(lambda job: value))
     assert (outcome.get("unrecoverable"), outcome["error"]["name"]) == (True, "ReturnValueError")
 
 
-@both_colours
-async def test_an_outcome_over_the_deliverys_limit_fails_the_job_for_good(colour: Colour) -> None:
-    outcome = await outcome_of(colour(lambda job: "x" * 1000), maxOutcomeBytes=1000)
+@sync_and_async
+async def test_an_outcome_over_the_deliverys_limit_fails_the_job_for_good(style: Style) -> None:
+    outcome = await outcome_of(style(lambda job: "x" * 1000), maxOutcomeBytes=1000)
     assert (outcome.get("unrecoverable"), outcome["error"]["name"]) == (True, "ReturnValueError")
 
 
-@both_colours
-async def test_a_broad_except_of_the_processor_lets_a_signal_through(colour: Colour) -> None:
+@sync_and_async
+async def test_a_broad_except_of_the_processor_lets_a_signal_through(style: Style) -> None:
     def body(job: AnyJob) -> str:
         try:
             raise RateLimitError(1500)
         except Exception:  # noqa: BLE001 - what the signal is to pass
             return "done"
 
-    assert await outcome_of(colour(body)) == {"outcome": "rateLimited", "delay": 1500}
+    assert await outcome_of(style(body)) == {"outcome": "rateLimited", "delay": 1500}
 
 
 async def test_a_signal_out_of_a_task_group_is_unwrapped() -> None:
@@ -134,7 +135,7 @@ def fail_with_a_cause(job: AnyJob) -> None:
         raise ValueError("the effect") from exc
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(
     "part",
     [
@@ -145,26 +146,26 @@ def fail_with_a_cause(job: AnyJob) -> None:
         "in fail_with_a_cause",
     ],
 )
-async def test_the_stack_is_the_traceback_with_its_causes(part: str, colour: Colour) -> None:
-    assert part in (await outcome_of(colour(fail_with_a_cause)))["error"]["stack"]
+async def test_the_stack_is_the_traceback_with_its_causes(part: str, style: Style) -> None:
+    assert part in (await outcome_of(style(fail_with_a_cause)))["error"]["stack"]
 
 
-@both_colours
-async def test_a_stack_that_is_not_exposed_is_empty(colour: Colour) -> None:
-    outcome = await outcome_of(colour(fail_with_a_cause), expose_stack=False)
+@sync_and_async
+async def test_a_stack_that_is_not_exposed_is_empty(style: Style) -> None:
+    outcome = await outcome_of(style(fail_with_a_cause), expose_stack=False)
     assert outcome["error"] == {"name": "ValueError", "message": "the effect", "stack": ""}
 
 
-@both_colours
-async def test_a_long_stack_keeps_its_end(colour: Colour) -> None:
-    outcome = await outcome_of(colour(raising(ValueError("x" * 40_000 + "THE END"))))
+@sync_and_async
+async def test_a_long_stack_keeps_its_end(style: Style) -> None:
+    outcome = await outcome_of(style(raising(ValueError("x" * 40_000 + "THE END"))))
     assert outcome["error"]["stack"].startswith("…\n")
     assert outcome["error"]["stack"].endswith("THE END\n")
 
 
-@both_colours
-async def test_a_long_message_is_cut_at_4_kb(colour: Colour) -> None:
-    outcome = await outcome_of(colour(raising(ValueError("x" * 5000))))
+@sync_and_async
+async def test_a_long_message_is_cut_at_4_kb(style: Style) -> None:
+    outcome = await outcome_of(style(raising(ValueError("x" * 5000))))
     assert outcome["error"]["message"] == "x" * 4096
 
 
@@ -177,11 +178,11 @@ class NoText(Exception):
     __str__ = t.cast("t.Any", lambda self: 7)
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize("exc", [Unprintable(), NoText()], ids=["raises", "no str"])
-async def test_an_exception_that_cannot_be_printed_is_told_by_its_name(exc: Exception, colour: Colour) -> None:
+async def test_an_exception_that_cannot_be_printed_is_told_by_its_name(exc: Exception, style: Style) -> None:
     name = type(exc).__name__
-    assert await outcome_of(colour(raising(exc)), expose_stack=False) == failed(name, f"<{name} cannot be shown>")
+    assert await outcome_of(style(raising(exc)), expose_stack=False) == failed(name, f"<{name} cannot be shown>")
 
 
 async def test_stop_iteration_of_a_def_fails_the_attempt() -> None:
@@ -201,7 +202,7 @@ def attempt_of(function: Callable[..., t.Any]) -> Attempt:
 
 def test_keyboard_interrupt_leaves_the_processor_and_the_runner() -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(attempt_of(raising(KeyboardInterrupt())))
+        run_sync(attempt_of(raising(KeyboardInterrupt())))
 
 
 class Awaitable:
@@ -236,7 +237,7 @@ class Proxy:
         raise RuntimeError("not bound")
 
 
-@both_colours
-async def test_a_value_whose_attributes_raise_is_one_that_json_cannot_carry(colour: Colour) -> None:
-    outcome = await outcome_of(colour(lambda job: Proxy()))
+@sync_and_async
+async def test_a_value_whose_attributes_raise_is_one_that_json_cannot_carry(style: Style) -> None:
+    outcome = await outcome_of(style(lambda job: Proxy()))
     assert outcome["error"]["name"] == "ReturnValueError"

@@ -13,19 +13,19 @@ import pytest
 from nextmq_handler import AsyncJob, Worker
 from nextmq_handler.protocol.messages import Headers, Request
 from nextmq_handler.receiver import kept_loop
-from nextmq_handler.receiver.receiver import Handler
-from nextmq_handler.receiver.sync_driver import BlockingDriver
+from nextmq_handler.receiver.receiver import Receiver
+from nextmq_handler.receiver.sync_driver import SyncDriver
 from tests.support.handler import NOW, SECRET, delivery, encode, signed
 
 BODY = encode(delivery())
 Process = t.Callable[[AsyncJob[t.Any]], t.Awaitable[object]]
 
 
-def driver_of(process: t.Any) -> BlockingDriver:
-    return BlockingDriver(Handler([Worker("emails", process)], webhook_secrets=SECRET, clock=lambda: NOW))
+def driver_of(process: t.Any) -> SyncDriver:
+    return SyncDriver(Receiver([Worker("emails", process)], webhook_secrets=SECRET, clock=lambda: NOW))
 
 
-def deliver(driver: BlockingDriver) -> None:
+def deliver(driver: SyncDriver) -> None:
     answer = driver.respond(Request("POST", "/queues/emails", Headers(signed(BODY))), lambda plan: BODY)
     assert answer.body.startswith(b'{"outcome":"completed"'), answer.body
 
@@ -144,7 +144,7 @@ def test_what_is_awaited_on_the_loop_raises_where_it_was_asked_for() -> None:
 
 
 def output_of(program: str) -> str:
-    """What a process of its own prints, once it has ended."""
+    """Run a program in a new process, and return what it prints."""
     command = [sys.executable, "-c", program]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
@@ -152,14 +152,14 @@ def output_of(program: str) -> str:
 DELIVERY = f"""
 import os, sys, threading
 from nextmq_handler import Worker
-from nextmq_handler.blocking import BlockingDriver
-from nextmq_handler.handler import Handler
-from nextmq_handler.messages import Headers, Request
+from nextmq_handler.protocol.messages import Headers, Request
+from nextmq_handler.receiver.receiver import Receiver
+from nextmq_handler.receiver.sync_driver import SyncDriver
 
 def deliver(process):
-    handler = Handler([Worker("emails", process)], webhook_secrets={SECRET!r}, clock=lambda: {NOW})
+    receiver = Receiver([Worker("emails", process)], webhook_secrets={SECRET!r}, clock=lambda: {NOW})
     headers = Headers({signed(BODY)!r})
-    return BlockingDriver(handler).respond(Request("POST", "/queues/emails", headers), lambda plan: {BODY!r}).body
+    return SyncDriver(receiver).respond(Request("POST", "/queues/emails", headers), lambda plan: {BODY!r}).body
 
 async def async_process(job):
     return [os.getpid(), threading.get_native_id()]

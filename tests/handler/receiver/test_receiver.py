@@ -34,7 +34,7 @@ def make(**options: t.Any) -> NextMQHandler:
 
 
 def with_header(name: bytes, *values: bytes) -> HeaderList:
-    """The headers of GOOD, those called `name` exchanged for `values`."""
+    """Return the headers of GOOD, those called `name` replaced by `values`."""
     kept = [(key, value) for key, value in signed(GOOD) if key != name]
     return kept + [(name, value) for value in values]
 
@@ -141,7 +141,7 @@ async def test_the_tolerance_is_an_option() -> None:
         (encode(delivery(deliveryId="dlv_2")), "deliveryId is not the one of the header"),
     ],
 )
-async def test_a_signed_body_that_is_no_delivery_answers_400(
+async def test_a_signed_body_that_is_not_a_delivery_answers_400(
     body: bytes, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = await send(make(), body)
@@ -210,8 +210,8 @@ async def test_a_refusal_echoes_and_logs_nothing_of_the_request(caplog: pytest.L
     body = encode(delivery(deliveryId="CANARY", queue="CANARY", timeout="CANARY"))
     headers = [*signed(body, id="CANARY"), (b"host", canary), (b"x-forwarded-for", canary)]
     answer = await send(make(), body, headers=headers, query_string=canary)
-    said = answer.body + repr(answer.headers.items).encode() + caplog.text.encode()
-    assert canary not in said
+    told = answer.body + repr(answer.headers.items).encode() + caplog.text.encode()
+    assert canary not in told
 
 
 async def test_a_delivery_that_passes_every_step_is_run() -> None:
@@ -251,7 +251,8 @@ async def test_a_handler_without_a_secret_refuses_and_the_log_names_the_variable
     answer = await send(make(webhook_secrets=None), GOOD)
     assert (answer.status, answer.json) == (401, {"error": "unauthorized"})
     assert caplog.messages == [
-        "refused a delivery for queue emails with 401 unauthorized: NEXTMQ_URL is not set, so there is no secret"
+        "refused a delivery for queue emails with 401 unauthorized: "
+        "NEXTMQ_URL is not set, so the handler has no secret"
     ]
 
 
@@ -261,7 +262,7 @@ async def test_a_handler_without_a_secret_reads_one_that_is_set_later(monkeypatc
     assert (await send(app, GOOD)).status == 200
 
 
-async def test_a_secret_set_later_that_cannot_work_refuses_and_is_said_in_the_log(
+async def test_a_secret_set_later_that_cannot_work_refuses_and_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make(webhook_secrets=None)

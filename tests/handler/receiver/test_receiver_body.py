@@ -43,7 +43,7 @@ def post(headers: list[tuple[bytes, bytes]] | None = None) -> dict[str, t.Any]:
 
 
 async def never() -> Message:
-    """A receive whose caller stays and sends nothing."""
+    """Receive from a caller that stays and sends nothing."""
     await asyncio.Event().wait()
     raise AssertionError
 
@@ -139,7 +139,7 @@ async def test_a_caller_that_leaves_before_its_body_is_whole_gets_no_answer(befo
     assert await call(make(), post(), then(*before, {"type": "http.disconnect"})) is None
 
 
-async def test_a_body_that_the_caller_declared_and_somebody_read_is_said_to_be_missing(
+async def test_a_body_that_the_caller_declared_and_somebody_read_is_reported_missing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     answer = await call(make(), post(), body_of(b""))
@@ -172,7 +172,7 @@ def behind(middleware: type[BaseHTTPMiddleware]) -> Starlette:
     return Starlette(routes=[Mount("/", make())], middleware=[Middleware(middleware)])
 
 
-async def test_a_body_that_middleware_ate_is_said_to_be_missing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_body_that_middleware_read_is_reported_missing(caplog: pytest.LogCaptureFixture) -> None:
     await call_through(behind(Eating))
     assert "body_missing" in caplog.text
 

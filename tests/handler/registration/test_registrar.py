@@ -189,7 +189,7 @@ def test_what_the_check_finds_is_logged_once_at_warning(
     assert logged(caplog, logging.WARNING) == ["the clocks differ"]
 
 
-def test_a_conflict_is_said_once_at_error_however_often_it_starts(
+def test_a_conflict_is_logged_once_at_error_however_often_it_starts(
     server: respx.MockRouter, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.put(PATH).mock(CONFLICT)
@@ -200,7 +200,7 @@ def test_a_conflict_is_said_once_at_error_however_often_it_starts(
     assert len(logged(caplog, logging.ERROR)) == 1
 
 
-def test_a_registration_that_the_server_does_not_take_is_said_once_with_its_reason(
+def test_a_registration_that_the_server_does_not_take_is_logged_once_with_its_reason(
     server: respx.MockRouter, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.put(PATH).mock(REFUSED)
@@ -252,7 +252,7 @@ FORKING = """
 import os
 import sys
 from nextmq_handler import Worker
-from nextmq_handler.registrar import Registrar
+from nextmq_handler.registration.registrar import Registrar
 from nextmq_handler.settings import load_settings
 
 settings = load_settings(url=sys.argv[1], app_url="http://localhost:8000")

@@ -23,7 +23,7 @@ from nextmq_handler import (
     unregister_workers,
 )
 from nextmq_handler.protocol.signing import parse_secret
-from nextmq_handler.registration.calls import fingerprint, registration_of
+from nextmq_handler.registration import fingerprint, registration_of
 from nextmq_handler.settings import Settings, load_settings
 from tests.support.handler import API_KEY, APP_URL, OTHER_SECRET, SECRET, URL, as_async_def, as_def
 

@@ -1,7 +1,8 @@
-"""What the server holds for each worker, and registering in the place of it, in both colours."""
+"""The registration that the server holds for each worker, and replacing it, sync and async."""
 
 import json
 import typing as t
+import warnings
 from collections.abc import Awaitable, Callable, Iterable
 
 import httpx
@@ -18,11 +19,13 @@ from nextmq_handler import (
     aensure_workers_registered,
     ensure_workers_registered,
 )
-from nextmq_handler.registration.calls import (
+from nextmq_handler.registration import (
     WorkerStatus,
     aget_worker_registration_statuses,
+    aregistrations,
     fingerprint,
     get_worker_registration_statuses,
+    registrations,
 )
 from nextmq_handler.settings import load_settings
 from tests.support.handler import API_KEY, APP_URL, URL
@@ -42,16 +45,14 @@ Call = Callable[..., Awaitable[None]]
 
 
 async def statuses_of(workers: Iterable[Worker], **options: t.Any) -> list[WorkerStatus]:
-    return get_worker_registration_statuses(workers, **options)
+    return registrations(workers, **options)
 
 
 async def register(workers: Iterable[Worker], **options: t.Any) -> None:
     ensure_workers_registered(workers, **options)
 
 
-asking = pytest.mark.parametrize(
-    "statuses", [statuses_of, aget_worker_registration_statuses], ids=["sync", "async"]
-)
+asking = pytest.mark.parametrize("statuses", [statuses_of, aregistrations], ids=["sync", "async"])
 registering = pytest.mark.parametrize("call", [register, aensure_workers_registered], ids=["sync", "async"])
 
 
@@ -200,3 +201,18 @@ async def test_a_replacement_that_cannot_ask_registers_nothing(
     with pytest.raises(error):
         await call([EMAILS], url=URL, app_url=APP_URL, replace=True)
     assert route.call_count == 0
+
+
+async def deprecated_statuses_of(workers: Iterable[Worker], **options: t.Any) -> list[WorkerStatus]:
+    return get_worker_registration_statuses(workers, **options)
+
+
+@pytest.mark.parametrize(
+    "statuses", [deprecated_statuses_of, aget_worker_registration_statuses], ids=["sync", "async"]
+)
+async def test_the_old_names_still_work(statuses: Statuses, server: respx.MockRouter) -> None:
+    server.get(PATH).mock(held())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # once in a process
+        [status] = await statuses([EMAILS], url=URL, app_url=APP_URL)
+    assert status.matches

@@ -46,7 +46,7 @@ numbers = st.integers(0, 59)
 
 
 def field(low: int, high: int) -> st.SearchStrategy[str]:
-    """A field of a pattern."""
+    """Draw a field of a pattern."""
     number = st.integers(low, high)
     ranges = st.tuples(number, number).map(lambda ends: f"{min(ends)}-{max(ends)}")
     steps = st.integers(1, high).map(lambda step: f"*/{step}")

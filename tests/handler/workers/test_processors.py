@@ -7,15 +7,15 @@ import pytest
 
 from nextmq_handler import AsyncJob, Job, Worker
 from tests.support.handler import (
-    Colour,
+    Style,
     as_async_def,
     as_def,
-    both_colours,
     deliver,
     delivery,
     failed,
     make_handler,
     outcome_of,
+    sync_and_async,
 )
 
 pytestmark = pytest.mark.anyio
@@ -47,23 +47,23 @@ async def test_a_job_is_run_by_the_processor_of_its_name(job_name: str, value: s
     assert outcome["returnValue"] == value
 
 
-@pytest.mark.parametrize(("colour", "kind"), [(as_def, Job), (as_async_def, AsyncJob)], ids=["def", "async def"])
-async def test_a_processor_gets_the_job_of_its_colour(colour: Colour, kind: type) -> None:
-    outcome = await outcome_of(colour(lambda job: type(job) is kind))
+@pytest.mark.parametrize(("style", "kind"), [(as_def, Job), (as_async_def, AsyncJob)], ids=["def", "async def"])
+async def test_a_processor_gets_the_job_of_its_kind(style: Style, kind: type) -> None:
+    outcome = await outcome_of(style(lambda job: type(job) is kind))
     assert outcome["returnValue"] is True
 
 
-@pytest.mark.parametrize(("colour", "same"), [(as_def, False), (as_async_def, True)], ids=["def", "async def"])
-async def test_an_async_def_runs_on_the_loops_thread_and_a_def_off_it(colour: Colour, same: bool) -> None:
-    outcome = await outcome_of(colour(lambda job: threading.get_ident()))
+@pytest.mark.parametrize(("style", "same"), [(as_def, False), (as_async_def, True)], ids=["def", "async def"])
+async def test_an_async_def_runs_on_the_loops_thread_and_a_def_off_it(style: Style, same: bool) -> None:
+    outcome = await outcome_of(style(lambda job: threading.get_ident()))
     assert (outcome["returnValue"] == threading.get_ident()) is same
 
 
 request_id: ContextVar[str] = ContextVar("request_id")
 
 
-@both_colours
-async def test_a_processor_sees_the_context_of_its_request(colour: Colour) -> None:
+@sync_and_async
+async def test_a_processor_sees_the_context_of_its_request(style: Style) -> None:
     request_id.set("r1")
-    outcome = await outcome_of(colour(lambda job: request_id.get()))
+    outcome = await outcome_of(style(lambda job: request_id.get()))
     assert outcome["returnValue"] == "r1"

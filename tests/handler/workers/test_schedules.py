@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from nextmq_handler import ConfigurationError, Cron, Every, Job, Worker
-from nextmq_handler.registration.calls import fingerprint, registration_of
+from nextmq_handler.registration import fingerprint, registration_of
 from nextmq_handler.settings import load_settings
 from nextmq_handler.workers.schedules import Schedule
 from nextmq_handler.workers.worker import find_processor, freeze
@@ -211,7 +211,7 @@ def test_no_schedule_can_be_added_to_a_worker_that_is_mounted() -> None:
         worker.every(HOUR)(cleanup)
 
 
-def test_what_is_no_schedule_is_refused() -> None:
+def test_what_is_not_a_schedule_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="schedules takes Every and Cron, not str"):
         with_schedules(t.cast("t.Any", "hourly"))
 

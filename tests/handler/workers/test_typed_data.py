@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from tests.support.handler import AnyJob, Colour, both_colours, outcome_of
+from tests.support.handler import AnyJob, Style, outcome_of, sync_and_async
 from tests.support.typed import Address, Order, Welcome, annotated, refusal
 
 pytestmark = pytest.mark.anyio
@@ -75,13 +75,13 @@ VALID: dict[str, tuple[t.Any, object, object]] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(("type_", "data", "expected"), VALID.values(), ids=VALID)
 async def test_data_that_fits_arrives_as_its_type(
-    type_: t.Any, data: object, expected: object, colour: Colour
+    type_: t.Any, data: object, expected: object, style: Style
 ) -> None:
     seen: list[object] = []
-    await outcome_of(annotated(colour, lambda job: seen.append(job.data), data=type_), job={"data": data})
+    await outcome_of(annotated(style, lambda job: seen.append(job.data), data=type_), job={"data": data})
     assert [(type(value), value) for value in seen] == [(type(expected), expected)]
 
 
@@ -116,12 +116,12 @@ UNFIT: dict[str, tuple[t.Any, object, list[str]]] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(("type_", "data", "paths"), UNFIT.values(), ids=UNFIT)
 async def test_data_that_does_not_fit_fails_the_job_for_good(
-    type_: t.Any, data: object, paths: list[str], colour: Colour
+    type_: t.Any, data: object, paths: list[str], style: Style
 ) -> None:
-    outcome = await outcome_of(annotated(colour, lambda job: None, data=type_), job={"data": data})
+    outcome = await outcome_of(annotated(style, lambda job: None, data=type_), job={"data": data})
     assert (outcome.get("unrecoverable"), outcome["error"]["name"]) == (True, "DataValidationError")
 
 
@@ -130,16 +130,16 @@ def test_the_message_lists_the_path_of_each_error(type_: t.Any, data: object, pa
     assert [part.partition(": ")[0] for part in refusal(type_, data).split("; ")] == paths
 
 
-@both_colours
-async def test_a_processor_does_not_run_with_data_that_does_not_fit(colour: Colour) -> None:
+@sync_and_async
+async def test_a_processor_does_not_run_with_data_that_does_not_fit(style: Style) -> None:
     seen: list[object] = []
-    await outcome_of(annotated(colour, lambda job: seen.append(job), data=Welcome), job={"data": None})
+    await outcome_of(annotated(style, lambda job: seen.append(job), data=Welcome), job={"data": None})
     assert seen == []
 
 
-@both_colours
-async def test_data_that_does_not_fit_has_no_stack(colour: Colour) -> None:
-    outcome = await outcome_of(annotated(colour, lambda job: None, data=Welcome), job={"data": None})
+@sync_and_async
+async def test_data_that_does_not_fit_has_no_stack(style: Style) -> None:
+    outcome = await outcome_of(annotated(style, lambda job: None, data=Welcome), job={"data": None})
     assert outcome["error"]["stack"] == ""
 
 
@@ -156,12 +156,12 @@ def test_the_message_says_what_is_wrong(type_: t.Any, data: object, message: str
     assert refusal(type_, data) == message
 
 
-@both_colours
-async def test_data_without_an_annotation_is_the_plain_json(colour: Colour) -> None:
+@sync_and_async
+async def test_data_without_an_annotation_is_the_plain_json(style: Style) -> None:
     seen: list[object] = []
 
     def body(job: AnyJob) -> None:
         seen.append(job.data)
 
-    await outcome_of(colour(body), job={"data": RAW_WELCOME})
+    await outcome_of(style(body), job={"data": RAW_WELCOME})
     assert seen == [RAW_WELCOME]

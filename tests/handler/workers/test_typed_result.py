@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, PlainSerializer, computed_field
 
 from nextmq_handler import RateLimitError, Worker
-from tests.support.handler import Colour, both_colours, deliver, make_handler, outcome_of
+from tests.support.handler import Style, deliver, make_handler, outcome_of, sync_and_async
 from tests.support.typed import Address, Order, Receipt, annotated
 
 pytestmark = pytest.mark.anyio
@@ -72,12 +72,12 @@ SERIALISED: dict[str, tuple[t.Any, object, object]] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(("returns", "value", "expected"), SERIALISED.values(), ids=SERIALISED)
 async def test_a_result_is_serialised_as_its_annotation_says(
-    returns: t.Any, value: object, expected: object, colour: Colour
+    returns: t.Any, value: object, expected: object, style: Style
 ) -> None:
-    outcome = await outcome_of(annotated(colour, lambda job: value, returns=returns))
+    outcome = await outcome_of(annotated(style, lambda job: value, returns=returns))
     assert outcome == {"outcome": "completed", "returnValue": expected}
 
 
@@ -103,18 +103,18 @@ OTHER_VALUES: dict[str, tuple[t.Any, object, object]] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(("returns", "value", "expected"), OTHER_VALUES.values(), ids=OTHER_VALUES)
 async def test_a_result_of_another_type_is_taken_where_json_can_carry_it(
-    returns: t.Any, value: object, expected: object, colour: Colour
+    returns: t.Any, value: object, expected: object, style: Style
 ) -> None:
-    outcome = await outcome_of(annotated(colour, lambda job: value, returns=returns))
+    outcome = await outcome_of(annotated(style, lambda job: value, returns=returns))
     assert outcome == {"outcome": "completed", "returnValue": expected}
 
 
-async def refusal_of(colour: Colour, value: object, **annotation: t.Any) -> str:
-    """What is said of a result that fails the job for good."""
-    outcome = await outcome_of(annotated(colour, lambda job: value, **annotation))
+async def refusal_of(style: Style, value: object, **annotation: t.Any) -> str:
+    """Return the error message of a result that fails the job for good."""
+    outcome = await outcome_of(annotated(style, lambda job: value, **annotation))
     assert (outcome.get("unrecoverable"), outcome["error"]["name"]) == (True, "ReturnValueError")
     return str(outcome["error"]["message"])
 
@@ -136,10 +136,10 @@ BYTES: dict[str, tuple[t.Any, object]] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(("returns", "value"), BYTES.values(), ids=BYTES)
-async def test_bytes_are_refused_wherever_they_are(returns: t.Any, value: object, colour: Colour) -> None:
-    message = await refusal_of(colour, value, returns=returns)
+async def test_bytes_are_refused_wherever_they_are(returns: t.Any, value: object, style: Style) -> None:
+    message = await refusal_of(style, value, returns=returns)
     assert message == "the return value is not JSON: it holds bytes; encode them, in base64 say"
 
 
@@ -153,29 +153,29 @@ NANS: dict[str, tuple[t.Any, object]] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize(("returns", "value"), NANS.values(), ids=NANS)
-async def test_nan_is_refused_wherever_it_is(returns: t.Any, value: object, colour: Colour) -> None:
-    message = await refusal_of(colour, value, returns=returns)
+async def test_nan_is_refused_wherever_it_is(returns: t.Any, value: object, style: Style) -> None:
+    message = await refusal_of(style, value, returns=returns)
     assert re.fullmatch(
         "the return value is not JSON: (it holds NaN or an infinity|Out of range float.*)", message
     )
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize("value", [object(), Plain()], ids=["object", "with attributes"])
 @pytest.mark.parametrize("returns", [Receipt, Order, datetime, Receipt | None], ids=str)
 async def test_a_result_that_nothing_makes_json_is_refused_by_its_type(
-    returns: t.Any, value: object, colour: Colour
+    returns: t.Any, value: object, style: Style
 ) -> None:
-    message = await refusal_of(colour, value, returns=returns)
+    message = await refusal_of(style, value, returns=returns)
     assert message == f"the return value is not JSON: Unable to serialize unknown type: {type(value)}"
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize("value", [RECEIPT, ORDER, NOON, Decimal(1), ID, Colours.RED, {1}], ids=repr)
-async def test_a_result_without_an_annotation_is_plain_json_only(value: object, colour: Colour) -> None:
-    message = await refusal_of(colour, value)
+async def test_a_result_without_an_annotation_is_plain_json_only(value: object, style: Style) -> None:
+    message = await refusal_of(style, value)
     assert (
         message == f"the return value is not JSON: Object of type {type(value).__name__} is not JSON serializable"
     )
@@ -190,9 +190,9 @@ def unprintable(value: object) -> int:
     raise Unprintable
 
 
-@both_colours
-async def test_a_serializer_whose_exception_cannot_be_printed_is_told_by_its_name(colour: Colour) -> None:
-    message = await refusal_of(colour, 1, returns=t.Annotated[int, PlainSerializer(unprintable)])
+@sync_and_async
+async def test_a_serializer_whose_exception_cannot_be_printed_is_told_by_its_name(style: Style) -> None:
+    message = await refusal_of(style, 1, returns=t.Annotated[int, PlainSerializer(unprintable)])
     assert "Unprintable" in message
 
 
@@ -202,16 +202,16 @@ class Exiting(BaseModel):
         raise SystemExit(3)
 
 
-@both_colours
-async def test_a_serializer_that_exits_fails_the_attempt(colour: Colour) -> None:
-    function = annotated(colour, lambda job: Exiting(), returns=Exiting)
+@sync_and_async
+async def test_a_serializer_that_exits_fails_the_attempt(style: Style) -> None:
+    function = annotated(style, lambda job: Exiting(), returns=Exiting)
     outcome = await outcome_of(function, expose_stack=False)
     assert outcome == {"outcome": "failed", "error": {"name": "SystemExit", "message": "3", "stack": ""}}
 
 
-@both_colours
-async def test_a_refused_result_is_not_what_the_workers_errors_say(colour: Colour) -> None:
-    function = annotated(colour, lambda job: object(), returns=Receipt)
+@sync_and_async
+async def test_a_refused_result_is_not_what_the_workers_errors_say(style: Style) -> None:
+    function = annotated(style, lambda job: object(), returns=Receipt)
     worker = Worker("emails", function, errors={Exception: lambda exc: RateLimitError(1500)})
     outcome = await deliver(make_handler(worker))
     assert outcome["error"]["name"] == "ReturnValueError"

@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from nextmq_handler import Worker
-from nextmq_handler.registration.calls import fingerprint, registration_of
+from nextmq_handler.registration import fingerprint, registration_of
 from nextmq_handler.settings import load_settings
 from nextmq_handler.workers.worker import schemas_of
-from tests.support.handler import APP_URL, URL, Body, as_async_def, as_def, both_colours
+from tests.support.handler import APP_URL, URL, Body, as_async_def, as_def, sync_and_async
 from tests.support.typed import Order, Welcome, annotated
 
 SETTINGS = load_settings(url=URL, app_url=APP_URL, environ={})
@@ -20,13 +20,13 @@ SETTINGS = load_settings(url=URL, app_url=APP_URL, environ={})
 def nothing(job: object) -> None: ...
 
 
-def of(data: t.Any, colour: Callable[[Body], Callable[..., t.Any]] = as_def) -> Callable[..., t.Any]:
-    return annotated(colour, nothing, data=data)
+def of(data: t.Any, style: Callable[[Body], Callable[..., t.Any]] = as_def) -> Callable[..., t.Any]:
+    return annotated(style, nothing, data=data)
 
 
-@both_colours
-def test_a_workers_schema_is_that_of_its_processors_data(colour: Callable[[Body], Callable[..., t.Any]]) -> None:
-    assert schemas_of(Worker("emails", of(Welcome, colour))) == {"*": Welcome.model_json_schema()}
+@sync_and_async
+def test_a_workers_schema_is_that_of_its_processors_data(style: Callable[[Body], Callable[..., t.Any]]) -> None:
+    assert schemas_of(Worker("emails", of(Welcome, style))) == {"*": Welcome.model_json_schema()}
 
 
 def test_each_job_name_has_the_schema_of_its_own_processor() -> None:

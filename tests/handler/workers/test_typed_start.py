@@ -26,9 +26,9 @@ class Unfinished(BaseModel):
     later: "Missing"  # type: ignore[name-defined]  # noqa: F821 - what is tested
 
 
-def process(colour: Callable[..., Function], **annotations: t.Any) -> Function:
-    """A processor called `charge` with these annotations."""
-    function = colour(lambda job: None)
+def process(style: Callable[..., Function], **annotations: t.Any) -> Function:
+    """Make a processor called `charge` with these annotations."""
+    function = style(lambda job: None)
     function.__annotations__ = annotations
     function.__qualname__ = "charge"
     return function
@@ -111,7 +111,7 @@ def test_an_annotation_that_says_nothing_of_the_data_leaves_it_plain(function: F
 
 
 def types_of(function: Function) -> tuple[t.Any, t.Any]:
-    """What the mounted processor takes its data and its result for."""
+    """Return the types of the mounted processor's data and result."""
     worker = Worker("emails", function)
     create_nextmq_handler([worker])
     bound = find_processor(worker, "welcome")

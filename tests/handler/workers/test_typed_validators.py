@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
 from nextmq_handler import RateLimitError
-from tests.support.handler import Colour, both_colours, outcome_of
+from tests.support.handler import Style, outcome_of, sync_and_async
 from tests.support.typed import Order, annotated, refusal
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +33,7 @@ Payment = t.Annotated[Cash | Invoice, Field(discriminator="kind")]
 
 
 def raising(kind: t.Callable[[object], BaseException]) -> t.Any:
-    """A type whose validator raises an exception that is made of the value."""
+    """Make a type whose validator raises an exception made from the value."""
 
     def validate(value: object) -> t.NoReturn:
         raise kind(value)
@@ -106,10 +106,10 @@ ODD: dict[str, t.Callable[[object], BaseException]] = {
 }
 
 
-@both_colours
+@sync_and_async
 @pytest.mark.parametrize("name", ODD)
-async def test_a_validator_that_raises_something_odd_is_told_by_its_name(name: str, colour: Colour) -> None:
-    outcome = await outcome_of(annotated(colour, lambda job: None, data=raising(ODD[name])), job={"data": CANARY})
+async def test_a_validator_that_raises_something_odd_is_told_by_its_name(name: str, style: Style) -> None:
+    outcome = await outcome_of(annotated(style, lambda job: None, data=raising(ODD[name])), job={"data": CANARY})
     assert outcome["error"] == {
         "name": "DataValidationError",
         "message": f"data: its validator raised {name}",
@@ -122,22 +122,22 @@ class Unprintable(ValueError):
         raise RuntimeError("no text")
 
 
-@both_colours
-async def test_a_validator_whose_exception_cannot_be_printed_fails_the_job_for_good(colour: Colour) -> None:
-    function = annotated(colour, lambda job: None, data=raising(Unprintable))
+@sync_and_async
+async def test_a_validator_whose_exception_cannot_be_printed_fails_the_job_for_good(style: Style) -> None:
+    function = annotated(style, lambda job: None, data=raising(Unprintable))
     outcome = await outcome_of(function, job={"data": CANARY})
     assert (outcome.get("unrecoverable"), outcome["error"]["name"]) == (True, "DataValidationError")
 
 
-@both_colours
-async def test_a_validator_that_exits_fails_the_attempt(colour: Colour) -> None:
-    function = annotated(colour, lambda job: None, data=raising(lambda value: SystemExit(3)))
+@sync_and_async
+async def test_a_validator_that_exits_fails_the_attempt(style: Style) -> None:
+    function = annotated(style, lambda job: None, data=raising(lambda value: SystemExit(3)))
     outcome = await outcome_of(function, job={"data": 1}, expose_stack=False)
     assert outcome == {"outcome": "failed", "error": {"name": "SystemExit", "message": "3", "stack": ""}}
 
 
-@both_colours
-async def test_a_validator_may_signal(colour: Colour) -> None:
-    function = annotated(colour, lambda job: None, data=raising(lambda value: RateLimitError(1500)))
+@sync_and_async
+async def test_a_validator_may_signal(style: Style) -> None:
+    function = annotated(style, lambda job: None, data=raising(lambda value: RateLimitError(1500)))
     outcome = await outcome_of(function, job={"data": 1})
     assert outcome == {"outcome": "rateLimited", "delay": 1500}

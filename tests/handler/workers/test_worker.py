@@ -128,7 +128,7 @@ REFUSED: dict[str, tuple[t.Any, str]] = {
 
 
 @pytest.mark.parametrize(("function", "is_async"), ACCEPTED.values(), ids=ACCEPTED)
-def test_what_takes_one_job_is_a_processor_of_its_colour(function: Function, is_async: bool) -> None:
+def test_what_takes_one_job_is_a_sync_or_async_processor(function: Function, is_async: bool) -> None:
     bound = find_processor(Worker("emails", function), "welcome")
     assert bound is not None
     assert (bound.function, bound.is_async) == (function, is_async)
@@ -162,7 +162,7 @@ def test_a_job_goes_to_the_processor_of_its_name_and_else_to_the_fallback() -> N
     assert [bound and bound.function for bound in found] == [coroutine, plain, plain]
 
 
-def test_a_job_whose_name_has_no_processor_has_none_where_there_is_no_fallback() -> None:
+def test_a_job_whose_name_has_no_processor_has_none_without_a_fallback() -> None:
     worker = Worker("emails")
     worker.processor("welcome")(plain)
     assert find_processor(worker, "goodbye") is None

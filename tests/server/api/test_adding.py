@@ -181,7 +181,7 @@ class TestNearTheMemoryLimit:
 
     @pytest.fixture
     async def full(self, own_valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[httpx.AsyncClient]:
-        """The API over a Valkey that is near its memory limit, with one job from before."""
+        """Serve the API over a Valkey that is near its memory limit and has one job."""
         from nextmq_server.api.app import create_app
 
         service = Service(project, own_valkey.url)

@@ -19,7 +19,7 @@ UNAUTHORIZED = (401, "unauthorized")
 
 
 def _routes() -> list[tuple[str, str]]:
-    """Method and path of every route of the API, as it describes itself, but those of probes."""
+    """Return method and path of every documented route, except the probes."""
     paths = create_app(Service(new_project("described"), "unix:///nowhere")).openapi()["paths"]
     return [
         (method.upper(), path.format(queue="emails", id="1", state="completed"))
@@ -50,14 +50,14 @@ CREDENTIALS: dict[str, t.Callable[[str], str | bytes]] = {
 
 @pytest.fixture
 async def anyone(service: Service) -> t.AsyncIterator[httpx.AsyncClient]:
-    """The service's REST API, called without a key."""
+    """Call the service's REST API without a key."""
     transport = httpx.ASGITransport(create_app(service))
     async with httpx.AsyncClient(transport=transport, base_url="http://server.example") as client:
         yield client
 
 
 async def answers(client: httpx.AsyncClient, headers: dict[str, str | bytes]) -> dict[tuple[str, str], object]:
-    """What each route refuses with."""
+    """Return how each route refuses the call."""
     sent = t.cast("dict[str, str]", headers)
     return {(method, path): refusal(await client.request(method, path, headers=sent)) for method, path in ROUTES}
 

@@ -12,7 +12,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
 from nextmq_server.engine.worker.hub import Hub
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.redis.address import Address
 from tests.support.api import JOBS, problem_paths, refusal
 
@@ -40,20 +40,20 @@ async def process(job: EngineJob) -> Verdict:
 
 @pytest.fixture
 async def run(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[Run]:
-    """Runs queues of the project."""
+    """Run queues of the project."""
     hub = Hub(Address(valkey.url), prefix=project.prefix, instance_id="children", alone=False)
     await hub.start()
 
     async def start(*queues: str) -> None:
         for queue in queues:
-            await hub.add(queue, WorkerOptions(concurrency=10), process)
+            await hub.add(queue, RunnerOptions(concurrency=10), process)
 
     yield start
     await hub.stop(grace=0)
 
 
 async def add(api: httpx.AsyncClient, *children: str, queue: str = "reports") -> None:
-    """A job `parent` with children of these names and ids; the child `open` is in queue idle."""
+    """Return a flow of `parent` with children of these names and ids; the child `open` is in queue idle."""
     nodes: list[dict[str, t.Any]] = []
     for name in children:
         policy = {POLICIES[name]: True} if name in POLICIES else {}
@@ -79,7 +79,7 @@ async def counts(api: httpx.AsyncClient) -> dict[str, int]:
 
 @pytest.fixture
 async def family(api: httpx.AsyncClient, run: Run, until: Until) -> None:
-    """A parent with a child of each kind: processed, open, ignored, and lost, which failed."""
+    """Add a parent with a child of each kind: processed, open, ignored, and lost, which failed."""
     await add(api, "processed", "open", "ignored", "lost")
     await run("reports")
 

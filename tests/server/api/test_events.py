@@ -40,7 +40,7 @@ NO_IDS = ["-", "1-", "-1", "1-1-1", "latest", "$$", "0x1", f"{2**64}", "9" * 65]
 
 @pytest.fixture
 async def client(service: Service) -> t.AsyncIterator[httpx.AsyncClient]:
-    """Calls the service's API over real connections."""
+    """Call the service's API over real connections."""
     async with serving(service) as client:
         yield client
 

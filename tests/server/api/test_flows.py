@@ -23,17 +23,17 @@ KEY = {"idempotency-key": "order-42"}
 
 
 def names(tree: dict[str, t.Any]) -> t.Any:
-    """The names of a tree's jobs, children in a dict."""
+    """Return the names of a tree's jobs, with the children in a dict."""
     return {tree["job"]["name"]: [names(child) for child in tree["children"]]}
 
 
 def ordered(tree: dict[str, t.Any]) -> t.Any:
-    """The tree with its children in one order: a look at a flow does not know the one they were added in."""
+    """Sort the children of the tree: the API does not know in which order they were added."""
     return json.dumps(tree["job"], sort_keys=True), sorted(map(ordered, tree["children"]))
 
 
 async def add(api: httpx.AsyncClient, flow: object, **members: object) -> dict[str, t.Any]:
-    """The tree as it is answered."""
+    """Return the tree of the answer."""
     answer = await send(api, "POST", FLOWS, {"flow": flow, **members})
     return t.cast("dict[str, t.Any]", answer.raise_for_status().json()["flow"])
 

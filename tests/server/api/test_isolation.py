@@ -65,7 +65,7 @@ class Projects(t.NamedTuple):
 
 
 def routes() -> list[tuple[str, str]]:
-    """Method and path of every route, as the API describes itself, but those that need no key."""
+    """Return method and path of every documented route that needs a key."""
     paths = create_app(Service(new_project("described"), "unix:///nowhere")).openapi()["paths"]
     found = [(method.upper(), path) for path, operations in paths.items() for method in operations]
     # A stream of events has no end that could be waited for: it has a test of its own.

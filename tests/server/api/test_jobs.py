@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def add(api: httpx.AsyncClient, name: str = "welcome", **members: t.Any) -> dict[str, t.Any]:
-    """The job as it is answered."""
+    """Return the job of the answer."""
     return dict((await send(api, "POST", JOBS, {"name": name, **members})).raise_for_status().json())
 
 
@@ -40,7 +40,7 @@ async def in_redis(service: Service, job_id: str, field: str) -> t.Any:
 
 @pytest.fixture
 async def busy_queue(api: httpx.AsyncClient, app: App, until: Until) -> t.AsyncIterator[None]:
-    """A queue with an active job, two that wait, one with a delay and one with a priority."""
+    """Fill a queue: an active job, two waiting jobs, a delayed one and one with a priority."""
     app.gate.clear()
     await send(api, "PUT", WORKER, app.registration())
     await add(api)

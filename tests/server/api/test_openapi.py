@@ -35,13 +35,13 @@ CHECKS = [
 ]
 
 _document = create_app(Service(PROJECT, "unix:///nowhere")).openapi()
-# A stream without end is no answer that could be looked at.
+# An endless stream has no whole answer to check.
 schema = schemathesis.openapi.from_dict(_document).exclude(path_regex="/events$")
 
 
 @pytest.fixture(scope="module")
 def server(valkey: EmbeddedValkey) -> t.Iterator[str]:
-    """The API over a real Valkey, on a port of this machine; its URL."""
+    """Serve the API over a real Valkey on a local port; yield its URL."""
     port = free_port()
     started, stopping = threading.Event(), asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []

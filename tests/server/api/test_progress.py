@@ -28,7 +28,7 @@ class Running(t.NamedTuple):
 
 
 async def stored(api: httpx.AsyncClient, job_id: str) -> t.Any:
-    """The job's progress."""
+    """Return the job's progress."""
     return (await api.get(f"{JOBS}/{job_id}")).json()["progress"]
 
 
@@ -47,7 +47,7 @@ async def add(api: httpx.AsyncClient, **opts: t.Any) -> str:
 
 @pytest.fixture
 async def running(api: httpx.AsyncClient, app: App, until: Until) -> t.AsyncIterator[Running]:
-    """A job that runs: its app has the delivery and does not answer before its gate is open."""
+    """Start a job whose app has the delivery and answers only once its gate is open."""
     app.gate.clear()
     await api.put(WORKER, json=app.registration())
     job_id = await add(api, attempts=5)

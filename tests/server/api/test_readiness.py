@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 
 def client_of(*services: Service) -> httpx.AsyncClient:
-    """The API of services, without a key."""
+    """Call the API of services without a key."""
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(create_app(*services)), base_url="http://server.example"
     )
@@ -90,10 +90,10 @@ async def test_a_draining_server_is_not_ready_while_it_still_answers(
     await until(lambda: app.deliveries)
     stopping = asyncio.create_task(service.stop(grace=30))
 
-    async def drains() -> bool:
-        return await readiness(service) == unavailable("draining")
+    async def is_stopping() -> bool:
+        return await readiness(service) == unavailable("shutting down")
 
-    await until(drains)
+    await until(is_stopping)
     app.gate.set()
     await stopping
 
@@ -113,7 +113,7 @@ async def test_a_service_with_nothing_in_flight_stops_at_once_without_redis(
 
     await until(is_lost)
     await asyncio.wait_for(service.stop(grace=600), 60)
-    assert await service.readiness() == "draining"
+    assert await service.readiness() == "shutting down"
 
 
 async def statuses(service: Service, *keys: str) -> list[int]:

@@ -34,7 +34,7 @@ CALLS: list[tuple[str, str, object]] = [
 
 @pytest.fixture
 async def service(own_valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[Service]:
-    """A running service on a Valkey of its own, which a test may stop under it."""
+    """Run a service on its own Valkey, which a test may stop."""
     service = Service(project, own_valkey.url, egress=EgressRules.for_development())
     await service.start()
     yield service
@@ -43,7 +43,7 @@ async def service(own_valkey: EmbeddedValkey, project: Project) -> t.AsyncIterat
 
 @pytest.fixture
 async def api(service: Service, project: Project) -> t.AsyncIterator[httpx.AsyncClient]:
-    """The service's REST API; a job waits there already."""
+    """Call the service's REST API; one job waits already."""
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(create_app(service)),
         base_url="http://server.example",
@@ -55,7 +55,7 @@ async def api(service: Service, project: Project) -> t.AsyncIterator[httpx.Async
 
 @pytest.fixture
 def back(own_valkey: EmbeddedValkey, api: httpx.AsyncClient, until: Until) -> t.Callable[[], t.Awaitable[None]]:
-    """Stops Valkey and starts it again on its folder; returns once the API has noticed."""
+    """Stop Valkey and start it again on its folder; return once the API has noticed."""
 
     async def works() -> bool:
         return (await api.get(COUNTS)).is_success

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine.queues.redrive import Redriver, Wanted
+from nextmq_handler.rules.dead_letters import Wanted
+from nextmq_server.engine.queues.redrive import Redriver
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.support.api import JOBS, WORKER, any_json, one_service, problem_paths, registration, send

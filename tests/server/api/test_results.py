@@ -30,7 +30,7 @@ PENDING = {"returnValue": None, "failedReason": None, "stacktrace": None, "finis
 
 @pytest.fixture
 async def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The jobs that somebody looked at, for each look."""
+    """Record the job of each look at a result."""
     looks: list[str] = []
     look = engine_results._look
 
@@ -46,7 +46,7 @@ async def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 async def own_service(own_valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[Service]:
-    """A running service on a Valkey of its own, which a test may stop under it."""
+    """Run a service on its own Valkey, which a test may stop."""
     service = Service(project, own_valkey.url, egress=EgressRules.for_development())
     await service.start()
     yield service
@@ -65,7 +65,7 @@ async def own_api(own_service: Service, project: Project) -> t.AsyncIterator[htt
 
 
 async def add(api: httpx.AsyncClient, **opts: t.Any) -> str:
-    """The id of a new job."""
+    """Add a job and return its id."""
     answer = await send(api, "POST", JOBS, {"name": "welcome", "opts": opts})
     return str(answer.raise_for_status().json()["id"])
 
@@ -84,7 +84,7 @@ async def run(api: httpx.AsyncClient, app: App) -> None:
 
 
 async def shown(api: httpx.AsyncClient, job_id: str) -> dict[str, t.Any]:
-    """The same members of the job itself."""
+    """Return the same members of the job itself."""
     job = (await api.get(f"{JOBS}/{job_id}")).raise_for_status().json()
     return {name: job[name] for name in ("state", *PENDING)}
 

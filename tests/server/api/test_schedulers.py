@@ -179,7 +179,7 @@ async def test_times_that_cannot_be_are_refused(api: httpx.AsyncClient, repeat: 
         ({"pattern": "61 * * * *"}, "is not a cron pattern"),
         ({**NEW_YEAR, "tz": "Berlin"}, '"Berlin" is not a time zone: use an IANA name'),
         ({**NEW_YEAR, "tz": "../../etc/passwd"}, "is not a time zone"),
-        ({"every": HOUR, "endDate": 1}, "endDate: no run would come before it"),
+        ({"every": HOUR, "endDate": 1}, "endDate: the schedule has no run before it"),
     ],
     ids=["words", "seven fields", "no such day", "no such minute", "no zone", "a path", "an end that is over"],
 )

@@ -99,13 +99,13 @@ BAD_OPTIONS: list[tuple[dict[str, object], str]] = [
 
 @pytest.fixture
 def project(project: Project) -> Project:
-    """A project in the middle of a rotation: it has two secrets."""
+    """Return a project in the middle of a rotation: it has two secrets."""
     return dataclasses.replace(project, webhook_secrets=(*project.webhook_secrets, generate_secret()))
 
 
 @pytest.fixture
 def register(api: httpx.AsyncClient, project: Project) -> Register:
-    """Registers a worker of the project, with what is unlike the usual one."""
+    """Register a worker of the project, with these changes."""
 
     async def register(query: str = "", **changes: t.Any) -> httpx.Response:
         return await send(api, "PUT", f"{WORKER}{query}", registration(project, **changes))
@@ -115,7 +115,7 @@ def register(api: httpx.AsyncClient, project: Project) -> Register:
 
 @pytest.fixture
 async def held(register: Register) -> dict[str, t.Any]:
-    """The registration that holds the queue already."""
+    """Register the app that holds the queue already."""
     return dict((await register()).raise_for_status().json())
 
 

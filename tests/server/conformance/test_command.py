@@ -1,4 +1,4 @@
-"""`nextmq conformance`: our homes, served for real, pass the whole table; each hole of another app is listed."""
+"""`nextmq conformance`: the integrations, served for real, pass the table; each hole of another app is listed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typer.testing import CliRunner, Result
 
 from nextmq_handler.protocol.signing import parse_secret
 from nextmq_server.cli.commands import app
-from nextmq_server.conformance.judge import Answer, Silence
-from nextmq_server.conformance.limits import Home, obstacle
+from nextmq_server.conformance.judge import HandlerAnswer, Silence
+from nextmq_server.conformance.limits import Integration, obstacle
 from nextmq_server.conformance.report import summary
 from nextmq_server.conformance.requests import Sender, Wire
 from nextmq_server.conformance.scoring import GroupScore, Hole
 from nextmq_server.conformance.table import GROUPS
 from nextmq_server.testing.processes import free_port
 from tests.conformance.bridge import FunctionURL
-from tests.conformance.integrations.processes import ServerHome, start_function, start_server
+from tests.conformance.integrations.processes import ServerIntegration, start_function, start_server
 from tests.conformance.runtime_api import RuntimeAPI
 from tests.support.conformance_apps import BODY_TIMEOUT, MAX_BODY_SIZE, MOUNT
 
@@ -29,7 +29,7 @@ LIMITS = ["--max-body-size", str(MAX_BODY_SIZE), "--body-timeout", str(BODY_TIME
 ENVIRONMENT = {"NEXTMQ_WEBHOOK_SECRETS": SECRET}
 SENDER = Sender(parse_secret(SECRET), 1_790_000_000, max_body_size=MAX_BODY_SIZE)
 NAMES = {
-    group.title: {case.name for case in group.make(SENDER) if obstacle(Home.STREAM, case.traits) is None}
+    group.title: {case.name for case in group.make(SENDER) if obstacle(Integration.STREAM, case.traits) is None}
     for group in GROUPS
 }
 ALL = set[str]().union(*NAMES.values())
@@ -39,7 +39,7 @@ Serve = t.Callable[[str], t.ContextManager[str]]
 
 
 def run(url: str, *options: str) -> Result:
-    """The command with the options that the apps of these tests need."""
+    """Run the command with the options that the apps of these tests need."""
     return CliRunner().invoke(app, ["conformance", url, "--secret", SECRET, *LIMITS, *options])
 
 
@@ -47,32 +47,34 @@ def holes(result: Result) -> set[str]:
     return set(re.findall(r"^hole: (.*)$", result.output, re.MULTILINE))
 
 
-def uvicorn(name: str) -> ServerHome:
+def uvicorn(name: str) -> ServerIntegration:
     arguments = ["uvicorn", "--factory", f"{APPS}:{name}", "--port", "0", "--lifespan", "off", "--no-access-log"]
     return start_server(arguments, "running on http://", ENVIRONMENT)
 
 
-def gunicorn(name: str) -> ServerHome:
+def gunicorn(name: str) -> ServerIntegration:
     arguments = ["gunicorn", f"{APPS}:{name}()", "--bind", "127.0.0.1:0", "--log-level", "info"]
     return start_server(arguments, "Listening at: http://", ENVIRONMENT)
 
 
-HOMES: dict[str, tuple[t.Callable[[str], ServerHome], str, Home]] = {
-    "asgi_alone": (uvicorn, "", Home.STREAM),
-    "fastapi_mount": (uvicorn, MOUNT, Home.STREAM),
-    "fastapi_router": (uvicorn, MOUNT, Home.STREAM),
-    "wsgi_alone": (gunicorn, "", Home.WSGI),
-    "flask_blueprint": (gunicorn, MOUNT, Home.WSGI),
-    "django_view": (gunicorn, MOUNT, Home.WSGI),
+INTEGRATIONS: dict[str, tuple[t.Callable[[str], ServerIntegration], str, Integration]] = {
+    "asgi_alone": (uvicorn, "", Integration.STREAM),
+    "fastapi_mount": (uvicorn, MOUNT, Integration.STREAM),
+    "fastapi_router": (uvicorn, MOUNT, Integration.STREAM),
+    "wsgi_alone": (gunicorn, "", Integration.WSGI),
+    "flask_blueprint": (gunicorn, MOUNT, Integration.WSGI),
+    "django_view": (gunicorn, MOUNT, Integration.WSGI),
 }
 
 
-@pytest.mark.parametrize("name", HOMES)
-def test_a_home_of_ours_passes_the_whole_table(name: str) -> None:
-    start, mount, home = HOMES[name]
+@pytest.mark.parametrize("name", INTEGRATIONS)
+def test_an_integration_passes_the_whole_table(name: str) -> None:
+    start, mount, integration = INTEGRATIONS[name]
     server = start(name)
     try:
-        result = run(f"http://127.0.0.1:{server.port}{mount}", "--queue", "conformance", "--home", home)
+        result = run(
+            f"http://127.0.0.1:{server.port}{mount}", "--queue", "conformance", "--integration", integration
+        )
     finally:
         server.stop()
     assert (result.exit_code, holes(result), _share(result)) == (0, set(), "100 %"), result.output
@@ -84,7 +86,7 @@ def test_a_function_in_the_lambda_runtime_passes_the_whole_table() -> None:
     app_url = f"{bridge.url}{MOUNT}"
     child = start_function(f"{APPS}.function", api, {**ENVIRONMENT, "NEXTMQ_APP_URL": app_url})
     try:
-        result = run(app_url, "--queue", "conformance", "--home", "lambda")
+        result = run(app_url, "--queue", "conformance", "--integration", "lambda")
     finally:
         child.kill()
         bridge.stop()
@@ -97,17 +99,17 @@ def _share(result: Result) -> str:
 
 
 @pytest.fixture(scope="module")
-def flawed() -> Iterator[ServerHome]:
+def flawed() -> Iterator[ServerIntegration]:
     server = uvicorn("flawed")
     yield server
     server.stop()
 
 
-def try_flawed(server: ServerHome, name: str, *options: str) -> Result:
+def try_flawed(server: ServerIntegration, name: str, *options: str) -> Result:
     return run(f"http://127.0.0.1:{server.port}/{name}", "--queue", "conformance", *options)
 
 
-def test_an_app_that_verifies_nothing_has_each_hole_listed(flawed: ServerHome) -> None:
+def test_an_app_that_verifies_nothing_has_each_hole_listed(flawed: ServerIntegration) -> None:
     result = try_flawed(flawed, "open")
     assert (result.exit_code, holes(result)) == (1, ALL - {"health: HEAD"} - NAMES["broken bodies"])
 
@@ -130,14 +132,14 @@ ONE_HOLE: dict[str, set[str]] = {
 
 
 @pytest.mark.parametrize("name", ONE_HOLE)
-def test_a_handler_with_one_hole_has_that_one_listed(flawed: ServerHome, name: str) -> None:
+def test_a_handler_with_one_hole_has_that_one_listed(flawed: ServerIntegration, name: str) -> None:
     assert holes(try_flawed(flawed, name, "--timeout", "3")) == ONE_HOLE[name]
 
 
 _COMPLETED = r'{"outcome":"completed","returnValue":{"to":"\u00e4@example.com"}}'
 
 
-def test_a_hole_tells_what_was_sent_what_was_expected_and_what_came(flawed: ServerHome) -> None:
+def test_a_hole_tells_what_was_sent_what_was_expected_and_what_came(flawed: ServerIntegration) -> None:
     lines = try_flawed(flawed, "timeless").output.splitlines()
     start = lines.index("hole: time: 1970")
     sent, expected, came = lines[start + 1 : start + 4]
@@ -153,42 +155,42 @@ def test_a_score_below_all_is_never_100_percent() -> None:
 
 
 def test_what_came_cannot_steer_the_terminal() -> None:
-    hole = Hole("a case", "section 2", Wire(), "404", Answer(200, [], b"\x1b[2J"), "another status")
+    hole = Hole("a case", "section 2", Wire(), "404", HandlerAnswer(200, [], b"\x1b[2J"), "another status")
     assert r"  came      200 \x1b[2J (another status)" in summary([GroupScore("paths", holes=[hole])])
 
 
-def test_without_a_queue_no_outcome_is_scored(flawed: ServerHome) -> None:
+def test_without_a_queue_no_outcome_is_scored(flawed: ServerIntegration) -> None:
     result = run(f"http://127.0.0.1:{flawed.port}/unsigned")
     assert (result.exit_code, holes(result)) == (0, set())
-    assert f"{len(PROBED)}  no --queue with the probe was named" in result.output
+    assert f"{len(PROBED)}  --queue with the probe was not given" in result.output
 
 
 HINT = "is the handler mounted at this URL, with a worker for the queue?"
 
 
-def test_a_wrong_mount_is_hinted_at(flawed: ServerHome) -> None:
+def test_a_wrong_mount_is_hinted_at(flawed: ServerIntegration) -> None:
     assert HINT in run(f"http://127.0.0.1:{flawed.port}/nothing/here").output
 
 
-def test_a_handler_with_holes_is_not_hinted_to_be_elsewhere(flawed: ServerHome) -> None:
+def test_a_handler_with_holes_is_not_hinted_to_be_elsewhere(flawed: ServerIntegration) -> None:
     assert HINT not in try_flawed(flawed, "open").output
 
 
-def test_a_wordy_refusal_is_a_hole(flawed: ServerHome) -> None:
+def test_a_wordy_refusal_is_a_hole(flawed: ServerIntegration) -> None:
     found = holes(run(f"http://127.0.0.1:{flawed.port}/wordy"))
     assert NAMES["headers"] | NAMES["timestamps"] | NAMES["signatures"] <= found
 
 
-def test_what_does_not_apply_to_a_home_is_told_with_the_reason(flawed: ServerHome) -> None:
-    result = run(f"http://127.0.0.1:{flawed.port}/patient", "--home", "lambda")
+def test_what_does_not_apply_to_an_integration_is_told_with_the_reason(flawed: ServerIntegration) -> None:
+    result = run(f"http://127.0.0.1:{flawed.port}/patient", "--integration", "lambda")
     assert (result.exit_code, "  an event holds a whole body" in result.output) == (0, True)
 
 
-def test_the_secret_is_never_printed(flawed: ServerHome) -> None:
+def test_the_secret_is_never_printed(flawed: ServerIntegration) -> None:
     assert SECRET.removeprefix("whsec_") not in try_flawed(flawed, "open").output
 
 
-def test_the_secret_comes_from_the_environment(flawed: ServerHome, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_secret_comes_from_the_environment(flawed: ServerIntegration, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEXTMQ_WEBHOOK_SECRETS", SECRET)
     url = f"http://127.0.0.1:{flawed.port}/patient"
     result = CliRunner().invoke(app, ["conformance", url, "--home", "lambda", *LIMITS])

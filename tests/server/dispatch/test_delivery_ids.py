@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nextmq_server.dispatch.delivery_ids import delivery_id, owns
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 from tests.support.dispatching import make_job
 
 if t.TYPE_CHECKING:
@@ -80,7 +80,7 @@ async def test_a_job_that_is_added_again_under_its_id_gets_another_delivery_id(
     await engine.add(jobId="again", removeOnComplete=True)
     await engine.add()
     hub = await engine.start_hub()
-    await hub.add("emails", WorkerOptions(), process)
+    await hub.add("emails", RunnerOptions(), process)
     await until(lambda: len(started) == 3)
     first, _, second = started
     assert (first.id, first.token) == (second.id, second.token)

@@ -90,3 +90,8 @@ def test_the_environment_names_the_server_only_while_it_is_there(server: LiveSer
 def test_a_project_shows_no_secret(server: LiveServer) -> None:
     with server.project() as project:
         assert repr(project).startswith("<LiveNextMQ test-")
+
+
+def test_the_old_name_of_waiting_names_the_new_one(server: LiveServer) -> None:
+    with server.project() as project, pytest.warns(DeprecationWarning, match=r"now LiveNextMQ\.wait_until_idle"):
+        project.drain()

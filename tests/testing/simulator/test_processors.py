@@ -146,6 +146,24 @@ def test_a_job_that_fails_for_good_sends_a_dead_letter_and_is_redriven() -> None
         assert mq.jobs("emails")[1].return_value == "sent"
 
 
+def test_a_job_is_not_redriven_into_its_own_queue() -> None:
+    letter: dict[str, t.Any] = {
+        "queue": "emails-dlq",
+        "id": "w1",
+        "name": "welcome",
+        "data": None,
+        "opts": {},
+        "attemptsMade": 1,
+        "reason": "smtp down",
+        "stacktrace": [],
+        "status": None,
+        "failedAt": 1,
+    }
+    with LocalNextMQ():
+        Queue("emails-dlq").add("welcome", letter)
+        assert Queue("emails-dlq").redrive() == []
+
+
 def test_a_job_that_was_not_kept_is_seen_by_the_test_and_by_those_who_wait() -> None:
     with LocalNextMQ(workers=[Worker("emails", lambda job: "sent")]) as mq:
         job = Queue("emails").add("welcome", remove_on_complete=True)

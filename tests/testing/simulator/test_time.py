@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nextmq_handler import ConfigurationError, Cron, Every, Queue, RateLimitError, Worker
+from nextmq_handler import ConfigurationError, Cron, Every, Job, Queue, RateLimitError, Worker
 from nextmq_handler.testing import LocalNextMQ, NeverFinishedError, NotIdleError, VirtualClock
 
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC)
@@ -37,6 +37,14 @@ def test_run_all_runs_what_may_run_now_and_time_stands_still() -> None:
         assert mq.run_all() == 1
         assert [job.name for job in mq.jobs(state="completed")] == ["now"]
         assert mq.now == NOON
+
+
+def test_drain_is_the_old_name_of_run_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextmq_handler._deprecated._warned", set())
+    with LocalNextMQ(workers=[Worker("emails", done)]) as mq:
+        Queue("emails").add("welcome")
+        with pytest.warns(DeprecationWarning, match=r"LocalNextMQ\.drain\(\) is now LocalNextMQ\.run_all\(\)"):
+            assert mq.drain() == 1
 
 
 def test_advance_runs_what_falls_due_each_at_its_time() -> None:
@@ -106,6 +114,20 @@ def test_a_rate_limit_stops_the_queue_and_uses_no_attempt() -> None:
         assert mq.job("emails").state == "waiting"
         mq.advance(1)
         assert (mq.job("emails").state, mq.job("emails").attempts_made) == ("completed", 1)
+
+
+def test_retry_in_counts_from_the_virtual_time() -> None:
+    delays = iter([timedelta(days=3)])
+
+    def later(job: Job[None]) -> None:
+        for delay in delays:
+            job.retry_in(delay)
+
+    with LocalNextMQ(workers=[Worker("emails", later)], clock=VirtualClock(NOON)) as mq:
+        Queue("emails").add("welcome")
+        mq.run_until_idle()
+        first, second = mq.job("emails").starts
+        assert (second - first, mq.job("emails").attempts_made) == (3 * 86_400_000, 1)
 
 
 def test_a_cron_schedule_keeps_to_its_time_zone_where_the_clocks_change() -> None:

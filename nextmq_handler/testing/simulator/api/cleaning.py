@@ -12,7 +12,7 @@ from .routing import Router, SimulatedRequest
 if t.TYPE_CHECKING:
     from ..engine.queue_state import QueueState
 
-router = Router()
+router: Router = Router()
 _QUEUE = "queues/*"
 
 # A parent that waits for children of other queues stays, as in BullMQ.

@@ -13,7 +13,7 @@ from .jobs import add, added_view
 from .routing import Router, SimulatedRequest
 from .views import job_view
 
-router = Router()
+router: Router = Router()
 
 Tree = dict[str, t.Any]
 
@@ -64,10 +64,10 @@ def _add(request: SimulatedRequest) -> list[Tree]:
 
 
 def _plan(request: SimulatedRequest, plan: _Plan, node: FlowNode, parent: int | None) -> None:
-    opts = node.opts
+    opts: dict[str, t.Any] = dict(node.opts)
     if parent is not None:
         above = plan.jobs[parent]
-        opts = {**opts, "parent": {"id": above.job_id, "queue": above.queue}}
+        opts["parent"] = {"id": above.job_id, "queue": above.queue}
     timestamp = opts.get("timestamp") or request.now
     job_id = opts.get("jobId") or uuid.uuid4().hex
     index = len(plan.jobs)

@@ -24,7 +24,7 @@ from ..engine.snapshots import result_of
 from .routing import Router, SimulatedRequest
 from .views import dependencies_view, job_view
 
-router = Router()
+router: Router = Router()
 _JOB = "queues/*/jobs/*"
 
 

@@ -13,10 +13,10 @@ from ....rules.bodies import (
     RetryJobsBody,
     SchedulerBody,
 )
+from ....rules.dead_letters import Wanted, read_dead_letter, redriven_options
 from ....rules.job_ids import is_custom_id
 from ....rules.refusals import Refusal, no_such_scheduler, not_deduplicated, wrong_scheduler_state
 from ....rules.schedules import check_scheduler_id
-from ....rules.states import FAILURE_POLICIES
 from ..engine.job import NewSimulatedJob
 from ..engine.queue_state import Rate
 from ..engine.schedulers import InvalidTimes, NoSlotLeft, SimulatedScheduler
@@ -24,14 +24,8 @@ from .jobs import run_again
 from .routing import Router, SimulatedRequest
 from .views import counts, queue_view, scheduler_view
 
-router = Router()
+router: Router = Router()
 _QUEUE = "queues/*"
-_OF_THE_FIRST_RUN = frozenset(
-    (
-        *("deduplication", "delay", "jobId", "parent", "prevMillis", "repeat", "repeatJobKey", "timestamp"),
-        *FAILURE_POLICIES,
-    )
-)
 
 
 @router.route("GET", "queues")
@@ -112,13 +106,13 @@ def promote_jobs(request: SimulatedRequest) -> None:
 @router.route("POST", f"{_QUEUE}/redrive", body=RedriveBody)
 def redrive(request: SimulatedRequest) -> dict[str, t.Any]:
     body: RedriveBody = request.body
-    redriven: list[str] = []
+    wanted, redriven = Wanted(body.ids, body.name, body.reason), list[str]()
     states = ("waiting", "prioritized", "delayed", "completed", "failed")
     ids = body.ids
     if ids is None:
         ids = [job_id for state in states for job_id in request.queue.ids(state)]
     for job_id in dict.fromkeys(ids):
-        if len(redriven) < body.limit and _redrive(request, job_id):
+        if len(redriven) < body.limit and _redrive(request, job_id, wanted):
             redriven.append(job_id)
     return {"redriven": redriven}
 
@@ -230,24 +224,18 @@ def _scheduler_view(request: SimulatedRequest, scheduler: SimulatedScheduler) ->
     return scheduler_view(scheduler, scheduler.next if is_pending else None)
 
 
-def _redrive(request: SimulatedRequest, job_id: str) -> bool:
-    body: RedriveBody = request.body
-    store, letter = request.simulation.store, request.queue.jobs.get(job_id)
-    if letter is None or letter.state in ("active", "waiting-children") or not _is_letter(letter.data):
+def _redrive(request: SimulatedRequest, job_id: str, wanted: Wanted) -> bool:
+    store, job = request.simulation.store, request.queue.jobs.get(job_id)
+    if job is None or job.state in ("active", "waiting-children") or job.scheduler_id:
         return False
-    data: dict[str, t.Any] = letter.data
-    if body.name not in (None, data["name"]) or (body.reason or "") not in data["reason"]:
+    dead_letter = read_dead_letter(job.data)
+    if dead_letter is None or dead_letter["queue"] == request.queue.name or not wanted.matches(dead_letter):
         return False
-    target = store.queue(data["queue"])
-    opts = {name: value for name, value in data["opts"].items() if name not in _OF_THE_FIRST_RUN}
-    new_id, first_id = target.new_id(), data["id"]
+    target = store.queue(dead_letter["queue"])
+    new_id, first_id = target.new_id(), dead_letter["id"]
     keeps_id = is_custom_id(first_id) and first_id not in target.jobs
-    new = NewSimulatedJob(target.name, data["name"], data["data"], opts, request.now)
+    opts = redriven_options(dead_letter)
+    new = NewSimulatedJob(target.name, dead_letter["name"], dead_letter["data"], opts, request.now)
     store.put(new, first_id if keeps_id else new_id)
-    store.remove(letter)
+    store.remove(job)
     return True
-
-
-def _is_letter(data: t.Any) -> bool:
-    members = ("queue", "id", "name", "data", "opts", "attemptsMade", "reason", "stacktrace", "status", "failedAt")
-    return isinstance(data, dict) and all(name in data for name in members)

@@ -7,9 +7,9 @@ import typing as t
 from . import cleaning, flows, jobs, queues
 from .routing import Router, SimulatedRequest
 
-ROUTER = Router()
-for module in (jobs, queues, cleaning, flows):
-    ROUTER.include(module.router)
+ROUTER: Router = Router()
+for _router in (jobs.router, queues.router, cleaning.router, flows.router):
+    ROUTER.include(_router)
 
 
 @ROUTER.route("PUT", "queues/*/worker")

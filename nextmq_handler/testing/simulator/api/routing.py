@@ -25,7 +25,7 @@ _CALLS = {
     "metrics": "Queue.get_metrics",
     "triggers": "triggers",
     "trim-events": "Queue.trim_events",
-    "worker": "get_worker_registration_statuses",
+    "worker": "registrations",
 }
 
 
@@ -56,7 +56,7 @@ class SimulatedRequest:
         return self.simulation.store.queue(self.names[0])
 
     def job(self) -> SimulatedJob:
-        """Return the job of the path. Raises Refusal if there is none, or another delivery owns it (section 5)."""
+        """Return the job of the path. Raises Refusal if it does not exist, or another delivery owns it."""
         queue, job_id = self.names[:2]
         job = self.simulation.store.find(Key(queue, job_id))
         if self.delivery_id is not None and (job is None or job.delivery_id != self.delivery_id):
@@ -77,7 +77,7 @@ class SimulatedRequest:
 Route = t.Callable[[SimulatedRequest], "dict[str, t.Any] | None"]
 
 
-class _Entry(t.NamedTuple):
+class _SimulatedRoute(t.NamedTuple):
     pattern: tuple[str, ...]
     function: Route
     status: int
@@ -88,7 +88,7 @@ class Router:
     """Routes by method and path; "*" matches one part of the path."""
 
     def __init__(self) -> None:
-        self._routes: dict[tuple[str, int], list[_Entry]] = {}
+        self._routes: dict[tuple[str, int], list[_SimulatedRoute]] = {}
 
     def route(
         self, method: str, path: str, *, status: int = 200, body: type[Closed] | None = None
@@ -97,7 +97,9 @@ class Router:
         pattern = tuple(path.split("/"))
 
         def register(function: Route) -> Route:
-            self._routes.setdefault((method, len(pattern)), []).append(_Entry(pattern, function, status, body))
+            self._routes.setdefault((method, len(pattern)), []).append(
+                _SimulatedRoute(pattern, function, status, body)
+            )
             return function
 
         return register
@@ -135,7 +137,7 @@ class Router:
             simulation.replies[key] = (request_line, answer)
         return entry.status, answer
 
-    def _find(self, method: str, path: tuple[str, ...]) -> tuple[_Entry, tuple[str, ...]]:
+    def _find(self, method: str, path: tuple[str, ...]) -> tuple[_SimulatedRoute, tuple[str, ...]]:
         for entry in self._routes.get((method, len(path)), ()):
             parts = list(zip(entry.pattern, path, strict=True))
             if all(part in ("*", given) for part, given in parts):

@@ -8,6 +8,7 @@ import typing as t
 
 from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
 from ....rules.attempts import CHILD_FAILED, OPEN_CHILDREN, failed_reason, next_attempt, stacktraces
+from ....rules.backoff import Strategies
 from ....rules.dead_letters import DeadLetter, dead_letter_id
 from ....rules.results import may_vanish
 from .adding import add_all
@@ -62,7 +63,7 @@ class Finisher:
         job.failed_reason = reason
         if not failure.unrecoverable:
             worker = self._queue(job).worker
-            strategies = worker.options.get("backoffStrategies", {}) if worker else {}
+            strategies: Strategies = worker.options.get("backoffStrategies", {}) if worker else {}
             delay, job.failed_reason = next_attempt(
                 reason, job.opts, job.attempts_made, strategies, rand=self._rand
             )

@@ -145,5 +145,6 @@ class LocalJob:
 
 def recorded(job: SimulatedJob) -> LocalJob:
     """Return the job as it is now. Later changes of the job do not change the copy."""
-    values = {each.name: copy.deepcopy(getattr(job, each.name)) for each in fields(LocalJob)}
-    return LocalJob(**{**values, "parent": job.parent_key})
+    values: dict[str, t.Any] = {each.name: copy.deepcopy(getattr(job, each.name)) for each in fields(LocalJob)}
+    values["parent"] = job.parent_key
+    return LocalJob(**values)

@@ -79,10 +79,10 @@ class QueueState:
             "completed": {},
             "failed": {},
         }
-        self.is_paused = False
+        self.is_paused: bool = False
         self.global_concurrency: int | None = None
         self.global_rate: Rate | None = None
-        self.starts = StartCounter()
+        self.starts: StartCounter = StartCounter()
         self._last_id = 0
         self._priority_counter = 0
 
@@ -106,7 +106,8 @@ class QueueState:
     @property
     def is_maxed(self) -> bool:
         """Whether as many jobs are active as may be."""
-        return self.concurrency is not None and len(self.active) >= self.concurrency
+        bound = self.concurrency
+        return bound is not None and len(self.active) >= bound
 
     def take(self, now: int) -> SimulatedJob | None:
         """Start the next job and return it, None if no job may start at `now`. BullMQ: moveToActive."""

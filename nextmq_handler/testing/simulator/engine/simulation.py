@@ -11,7 +11,7 @@ from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, 
 from ....rules.attempts import MAX_FREE_STARTS, failed_reason, too_many_starts
 from ....rules.delivery_log import delivery_entry, with_entry
 from ....workers.worker import schedules_of
-from .delivering import Delivery, LocalApp, run_awaited, run_here
+from .delivering import LocalApp, LocalDelivery, run_awaited, run_here
 from .faults import Fault, take_fault
 from .finishing import Finisher
 from .schedulers import SimulatedScheduler, SimulatedSchedulers
@@ -24,8 +24,8 @@ if t.TYPE_CHECKING:
     from .job import SimulatedJob
 
 T = t.TypeVar("T")
-Steps = t.Generator[Delivery, "Outcome | None", T]
-"""Yields the deliveries whose processors the caller runs, and takes their outcomes."""
+Steps = t.Generator[LocalDelivery, None, T]
+"""Yields the deliveries whose processors the caller runs."""
 
 _OUTCOMES: dict[type[Outcome], str] = {
     Completed: "completed",
@@ -52,14 +52,14 @@ class Simulation:
     """The queues and everything that works on them. Hold `lock` while you use any part."""
 
     def __init__(self, workers: t.Sequence[Worker], clock: VirtualClock, rand: t.Callable[[], float]) -> None:
-        self.lock = threading.RLock()
-        self.clock = clock
-        self.app = LocalApp(workers, clock)
-        self.store = Store(workers, clock)
-        self.snapshots = Snapshots()
+        self.lock: t.ContextManager[bool] = threading.RLock()
+        self.clock: VirtualClock = clock
+        self.app: LocalApp = LocalApp(workers, clock)
+        self.store: Store = Store(workers, clock)
+        self.snapshots: Snapshots = Snapshots()
         self.faults: list[Fault] = []
         """The faults that the test asked for and that have not happened yet."""
-        self.schedulers = SimulatedSchedulers(self.store)
+        self.schedulers: SimulatedSchedulers = SimulatedSchedulers(self.store)
         self.replies: dict[str, tuple[bytes, bytes]] = {}
         """The request and the answer of each idempotency key."""
         self._finisher = Finisher(self.store, self.snapshots, rand)
@@ -70,14 +70,13 @@ class Simulation:
 
     def drive(self, steps: Steps[T]) -> T:
         """Take the steps in this thread; return their result."""
-        outcome: Outcome | None = None
         while True:
             try:
                 with self.lock:
-                    delivery = steps.send(outcome)
+                    delivery = next(steps)
             except StopIteration as end:
                 return t.cast(T, end.value)
-            outcome = run_here(delivery)
+            run_here(delivery)
 
     async def drive_awaited(self, steps: Steps[T]) -> T:
         """Take the steps on the running loop; return their result. Raises NextMQError unless it is asyncio's."""
@@ -85,14 +84,13 @@ class Simulation:
 
         _check_loop()
         limiter = anyio.CapacityLimiter(1)
-        outcome: Outcome | None = None
         while True:
             try:
                 with self.lock:
-                    delivery = steps.send(outcome)
+                    delivery = next(steps)
             except StopIteration as end:
                 return t.cast(T, end.value)
-            outcome = await run_awaited(delivery, limiter)
+            await run_awaited(delivery, limiter)
 
     def run_until(self, moment: int | None, limit: int) -> Steps[int]:
         """Run what is due up to `moment` (ms since the epoch), in this order; it is that time then.
@@ -123,7 +121,8 @@ class Simulation:
     def redeliver(self, job: SimulatedJob) -> Steps[Outcome]:
         """Deliver a job once more, whatever its state; return the outcome and leave the job as it is."""
         delivery = self._begin(job, None)
-        outcome, _ = self.app.close(delivery, (yield delivery))
+        yield delivery
+        outcome, _ = self.app.judge(delivery)
         job.delivery_id = None
         return outcome
 
@@ -146,8 +145,11 @@ class Simulation:
             self.clock.ms = due
 
     def _take(self) -> SimulatedJob | None:
-        taken = (queue.take(self.clock.ms) for queue in self.store.queues.values())
-        return next((job for job in taken if job is not None), None)
+        for queue in self.store.queues.values():
+            job = queue.take(self.clock.ms)
+            if job is not None:
+                return job
+        return None
 
     def _put_back(self, job: SimulatedJob) -> None:
         queue = self.store.queue(job.queue_name)
@@ -164,8 +166,8 @@ class Simulation:
         delivery = self._begin(job, take_fault(self.faults, job))
         sent_at = self.clock.ms
         job.starts.append(sent_at)
-        outcome = yield delivery
-        seen, status = self._judge(delivery, outcome)
+        yield delivery
+        seen, status = self.app.judge(delivery)
         detail = failed_reason(seen.name, seen.message) if isinstance(seen, Failed) else None
         entry = delivery_entry(
             delivery.id, at=sent_at, status=status, ms=0, outcome=_OUTCOMES[type(seen)], detail=detail
@@ -176,18 +178,12 @@ class Simulation:
             self._finisher.finish(job, seen, status)
         return 1
 
-    def _begin(self, job: SimulatedJob, fault: Fault | None) -> Delivery:
-        delivery = Delivery(job, f"dlv_local{next(self._numbers)}", fault)
+    def _begin(self, job: SimulatedJob, fault: Fault | None) -> LocalDelivery:
+        delivery = LocalDelivery(job, f"dlv_local{next(self._numbers)}", fault)
         job.delivery_id = delivery.id
         if fault is None or not fault.keeps_processor_out:
             self.app.open(delivery)
         return delivery
-
-    def _judge(self, delivery: Delivery, outcome: Outcome | None) -> tuple[Outcome, int | None]:
-        fault = delivery.fault
-        if fault is not None and fault.verdict is not None:
-            return fault.verdict, fault.status
-        return self.app.close(delivery, outcome)
 
     def _open(self) -> str:
         states = ("waiting", "prioritized", "delayed", "active")

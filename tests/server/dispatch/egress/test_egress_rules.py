@@ -17,9 +17,9 @@ MESSAGES = {
     "https://10.0.0.5/": "the address 10.0.0.5 is private: allow it with --allow-egress 10.0.0.0/8",
     "http://10.0.0.5/": "the address 10.0.0.5 is private: allow it with --allow-egress 10.0.0.0/8",
     "https://[fd00::5]/": "the address fd00::5 is private: allow it with --allow-egress fc00::/7",
-    "http://8.8.8.8/": "the address 8.8.8.8 is public, where anyone on the way reads plain http: use https, or "
+    "http://8.8.8.8/": "the address 8.8.8.8 is public, and anyone on the way can read plain http: use https, or "
     "allow it with --allow-egress 8.8.8.8/32",
-    "http://hooks.example/": "the URL must be https, or its network allowed with --allow-egress CIDR",
+    "http://hooks.example/": "the URL must be https: use https, or allow its network with --allow-egress CIDR",
     "https://127.1/": "the URL's host is an address in an unusual form: write it like 192.0.2.1",
 }
 

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.engine.queues.dead_letters import FinalFailure, dead_letter_of, read_dead_letter
+from nextmq_handler.rules.dead_letters import read_dead_letter
+from nextmq_server.engine.queues.dead_letters import FinalFailure, dead_letter_of
 from nextmq_server.engine.queues.job import EngineJob
+from nextmq_server.engine.queues.jobs import decoded
 from nextmq_server.engine.queues.snapshots import read_snapshot
 from nextmq_server.engine.scripts.scripts import QueueScripts
 from nextmq_server.engine.verdicts import Complete, Fail, Verdict, WaitForChildren
 from nextmq_server.engine.worker.finalize import Finalizer, LostJob
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, Until
@@ -262,7 +264,7 @@ def test_the_id_of_a_dead_letter_is_one_that_bullmq_takes() -> None:
 async def test_a_worker_takes_the_dead_letters(engine: Engine, processor: type[Processor]) -> None:
     process = processor(Complete("read"))
     hub = await engine.run(processor(FAILED), dead_letter=DLQ)
-    await hub.add(DLQ, WorkerOptions(), process)
+    await hub.add(DLQ, RunnerOptions(), process)
     job_id = await engine.add()
     await engine.until_state(job_id, "failed")
     dead_letter = await engine.until_state((await only_dead_letter(engine))["id"], "completed", queue=DLQ)
@@ -273,7 +275,7 @@ async def test_a_dead_letter_that_fails_leaves_none_unless_its_worker_says_so(
     engine: Engine, processor: type[Processor]
 ) -> None:
     hub = await engine.run(processor(FAILED), dead_letter=DLQ)
-    await hub.add(DLQ, WorkerOptions(), processor(FAILED))
+    await hub.add(DLQ, RunnerOptions(), processor(FAILED))
     await engine.until_state(await engine.add(), "failed")
     await engine.until_state((await only_dead_letter(engine))["id"], "failed", queue=DLQ)
     assert len(await dead_letters(engine)) == 1
@@ -283,7 +285,7 @@ async def test_a_dead_letter_that_fails_leaves_one_where_its_worker_says_so(
     engine: Engine, processor: type[Processor]
 ) -> None:
     hub = await engine.run(processor(FAILED), dead_letter=DLQ)
-    await hub.add(DLQ, WorkerOptions(dead_letter="lost"), processor(FAILED))
+    await hub.add(DLQ, RunnerOptions(dead_letter="lost"), processor(FAILED))
     await engine.until_state(await engine.add({"to": 1}), "failed")
     dead_letter = await engine.until_state((await only_dead_letter(engine))["id"], "failed", queue=DLQ)
     [second] = await dead_letters(engine, "lost")
@@ -305,22 +307,22 @@ LETTER: dict[str, t.Any] = {
 
 
 def test_a_dead_letter_is_read_as_it_was_written() -> None:
-    assert read_dead_letter(json.dumps(LETTER)) == LETTER
+    assert read_dead_letter(LETTER) == LETTER
 
 
 @pytest.mark.parametrize("member", LETTER)
 def test_what_lacks_a_member_is_no_dead_letter(member: str) -> None:
-    assert read_dead_letter(json.dumps({name: value for name, value in LETTER.items() if name != member})) is None
+    assert read_dead_letter({name: value for name, value in LETTER.items() if name != member}) is None
 
 
 @pytest.mark.parametrize("queue", ["", "bull:emails", "a b", "..", "x" * 101])
 def test_what_came_from_no_queue_is_no_dead_letter(queue: str) -> None:
-    assert read_dead_letter(json.dumps({**LETTER, "queue": queue})) is None
+    assert read_dead_letter({**LETTER, "queue": queue}) is None
 
 
 @given(st.none() | st.text())
 def test_any_text_is_read(text: str | None) -> None:
-    assert read_dead_letter(text) is None or text
+    assert read_dead_letter(decoded(text)) is None or text
 
 
 async def test_a_dead_letter_of_a_job_that_no_app_answered_has_no_status(

@@ -18,7 +18,7 @@ from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
 from nextmq_server.engine.verdicts import Fail
 from nextmq_server.engine.worker.finalize import Finalizer
 from nextmq_server.engine.worker.move_to_finished import Ending, Finishing
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 from tests.support.dispatching import Queue, delivery_body
 
 if t.TYPE_CHECKING:
@@ -127,7 +127,7 @@ FIELDS = st.fixed_dictionaries(
 
 
 def job_of(fields: dict[str, str]) -> EngineJob:
-    return EngineJob(Queue(WorkerOptions().for_scripts(None)), "42", fields, "token")
+    return EngineJob(Queue(RunnerOptions().for_scripts(None)), "42", fields, "token")
 
 
 @given(fields=FIELDS)

@@ -8,7 +8,7 @@ import typing as t
 import pytest
 
 from nextmq_handler.rules.cron import InvalidSchedule
-from nextmq_handler.rules.schedules import Template
+from nextmq_handler.rules.scheduling import Template
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.scheduling import NotAdvanced, advance
 from nextmq_server.engine.scripts.scripts import pack

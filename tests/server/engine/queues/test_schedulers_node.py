@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from nextmq_handler.rules.schedules import Template
+from nextmq_handler.rules.scheduling import Template
 from tests.interop.node import FOLDER, NODE, install_packages
 
 if t.TYPE_CHECKING:

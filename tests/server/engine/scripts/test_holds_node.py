@@ -14,7 +14,7 @@ from nextmq_handler.rules.delivery_log import DeliveryEntry
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.scripts.holds import Holds, Kind, Trouble
 from nextmq_server.engine.verdicts import Fail, Verdict
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 from tests.interop.node import FOLDER, NODE, install_packages
 
 if t.TYPE_CHECKING:
@@ -74,7 +74,7 @@ async def test_node_reads_a_job_that_has_deliveries(engine: Engine) -> None:
         return Fail("EndpointUnavailable", "the app answered 500")
 
     hub = await engine.start_hub()
-    await hub.add("emails", WorkerOptions(), process)
+    await hub.add("emails", RunnerOptions(), process)
     job_id = await engine.add()
     assert (await engine.until_state(job_id, "failed"))["deliveries"] == [DELIVERY]
     assert await node(engine, "get", job_id) == {

@@ -7,7 +7,7 @@ import typing as t
 import pytest
 
 from nextmq_server.engine.worker.hub import Hub
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.redis.address import Address
 
 if t.TYPE_CHECKING:
@@ -51,7 +51,7 @@ async def test_without_the_right_to_functions_they_are_scripts(
     place = engine.address.places[0].path
     hub = Hub(Address(f"unix://{user}:secret@{place}"), prefix=engine.prefix, instance_id=user, alone=False)
     await hub.start()
-    await hub.add("emails", WorkerOptions(), processor())
+    await hub.add("emails", RunnerOptions(), processor())
     await engine.until_state(await engine.add(), "completed")
     await hub.stop(grace=0)
     await engine.redis.execute("ACL", "DELUSER", user)

@@ -11,7 +11,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.engine.worker.hub import Hub
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.redis import connection
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import ConnectionLost
@@ -163,7 +163,7 @@ async def test_a_verdict_whose_answer_was_lost_is_carried_out_once(
     between, hub = proxy
     process = processor()
     process.gate.clear()
-    await hub.add("emails", WorkerOptions(), process)
+    await hub.add("emails", RunnerOptions(), process)
     job_id = await engine.add()
     await until(lambda: process.running)
     between.is_deaf = True
@@ -181,7 +181,7 @@ async def test_a_queue_goes_on_after_the_answer_to_a_verdict_was_lost(
     between, hub = proxy
     process = processor()
     process.gate.clear()
-    await hub.add("emails", WorkerOptions(), process)
+    await hub.add("emails", RunnerOptions(), process)
     job_id = await engine.add()
     await until(lambda: process.running)
     between.is_deaf = True
@@ -196,7 +196,7 @@ async def test_a_job_whose_fetch_was_lost_runs_after_all(
     engine: Engine, proxy: tuple[Proxy, Hub], processor: type[Processor], until: Until
 ) -> None:
     between, hub = proxy
-    await hub.add("emails", WorkerOptions(concurrency=2), processor())
+    await hub.add("emails", RunnerOptions(concurrency=2), processor())
     await until(lambda: hub.queues["emails"].is_cold)
     job_id = await engine.add(delay=50)
     await engine.settle(hub)

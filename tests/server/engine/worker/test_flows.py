@@ -8,9 +8,9 @@ import pytest
 import redis.asyncio
 from bullmq import flow_producer
 
+from nextmq_handler.rules.flows import FlowNode
 from nextmq_server.engine.queues.adding import UnusableParent
 from nextmq_server.engine.queues.children import ChildKey, Children
-from nextmq_handler.rules.flows import FlowNode
 from nextmq_server.engine.queues.flows import Flows
 from nextmq_server.engine.verdicts import Complete, Fail, WaitForChildren
 

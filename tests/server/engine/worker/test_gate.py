@@ -7,8 +7,8 @@ import typing as t
 
 import pytest
 
+from nextmq_handler.rules.limits import UNLIMITED
 from nextmq_server.engine.scripts.holds import Holds, Kind, Trouble
-from nextmq_server.engine.scripts.limiter import UNLIMITED
 from nextmq_server.engine.worker.hub import Hub
 
 if t.TYPE_CHECKING:

@@ -15,7 +15,7 @@ from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.scripts.limiter import NEVER_LIMITS
 from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
 from nextmq_server.engine.worker.move_to_finished import Ending, Finishing
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 
 AT = 1_790_000_000_000
 unpack: t.Callable[[bytes], t.Any] = t.cast("t.Any", msgpack).unpackb
@@ -23,7 +23,7 @@ unpack: t.Callable[[bytes], t.Any] = t.cast("t.Any", msgpack).unpackb
 
 @dataclass
 class Queue:
-    worker: WorkerOptions
+    worker: RunnerOptions
 
     @property
     def opts(self) -> dict[str, t.Any]:
@@ -42,7 +42,7 @@ OPTIONS = st.fixed_dictionaries(
     {}, optional={"attempts": st.integers(0, 9), **dict.fromkeys(POLICIES, st.booleans())}
 )
 WORKERS = st.builds(
-    WorkerOptions,
+    RunnerOptions,
     limiter=st.none() | st.just({"max": 5, "duration": 1000}),
     lock_duration=st.integers(1, 60_000),
 )
@@ -56,7 +56,7 @@ CHANGES = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3)
 def test_the_arguments_are_those_of_bullmqs_packer(
     state: t.Literal["completed", "failed"],
     options: dict[str, t.Any],
-    worker: WorkerOptions,
+    worker: RunnerOptions,
     keep: t.Any,
     changes: dict[str, str],
     made: int,
@@ -82,7 +82,7 @@ def test_the_limiter_that_never_limits_is_a_flag(
     limiter: dict[str, int] | None, packed: dict[str, int] | None, flag: str
 ) -> None:
     scripts = QueueScripts(ScriptRunner(t.cast("t.Any", None)), "emails", "bull")
-    job = EngineJob(Queue(WorkerOptions(limiter=limiter)), "42", {}, "token")
+    job = EngineJob(Queue(RunnerOptions(limiter=limiter)), "42", {}, "token")
     _, args = Finishing(scripts).call(job, Ending("completed", "1", None, AT), {}, fetch_next=True)
     assert (unpack(args[7])["limiter"], args[9]) == (packed, flag)
 

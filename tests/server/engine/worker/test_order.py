@@ -7,7 +7,7 @@ import typing as t
 import pytest
 
 from nextmq_server.engine.verdicts import Complete, Fail
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, Until
@@ -68,7 +68,7 @@ async def test_a_higher_concurrency_takes_effect_at_once(
     for _ in range(5):
         await engine.add()
     await until(lambda: process.running == 1)
-    await hub.add("emails", WorkerOptions(concurrency=4), process)
+    await hub.add("emails", RunnerOptions(concurrency=4), process)
     await until(lambda: process.running == 4)
     assert await counts(engine, "active", "waiting") == [4, 1]
 
@@ -82,7 +82,7 @@ async def test_a_lower_concurrency_takes_effect_when_jobs_end(
     for _ in range(20):
         await engine.add()
     await until(lambda: process.running == 4)
-    await hub.add("emails", WorkerOptions(concurrency=1), process)
+    await hub.add("emails", RunnerOptions(concurrency=1), process)
     process.gate.set()  # for those that wait at it now, not for those that come
     process.gate.clear()
     await until(lambda: len(process.started) > 4)

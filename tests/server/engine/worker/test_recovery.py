@@ -11,7 +11,7 @@ import pytest
 from nextmq_server.engine.scripts.scripts import pack
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker import upkeep
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 
 if t.TYPE_CHECKING:
     from nextmq_server.engine.queues.job import EngineJob
@@ -88,7 +88,7 @@ async def test_a_delivery_that_follows_another_is_aborted_when_its_own_lock_is_l
         return Complete(None) if job.id == first else await holding(job)
 
     hub = await engine.start_hub()
-    await hub.add("emails", WorkerOptions(lock_duration=200), process)
+    await hub.add("emails", RunnerOptions(lock_duration=200), process)
     await until(lambda: holding.running)
     await engine.redis.execute("SET", engine.key(second, "lock"), FOREIGN_TOKEN)
     await until(lambda: holding.aborted)
@@ -155,7 +155,7 @@ async def test_a_server_that_is_alone_frees_the_jobs_of_a_dead_one_at_once(
 ) -> None:
     job_id = await abandon(engine, heartbeat=True)
     hub = await engine.start_hub(alone=True)
-    await hub.add("emails", WorkerOptions(), processor())
+    await hub.add("emails", RunnerOptions(), processor())
     assert await engine.until_state(job_id, "completed")
 
 
@@ -179,7 +179,7 @@ async def test_the_job_of_another_kind_of_worker_is_left_alone(engine: Engine, p
     await move_to_active(engine, FOREIGN_TOKEN)
     process = processor()
     hub = await engine.start_hub(alone=True)
-    await hub.add("emails", WorkerOptions(concurrency=5), process)
+    await hub.add("emails", RunnerOptions(concurrency=5), process)
     await engine.settle(hub)
     assert (process.started, (await engine.job(job_id))["state"]) == ([], "active")
 
@@ -218,11 +218,11 @@ async def test_a_look_for_dead_servers_leaves_alone_what_is_being_fetched(
     ids = [await engine.add() for _ in range(200)]
     hub = await engine.start_hub(instance_id="looking")
     looking = upkeep.Upkeep(hub.queues, hub.connection, upkeep.Instance("looking", hub.connection, alone=False))
-    await hub.add("emails", WorkerOptions(concurrency=200), process)
-    freed = 0
+    await hub.add("emails", RunnerOptions(concurrency=200), process)
+    moved = 0
     while process.running < 200:
-        freed += await looking.free_orphans(hub.queues["emails"])
-    assert (freed, [job.id for job in process.started]) == (0, ids)
+        moved += await looking.put_back_orphans(hub.queues["emails"])
+    assert (moved, [job.id for job in process.started]) == (0, ids)
 
 
 async def test_a_job_that_another_server_freed_and_took_first_is_left_to_it(

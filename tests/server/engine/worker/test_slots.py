@@ -12,7 +12,7 @@ import pytest
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Complete, Verdict
 from nextmq_server.engine.worker.hub import Hub
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.engine.worker.slots import Slots
 
 if t.TYPE_CHECKING:
@@ -85,7 +85,7 @@ async def test_200_hot_queues_share_50_slots_and_each_has_its_turn(
     await fill(engine, queues, jobs=6)
     process.gate.clear()
     for queue in queues:
-        await hub.add(queue, WorkerOptions(concurrency=100), starts.of(queue))
+        await hub.add(queue, RunnerOptions(concurrency=100), starts.of(queue))
     await until(lambda: process.running == 50)
     await until(lambda: in_line(slots) == sum(not queue.is_cold for queue in hub.queues.values()))
     before = len(starts.queues)
@@ -108,7 +108,7 @@ async def test_a_hot_queue_lets_one_that_waits_in_between(
     await fill(engine, ["a", "b"], jobs=5)
     process.gate.clear()
     for queue in ("a", "b"):
-        await hub.add(queue, WorkerOptions(), starts.of(queue))
+        await hub.add(queue, RunnerOptions(), starts.of(queue))
     await until(lambda: in_line(slots) == 1)
     process.gate.set()
     await until(lambda: len(starts.queues) == 10)
@@ -122,7 +122,7 @@ async def test_a_hot_queue_alone_goes_on_without_waiting_in_line(
     hub = await start_hub(Slots(2))
     await fill(engine, ["a"], jobs=20)
     process.gate.clear()
-    await hub.add("a", WorkerOptions(concurrency=10), process)
+    await hub.add("a", RunnerOptions(concurrency=10), process)
     await until(lambda: process.running == 2)
     first = {job.token for job in process.started}
     process.gate.set()
@@ -139,9 +139,9 @@ async def test_a_slow_origin_does_not_take_all_slots(
     hub = await start_hub(Slots(4, per_origin=2))
     await fill(engine, ["slow-1", "slow-2", "quick"], jobs=5)
     for queue in ("slow-1", "slow-2"):
-        await hub.add(queue, WorkerOptions(concurrency=10, origin="https://slow.example"), slow)
+        await hub.add(queue, RunnerOptions(concurrency=10, origin="https://slow.example"), slow)
     await until(lambda: slow.running == 2)
-    await hub.add("quick", WorkerOptions(concurrency=10, origin="https://quick.example"), quick)
+    await hub.add("quick", RunnerOptions(concurrency=10, origin="https://quick.example"), quick)
     await until(lambda: quick.running == 2)
     quick.gate.set()
     await until(lambda: len(quick.started) == 5)
@@ -155,10 +155,10 @@ async def test_a_queue_that_moves_to_another_origin_waits_there(
     slow.gate.clear()
     hub = await start_hub(Slots(4, per_origin=1))
     await fill(engine, ["slow", "moving"], jobs=1)
-    await hub.add("slow", WorkerOptions(origin="https://slow.example"), slow)
+    await hub.add("slow", RunnerOptions(origin="https://slow.example"), slow)
     await until(lambda: slow.running)
-    await hub.add("moving", WorkerOptions(origin="https://slow.example"), quick)
-    await hub.add("moving", WorkerOptions(origin="https://quick.example"), quick)
+    await hub.add("moving", RunnerOptions(origin="https://slow.example"), quick)
+    await hub.add("moving", RunnerOptions(origin="https://quick.example"), quick)
     await until(lambda: len(quick.started) == 1)
     assert slow.running == 1
 
@@ -170,7 +170,7 @@ async def test_hubs_share_the_slots_of_a_process(
     process.gate.clear()
     await fill(engine, ["a", "b"], jobs=5)
     for queue in ("a", "b"):
-        await (await start_hub(slots)).add(queue, WorkerOptions(concurrency=5), process)
+        await (await start_hub(slots)).add(queue, RunnerOptions(concurrency=5), process)
     await until(lambda: process.running == 3)
     process.gate.set()
     await until(lambda: len(process.started) == 10)
@@ -183,10 +183,10 @@ async def test_a_queue_that_waits_in_line_does_not_hold_up_a_stop(
     slots, process = Slots(1), processor()
     process.gate.clear()
     await fill(engine, ["a", "b"], jobs=1)
-    await (await start_hub(slots)).add("a", WorkerOptions(), process)
+    await (await start_hub(slots)).add("a", RunnerOptions(), process)
     await until(lambda: process.running)
     waiting = await start_hub(slots)
-    await waiting.add("b", WorkerOptions(), process)
+    await waiting.add("b", RunnerOptions(), process)
     await asyncio.wait_for(waiting.stop(grace=3600), 30)
     assert len(process.started) == 1
 
@@ -196,7 +196,7 @@ async def test_a_fetch_that_finds_nothing_gives_its_slots_back(
 ) -> None:
     slots = Slots(5)
     hub = await start_hub(slots)
-    await hub.add("a", WorkerOptions(concurrency=10), processor(Complete(None)))
+    await hub.add("a", RunnerOptions(concurrency=10), processor(Complete(None)))
     await engine.until_state(await engine.add(queue="a"), "completed", queue="a")
     await until(lambda: hub.queues["a"].is_cold)
     assert is_empty(slots, 5)
@@ -209,7 +209,7 @@ async def test_a_job_that_is_put_back_gives_its_slot_back(
     process.gate.clear()
     hub = await start_hub(slots)
     await fill(engine, ["a"], jobs=3)
-    await hub.add("a", WorkerOptions(concurrency=3), process)
+    await hub.add("a", RunnerOptions(concurrency=3), process)
     await until(lambda: process.running == 3)
     await hub.stop(grace=0)
     assert is_empty(slots, 5)

@@ -8,12 +8,12 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.scripts.limiter import UNLIMITED
+from nextmq_handler.rules.limits import UNLIMITED
 from nextmq_server.engine.verdicts import Complete, Hold, LimitRate
 from nextmq_server.engine.worker import gate as gate_module
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.engine.worker.markers import QUEUES_PER_WATCHER
-from nextmq_server.engine.worker.options import WorkerOptions
+from nextmq_server.engine.worker.options import RunnerOptions
 
 if t.TYPE_CHECKING:
     from nextmq_server.engine.worker.hub import Hub
@@ -55,7 +55,7 @@ async def test_jobs_added_one_by_one_to_a_cold_queue_are_all_picked_up(
 async def test_a_queue_added_later_wakes_up_too(engine: Engine, processor: type[Processor], until: Until) -> None:
     hub = await engine.run(processor())
     await until_cold(hub, until)
-    await hub.add("reports", WorkerOptions(), processor())
+    await hub.add("reports", RunnerOptions(), processor())
     await until_cold(hub, until, queue="reports")
     assert await engine.until_state(await engine.add(queue="reports"), "completed", queue="reports")
 
@@ -67,7 +67,7 @@ async def test_three_hundred_queues_complete_all_their_jobs(
     hub = await engine.start_hub()
     queues = [f"queue-{number}" for number in range(300)]
     for queue in queues:
-        await hub.add(queue, WorkerOptions(), process)
+        await hub.add(queue, RunnerOptions(), process)
     await until(lambda: all(hub.queues[queue].is_cold for queue in queues))
     for queue in queues * 2:
         await engine.add(queue=queue)
@@ -80,7 +80,7 @@ async def test_three_hundred_queues_take_few_connections(
 ) -> None:
     hub = await engine.start_hub(instance_id=f"few-{engine.prefix}")
     for number in range(300):
-        await hub.add(f"queue-{number}", WorkerOptions(), processor())
+        await hub.add(f"queue-{number}", RunnerOptions(), processor())
     clients: str = await engine.redis.execute("CLIENT", "LIST")
     assert clients.count(f" name=nextmq-few-{engine.prefix}") == 1 + -(-300 // QUEUES_PER_WATCHER)
 
@@ -216,7 +216,7 @@ async def test_a_paused_queue_goes_on_when_it_is_added_again(engine: Engine, pro
     hub.pause("emails")
     job_id = await engine.add()
     await engine.settle(hub)  # its marker is gone
-    await hub.add("emails", WorkerOptions(), processor())
+    await hub.add("emails", RunnerOptions(), processor())
     assert await engine.until_state(job_id, "completed")
 
 

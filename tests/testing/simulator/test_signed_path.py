@@ -1,0 +1,27 @@
+"""The simulator drives the receiver that production drives: its replay guard too."""
+
+import typing as t
+from types import SimpleNamespace
+
+from nextmq_handler import Worker
+from nextmq_handler.protocol.wire import JobRecord
+from nextmq_handler.testing import VirtualClock
+from nextmq_handler.testing.simulator.engine.delivering import LocalApp, LocalDelivery, run_here
+
+
+def delivered(app: LocalApp, delivery_id: str) -> tuple[str, int | None]:
+    """Deliver a job, and return its outcome and the status of the answer."""
+    record = JobRecord({"id": "1", "name": "welcome"})
+    fields = {name: getattr(record, name) for name in JobRecord.__slots__}
+    job = SimpleNamespace(**fields, queue_name="emails")
+    delivery = LocalDelivery(t.cast("t.Any", job), delivery_id, None)
+    app.open(delivery)
+    run_here(delivery)
+    outcome, status = app.judge(delivery)
+    return type(outcome).__name__, status
+
+
+def test_a_delivery_id_is_accepted_once() -> None:
+    app = LocalApp([Worker("emails", lambda job: None)], VirtualClock())
+    answers = [delivered(app, delivery_id) for delivery_id in ("dlv_1", "dlv_1", "dlv_2")]
+    assert answers == [("Completed", 200), ("Failed", 409), ("Completed", 200)]
