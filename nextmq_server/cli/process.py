@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 import typing as t
 
 from fastapi import FastAPI
 
+from ..redis.address import Address
+from ..redis.checks import check_redis
 from ..service import Service
 from ..serving import HTTPServer, collect_less_garbage
 from . import console
+
+logger = logging.getLogger("nextmq_server")
 
 _SHUTDOWN_TIMEOUT = 5
 
@@ -70,3 +75,9 @@ def on_signal(callback: t.Callable[[], object], *numbers: signal.Signals) -> Non
     loop = asyncio.get_running_loop()
     for number in numbers:
         loop.add_signal_handler(number, callback)
+
+
+async def check_external(redis_url: str) -> None:
+    """Check the Redis at `redis_url`, and log what is wrong with it. Raises ConfigurationError."""
+    for warning in await check_redis(Address(redis_url)):
+        logger.warning("the Redis of --redis-url %s", warning)
