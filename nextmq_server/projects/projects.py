@@ -92,9 +92,9 @@ class Project:
 _file = TypeAdapter(Project)
 
 
-def new_project(name: str, *, prefix: str = "bull", random: t.Callable[[int], bytes] = os.urandom) -> Project:
+def new_project(name: str, *, prefix: str = "bull") -> Project:
     """Return a project with a new key and secret."""
-    return Project(name, (f"nmq_{random(20).hex()}",), (generate_secret(random),), prefix)
+    return Project(name, (f"nmq_{secrets.token_hex(20)}",), (generate_secret(),), prefix)
 
 
 def load_or_create_project(path: Path, name: str) -> Project:

@@ -53,7 +53,8 @@ class HTTPConnection(asyncio.Protocol):
         `head` ends with an empty line. Raises BadAnswer if the answer is malformed or cut off, and TimeoutError at
         `deadline`, s on the event loop's clock. After either, or if cancelled, the connection is closed.
         """
-        answer = self._answer = self._loop.create_future()
+        answer: asyncio.Future[AppAnswer] = self._loop.create_future()
+        self._answer = answer
         self._max_size, self._sent_at, self._elapsed = max_size, time.monotonic(), None
         self._reader.begin(max_size)
         self._watch(deadline)
