@@ -13,26 +13,25 @@ from .conformance import conformance
 from .dev import dev
 from .serve import serve
 
-_HELP = """The NextMQ queue server.
-
-In your app's environment there are also: nextmq register module:handler, nextmq workers replace module:handler.
-"""
-
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # --redis-url may hold a password
-    help=_HELP,
 )
 for command in (conformance, dev, serve):
     app.command()(command)
 app.add_typer(projects.app, name="projects")
 
 
-@app.callback(invoke_without_command=True, help=_HELP)
+@app.callback(invoke_without_command=True)
 def root(
     version: t.Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
+    """The NextMQ queue server.
+
+    In your app's environment there are also: nextmq register module:handler, nextmq workers replace
+    module:handler.
+    """  # noqa: D401 - the help of the command line
     if version:
         typer.echo(f"nextmq {__version__}")
         raise typer.Exit

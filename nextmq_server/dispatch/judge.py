@@ -56,8 +56,8 @@ class Broken:
 class NotRun:
     """The processor did not run, and the endpoint takes no deliveries now: this uses no attempt.
 
-    "unreachable": the processor provably did not run; "throttled": the platform throttles; "disabled": the endpoint
-    wants no more deliveries. `retry_after` is s, None if the answer does not tell.
+    "unreachable": it provably did not run; "throttled": the platform throttles; "disabled": the endpoint wants no
+    more deliveries. `retry_after` is s, None if the answer does not tell.
     """
 
     detail: str
