@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from ....rules.refusals import Refusal
-from .routing import Router, SimulatedRequest
+from .routing import ROUTER, SimulatedRequest
 
 if t.TYPE_CHECKING:
     from ....rules import bodies
@@ -13,14 +13,13 @@ if t.TYPE_CHECKING:
     from ..engine.queue_state import QueueState
     from ..engine.store import Store
 
-router: Router = Router()
 _QUEUE = "queues/*"
 
 # A parent that waits for children of other queues stays, as in BullMQ.
 _OBLITERATED = ("active", "delayed", "completed", "waiting", "prioritized", "failed")
 
 
-@router.route("POST", f"{_QUEUE}/clean")
+@ROUTER.route("POST", f"{_QUEUE}/clean")
 def clean(request: SimulatedRequest, store: Store, queue: QueueState, body: bodies.CleanBody) -> dict[str, t.Any]:
     removed: list[str] = []
     for job in _first(queue, body.state, body.limit):
@@ -30,7 +29,7 @@ def clean(request: SimulatedRequest, store: Store, queue: QueueState, body: bodi
     return {"removed": removed}
 
 
-@router.route("POST", f"{_QUEUE}/obliterate")
+@ROUTER.route("POST", f"{_QUEUE}/obliterate")
 def obliterate(request: SimulatedRequest, store: Store, queue: QueueState, body: bodies.ObliterateBody) -> None:
     queue.is_paused = True
     if queue.by_state["active"] and not body.force:

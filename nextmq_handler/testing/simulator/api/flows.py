@@ -10,29 +10,28 @@ from ....rules.refusals import no_such_job
 from ..engine.adding import SimulatedAdd, add_all
 from ..engine.job import Key, NewSimulatedJob, SimulatedJob
 from .jobs import added_view
-from .routing import Router, SimulatedRequest
+from .routing import ROUTER, SimulatedRequest
 from .views import job_view
 
 if t.TYPE_CHECKING:
     from ....rules import flows
     from ..engine.store import Store
 
-router: Router = Router()
 
 Tree = dict[str, t.Any]
 
 
-@router.route("POST", "flows", status=201)
+@ROUTER.route("POST", "flows", status=201)
 def add_flow(request: SimulatedRequest, body: flows.NewFlowBody) -> dict[str, t.Any]:
     return {"flow": _add(request, body)[0]}
 
 
-@router.route("POST", "flows/bulk", status=201)
+@ROUTER.route("POST", "flows/bulk", status=201)
 def add_flows(request: SimulatedRequest, body: flows.NewFlowsBody) -> dict[str, t.Any]:
     return {"flows": _add(request, body)}
 
 
-@router.route("GET", "flows/*/*")
+@ROUTER.route("GET", "flows/*/*")
 def get_flow(request: SimulatedRequest, store: Store) -> dict[str, t.Any]:
     queue, job_id = request.names
     job = store.find(Key(queue, job_id))

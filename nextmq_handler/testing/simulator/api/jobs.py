@@ -10,7 +10,7 @@ from ....rules.refusals import check_size, no_such_job, wanted_states, wrong_sta
 from ....rules.views import by_name
 from ..engine.adding import SimulatedAdd, add_all
 from ..engine.job import Key, NewSimulatedJob, SimulatedJob
-from .routing import Router, SimulatedRequest, read
+from .routing import ROUTER, SimulatedRequest, read
 from .views import dependencies_view, job_view
 
 if t.TYPE_CHECKING:
@@ -19,11 +19,10 @@ if t.TYPE_CHECKING:
     from ..engine.queue_state import QueueState
     from ..engine.store import Store
 
-router: Router = Router()
 _JOB = "queues/*/jobs/*"
 
 
-@router.route("POST", "queues/*/jobs", status=201)
+@ROUTER.route("POST", "queues/*/jobs", status=201)
 def add_job(request: SimulatedRequest) -> dict[str, t.Any]:
     content = request.content
     if _is_plain(**content):
@@ -35,7 +34,7 @@ def add_job(request: SimulatedRequest) -> dict[str, t.Any]:
     return added_view(request.store, new, added)
 
 
-@router.route("POST", "queues/*/jobs/bulk", status=201)
+@ROUTER.route("POST", "queues/*/jobs/bulk", status=201)
 def add_jobs(request: SimulatedRequest, store: Store, body: bodies.NewJobsBody) -> dict[str, t.Any]:
     new = [
         _new_job(request, job.name, job.data, job.opts.given(), f"jobs.{index}.data")
@@ -45,7 +44,7 @@ def add_jobs(request: SimulatedRequest, store: Store, body: bodies.NewJobsBody) 
     return {"jobs": [_bulk_view(store, job, one) for job, one in zip(new, added, strict=True)]}
 
 
-@router.route("GET", "queues/*/jobs")
+@ROUTER.route("GET", "queues/*/jobs")
 def get_jobs(request: SimulatedRequest, queue: QueueState) -> dict[str, t.Any]:
     start, end = request.number("start", 0), request.number("end", 99) + 1
     found: list[dict[str, t.Any]] = []
@@ -55,12 +54,12 @@ def get_jobs(request: SimulatedRequest, queue: QueueState) -> dict[str, t.Any]:
     return {"jobs": found}
 
 
-@router.route("GET", _JOB)
+@ROUTER.route("GET", _JOB)
 def get_job(job: SimulatedJob) -> dict[str, t.Any]:
     return job_view(job)
 
 
-@router.route("DELETE", _JOB)
+@ROUTER.route("DELETE", _JOB)
 def remove_job(request: SimulatedRequest, store: Store, job: SimulatedJob) -> None:
     with_children = request.flag("removeChildren", default=True)
     doomed = store.family(job) if with_children else [job]
@@ -74,7 +73,7 @@ def remove_job(request: SimulatedRequest, store: Store, job: SimulatedJob) -> No
         store.results.pop(one.key, None)
 
 
-@router.route("GET", f"{_JOB}/result")
+@ROUTER.route("GET", f"{_JOB}/result")
 def get_result(request: SimulatedRequest, store: Store) -> Steps[dict[str, t.Any]]:
     key, wait = Key(*request.names), request.number("wait", 0)
     job = store.find(key)
@@ -86,17 +85,17 @@ def get_result(request: SimulatedRequest, store: Store) -> Steps[dict[str, t.Any
     return {**result}
 
 
-@router.route("PUT", f"{_JOB}/progress")
+@ROUTER.route("PUT", f"{_JOB}/progress")
 def update_progress(job: SimulatedJob, body: bodies.ProgressBody) -> None:
     job.progress = body.progress
 
 
-@router.route("PUT", f"{_JOB}/data")
+@ROUTER.route("PUT", f"{_JOB}/data")
 def update_data(job: SimulatedJob, body: bodies.DataBody) -> None:
     job.data = body.data
 
 
-@router.route("POST", f"{_JOB}/logs")
+@ROUTER.route("POST", f"{_JOB}/logs")
 def add_log(job: SimulatedJob, body: bodies.LogRowBody) -> dict[str, t.Any]:
     keep = body.keepLogs
     job.logs.append(body.row)
@@ -106,20 +105,20 @@ def add_log(job: SimulatedJob, body: bodies.LogRowBody) -> dict[str, t.Any]:
     return {"count": min(keep, len(job.logs))}
 
 
-@router.route("GET", f"{_JOB}/logs")
+@ROUTER.route("GET", f"{_JOB}/logs")
 def get_logs(request: SimulatedRequest, job: SimulatedJob) -> dict[str, t.Any]:
     start, end = request.number("start", 0), request.number("end", -1)
     rows = job.logs if request.flag("asc", default=True) else job.logs[::-1]
     return {"logs": rows[start : None if end == -1 else end + 1], "count": len(rows)}
 
 
-@router.route("DELETE", f"{_JOB}/logs")
+@ROUTER.route("DELETE", f"{_JOB}/logs")
 def clear_logs(request: SimulatedRequest, job: SimulatedJob) -> None:
     keep = request.number("keep", 0)
     job.logs = job.logs[-keep:] if keep else []
 
 
-@router.route("POST", f"{_JOB}/retry")
+@ROUTER.route("POST", f"{_JOB}/retry")
 def retry_job(store: Store, queue: QueueState, job: SimulatedJob, body: bodies.RetryBody) -> None:
     if job.state != body.state:
         raise wrong_state(*job.key, f"is not {body.state}")
@@ -131,48 +130,48 @@ def retry_job(store: Store, queue: QueueState, job: SimulatedJob, body: bodies.R
     queue.push_in_turn(job, is_next=bool(job.opts.get("lifo")))
 
 
-@router.route("POST", f"{_JOB}/promote")
+@ROUTER.route("POST", f"{_JOB}/promote")
 def promote_job(queue: QueueState, job: SimulatedJob) -> None:
     _check_delayed(job)
     job.delay = 0
     queue.push(job)
 
 
-@router.route("PUT", f"{_JOB}/delay")
+@ROUTER.route("PUT", f"{_JOB}/delay")
 def change_delay(request: SimulatedRequest, queue: QueueState, job: SimulatedJob, body: bodies.DelayBody) -> None:
     _check_delayed(job)
     job.delay = body.delay
     queue.postpone(job, request.now + job.delay)
 
 
-@router.route("PUT", f"{_JOB}/priority")
+@ROUTER.route("PUT", f"{_JOB}/priority")
 def change_priority(queue: QueueState, job: SimulatedJob, body: bodies.PriorityBody) -> None:
     job.priority = body.priority
     if job.state in ("waiting", "prioritized"):
         queue.push(job, is_next=body.lifo)
 
 
-@router.route("DELETE", f"{_JOB}/deduplication-key")
+@ROUTER.route("DELETE", f"{_JOB}/deduplication-key")
 def remove_deduplication_key(store: Store, job: SimulatedJob) -> dict[str, t.Any]:
     return {"removed": store.release(job)}
 
 
-@router.route("GET", f"{_JOB}/children-values")
+@ROUTER.route("GET", f"{_JOB}/children-values")
 def get_children_values(job: SimulatedJob) -> dict[str, t.Any]:
     return {"values": by_name(job.processed_children)}
 
 
-@router.route("GET", f"{_JOB}/ignored-failures")
+@ROUTER.route("GET", f"{_JOB}/ignored-failures")
 def get_ignored_failures(job: SimulatedJob) -> dict[str, t.Any]:
     return {"failures": by_name(job.ignored_children)}
 
 
-@router.route("GET", f"{_JOB}/dependencies")
+@ROUTER.route("GET", f"{_JOB}/dependencies")
 def get_dependencies(request: SimulatedRequest, job: SimulatedJob) -> dict[str, t.Any]:
     return dependencies_view(job, request.number("limit", 1000))
 
 
-@router.route("DELETE", f"{_JOB}/parent")
+@ROUTER.route("DELETE", f"{_JOB}/parent")
 def remove_child_dependency(store: Store, job: SimulatedJob) -> dict[str, t.Any]:
     removed = store.part(job)
     if removed:
@@ -180,7 +179,7 @@ def remove_child_dependency(store: Store, job: SimulatedJob) -> dict[str, t.Any]
     return {"removed": removed}
 
 
-@router.route("DELETE", f"{_JOB}/children")
+@ROUTER.route("DELETE", f"{_JOB}/children")
 def remove_unprocessed_children(store: Store, job: SimulatedJob) -> None:
     store.remove_unprocessed(job)
 

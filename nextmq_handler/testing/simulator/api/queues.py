@@ -12,7 +12,7 @@ from ..engine.job import NewSimulatedJob
 from ..engine.queue_state import Rate
 from ..engine.schedulers import SimulatedScheduler
 from .jobs import run_again
-from .routing import Router, SimulatedRequest
+from .routing import ROUTER, SimulatedRequest
 from .views import counts, queue_view, scheduler_view
 
 if t.TYPE_CHECKING:
@@ -20,53 +20,52 @@ if t.TYPE_CHECKING:
     from ..engine.queue_state import QueueState
     from ..engine.store import Store
 
-router: Router = Router()
 _QUEUE = "queues/*"
 
 
-@router.route("GET", "queues")
+@ROUTER.route("GET", "queues")
 def get_queues(store: Store) -> dict[str, t.Any]:
     return {"queues": [queue_view(store.queues[name], store.now) for name in sorted(store.queues)]}
 
 
-@router.route("GET", _QUEUE)
+@ROUTER.route("GET", _QUEUE)
 def get_queue(request: SimulatedRequest, queue: QueueState) -> dict[str, t.Any]:
     return queue_view(queue, request.now)
 
 
-@router.route("GET", f"{_QUEUE}/counts")
+@ROUTER.route("GET", f"{_QUEUE}/counts")
 def get_counts(queue: QueueState) -> dict[str, t.Any]:
     return counts(queue)
 
 
-@router.route("GET", f"{_QUEUE}/counts-per-priority")
+@ROUTER.route("GET", f"{_QUEUE}/counts-per-priority")
 def get_counts_per_priority(request: SimulatedRequest, queue: QueueState) -> dict[str, t.Any]:
     waiting = [job.priority for state in ("waiting", "prioritized") for job in queue.by_state[state]]
     wanted = request.query["priorities"].split(",")
     return {"counts": {priority: waiting.count(int(priority)) for priority in wanted}}
 
 
-@router.route("GET", f"{_QUEUE}/workers")
+@ROUTER.route("GET", f"{_QUEUE}/workers")
 def get_workers() -> dict[str, t.Any]:
     return {"workers": []}
 
 
-@router.route("GET", f"{_QUEUE}/maxed")
+@ROUTER.route("GET", f"{_QUEUE}/maxed")
 def is_maxed(queue: QueueState) -> dict[str, t.Any]:
     return {"isMaxed": queue.is_maxed}
 
 
-@router.route("POST", f"{_QUEUE}/pause")
+@ROUTER.route("POST", f"{_QUEUE}/pause")
 def pause(queue: QueueState) -> None:
     queue.is_paused = True
 
 
-@router.route("POST", f"{_QUEUE}/resume")
+@ROUTER.route("POST", f"{_QUEUE}/resume")
 def resume(queue: QueueState) -> None:
     queue.is_paused = False
 
 
-@router.route("POST", f"{_QUEUE}/drain")
+@ROUTER.route("POST", f"{_QUEUE}/drain")
 def drain(request: SimulatedRequest, queue: QueueState, body: bodies.DrainBody) -> None:
     states = ("waiting", "prioritized", "delayed") if body.delayed else ("waiting", "prioritized")
     for job in [job for state in states for job in queue.by_state[state]]:
@@ -74,7 +73,7 @@ def drain(request: SimulatedRequest, queue: QueueState, body: bodies.DrainBody) 
             request.store.remove(job)
 
 
-@router.route("POST", f"{_QUEUE}/retry-jobs")
+@ROUTER.route("POST", f"{_QUEUE}/retry-jobs")
 def retry_jobs(store: Store, queue: QueueState, body: bodies.RetryJobsBody) -> None:
     before = store.now if body.timestamp is None else body.timestamp
     for job in [*queue.by_state[body.state]]:
@@ -83,13 +82,13 @@ def retry_jobs(store: Store, queue: QueueState, body: bodies.RetryJobsBody) -> N
             queue.enter(job, "waiting")
 
 
-@router.route("POST", f"{_QUEUE}/promote-jobs")
+@ROUTER.route("POST", f"{_QUEUE}/promote-jobs")
 def promote_jobs(queue: QueueState) -> None:
     for job in [*queue.by_state["delayed"]]:
         queue.enter(job, "waiting")
 
 
-@router.route("POST", f"{_QUEUE}/redrive")
+@ROUTER.route("POST", f"{_QUEUE}/redrive")
 def redrive(store: Store, queue: QueueState, body: bodies.RedriveBody) -> dict[str, t.Any]:
     wanted, redriven = Wanted(body.ids, body.name, body.reason), list[str]()
     states = ("waiting", "prioritized", "delayed", "completed", "failed")
@@ -102,86 +101,88 @@ def redrive(store: Store, queue: QueueState, body: bodies.RedriveBody) -> dict[s
     return {"redriven": redriven}
 
 
-@router.route("GET", f"{_QUEUE}/concurrency")
+@ROUTER.route("GET", f"{_QUEUE}/concurrency")
 def get_global_concurrency(queue: QueueState) -> dict[str, t.Any]:
     return {"concurrency": queue.global_concurrency}
 
 
-@router.route("PUT", f"{_QUEUE}/concurrency")
+@ROUTER.route("PUT", f"{_QUEUE}/concurrency")
 def set_global_concurrency(queue: QueueState, body: bodies.ConcurrencyBody) -> None:
     queue.global_concurrency = body.concurrency
 
 
-@router.route("DELETE", f"{_QUEUE}/concurrency")
+@ROUTER.route("DELETE", f"{_QUEUE}/concurrency")
 def remove_global_concurrency(queue: QueueState) -> None:
     queue.global_concurrency = None
 
 
-@router.route("GET", f"{_QUEUE}/rate-limit")
+@ROUTER.route("GET", f"{_QUEUE}/rate-limit")
 def get_global_rate_limit(queue: QueueState) -> dict[str, t.Any]:
     rate = queue.global_rate
     return {"rateLimit": rate and rate._asdict()}
 
 
-@router.route("PUT", f"{_QUEUE}/rate-limit")
+@ROUTER.route("PUT", f"{_QUEUE}/rate-limit")
 def set_global_rate_limit(queue: QueueState, body: bodies.RateLimitBody) -> None:
     queue.global_rate = Rate(body.max, body.duration)
 
 
-@router.route("DELETE", f"{_QUEUE}/rate-limit")
+@ROUTER.route("DELETE", f"{_QUEUE}/rate-limit")
 def remove_global_rate_limit(queue: QueueState) -> None:
     queue.global_rate = None
 
 
-@router.route("GET", f"{_QUEUE}/rate-limited")
+@ROUTER.route("GET", f"{_QUEUE}/rate-limited")
 def get_rate_limit_ttl(request: SimulatedRequest, queue: QueueState) -> dict[str, t.Any]:
     limit = request.number("maxJobs", 0) or (queue.global_rate.max if queue.global_rate else 0)
     return {"ttl": queue.starts.rest_left(limit, request.now)}
 
 
-@router.route("PUT", f"{_QUEUE}/rate-limited")
+@ROUTER.route("PUT", f"{_QUEUE}/rate-limited")
 def rate_limit(request: SimulatedRequest, queue: QueueState, body: bodies.RestBody) -> None:
     queue.starts.rest(body.duration, request.now)
 
 
-@router.route("DELETE", f"{_QUEUE}/rate-limited")
+@ROUTER.route("DELETE", f"{_QUEUE}/rate-limited")
 def remove_rate_limit_key(request: SimulatedRequest, queue: QueueState) -> dict[str, t.Any]:
     return {"removed": queue.starts.forget(request.now)}
 
 
-@router.route("GET", f"{_QUEUE}/deduplication/*")
-def get_deduplication_job_id(request: SimulatedRequest, store: Store) -> dict[str, t.Any]:
-    queue, id = request.names
-    job_id = store.deduplicators[queue].holder(id, store.now)
+@ROUTER.route("GET", f"{_QUEUE}/deduplication/*")
+def get_deduplication_job_id(request: SimulatedRequest, store: Store, queue: QueueState) -> dict[str, t.Any]:
+    id = request.names[1]
+    job_id = store.deduplicators[queue.name].holder(id, store.now)
     if job_id is None:
-        raise not_deduplicated(queue, id)
+        raise not_deduplicated(queue.name, id)
     return {"jobId": job_id}
 
 
-@router.route("DELETE", f"{_QUEUE}/deduplication/*")
-def remove_deduplication_key(request: SimulatedRequest, store: Store) -> dict[str, t.Any]:
-    queue, id = request.names
-    return {"removed": store.deduplicators[queue].forget(id, store.now)}
+@ROUTER.route("DELETE", f"{_QUEUE}/deduplication/*")
+def remove_deduplication_key(request: SimulatedRequest, store: Store, queue: QueueState) -> dict[str, t.Any]:
+    return {"removed": store.deduplicators[queue.name].forget(request.names[1], store.now)}
 
 
-@router.route("GET", f"{_QUEUE}/schedulers")
+@ROUTER.route("GET", f"{_QUEUE}/schedulers")
 def get_schedulers(request: SimulatedRequest) -> dict[str, t.Any]:
     found = [*request.simulation.schedulers.of(request.names[0]).values()]
     found.sort(key=lambda one: (one.next, one.id), reverse=not request.flag("asc", default=True))
     page = found[request.number("start", 0) : request.number("end", 99) + 1]
-    return {"schedulers": [_scheduler_view(request, one) for one in page], "count": len(found)}
+    return {
+        "schedulers": [scheduler_view(request.simulation.schedulers, one) for one in page],
+        "count": len(found),
+    }
 
 
-@router.route("GET", f"{_QUEUE}/schedulers/*")
+@ROUTER.route("GET", f"{_QUEUE}/schedulers/*")
 def get_scheduler(request: SimulatedRequest) -> dict[str, t.Any]:
     queue, id = request.names
     found = request.simulation.schedulers.of(queue).get(id)
     if found is None:
         raise no_such_scheduler(queue, id)
-    return _scheduler_view(request, found)
+    return scheduler_view(request.simulation.schedulers, found)
 
 
-@router.route("PUT", f"{_QUEUE}/schedulers/*")
+@ROUTER.route("PUT", f"{_QUEUE}/schedulers/*")
 def upsert_scheduler(request: SimulatedRequest, body: bodies.SchedulerBody) -> dict[str, t.Any]:
     from ....rules.schedules import check_scheduler_id  # it imports pydantic
 
@@ -194,17 +195,12 @@ def upsert_scheduler(request: SimulatedRequest, body: bodies.SchedulerBody) -> d
         raise Refusal(422, "invalid_request", f"repeat.{exc}") from None
     job = request.simulation.schedulers.pending(made)
     shown = job and {"id": job.id, "delay": max(0, made.next - request.now)}
-    return {"scheduler": _scheduler_view(request, made), "job": shown}
+    return {"scheduler": scheduler_view(request.simulation.schedulers, made), "job": shown}
 
 
-@router.route("DELETE", f"{_QUEUE}/schedulers/*")
+@ROUTER.route("DELETE", f"{_QUEUE}/schedulers/*")
 def remove_scheduler(request: SimulatedRequest) -> dict[str, t.Any]:
     return {"removed": request.simulation.schedulers.remove(*request.names)}
-
-
-def _scheduler_view(request: SimulatedRequest, scheduler: SimulatedScheduler) -> dict[str, t.Any]:
-    is_pending = request.simulation.schedulers.pending(scheduler) is not None
-    return scheduler_view(scheduler, scheduler.next if is_pending else None)
 
 
 def _redrive(store: Store, queue: QueueState, job_id: str, wanted: Wanted) -> bool:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import typing as t
 
 from . import cleaning, flows, jobs, queues
-from .routing import Router, SimulatedRequest
+from .routing import ROUTER, SimulatedRequest
 
-ROUTER: Router = Router()
-for _router in (jobs.router, queues.router, cleaning.router, flows.router):
-    ROUTER.include(_router)
+__all__ = ["ROUTER", "cleaning", "flows", "jobs", "queues"]  # importing a module registers its routes
 
 
 @ROUTER.route("PUT", "queues/*/worker")

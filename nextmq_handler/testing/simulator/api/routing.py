@@ -106,21 +106,14 @@ class Router:
         Its parameters name what it takes: the `request`, or its `store`, `queue`, `job` or `body`. The annotation
         of `body` is the model that checks it.
         """
-        pattern = tuple(path.split("/"))
 
         def register(function: Route) -> Route:
             parameters = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
-            self._routes.setdefault((method, len(pattern)), []).append(
-                _SimulatedRoute(pattern, function, status, parameters)
-            )
+            entry = _SimulatedRoute(tuple(path.split("/")), function, status, parameters)
+            self._routes.setdefault((method, len(entry.pattern)), []).append(entry)
             return function
 
         return register
-
-    def include(self, other: Router) -> None:
-        """Add the routes of another router."""
-        for key, routes in other._routes.items():
-            self._routes.setdefault(key, []).extend(routes)
 
     def answer(
         self, simulation: Simulation, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None
@@ -133,15 +126,9 @@ class Router:
         request_line = f"{method} {url}\n".encode() + (body or b"")
         if key is not None and key in simulation.replies:
             return _replayed(simulation.replies[key], request_line)
-        content = json.loads(body) if body else None
-        request = SimulatedRequest(
-            simulation,
-            names,
-            dict(parse_qsl(parts.query)),
-            content,
-            headers.get("x-nextmq-delivery"),
-            trace_options(headers),
-        )
+        query, content = dict(parse_qsl(parts.query)), json.loads(body) if body else None
+        delivery_id, trace = headers.get("x-nextmq-delivery"), trace_options(headers)
+        request = SimulatedRequest(simulation, names, query, content, delivery_id, trace)
         try:
             found = entry.function(**_arguments(entry, request))
             if isinstance(found, types.GeneratorType):
@@ -162,6 +149,9 @@ class Router:
         raise NotSimulatedError(
             f"LocalNextMQ does not simulate {call} ({method} /v1/{'/'.join(path)}): test it with the real server"
         )
+
+
+ROUTER: Router = Router()
 
 
 def _replayed(kept: tuple[bytes, bytes], request_line: bytes) -> tuple[int, bytes]:

@@ -10,7 +10,7 @@ from ....rules import views
 if t.TYPE_CHECKING:
     from ..engine.job import SimulatedJob
     from ..engine.queue_state import QueueState
-    from ..engine.schedulers import SimulatedScheduler
+    from ..engine.schedulers import SimulatedScheduler, SimulatedSchedulers
 
 
 _JOB_MEMBERS = [name for name in views.job_view.__annotations__ if name != "return"]
@@ -47,14 +47,14 @@ def dependencies_view(job: SimulatedJob, limit: int) -> dict[str, t.Any]:
     return views.dependencies_view(**some, counts=counts)
 
 
-def scheduler_view(scheduler: SimulatedScheduler, next_run: int | None) -> dict[str, t.Any]:
-    """Return a job scheduler; `next_run` is ms since the epoch."""
+def scheduler_view(schedulers: SimulatedSchedulers, scheduler: SimulatedScheduler) -> dict[str, t.Any]:
+    """Return a job scheduler. It shows its next run until that has finished."""
     template = scheduler.template
     return views.scheduler_view(
         id=scheduler.id,
         name=template.name,
         repeat=scheduler.repeat,
-        next=next_run,
+        next=scheduler.next if schedulers.pending(scheduler) else None,
         iteration_count=scheduler.iterations,
         data={} if template.data is None else template.data,
         opts=template.opts,
