@@ -52,8 +52,6 @@ def trace_of(delivery: Delivery, headers: Headers) -> Trace | Untraced:
 class Attempt:
     """One run of a processor: which one, with which job, until when (monotonic s). A driver sets `outcome`."""
 
-    __slots__ = ("deadline", "delivery", "expose_stack", "job", "outcome", "processor", "trace", "worker")
-
     outcome: Outcome
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from nextmq_handler.protocol.signing import TOLERANCE, Secret, parse_secret, signature_headers
@@ -105,7 +105,7 @@ class Sender:
     def post(self, body: bytes, headers: HeaderList | None = None, **changes: t.Any) -> Wire:
         """Return a delivery with `body`, signed unless `headers` are given. `changes` are members of `Wire`."""
         signed = [JSON, length_of(body), *self.seal(body)] if headers is None else headers
-        return Wire(**{"headers": signed, "body": body, "route": self.route, **changes})
+        return replace(Wire(signed, body, route=self.route), **changes)
 
     def head(self, name: bytes, *values: bytes) -> Wire:
         """Return a valid delivery with `values` for the headers called `name`."""
