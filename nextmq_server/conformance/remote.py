@@ -55,7 +55,12 @@ async def _exchange(address: httpx.URL, wire: Wire) -> Response | Silence:
     async with stream, anyio.create_task_group() as tasks:
         # Write and read at once: a refusal may come before the whole body was sent, and the rest is not read then.
         tasks.start_soon(_write, stream, content, wire.is_broken and not is_tls)
-        answer = await _answer(stream, connection)
+        try:
+            answer = await _read(stream, connection)
+        except (OSError, anyio.BrokenResourceError):
+            answer = Silence("the connection was reset without an answer", is_closed=True)
+        except h11.RemoteProtocolError as exc:
+            answer = Silence(f"no HTTP answer: {exc}")
         tasks.cancel_scope.cancel()
     return answer
 
@@ -84,15 +89,6 @@ async def _write(stream: ByteStream, content: bytes, is_end: bool) -> None:
             await stream.send_eof()
     except (OSError, anyio.BrokenResourceError):
         return  # the answer says why
-
-
-async def _answer(stream: ByteStream, connection: h11.Connection) -> Response | Silence:
-    try:
-        return await _read(stream, connection)
-    except (OSError, anyio.BrokenResourceError):
-        return Silence("the connection was reset without an answer", is_closed=True)
-    except h11.RemoteProtocolError as exc:
-        return Silence(f"no HTTP answer: {exc}")
 
 
 async def _read(stream: ByteStream, connection: h11.Connection) -> Response | Silence:
