@@ -13,8 +13,7 @@ import anyio.to_thread
 
 from ..job import abandon
 from ..protocol.wire import Outcome
-from .attempt import Attempt
-from .run_sync import run_sync
+from .attempt import Attempt, run_sync
 
 CLEANUP_TIME = 0.25
 """How long, in s, a processor that was cancelled at its deadline may clean up before the answer leaves: at most
