@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import typing as t
 
+from nextmq_handler.protocol.signing import TOLERANCE
+
 from .cases import Case, Trait, completed
 from .requests import ENCODING, LENGTH, SIGNATURE, TYPE, UNKNOWN_SECRET, Sender, Wire, encode
 
@@ -26,6 +28,7 @@ def health(sender: Sender) -> list[Case]:
 def heads(sender: Sender) -> list[Case]:
     """List heads within the rules."""
     data, token = sender.delivery()["job"]["data"], sender.token(sender.good)
+    oldest = TOLERANCE - sender.slack
     unknown = sender.token(sender.good, secret=UNKNOWN_SECRET)
 
     def head(name: str, header: bytes, *values: bytes, traits: t.Collection[Trait] = ()) -> Case:
@@ -47,8 +50,8 @@ def heads(sender: Sender) -> list[Case]:
         head("another secret's before", SIGNATURE, unknown + b" " + token),
         head("20,000 signatures behind", SIGNATURE, b" ".join([token] * 20_000), traits={Trait.LONG_HEADER}),
         head("headers of other kinds", b"traceparent", _TRACE),
-        completed("300 s old", sender.at(sender.now - sender.oldest), data),
-        completed("300 s ahead", sender.at(sender.now + sender.oldest), data),
+        completed("300 s old", sender.at(sender.now - oldest), data),
+        completed("300 s ahead", sender.at(sender.now + oldest), data),
     ]
 
 

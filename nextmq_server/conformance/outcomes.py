@@ -18,23 +18,18 @@ import typing as t
 from .cases import Case, Trait
 from .requests import Sender, encode
 
+Json = dict[str, t.Any]
+
 
 def rows(sender: Sender) -> list[Case]:
     """List a case for each outcome."""
 
-    def row(
-        name: str,
-        job: str,
-        data: t.Any,
-        outcome: dict[str, t.Any],
-        error: dict[str, str] | None = None,
-        **changes: t.Any,
-    ) -> Case:
-        wire = sender.post(encode(sender.delivery(job={"name": job, "data": data}, **changes)))
+    def row(name: str, job: str, data: t.Any, outcome: Json, error: Json | None = None, **more: t.Any) -> Case:
+        wire = sender.post(encode(sender.delivery(job={"name": job, "data": data}, **more)))
         traits = {Trait.ENDING_A_THREAD} if job == "sleep" else ()
         return Case(name, wire, traits=traits, outcome=outcome, error=error or {})
 
-    failed: dict[str, t.Any] = {"outcome": "failed"}
+    failed: Json = {"outcome": "failed"}
     unrecoverable = {**failed, "unrecoverable": True}
     data = {"a": [1, None, 0.5], "ä": "☃"}
     later = (sender.now + 3600) * 1000

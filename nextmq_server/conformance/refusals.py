@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from nextmq_handler.protocol.signing import TOLERANCE
+
 from .cases import Case, Trait, refused
 from .requests import ENCODING, ID, JSON, LENGTH, SIGNATURE, TIMESTAMP, TYPE, UNKNOWN_SECRET, Sender, length_of
 
@@ -106,12 +108,12 @@ def headers(sender: Sender) -> list[Case]:
 
 def times(sender: Sender) -> list[Case]:
     """List timestamps outside the tolerance, 300 s."""
-    now, at = sender.now, sender.at
+    now, at, too_far = sender.now, sender.at, TOLERANCE + sender.slack + 1
     old = partial(refused, "time", 401, "unauthorized", "timestamp_too_old")
     new = partial(refused, "time", 401, "unauthorized", "timestamp_too_new")
     return [
-        old("too old", at(now - sender.too_old)),
-        new("too new", at(now + sender.too_old)),
+        old("too old", at(now - too_far)),
+        new("too new", at(now + too_far)),
         old("1970", at(0)),
         new("in ms", at(now * 10)),
         new("the largest", at(99_999_999_999)),

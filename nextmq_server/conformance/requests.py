@@ -7,7 +7,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from nextmq_handler.protocol.signing import TOLERANCE, Secret, parse_secret, signature_headers
+from nextmq_handler.protocol.signing import Secret, parse_secret, signature_headers
 from nextmq_handler.protocol.strict_json import compact
 from nextmq_handler.protocol.wire import MAX_BODY_SIZE, JobRecord, encode_delivery
 
@@ -56,16 +56,6 @@ class Sender:
     def route(self) -> str:
         """The path for deliveries of the queue."""
         return f"/queues/{self.queue}"
-
-    @property
-    def oldest(self) -> int:
-        """How far from now, in s, a timestamp is still accepted."""
-        return TOLERANCE - self.slack
-
-    @property
-    def too_old(self) -> int:
-        """How far from now, in s, a timestamp is refused."""
-        return TOLERANCE + self.slack + 1
 
     @cached_property
     def good(self) -> bytes:
