@@ -99,39 +99,74 @@ def encode_delivery(
     return f'{strict_json.compact(delivery)[:-2]},"data":{data}}}}}'.encode("utf-8", "surrogateescape")
 
 
-class Completed:
+class _Result:
+    """What outcomes share: equal if all their fields are. `outcome` is the name on the wire (section 3)."""
+
+    outcome: t.ClassVar[str]
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    __hash__ = None  # type: ignore[assignment] # a return value may be any JSON
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({vars(self)})"
+
+
+class Completed(_Result):
     """The processor returned. `return_value` is any JSON."""
+
+    outcome = "completed"
 
     def __init__(self, return_value: t.Any) -> None:
         self.return_value: t.Any = return_value
 
 
-class Failed:
-    """The attempt failed. `unrecoverable` fails the job now, whatever attempts remain."""
+class Failed(_Result):
+    """The attempt failed. `unrecoverable` fails the job now, whatever attempts remain.
 
-    def __init__(self, name: str, message: str, stack: str = "", *, unrecoverable: bool = False) -> None:
+    `status` is that of the app's HTTP answer, None if there was no answer. It is not sent.
+    """
+
+    outcome = "failed"
+
+    def __init__(
+        self, name: str, message: str, stack: str = "", *, unrecoverable: bool = False, status: int | None = None
+    ) -> None:
         self.name: str = name
         self.message: str = message
         self.stack: str = stack
         self.unrecoverable: bool = unrecoverable
+        self.status: int | None = status
+
+    @property
+    def reason(self) -> str:
+        """The job's `failedReason`."""
+        return f"{self.name}: {self.message}" if self.message else self.name
 
 
-class RateLimited:
+class RateLimited(_Result):
     """The queue starts no job for `delay` ms. The job is put back; no attempt is used."""
+
+    outcome = "rateLimited"
 
     def __init__(self, delay: int) -> None:
         self.delay: int = delay
 
 
-class Delayed:
+class Delayed(_Result):
     """The job runs again at `timestamp`, ms since the epoch; no attempt is used."""
+
+    outcome = "delayed"
 
     def __init__(self, timestamp: int) -> None:
         self.timestamp: int = timestamp
 
 
-class WaitingChildren:
-    """The job waits for its open children."""
+class WaitingChildren(_Result):
+    """The job waits for its open children. No attempt is used."""
+
+    outcome = "waitingChildren"
 
 
 Outcome = Completed | Failed | RateLimited | Delayed | WaitingChildren
@@ -188,26 +223,27 @@ def clip(text: str, size: int) -> str:
 
 
 def _outcome_object(outcome: Outcome) -> dict[str, t.Any]:
+    content: dict[str, t.Any] = {"outcome": outcome.outcome}
     match outcome:
         case Completed():
-            return {"outcome": "completed", "returnValue": outcome.return_value}
+            content["returnValue"] = outcome.return_value
         case Failed():
-            error = {
+            if outcome.unrecoverable:
+                content["unrecoverable"] = True
+            content["error"] = {
                 "name": clip(outcome.name, MAX_MESSAGE_SIZE),
                 "message": clip(outcome.message, MAX_MESSAGE_SIZE),
                 "stack": clip(outcome.stack, MAX_STACK_SIZE),
             }
-            if outcome.unrecoverable:
-                return {"outcome": "failed", "unrecoverable": True, "error": error}
-            return {"outcome": "failed", "error": error}
         case RateLimited():
-            return {"outcome": "rateLimited", "delay": outcome.delay}
+            content["delay"] = outcome.delay
         case Delayed():
-            return {"outcome": "delayed", "timestamp": outcome.timestamp}
+            content["timestamp"] = outcome.timestamp
         case WaitingChildren():
-            return {"outcome": "waitingChildren"}
+            pass
         case _:
             t.assert_never(outcome)
+    return content
 
 
 def _return_value_error(message: str) -> bytes:

@@ -12,7 +12,7 @@ from ..dispatch.http.client import DeliveryClient
 from ..dispatch.reports import Reporter
 from ..engine.queues.job import EngineJob
 from ..engine.queues.jobs import decoded
-from ..engine.verdicts import Complete, Fail, Verdict
+from ..engine.verdicts import Completed, Failed, Verdict
 from ..engine.worker.hub import Hub
 from ..engine.worker.options import RunnerOptions
 from ..redis.connection import ConnectionLost, RedisError
@@ -85,12 +85,12 @@ class TriggerRunner:
         data = decoded(job.data)
         trigger = await self._records.get(trigger_of(data))
         if trigger is None or (trigger.is_paused and not data.get("isFired")):
-            return Complete(None)  # removed or paused since: the request is not wanted any more
+            return Completed(None)  # removed or paused since: the request is not wanted any more
         assert self._client is not None
         message_id = _message_id(trigger, job)
         run = await post(self._client, trigger, message_id, job.attemptsMade + 1, clock=self._clock)
         await self._note(trigger.id, run)
-        verdict = Complete(None) if run.error is None else Fail("TriggerFailed", run.error, status=run.status)
+        verdict = Completed(None) if run.error is None else Failed("TriggerFailed", run.error, status=run.status)
         self._reporter.tell(QUEUE, job, message_id, run.status, verdict, run.duration_ms)
         return verdict
 

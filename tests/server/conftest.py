@@ -27,7 +27,7 @@ from nextmq_server.engine.queues.jobs import Jobs, NoSuchJob
 from nextmq_server.engine.queues.queues import Queues
 from nextmq_server.engine.queues.schedulers import JobSchedulers
 from nextmq_server.engine.scripts.scripts import ScriptRunner
-from nextmq_server.engine.verdicts import Complete, Verdict
+from nextmq_server.engine.verdicts import Completed, Verdict
 from nextmq_server.engine.worker.gate import Gate
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import RunnerOptions
@@ -76,7 +76,7 @@ class Processor:
         self.most_running = 0
         self.gate = asyncio.Event()
         self.gate.set()
-        self._verdicts = list(verdicts) or [Complete(None)]
+        self._verdicts = list(verdicts) or [Completed(None)]
 
     async def __call__(self, job: EngineJob) -> Verdict:
         self.started.append(job)

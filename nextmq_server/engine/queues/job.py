@@ -8,7 +8,7 @@ from nextmq_handler.protocol import strict_json
 from nextmq_handler.rules.delivery_log import DeliveryEntry
 
 from ..scripts.packers import long_names
-from ..verdicts import Fail
+from ..verdicts import Failed
 from .delivery_log import FIELD, appended
 from .faulty_options import faults, in_words
 
@@ -65,7 +65,7 @@ class EngineJob:
         """How many attempts the job may use."""
         return int(self.opts.get("attempts") or 1)
 
-    def is_last_attempt(self, failure: Fail) -> bool:
+    def is_last_attempt(self, failure: Failed) -> bool:
         """Return whether the job fails for good with this failure."""
         return failure.unrecoverable or self.attemptsMade + 1 >= self.attempts
 

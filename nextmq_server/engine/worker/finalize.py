@@ -15,7 +15,7 @@ from ..queues.job import EngineJob
 from ..queues.snapshots import snapshot_of
 from ..scripts.holds import Holds
 from ..scripts.scripts import QueueScripts, as_function, fields_of, flat
-from ..verdicts import Complete, Delay, Fail, Hold, LimitRate, Verdict, WaitForChildren
+from ..verdicts import Completed, Delayed, Failed, Hold, RateLimited, Verdict, WaitingChildren
 from .move_to_finished import Ending, Finishing
 
 _JOB_GONE, _LOCK_GONE, _NOT_ACTIVE, _CHILDREN_OPEN, _OTHER_LOCK, _CHILD_FAILED = -1, -2, -3, -4, -6, -9
@@ -43,7 +43,7 @@ class LostJob(Exception):
 class Refused(Exception):
     """The job's children do not allow the verdict. The job fails with `failure` instead."""
 
-    def __init__(self, failure: Fail) -> None:
+    def __init__(self, failure: Failed) -> None:
         super().__init__(failure.reason)
         self.failure = failure
 
@@ -94,16 +94,16 @@ class Finalizer:
     async def apply(self, job: EngineJob, verdict: Verdict, *, fetch_next: bool) -> Next:
         """Carry out the verdict. Raises Refused, LostJob, RedisError or ConnectionLost."""
         match verdict:
-            case Complete():
+            case Completed():
                 return await self._complete(job, verdict, fetch_next)
-            case Fail():
+            case Failed():
                 return await self._fail(job, verdict, fetch_next)
-            case Delay():
+            case Delayed():
                 return await self._delay(job, max(0, verdict.timestamp - now_ms()), fetch_next)
-            case LimitRate():
+            case RateLimited():
                 await self._holds.limit(verdict.delay, now_ms())
                 return Next(limited_for=await self._requeue(job))
-            case WaitForChildren():
+            case WaitingChildren():
                 return await self._wait_for_children(job)
             case Hold():
                 await self._requeue(job, is_uncounted=True)  # the processor did not run
@@ -115,7 +115,7 @@ class Finalizer:
         """Put an unfinished job back because the server stops. It uses no attempt. Raises LostJob."""
         await self._requeue(job)
 
-    async def _complete(self, job: EngineJob, verdict: Complete, fetch_next: bool) -> Next:
+    async def _complete(self, job: EngineJob, verdict: Completed, fetch_next: bool) -> Next:
         keep = job.opts.get("removeOnComplete", False)
         ending = Ending("completed", compact(verdict.return_value), keep, now_ms())
         snapshot = None
@@ -123,12 +123,12 @@ class Finalizer:
             snapshot = snapshot_of(job, "completed", return_value=verdict.return_value, finished_on=ending.at)
         answer = await self._finishing.finish(job, ending, job.changes, fetch_next=fetch_next, snapshot=snapshot)
         if answer == _CHILDREN_OPEN:
-            raise Refused(Fail("PendingDependencies", OPEN_CHILDREN))
+            raise Refused(Failed("PendingDependencies", OPEN_CHILDREN))
         if answer == _CHILD_FAILED:  # as it would on every attempt
-            raise Refused(Fail("ChildFailed", CHILD_FAILED.format("complete"), unrecoverable=True))
+            raise Refused(Failed("ChildFailed", CHILD_FAILED.format("complete"), unrecoverable=True))
         return Next.of(_checked(answer), fetched=fetch_next)
 
-    async def _fail(self, job: EngineJob, verdict: Fail, fetch_next: bool) -> Next:
+    async def _fail(self, job: EngineJob, verdict: Failed, fetch_next: bool) -> Next:
         delay, reason = None, verdict.reason
         if not verdict.unrecoverable:
             delay, reason = next_attempt(reason, job.opts, job.attemptsMade, self._backoff_strategies())
@@ -180,7 +180,7 @@ class Finalizer:
             await self._requeue(job)
             return Next()
         if answer == _CHILD_FAILED:
-            raise Refused(Fail("ChildFailed", CHILD_FAILED.format("wait"), unrecoverable=True))
+            raise Refused(Failed("ChildFailed", CHILD_FAILED.format("wait"), unrecoverable=True))
         _checked(answer)
         return Next()
 

@@ -13,7 +13,7 @@ from ...redis.connection import ConnectionLost, RedisError
 from ..queues.job import EngineJob
 from ..queues.scheduling import NotAdvanced, advance
 from ..scripts.scripts import QueueScripts
-from ..verdicts import Fail, Hold, Verdict
+from ..verdicts import Failed, Hold, Verdict
 from .finalize import Finalizer, LostJob, Next, Refused
 from .gate import Gate
 from .slots import QueueSlots
@@ -103,9 +103,9 @@ class JobRunner:
             if job.scheduler_id is not None:
                 await advance(self._scripts, job)
             if job.fault:
-                return Fail("InvalidOptions", job.fault, unrecoverable=True)
+                return Failed("InvalidOptions", job.fault, unrecoverable=True)
             if job.deferred_failure:
-                return Fail("UnrecoverableError", job.deferred_failure, unrecoverable=True)
+                return Failed("UnrecoverableError", job.deferred_failure, unrecoverable=True)
             return await self._process(job)
         except NotAdvanced as exc:
             logger.error("queue %s: %s", self._queue, exc)
@@ -114,11 +114,11 @@ class JobRunner:
             return Hold(0, "the connection to Redis was lost before the delivery")
         except Exception as exc:  # a bug here must not lose the job
             logger.exception("queue %s job %s: the dispatcher failed", self._queue, one_line(job.id))
-            return Fail("InternalError", f"the queue server failed to deliver: {type(exc).__name__}")
+            return Failed("InternalError", f"the queue server failed to deliver: {type(exc).__name__}")
 
     async def _finish(self, run: JobRun, verdict: Verdict) -> Next:
         job = run.job
-        if isinstance(verdict, Fail) and job.is_last_attempt(verdict):
+        if isinstance(verdict, Failed) and job.is_last_attempt(verdict):
             job_id, name, reason = map(one_line, (job.id, job.name, verdict.reason))
             args = (self._queue, job_id, name, job.attemptsMade + 1, reason)
             failures.error("queue %s job %s (%s) failed for good on attempt %d: %s", *args)

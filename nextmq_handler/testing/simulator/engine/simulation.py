@@ -7,8 +7,8 @@ import threading
 import typing as t
 
 from ....errors import NextMQError
-from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
-from ....rules.attempts import MAX_FREE_STARTS, failed_reason, too_many_starts
+from ....protocol.wire import Failed, Outcome
+from ....rules.attempts import MAX_FREE_STARTS, too_many_starts
 from ....rules.delivery_log import delivery_entry, with_entry
 from ....workers.worker import schedules_of
 from .delivering import LocalApp, LocalDelivery, run_awaited, run_here
@@ -26,15 +26,6 @@ if t.TYPE_CHECKING:
 T = t.TypeVar("T")
 Steps = t.Generator[LocalDelivery, None, T]
 """Yields the deliveries whose processors the caller runs."""
-
-_OUTCOMES: dict[type[Outcome], str] = {
-    Completed: "completed",
-    Failed: "failed",
-    RateLimited: "rateLimited",
-    Delayed: "delayed",
-    WaitingChildren: "waitingChildren",
-}
-
 
 LIMIT = 10_000
 """The default limit of deliveries for one call."""
@@ -168,10 +159,8 @@ class Simulation:
         job.starts.append(sent_at)
         yield delivery
         seen, status = self.app.judge(delivery)
-        detail = failed_reason(seen.name, seen.message) if isinstance(seen, Failed) else None
-        entry = delivery_entry(
-            delivery.id, at=sent_at, status=status, ms=0, outcome=_OUTCOMES[type(seen)], detail=detail
-        )
+        detail = seen.reason if isinstance(seen, Failed) else None
+        entry = delivery_entry(delivery.id, at=sent_at, status=status, ms=0, outcome=seen.outcome, detail=detail)
         job.deliveries = with_entry(job.deliveries, entry)
         if job.state == "active" and job.delivery_id == delivery.id:
             job.delivery_id = None

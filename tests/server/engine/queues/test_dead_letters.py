@@ -16,7 +16,7 @@ from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.jobs import decoded
 from nextmq_server.engine.queues.snapshots import read_snapshot
 from nextmq_server.engine.scripts.scripts import QueueScripts
-from nextmq_server.engine.verdicts import Complete, Fail, Verdict, WaitForChildren
+from nextmq_server.engine.verdicts import Completed, Failed, Verdict, WaitingChildren
 from nextmq_server.engine.worker.finalize import Finalizer, LostJob
 from nextmq_server.engine.worker.options import RunnerOptions
 
@@ -26,8 +26,8 @@ if t.TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 DLQ = "emails-dlq"
-FAILED = Fail("ValueError", "no such address", stack="Traceback …", status=200)
-GONE = Fail("UnrecoverableJobError", "gone", unrecoverable=True)
+FAILED = Failed("ValueError", "no such address", stack="Traceback …", status=200)
+GONE = Failed("UnrecoverableJobError", "gone", unrecoverable=True)
 
 KEEPS: dict[str, t.Any] = {
     "true": True,
@@ -134,7 +134,7 @@ async def test_a_deferred_failure_leaves_a_dead_letter(engine: Engine, processor
     assert (await only_dead_letter(engine))["data"]["reason"] == "UnrecoverableError: a child failed"
 
 
-@pytest.mark.parametrize("verdict", [Complete(1), WaitForChildren()], ids=["completed", "waits for its children"])
+@pytest.mark.parametrize("verdict", [Completed(1), WaitingChildren()], ids=["completed", "waits for its children"])
 async def test_a_job_that_its_children_fail_leaves_a_dead_letter(
     engine: Engine, processor: type[Processor], verdict: Verdict
 ) -> None:
@@ -146,7 +146,7 @@ async def test_a_job_that_its_children_fail_leaves_a_dead_letter(
 
 
 async def test_a_failed_attempt_leaves_no_dead_letter(engine: Engine, processor: type[Processor]) -> None:
-    await engine.run(processor(FAILED, Complete(1)), dead_letter=DLQ)
+    await engine.run(processor(FAILED, Completed(1)), dead_letter=DLQ)
     await engine.until_state(await engine.add(attempts=2), "completed")
     assert await dead_letters(engine) == []
 
@@ -262,7 +262,7 @@ def test_the_id_of_a_dead_letter_is_one_that_bullmq_takes() -> None:
 
 
 async def test_a_worker_takes_the_dead_letters(engine: Engine, processor: type[Processor]) -> None:
-    process = processor(Complete("read"))
+    process = processor(Completed("read"))
     hub = await engine.run(processor(FAILED), dead_letter=DLQ)
     await hub.add(DLQ, RunnerOptions(), process)
     job_id = await engine.add()

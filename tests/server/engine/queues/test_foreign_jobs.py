@@ -15,7 +15,7 @@ from nextmq_server.dispatch.dispatcher import AppEndpoint
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.jobs import view
 from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
-from nextmq_server.engine.verdicts import Fail
+from nextmq_server.engine.verdicts import Failed
 from nextmq_server.engine.worker.finalize import Finalizer
 from nextmq_server.engine.worker.move_to_finished import Ending, Finishing
 from nextmq_server.engine.worker.options import RunnerOptions
@@ -24,7 +24,7 @@ from tests.support.dispatching import Queue, delivery_body
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, Until
 
-FAILED = Fail("ValueError", "no")
+FAILED = Failed("ValueError", "no")
 
 
 async def add(engine: Engine, job_id: str, **fields: str | bytes) -> None:

@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from nextmq_server.engine.scripts.scripts import pack
-from nextmq_server.engine.verdicts import Complete, Verdict
+from nextmq_server.engine.verdicts import Completed, Verdict
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.engine.worker.options import RunnerOptions
 
@@ -85,7 +85,7 @@ async def test_a_delivery_that_follows_another_is_aborted_when_its_own_lock_is_l
     holding.gate.clear()
 
     async def process(job: EngineJob) -> Verdict:
-        return Complete(None) if job.id == first else await holding(job)
+        return Completed(None) if job.id == first else await holding(job)
 
     hub = await engine.start_hub()
     await hub.add("emails", RunnerOptions(lock_duration=200), process)
