@@ -5,13 +5,13 @@ from __future__ import annotations
 from nextmq_handler.rules.bodies import DataBody, DelayBody, PriorityBody, ProgressBody, RetryBody
 
 from ..timers import now_ms
-from .request import Done, Job, Removed, router
+from .request import Empty, Job, Removed, router
 
 routes = router("/v1/queues/{queue}/jobs/{id}", "jobs")
 
 
 @routes.post("/retry")
-async def retry_job(job: Job, body: RetryBody) -> Done:
+async def retry_job(job: Job, body: RetryBody) -> Empty:
     """Retry a finished job: it waits again."""
     await job.service.jobs.retry(
         job.queue,
@@ -20,42 +20,36 @@ async def retry_job(job: Job, body: RetryBody) -> Done:
         reset_attempts_made=body.resetAttemptsMade,
         reset_attempts_started=body.resetAttemptsStarted,
     )
-    return Done()
 
 
 @routes.post("/promote")
-async def promote_job(job: Job) -> Done:
+async def promote_job(job: Job) -> Empty:
     """Promote a delayed job: it waits now."""
     await job.service.jobs.promote(job.queue, job.id)
-    return Done()
 
 
 @routes.put("/data")
-async def update_data(job: Job, body: DataBody) -> Done:
+async def update_data(job: Job, body: DataBody) -> Empty:
     """Replace a job's data. The next attempt gets it."""
     await job.service.jobs.update_data(job.queue, job.id, body.data)
-    return Done()
 
 
 @routes.put("/progress")
-async def update_progress(job: Job, body: ProgressBody) -> Done:
+async def update_progress(job: Job, body: ProgressBody) -> Empty:
     """Report a job's progress."""
     await job.service.jobs.update_progress(job.queue, job.id, body.progress)
-    return Done()
 
 
 @routes.put("/delay")
-async def change_delay(job: Job, body: DelayBody) -> Done:
+async def change_delay(job: Job, body: DelayBody) -> Empty:
     """Change how long a delayed job waits, from now on."""
     await job.service.jobs.change_delay(job.queue, job.id, body.delay, now_ms())
-    return Done()
 
 
 @routes.put("/priority")
-async def change_priority(job: Job, body: PriorityBody) -> Done:
+async def change_priority(job: Job, body: PriorityBody) -> Empty:
     """Change a job's priority."""
     await job.service.jobs.change_priority(job.queue, job.id, body.priority, lifo=body.lifo)
-    return Done()
 
 
 @routes.delete("/deduplication-key")

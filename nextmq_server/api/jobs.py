@@ -19,7 +19,7 @@ from .models import AddedJob, JobView
 from .request import (
     Authorized,
     CreatesJobs,
-    Done,
+    Empty,
     IdempotencyKey,
     Job,
     Page,
@@ -104,10 +104,9 @@ async def get_job(queue: QueueName, job_id: PathId, service: Authorized) -> Resp
 
 
 @routes.delete("/{id}")
-async def remove_job(job: Job, removeChildren: bool = True) -> Done:
+async def remove_job(job: Job, removeChildren: bool = True) -> Empty:
     """Remove a job, with its children unless `removeChildren` is false."""
     await job.service.jobs.remove(job.queue, job.id, with_children=removeChildren)
-    return Done()
 
 
 def _new(service: Service, queue: str, job: NewJobBody, trace: dict[str, t.Any], path: str) -> JobToAdd:

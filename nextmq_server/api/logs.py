@@ -9,7 +9,7 @@ from nextmq_handler.rules.limits import MAX_PAGE
 from nextmq_handler.rules.models import Closed
 
 from .errors import ASCIIResponse
-from .request import Done, Index, Job, LastIndex, router
+from .request import Empty, Index, Job, LastIndex, router
 
 routes = router("/v1/queues/{queue}/jobs/{id}/logs", "jobs")
 
@@ -42,7 +42,6 @@ async def get_logs(job: Job, start: Index = 0, end: LastIndex = -1, asc: bool = 
 
 
 @routes.delete("")
-async def clear_logs(job: Job, keep: Index = 0) -> Done:
+async def clear_logs(job: Job, keep: Index = 0) -> Empty:
     """Remove the log lines, except the last `keep`."""
     await job.service.logs.clear(job.queue, job.id, keep)
-    return Done()

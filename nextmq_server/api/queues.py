@@ -22,7 +22,7 @@ from nextmq_handler.rules.refusals import Refusal, not_deduplicated
 from ..timers import now_ms
 from ..workers.registration import Registration
 from .errors import ASCIIResponse
-from .request import Authorized, Done, Index, LastIndex, PathId, QueueName, Removed, router
+from .request import Authorized, Empty, Index, LastIndex, PathId, QueueName, Removed, router
 
 MAX_PRIORITIES = 100
 
@@ -167,17 +167,15 @@ async def get_workers(queue: QueueName, service: Authorized) -> Response:
 
 
 @routes.post("/{queue}/pause")
-async def pause(queue: QueueName, service: Authorized) -> Done:
+async def pause(queue: QueueName, service: Authorized) -> Empty:
     """Pause the queue: no job starts until `resume`. Running jobs finish."""
     await service.queues.pause(queue)
-    return Done()
 
 
 @routes.post("/{queue}/resume")
-async def resume(queue: QueueName, service: Authorized) -> Done:
+async def resume(queue: QueueName, service: Authorized) -> Empty:
     """Resume the queue: jobs start again."""
     await service.queues.resume(queue)
-    return Done()
 
 
 @routes.get("/{queue}/maxed")
@@ -187,11 +185,10 @@ async def is_maxed(queue: QueueName, service: Authorized) -> dict[str, bool]:
 
 
 @routes.post("/{queue}/drain")
-async def drain(queue: QueueName, body: DrainBody, service: Authorized) -> Done:
+async def drain(queue: QueueName, body: DrainBody, service: Authorized) -> Empty:
     """Remove the waiting jobs, and with `delayed` the delayed ones."""
     await service.queues.drain(queue, delayed=body.delayed)
     service.results.look_again(queue)
-    return Done()
 
 
 @routes.post("/{queue}/clean", response_model=Ids)
@@ -203,29 +200,26 @@ async def clean(queue: QueueName, body: CleanBody, service: Authorized) -> Respo
 
 
 @routes.post("/{queue}/obliterate")
-async def obliterate(queue: QueueName, body: ObliterateBody, service: Authorized) -> Done:
+async def obliterate(queue: QueueName, body: ObliterateBody, service: Authorized) -> Empty:
     """Remove the queue with all its jobs. Its worker stays registered."""
     try:
         await service.obliterate(queue, force=body.force)
     finally:
         service.results.look_again(queue)
-    return Done()
 
 
 @routes.post("/{queue}/retry-jobs")
-async def retry_jobs(queue: QueueName, body: RetryJobsBody, service: Authorized) -> Done:
+async def retry_jobs(queue: QueueName, body: RetryJobsBody, service: Authorized) -> Empty:
     """Retry finished jobs: they wait again."""
     now = now_ms()
     before = now if body.timestamp is None else body.timestamp
     await service.queues.retry_jobs(queue, body.state, before)
-    return Done()
 
 
 @routes.post("/{queue}/promote-jobs")
-async def promote_jobs(queue: QueueName, service: Authorized) -> Done:
+async def promote_jobs(queue: QueueName, service: Authorized) -> Empty:
     """Promote all delayed jobs: they wait now."""
     await service.queues.promote_jobs(queue)
-    return Done()
 
 
 @routes.post("/{queue}/trim-events")

@@ -16,7 +16,7 @@ from ..triggers.records import StoredRun, TriggerOptions
 from ..triggers.triggers import ShownTrigger
 from ..workers.registration import endpoint_url
 from .errors import ASCIIResponse
-from .request import Authorized, CreatesJobs, Done, PathId, router
+from .request import Authorized, CreatesJobs, Empty, PathId, router
 
 MAX_PAYLOAD_SIZE = 256 * 1024
 """The largest payload, in bytes of JSON."""
@@ -138,31 +138,27 @@ async def get_runs(trigger_id: PathId, service: Authorized) -> Response:
 
 
 @routes.delete("/{id}")
-async def delete_trigger(trigger_id: PathId, service: Authorized) -> Done:
+async def delete_trigger(trigger_id: PathId, service: Authorized) -> Empty:
     """Delete a trigger with its waiting requests. A request that was sent already finishes."""
     await service.triggers.remove(trigger_id)
-    return Done()
 
 
 @routes.post("/{id}/pause")
-async def pause_trigger(trigger_id: PathId, service: Authorized) -> Done:
+async def pause_trigger(trigger_id: PathId, service: Authorized) -> Empty:
     """Pause a trigger: its schedule sends nothing until `resume`."""
     await service.triggers.set_paused(trigger_id, True)
-    return Done()
 
 
 @routes.post("/{id}/resume")
-async def resume_trigger(trigger_id: PathId, service: Authorized) -> Done:
+async def resume_trigger(trigger_id: PathId, service: Authorized) -> Empty:
     """Resume a trigger: its schedule sends again."""
     await service.triggers.set_paused(trigger_id, False)
-    return Done()
 
 
 @routes.post("/{id}/fire", dependencies=[CreatesJobs])
-async def fire_trigger(trigger_id: PathId, service: Authorized) -> Done:
+async def fire_trigger(trigger_id: PathId, service: Authorized) -> Empty:
     """Send once now, even if the trigger is paused. The schedule stays the same."""
     await service.triggers.fire(trigger_id)
-    return Done()
 
 
 @routes.post("/{id}/rotate-secret")

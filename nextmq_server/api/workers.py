@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from nextmq_handler.rules.refusals import Refusal
 
 from ..workers.registration import Registration
-from .request import Authorized, QueueName, router
+from .request import Authorized, Empty, QueueName, router
 
 routes = router("/v1/queues/{queue}/worker", "workers")
 list_routes = router("/v1/workers", "workers")
@@ -78,11 +78,10 @@ async def get_worker(queue: QueueName, service: Authorized) -> Registration:
 
 
 @routes.delete("")
-async def unregister_worker(queue: QueueName, service: Authorized) -> dict[str, t.Any]:
+async def unregister_worker(queue: QueueName, service: Authorized) -> Empty:
     """Remove the registration. Waiting jobs stay, active deliveries finish."""
     if not await service.workers.unregister(queue):
         raise _no_worker(queue)
-    return {}
 
 
 def _no_worker(queue: str) -> Refusal:
