@@ -1,13 +1,30 @@
-"""/v1/queues/{queue}/jobs/{id}/…: change a job. A processor's calls carry its delivery (protocol 5)."""
+"""/v1/queues/{queue}/jobs/{id}/…: change a job or its log. A processor's calls carry its delivery (section 5)."""
 
 from __future__ import annotations
 
-from nextmq_handler.rules.bodies import DataBody, DelayBody, PriorityBody, ProgressBody, RetryBody
+from fastapi import Response
+
+from nextmq_handler.rules.bodies import DataBody, DelayBody, LogRowBody, PriorityBody, ProgressBody, RetryBody
+from nextmq_handler.rules.limits import MAX_PAGE
+from nextmq_handler.rules.models import Closed
 
 from ..timers import now_ms
-from .request import Empty, Job, Removed, router
+from .errors import ASCIIResponse
+from .request import Empty, Index, Job, LastIndex, Removed, router
 
 routes = router("/v1/queues/{queue}/jobs/{id}", "jobs")
+
+
+class LogCount(Closed):
+    """How many lines there are."""
+
+    count: int
+
+
+class LogPage(LogCount):
+    """Some lines, and how many there are in all."""
+
+    logs: list[str]
 
 
 @routes.post("/retry")
@@ -56,3 +73,24 @@ async def change_priority(job: Job, body: PriorityBody) -> Empty:
 async def remove_deduplication_key(job: Job) -> Removed:
     """Release a job's deduplication id: other jobs with the id can be added again."""
     return Removed(removed=await job.service.jobs.remove_deduplication_key(job.queue, job.id))
+
+
+@routes.post("/logs")
+async def add_log(job: Job, body: LogRowBody) -> LogCount:
+    """Add a log line."""
+    return LogCount(count=await job.service.logs.add(job.queue, job.id, body.row, body.keepLogs))
+
+
+@routes.get("/logs", response_model=LogPage)
+async def get_logs(job: Job, start: Index = 0, end: LastIndex = -1, asc: bool = True) -> Response:
+    """List the log lines from `start` to `end`, at most 1,000."""
+    last = start + MAX_PAGE - 1
+    end = last if end == -1 else min(end, last)
+    rows, count = await job.service.logs.get(job.queue, job.id, start, end, ascending=asc)
+    return ASCIIResponse({"logs": rows, "count": count})
+
+
+@routes.delete("/logs")
+async def clear_logs(job: Job, keep: Index = 0) -> Empty:
+    """Remove the log lines, except the last `keep`."""
+    await job.service.logs.clear(job.queue, job.id, keep)

@@ -12,6 +12,7 @@ from nextmq_handler.rules.bodies import (
     DrainBody,
     FinalState,
     ObliterateBody,
+    RedriveBody,
     RetryJobsBody,
     TrimEventsBody,
 )
@@ -22,7 +23,7 @@ from nextmq_handler.rules.refusals import Refusal, not_deduplicated
 from ..timers import now_ms
 from ..workers.registration import Registration
 from .errors import ASCIIResponse
-from .request import Authorized, Empty, Index, LastIndex, PathId, QueueName, Removed, router
+from .request import Authorized, CreatesJobs, Empty, Index, LastIndex, PathId, QueueName, Removed, router
 
 MAX_PRIORITIES = 100
 
@@ -99,6 +100,12 @@ class Trimmed(Closed):
     """How many events were removed."""
 
     removed: int
+
+
+class Redriven(Closed):
+    """The ids that the dead letters had in the dead-letter queue."""
+
+    redriven: list[str]
 
 
 class PriorityCounts(Closed):
@@ -214,6 +221,15 @@ async def retry_jobs(queue: QueueName, body: RetryJobsBody, service: Authorized)
     now = now_ms()
     before = now if body.timestamp is None else body.timestamp
     await service.queues.retry_jobs(queue, body.state, before)
+
+
+@routes.post("/{queue}/redrive", response_model=Redriven, dependencies=[CreatesJobs])
+async def redrive(queue: QueueName, body: RedriveBody, service: Authorized) -> Response:
+    """Send dead letters back, oldest first. Each becomes a new job of its queue, with all its attempts.
+
+    Dead letters that a worker is processing stay, and so do jobs that are not dead letters.
+    """
+    return ASCIIResponse({"redriven": await service.redrive(queue, body, now=now_ms())})
 
 
 @routes.post("/{queue}/promote-jobs")
