@@ -8,6 +8,9 @@ from typing_extensions import TypedDict  # pydantic takes typing's from Python 3
 
 from .delivery_log import DeliveryEntry
 
+if t.TYPE_CHECKING:
+    from .scheduling import Template
+
 
 class ParentView(TypedDict):
     """The job that waits for this one."""
@@ -98,24 +101,17 @@ def queue_view(
 
 
 def scheduler_view(
-    *,
-    id: str,
-    name: str,
-    repeat: t.Mapping[str, t.Any],
-    next: int | None,
-    iteration_count: int,
-    data: t.Any,
-    opts: dict[str, t.Any],
+    id: str, template: Template, repeat: t.Mapping[str, t.Any], *, next: int | None, iteration_count: int
 ) -> dict[str, t.Any]:
     """Return a job scheduler. `repeat` has BullMQ's names, `next` is ms since the epoch."""
     times = ("every", "pattern", "tz", "limit", "offset", "startDate", "endDate")
     return {
         "id": id,
-        "name": name,
+        "name": template.name,
         **{time: repeat.get(time) for time in times},
         "next": next,
         "iterationCount": iteration_count,
-        "template": {"data": data, "opts": opts},
+        "template": {"data": template.data, "opts": template.opts},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from ....rules import views
 from ....rules.states import STATES
@@ -79,11 +80,9 @@ def scheduler_view(scheduler: SimulatedScheduler, next_run: int | None) -> dict[
     """Return a job scheduler; `next_run` is ms since the epoch."""
     template = scheduler.template
     return views.scheduler_view(
-        id=scheduler.id,
-        name=template.name,
-        repeat=scheduler.repeat,
+        scheduler.id,
+        template if template.data is not None else replace(template, data={}),
+        scheduler.repeat,
         next=next_run,
         iteration_count=scheduler.iterations,
-        data={} if template.data is None else template.data,
-        opts=template.opts,
     )
