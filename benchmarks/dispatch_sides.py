@@ -35,7 +35,7 @@ stock_bullmq: t.Any = bullmq
 
 
 async def service(socket: str, url: str, queues: list[str], concurrency: int) -> None:
-    project = Project("bench", ("nmq_" + "0" * 40,), (SECRET,))
+    project = Project("bench", ("nmq_" + "0" * 40,), (SECRET,), "bull")
     server = Service(project, f"unix://{socket}", replace_workers=True, egress=EgressRules.for_development())
     await server.start()
     secret_ids = [secret.id for secret in project.secrets]

@@ -127,7 +127,7 @@ class Stage:
 
 async def serve(redis_url: str, ports: dict[str, int]) -> None:
     """Run the server until it is killed."""
-    project = Project("bench", ("nmq_" + "0" * 40,), (SECRET,))
+    project = Project("bench", ("nmq_" + "0" * 40,), (SECRET,), "bull")
     service = Service(project, redis_url, egress=EgressRules.for_development())
     await service.start()
     secret_ids = [secret.id for secret in project.secrets]

@@ -94,7 +94,7 @@ class Soak:
         self.open = 0
         self._url = url
         self._port = int(url.rpartition(":")[2])
-        self._project = Project("soak", ("nmq_" + "0" * 40,), (SECRET,))
+        self._project = Project("soak", ("nmq_" + "0" * 40,), (SECRET,), "bull")
         egress = EgressRules.for_development()
         self.service = Service(self._project, valkey.url, egress=egress, report=self._on_delivery)
         self._plain = itertools.cycle(name for name in QUEUES if name.startswith("plain"))

@@ -64,7 +64,6 @@ class Service:
         max_free_starts: int = MAX_FREE_STARTS,
         egress: EgressRules = _PUBLIC_ONLY,
         report: t.Callable[[Report], None] | None = None,
-        instance_id: str | None = None,
         slots: Slots | None = None,
     ) -> None:
         self.egress = egress
@@ -72,7 +71,7 @@ class Service:
         self._max_free_starts = max_free_starts
         self._reporter = Reporter(report)
         address = Address(redis_url)
-        instance_id = instance_id or secrets.token_hex(6)
+        instance_id = secrets.token_hex(6)
         self._hub = Hub(address, prefix=project.prefix, instance_id=instance_id, alone=alone, slots=slots)
         connection = self._hub.connection
         self.events = EventHub(address, connection, name=f"nextmq-{instance_id}-events")
@@ -89,11 +88,9 @@ class Service:
         self._redriver = Redriver(self.jobs, note=self._directory.note)
         self.workers = Workers(
             self._hub,
+            self.jobs,
             project.name,
             self._directory,
-            self.queues,
-            self.limits,
-            self.schedulers,
             egress=egress,
             replace_all=replace_workers,
             max_hold=max_hold,
@@ -145,10 +142,6 @@ class Service:
         except (ConnectionLost, RedisError, TimeoutError):
             return "Redis does not answer"
         return None
-
-    def idempotency_key(self, key: str) -> str:
-        """Return the Redis key that keeps the result of the request with this idempotency key."""
-        return f"nextmq:{self.project.name}:idempotency:{key}"
 
     async def add(self, jobs: t.Sequence[JobToAdd], idempotency: Idempotency | None = None) -> list[AddResult]:
         """Add jobs in one step. Raises IdempotencyKeyReused, UnusableParent, RedisError or ConnectionLost."""

@@ -162,7 +162,7 @@ async def get_idempotency(
         return None
     request_line = f"{request.method} {request.url.path}\n".encode("latin-1", "replace")
     digest = hashlib.sha256(request_line + await request.body()).hexdigest()
-    return Idempotency(service.idempotency_key(idempotency_key), digest)
+    return Idempotency(f"nextmq:{service.project.name}:idempotency:{idempotency_key}", digest)
 
 
 def _too_large(limit: int) -> Refusal:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing as t
 
-import anyio
 import typer
 
 from nextmq_handler.errors import ConfigurationError
@@ -16,9 +15,12 @@ from nextmq_handler.settings import load_settings
 from ..conformance.limits import Integration
 from ..conformance.report import line_of, summary
 from ..conformance.scoring import CheckedHandler, GroupScore, score, total
+from .options import exit_on_error, on_event_loop
 
 
-def conformance(
+@exit_on_error("nextmq conformance", status=2)
+@on_event_loop
+async def conformance(
     url: t.Annotated[
         str, typer.Argument(help="The handler's URL, including its mount path: the app's NEXTMQ_APP_URL.")
     ],
@@ -41,25 +43,16 @@ def conformance(
     timeout: t.Annotated[float, typer.Option(min=0.1, help="How long an answer may take, in s.")] = 30.0,
 ) -> None:
     """Check a handler in any language against the protocol. Exits 0 if every case passes, 1 if not."""
-    try:
-        name = None if queue is None else check_queue_name(queue)
-        target = CheckedHandler(url, _secret(secret), name, integration, max_body_size, body_timeout, timeout)
-        scores = anyio.run(_score, target)
-    except ConfigurationError as exc:
-        typer.echo(f"nextmq conformance: {exc}", err=True)
-        raise typer.Exit(2) from None
-    for line in summary(scores):
-        typer.echo(line)
-    passed, sent = total(scores)
-    raise typer.Exit(0 if passed == sent else 1)
-
-
-async def _score(target: CheckedHandler) -> list[GroupScore]:
+    name = None if queue is None else check_queue_name(queue)
+    target = CheckedHandler(url, _secret(secret), name, integration, max_body_size, body_timeout, timeout)
     scores: list[GroupScore] = []
     async for group in score(target):
         typer.echo(line_of(group))
         scores.append(group)
-    return scores
+    for line in summary(scores):
+        typer.echo(line)
+    passed, sent = total(scores)
+    raise typer.Exit(0 if passed == sent else 1)
 
 
 def _secret(text: str | None) -> Secret:

@@ -77,7 +77,8 @@ def print_banner(project: Project, base_url: str, valkey: EmbeddedValkey | None)
 
 def print_delivery(report: Report) -> None:
     """Print a line with the queue, job, attempt, HTTP status, outcome and ms."""
-    outcome, detail = _outcome(report.verdict, report.is_final)
+    is_retried = isinstance(report.verdict, Fail) and not report.is_final
+    outcome, detail = "retrying" if is_retried else report.verdict.outcome, _detail(report.verdict)
     line = Text.assemble(
         f"{report.queue:<12} ",
         one_line(f"{report.job_name}#{report.job_id}").ljust(24),
@@ -90,19 +91,17 @@ def print_delivery(report: Report) -> None:
     _console.print(line)
 
 
-def _outcome(verdict: Verdict, is_final: bool) -> tuple[str, str]:
+def _detail(verdict: Verdict) -> str:
     match verdict:
-        case Complete():
-            return "completed", ""
         case Fail():
-            return ("failed" if is_final else "retrying"), one_line(verdict.reason, 120)
+            return one_line(verdict.reason, 120)
         case LimitRate():
-            return "rateLimited", f"for {verdict.delay} ms"
+            return f"for {verdict.delay} ms"
         case Delay():
-            return "delayed", f"until {verdict.timestamp}"
+            return f"until {verdict.timestamp}"
         case Hold():
-            return "held", f"{verdict.seconds:.1f} s: {one_line(verdict.reason, 120)}"
-        case WaitForChildren():
-            return "waitingChildren", ""
+            return f"{verdict.seconds:.1f} s: {one_line(verdict.reason, 120)}"
+        case Complete() | WaitForChildren():
+            return ""
         case _:
             t.assert_never(verdict)

@@ -7,28 +7,27 @@ import contextlib
 import logging
 import sys
 import typing as t
-from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 import httpx
+import typer
 
 from nextmq_handler.errors import ConfigurationError
+from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 from nextmq_handler.settings import is_loopback
 
 from ..api.app import create_app
 from ..dispatch.egress.rules import EgressRules, parse_network
 from ..projects.projects import load_or_create_project
-from ..redis.address import Address
-from ..redis.checks import check_redis
 from ..service import Service
 from ..serving import base_url, listen
 from . import console
-from .process import ServerProcess
+from .options import AllowEgress, MaxFreeStarts, Port, exit_on_error, on_event_loop
+from .process import ServerProcess, check_external
 
 if t.TYPE_CHECKING:
-    import socket
-
-    from ..embedded import EmbeddedValkey, Fsync
+    from ..embedded import EmbeddedValkey
 
 logger = logging.getLogger("nextmq_server")
 
@@ -38,98 +37,107 @@ MAX_HOLD = 5.0
 _POLL_UNTIL_UP, _POLL_WHEN_UP = 1.0, 30.0
 
 
-@dataclass
-class DevServer:
-    """One run of `nextmq dev`. `grace` is s, `allow_egress` CIDRs, `max_free_starts` per job."""
+class FsyncPolicy(StrEnum):
+    """When the embedded Valkey flushes its append-only file."""
 
-    host: str
-    port: int
-    data_dir: Path
-    fsync: Fsync
-    redis_url: str | None
-    app_url: str | None
-    grace: float
-    allow_egress: tuple[str, ...]
-    max_free_starts: int
-    _valkey: EmbeddedValkey | None = field(default=None, init=False)
+    always = "always"
+    everysec = "everysec"
+    no = "no"
 
-    async def run(self) -> None:
-        """Serve until a signal. Raises ConfigurationError if it cannot start."""
-        console.configure_logging(time_format="%H:%M:%S")
-        # The line of the delivery already shows that a job failed.
-        logging.getLogger("nextmq_server.failures").setLevel(logging.CRITICAL)
-        egress = EgressRules.for_development([parse_network(text) for text in self.allow_egress])
-        process = ServerProcess(grace=self.grace)
-        project = load_or_create_project(self.data_dir / "project.json", "dev")
-        (self.data_dir / ".gitignore").write_text("*\n")
-        with self._listen() as listener, self._redis() as redis_url:
-            if self._valkey is None:
-                for warning in await check_redis(Address(redis_url)):
-                    logger.warning("the Redis of --redis-url %s", warning)
-            service = Service(
-                project,
-                redis_url,
-                alone=self._valkey is not None,
-                replace_workers=True,
-                max_hold=MAX_HOLD,
-                max_free_starts=self.max_free_starts,
-                egress=egress,
-                report=console.print_delivery,
-            )
-            await service.start()
-            url = base_url(self.host, listener)
-            await process.serve(
-                create_app(service),
-                listener,
-                [service],
-                helpers=self._helpers(process.stop_requested),
-                on_ready=lambda: console.print_banner(project, url, self._valkey),
-            )
-        console.say("Stopped.")
 
-    def _listen(self) -> socket.socket:
-        if not is_loopback(self.host):
-            raise ConfigurationError(
-                f"--host {self.host} is not a loopback address: nextmq dev speaks plain HTTP, for this machine "
-                "only"
-            )
-        return listen(self.host, self.port, command="nextmq dev")
+@exit_on_error("nextmq dev")
+@on_event_loop
+async def dev(
+    host: t.Annotated[str, typer.Option(help="A loopback address: the server speaks plain HTTP.")] = "127.0.0.1",
+    port: Port = 7410,
+    data_dir: t.Annotated[Path, typer.Option(help="The folder for jobs, key and secret.")] = Path(".nextmq"),
+    fsync: t.Annotated[
+        FsyncPolicy, typer.Option(help="When the embedded Valkey flushes to disk.")
+    ] = FsyncPolicy.everysec,
+    redis_url: t.Annotated[
+        str | None, typer.Option(help="Use this Redis or Valkey instead of the embedded one.")
+    ] = None,
+    app_url: t.Annotated[
+        str | None,
+        typer.Option("--app", help="Poll the /health of the app at this NEXTMQ_APP_URL, so that it registers."),
+    ] = None,
+    grace: t.Annotated[float, typer.Option(min=0, help="Seconds for deliveries in flight on Ctrl-C.")] = 30.0,
+    allow_egress: AllowEgress = None,
+    max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
+) -> None:
+    """Run a development server: embedded Valkey, API and dispatcher in one process. Ctrl-C shuts it down."""
+    console.configure_logging(time_format="%H:%M:%S")
+    # The line of the delivery already shows that a job failed.
+    logging.getLogger("nextmq_server.failures").setLevel(logging.CRITICAL)
+    egress = EgressRules.for_development([parse_network(text) for text in allow_egress or ()])
+    process = ServerProcess(grace=grace)
+    project = load_or_create_project(data_dir / "project.json", "dev")
+    (data_dir / ".gitignore").write_text("*\n")
+    if not is_loopback(host):
+        raise ConfigurationError(
+            f"--host {host} is not a loopback address: nextmq dev speaks plain HTTP, for this machine only"
+        )
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listen(host, port, command="nextmq dev"))
+        valkey = None
+        if redis_url is None:
+            valkey = stack.enter_context(_embedded(data_dir / "valkey", fsync))
+            redis_url = valkey.url
+        else:
+            await check_external(redis_url)
+        service = Service(
+            project,
+            redis_url,
+            alone=valkey is not None,
+            replace_workers=True,
+            max_hold=MAX_HOLD,
+            max_free_starts=max_free_starts,
+            egress=egress,
+            report=console.print_delivery,
+        )
+        await service.start()
+        helpers = [_poll_health(app_url.rstrip("/") + "/health")] if app_url else []
+        if valkey is not None:
+            helpers.append(_stop_with(valkey, process.stop_requested))
+        url = base_url(host, listener)
+        await process.serve(
+            create_app(service),
+            listener,
+            [service],
+            helpers=helpers,
+            on_ready=lambda: console.print_banner(project, url, valkey),
+        )
+    console.say("Stopped.")
 
-    @contextlib.contextmanager
-    def _redis(self) -> t.Generator[str]:
-        if self.redis_url is not None:
-            yield self.redis_url
-            return
-        if sys.platform == "win32":
-            raise ConfigurationError(
-                "nextmq has no embedded Valkey for Windows: run Redis 6.2 or newer, or Valkey, and pass "
-                "--redis-url redis://HOST:6379"
-            )
-        from ..embedded import EmbeddedValkey
 
-        self._valkey = EmbeddedValkey(self.data_dir / "valkey", fsync=self.fsync)
-        self._valkey.start()
-        try:
-            yield self._valkey.url
-        finally:
-            self._valkey.stop()
+@contextlib.contextmanager
+def _embedded(folder: Path, fsync: FsyncPolicy) -> t.Generator[EmbeddedValkey]:
+    if sys.platform == "win32":
+        raise ConfigurationError(
+            "nextmq has no embedded Valkey for Windows: run Redis 6.2 or newer, or Valkey, and pass "
+            "--redis-url redis://HOST:6379"
+        )
+    from ..embedded import EmbeddedValkey
 
-    def _helpers(self, stop_requested: asyncio.Event) -> t.Iterator[t.Coroutine[t.Any, t.Any, None]]:
-        if self.app_url is not None:
-            yield self._poll_health(self.app_url.rstrip("/") + "/health")
-        if self._valkey is not None:
-            yield self._stop_with(self._valkey, stop_requested)
+    valkey = EmbeddedValkey(folder, fsync=fsync.value)
+    valkey.start()
+    try:
+        yield valkey
+    finally:
+        valkey.stop()
 
-    async def _poll_health(self, url: str) -> None:
-        async with httpx.AsyncClient(timeout=5) as client:
-            while True:
-                try:
-                    up = (await client.get(url)).is_success
-                except (httpx.HTTPError, httpx.InvalidURL):
-                    up = False
-                await asyncio.sleep(_POLL_WHEN_UP if up else _POLL_UNTIL_UP)
 
-    async def _stop_with(self, valkey: EmbeddedValkey, stop_requested: asyncio.Event) -> None:
-        await valkey.ended()
-        logger.critical("the embedded Valkey ended unexpectedly: see valkey.log in %s", valkey.folder)
-        stop_requested.set()
+async def _poll_health(url: str) -> None:
+    async with httpx.AsyncClient(timeout=5) as client:
+        while True:
+            try:
+                up = (await client.get(url)).is_success
+            except (httpx.HTTPError, httpx.InvalidURL):
+                up = False
+            await asyncio.sleep(_POLL_WHEN_UP if up else _POLL_UNTIL_UP)
+
+
+async def _stop_with(valkey: EmbeddedValkey, stop_requested: asyncio.Event) -> None:
+    await valkey.ended()
+    logger.critical("the embedded Valkey ended unexpectedly: see valkey.log in %s", valkey.folder)
+    stop_requested.set()

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 import typing as t
 
 from fastapi import FastAPI
 
+from ..redis.address import Address
+from ..redis.checks import check_redis
 from ..service import Service
 from ..serving import HTTPServer, collect_less_garbage
+from ..tasks import end_tasks
 from . import console
+
+logger = logging.getLogger("nextmq_server")
 
 _SHUTDOWN_TIMEOUT = 5
 
@@ -42,25 +48,19 @@ class ServerProcess:
         on_ready()
         await self.stop_requested.wait()
         console.say(f"Shutting down: deliveries in flight get up to {self._grace:g} s (Ctrl-C again: stop now)")
-        for helper in running:
-            helper.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await end_tasks(*running)
         await self._stop(tuple(services))
         api.should_exit = True  # last, because running processors call the API
         await serving
 
     async def _stop(self, services: t.Sequence[Service]) -> None:
-        hurry = asyncio.Event()
-        on_signal(hurry.set, signal.SIGINT, signal.SIGTERM)
-        stops = [asyncio.create_task(service.stop(grace=self._grace)) for service in services]
-        stopping = asyncio.create_task(asyncio.wait(stops))  # all of them, even if one fails
-        hurrying = asyncio.create_task(hurry.wait())
-        await asyncio.wait({stopping, hurrying}, return_when=asyncio.FIRST_COMPLETED)
-        hurrying.cancel()
-        if not stopping.done():
+        def hurry() -> None:
             for service in services:
                 service.hurry()
-        await stopping
+
+        on_signal(hurry, signal.SIGINT, signal.SIGTERM)
+        stops = [asyncio.create_task(service.stop(grace=self._grace)) for service in services]
+        await asyncio.wait(stops)  # all of them, even if one fails
         for stop in stops:
             stop.result()
 
@@ -70,3 +70,9 @@ def on_signal(callback: t.Callable[[], object], *numbers: signal.Signals) -> Non
     loop = asyncio.get_running_loop()
     for number in numbers:
         loop.add_signal_handler(number, callback)
+
+
+async def check_external(redis_url: str) -> None:
+    """Check the Redis at `redis_url`, and log what is wrong with it. Raises ConfigurationError."""
+    for warning in await check_redis(Address(redis_url)):
+        logger.warning("the Redis of --redis-url %s", warning)

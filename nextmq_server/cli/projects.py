@@ -1,39 +1,67 @@
-"""`nextmq projects show`: which API keys and webhook secrets a project has, and when each was last used."""
+"""`nextmq projects`: add a project to the file; show when each API key and webhook secret was last used."""
 
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
+
+import typer
 
 from nextmq_handler.errors import ConfigurationError
 
 from ..projects.credentials import Credentials, LastUse, moment
-from ..projects.projects_file import load_projects
+from ..projects.projects_file import add_project, check_base_url, load_projects
 from ..redis.address import Address
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 from ..workers.registry import Registry
+from .options import ProjectsFile, RedisURL, exit_on_error, on_event_loop
+
+app = typer.Typer(no_args_is_help=True, help="Manage the projects file of nextmq serve.")
 
 
-async def show_project(path: Path, name: str, redis_url: str) -> list[str]:
-    """Return lines about the project `name` of the file `path`. They contain no key and no secret.
+@app.command()
+@exit_on_error("nextmq projects add")
+def add(
+    name: t.Annotated[str, typer.Argument(help="The project's name: A-Z a-z 0-9 . _ ~ -")],
+    projects: ProjectsFile,
+    url: t.Annotated[str, typer.Option(help="The URL at which apps reach the server.")] = "http://127.0.0.1:7410",
+    prefix: t.Annotated[
+        str | None, typer.Option(help="The BullMQ key prefix. Default: NAME. BullMQ's own clients use bull.")
+    ] = None,
+) -> None:
+    """Create a project and print its NEXTMQ_URL. Send running servers a SIGHUP to serve it."""
+    base_url = check_base_url(url)
+    typer.echo(add_project(projects, name, prefix=prefix or name).connection_string(base_url))
+    typer.echo(
+        f"{projects} holds the key and the secret too. Send running servers a SIGHUP to serve the project.",
+        err=True,
+    )
 
-    Raises ConfigurationError if the project does not exist or Redis cannot be reached.
-    """
-    projects = {project.name: project for project in load_projects(path)}
-    if name not in projects:
-        raise ConfigurationError(f"{path} has no project {name}: choose one of {', '.join(projects)}")
+
+@app.command()
+@exit_on_error("nextmq projects show")
+@on_event_loop
+async def show(
+    name: t.Annotated[str, typer.Argument(help="The name of a project in the file.")],
+    projects: ProjectsFile,
+    redis_url: RedisURL,
+) -> None:
+    """Show when each API key was last used and when each webhook secret last signed an outcome, by their ids."""
+    found = {project.name: project for project in load_projects(projects)}
+    if name not in found:
+        raise ConfigurationError(f"{projects} has no project {name}: choose one of {', '.join(found)}")
     connection = RedisConnection(Address(redis_url), name="nextmq-projects-show")
     await connection.connect()
     try:
-        credentials = Credentials(projects[name], connection, Registry(connection, name))
+        credentials = Credentials(found[name], connection, Registry(connection, name))
         keys, secrets = await credentials.api_keys(), await credentials.webhook_secrets()
     except (RedisError, ConnectionLost) as exc:
         raise ConfigurationError(f"cannot read the last uses: Redis answered {exc}") from None
     finally:
         await connection.close()
-    return [*_lines("API key", keys, "used"), *_lines("webhook secret", secrets, "signed an outcome")]
+    _print("API key", keys, "used")
+    _print("webhook secret", secrets, "signed an outcome")
 
 
-def _lines(what: str, uses: t.Iterable[LastUse], verb: str) -> t.Iterator[str]:
+def _print(what: str, uses: t.Iterable[LastUse], verb: str) -> None:
     for use in uses:
-        yield f"{what} {use.id} {f'last {verb} {moment(use.at)}' if use.at is not None else f'never {verb}'}"
+        typer.echo(f"{what} {use.id} {f'last {verb} {moment(use.at)}' if use.at is not None else f'never {verb}'}")

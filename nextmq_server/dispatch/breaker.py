@@ -16,10 +16,8 @@ class Breaker:
     """Count the deliveries of one endpoint per second, so that a busy one costs no more. `now` is s."""
 
     def __init__(self) -> None:
-        self._deliveries = [0] * WINDOW
-        self._failures = [0] * WINDOW
         self._latest = 0
-        self._in_a_row = 0
+        self.reset()
 
     def succeeded(self, now: float) -> None:
         """Count a delivery that was answered properly."""

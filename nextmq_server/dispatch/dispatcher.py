@@ -16,7 +16,6 @@ from ..engine.queues.job import EngineJob
 from ..engine.verdicts import Fail, Hold, Verdict
 from .delivery_ids import delivery_id
 from .health import Health
-from .http.answers import AppAnswer, NoAnswer
 from .http.client import DeliveryClient, signed_headers
 from .judge import Reached, judge
 from .reports import Reporter
@@ -73,7 +72,19 @@ class Dispatcher:
             return Fail("TooManyStarts", too_many_starts(free_starts), unrecoverable=True)
         id = delivery_id(endpoint.queue, job)
         sent_at, started_at = self._clock(), time.monotonic()
-        answer = await self._send(endpoint, job, id)
+        body = encode_delivery(
+            job,
+            job.data,
+            id=id,
+            queue=endpoint.queue,
+            timeout=endpoint.timeout,
+            now=round(sent_at * 1000),
+            fingerprint=endpoint.fingerprint,
+        )
+        headers = signed_headers(self._secrets.secrets, id, int(sent_at), body) | delivery_headers(job.opts)
+        answer = await self._client.send(
+            endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE
+        )
         duration = (time.monotonic() - started_at) * 1000
         job.is_answered = True
         finding = judge(answer, self._secrets.secrets, id, now=self._clock())
@@ -94,19 +105,3 @@ class Dispatcher:
         )
         self._reporter.tell(endpoint.queue, job, id, answer.status, verdict, duration)
         return verdict
-
-    async def _send(self, endpoint: AppEndpoint, job: EngineJob, id: str) -> AppAnswer | NoAnswer:
-        now = self._clock()
-        body = encode_delivery(
-            job,
-            job.data,
-            id=id,
-            queue=endpoint.queue,
-            timeout=endpoint.timeout,
-            now=round(now * 1000),
-            fingerprint=endpoint.fingerprint,
-        )
-        headers = signed_headers(self._secrets.secrets, id, int(now), body) | delivery_headers(job.opts)
-        return await self._client.send(
-            endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE
-        )

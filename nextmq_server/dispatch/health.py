@@ -15,7 +15,7 @@ from ..engine.verdicts import Fail, Hold, Verdict
 from ..engine.worker.gate import Gate
 from ..redis.connection import ConnectionLost, RedisError
 from .breaker import Breaker
-from .judge import Broken, Finding, Gone, NotRun, Reached, Throttled
+from .judge import Broken, Finding, NotRun, Reached
 
 logger = logging.getLogger("nextmq_server.dispatch")
 
@@ -25,9 +25,9 @@ MAX_HOLD_TIME = 86_400.0
 DISABLE_AFTER = 5 * 86_400.0
 """After this long, in s, with nothing but failures the endpoint gets no more until its app registers again."""
 
-FIRST_HOLD = 1.0
-FIRST_THROTTLE = 5.0
-FIRST_BREAK = 5.0
+FIRST_HOLDS: dict[Kind, float] = {"unreachable": 1.0, "throttled": 5.0, "breaker": 5.0, "disabled": 1.0}
+"""How long, in s, the first pause lasts; each following one lasts twice as long."""
+
 MAX_BACKOFF = 900.0
 MAX_DETAIL = 500  # characters
 
@@ -69,24 +69,21 @@ class Health:
             case Broken(failure):
                 opens = self._breaker.failed(self._clock())
                 detail = f"deliveries fail: {failure.reason}" if opens else failure.reason
-                await self._fail("breaker" if opens else None, detail, FIRST_BREAK)
+                await self._fail("breaker" if opens else None, detail, FIRST_HOLDS["breaker"])
                 return failure
-            case NotRun(detail):
-                held = await self._fail("unreachable", detail, FIRST_HOLD)
-                if held is not None and held.kind == "unreachable" and self._has_lasted(held):
+            case NotRun(detail, kind, retry_after):
+                first = FIRST_HOLDS[kind]
+                held = await self._fail(kind, detail, first, retry_after)
+                if held is None or held.until is None:
+                    return Hold(first, detail)
+                now = self._clock()
+                if kind == held.kind == "unreachable" and now - held.since / 1000 >= MAX_HOLD_TIME:
                     return Fail("EndpointUnavailable", f"{detail}; this has lasted for a day")
-                return self._hold(held, detail, FIRST_HOLD)
-            case Throttled(detail, retry_after):
-                held = await self._fail("throttled", detail, FIRST_THROTTLE, rest=retry_after)
-                return self._hold(held, detail, FIRST_THROTTLE)
-            case Gone(detail):
-                return self._hold(await self._fail("disabled", detail), detail, FIRST_HOLD)
+                return Hold(max(0.0, held.until / 1000 - now), detail)
             case _:
                 t.assert_never(finding)
 
-    async def _fail(
-        self, kind: Kind | None, detail: str, first: float = 0.0, *, rest: float | None = None
-    ) -> Held | None:
+    async def _fail(self, kind: Kind | None, detail: str, first: float, rest: float | None = None) -> Held | None:
         trouble = Trouble(
             kind,
             one_line(detail, MAX_DETAIL),
@@ -124,15 +121,6 @@ class Health:
                 _log_end_of_hold(self._queue)
         except (RedisError, ConnectionLost) as exc:
             logger.warning("queue %s: cannot record that its endpoint is healthy: %s", self._queue, exc)
-
-    def _hold(self, held: Held | None, detail: str, otherwise: float) -> Hold:
-        """Return a verdict that lasts as long as the hold, or `otherwise` s if that is not known."""
-        if held is None or held.until is None:
-            return Hold(otherwise, detail)
-        return Hold(max(0.0, held.until / 1000 - self._clock()), detail)
-
-    def _has_lasted(self, held: Held) -> bool:
-        return self._clock() - held.since / 1000 >= MAX_HOLD_TIME
 
     def _now(self) -> int:
         return round(self._clock() * 1000)

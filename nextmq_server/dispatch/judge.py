@@ -54,27 +54,18 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class NotRun:
-    """The processor provably did not run."""
+    """The processor did not run, and the endpoint takes no deliveries now: this uses no attempt.
+
+    "unreachable": it provably did not run; "throttled": the platform throttles; "disabled": the endpoint wants no
+    more deliveries. `retry_after` is s, None if the answer does not tell.
+    """
 
     detail: str
+    kind: t.Literal["unreachable", "throttled", "disabled"] = "unreachable"
+    retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Throttled:
-    """The platform throttles. `retry_after` is s, None if the answer does not tell."""
-
-    detail: str
-    retry_after: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """The endpoint wants no more deliveries."""
-
-    detail: str
-
-
-Finding = Reached | Broken | NotRun | Throttled | Gone
+Finding = Reached | Broken | NotRun
 
 
 def judge(
@@ -96,9 +87,9 @@ def judge(
     if status in _NOT_RUN:
         return NotRun(f"the app answered {status}{_HINTS.get(status, '')}")
     if status == 410:
-        return Gone("the app answered 410")
+        return NotRun("the app answered 410", "disabled")
     if status == 429 or (status == 503 and answer.elapsed <= THROTTLED_WITHIN):
-        return Throttled(f"the app answered {status}", _retry_after(answer, now))
+        return NotRun(f"the app answered {status}", "throttled", _retry_after(answer, now))
     if status in (400, 413):
         excerpt = clip(answer.body[:EXCERPT_SIZE].decode("utf-8", "replace"), EXCERPT_SIZE)
         return Reached(Fail("DeliveryRefused", f"the app answered {status}: {excerpt}", unrecoverable=True))

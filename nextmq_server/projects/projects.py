@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hmac
-import json
 import os
 import re
 import secrets
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from nextmq_handler.errors import ConfigurationError
@@ -30,28 +29,37 @@ class Project:
 
     Several API keys and several webhook secrets are valid at once, so that each can be rotated (protocol section
     6). The connection string has the first of each. `retired_secrets` are ids of webhook secrets that may be
-    removed while they are in use. Raises ConfigurationError for a prefix that may contain another one, as `bull`
-    contains `bull:shop`.
+    removed while they are in use. Raises ConfigurationError for an unusable secret, and for a prefix that may
+    contain another one, as `bull` contains `bull:shop`.
+
+    A file holds it as JSON. The limits of the fields apply there, and an error quotes nothing of the file.
     """
 
-    name: str
-    api_keys: tuple[str, ...] = field(repr=False)
-    webhook_secrets: tuple[str, ...] = field(repr=False)
-    prefix: str = "bull"
-    retired_secrets: tuple[str, ...] = field(default=(), repr=False)
+    __pydantic_config__ = ConfigDict(
+        strict=True, extra="forbid", hide_input_in_errors=True, alias_generator=to_camel
+    )
+
+    name: t.Annotated[str, Field(min_length=1)]
+    api_keys: t.Annotated[tuple[t.Annotated[str, Field(pattern="^[!-~]+$")], ...], Field(min_length=1)] = field(
+        repr=False
+    )
+    webhook_secrets: t.Annotated[tuple[str, ...], Field(min_length=1)] = field(repr=False)
+    prefix: str
+    retired_secrets: tuple[t.Annotated[str, Field(pattern="^[0-9a-f]{8}$")], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.prefix):
             raise ConfigurationError(
                 f"project {self.name} has the prefix {self.prefix!r}: choose one of A-Z a-z 0-9 . _ ~ -"
             )
+        _ = self.secrets
 
     @property
     def api_key(self) -> str:
         """The key for new apps."""
         return self.api_keys[0]
 
-    @property
+    @functools.cached_property
     def secrets(self) -> tuple[Secret, ...]:
         """The active webhook secrets."""
         source = f"a webhook secret of project {self.name}"
@@ -81,46 +89,12 @@ class Project:
         return f"nextmq+http://{user}@{host}/{name}{option}"
 
 
-class StoredProject(BaseModel):
-    """A project as a file holds it. Its errors quote nothing of the file."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True, alias_generator=to_camel)
-
-    name: str = Field(min_length=1)
-    api_keys: list[t.Annotated[str, Field(pattern="^[!-~]+$")]] = Field(min_length=1)
-    webhook_secrets: list[str] = Field(min_length=1)
-    prefix: str
-    retired_secrets: list[t.Annotated[str, Field(pattern="^[0-9a-f]{8}$")]] = []
-
-    def project(self) -> Project:
-        """Return the project. Raises ConfigurationError for an invalid prefix or secret."""
-        project = Project(
-            self.name,
-            tuple(self.api_keys),
-            tuple(self.webhook_secrets),
-            self.prefix,
-            tuple(self.retired_secrets),
-        )
-        _ = project.secrets
-        return project
+_file = TypeAdapter(Project)
 
 
-def to_stored(project: Project) -> dict[str, t.Any]:
-    """Return the project as a file holds it."""
-    stored: dict[str, t.Any] = {
-        "name": project.name,
-        "apiKeys": project.api_keys,
-        "webhookSecrets": project.webhook_secrets,
-        "prefix": project.prefix,
-    }
-    if project.retired_secrets:
-        stored["retiredSecrets"] = project.retired_secrets
-    return stored
-
-
-def new_project(name: str, *, prefix: str = "bull", random: t.Callable[[int], bytes] = os.urandom) -> Project:
+def new_project(name: str, *, prefix: str = "bull") -> Project:
     """Return a project with a new key and secret."""
-    return Project(name, (f"nmq_{random(20).hex()}",), (generate_secret(random),), prefix)
+    return Project(name, (f"nmq_{secrets.token_hex(20)}",), (generate_secret(),), prefix)
 
 
 def load_or_create_project(path: Path, name: str) -> Project:
@@ -134,15 +108,15 @@ def load_or_create_project(path: Path, name: str) -> Project:
         project = new_project(name)
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be read: {exc.strerror}; is --data-dir right?") from None
-    except (ValidationError, ConfigurationError):
+    except ValidationError:
         raise ConfigurationError(
             f"{path} does not hold a project: delete the file to get a new key and secret"
         ) from None
     draft = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(to_stored(project), file, indent=2)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(_file.dump_json(project, indent=2, by_alias=True, exclude_defaults=True))
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)  # the whole file, or that of another server that starts at the same moment
     except OSError as exc:
@@ -154,4 +128,4 @@ def load_or_create_project(path: Path, name: str) -> Project:
 
 
 def _read(path: Path) -> Project:
-    return StoredProject.model_validate_json(path.read_bytes()).project()
+    return _file.validate_json(path.read_bytes())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import typing as t
 from pathlib import Path
@@ -14,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol.names import check_queue_name
 
-from .projects import Project, StoredProject, new_project, to_stored
+from .projects import Project, new_project
 
 MIN_KEY_LENGTH = 16
 """The shortest API key, in characters: a server that uses this file may be reachable from the internet."""
@@ -22,7 +21,13 @@ MIN_KEY_LENGTH = 16
 _OWN_KEYS = "nextmq"
 """The prefix of the server's own Redis keys."""
 
-_entries = TypeAdapter(list[StoredProject])
+# For pydantic the members of an object are arguments, and arrays are tuples.
+_REASONS = {
+    "too_short": "List should have at least 1 item",
+    "unexpected_keyword_argument": "Extra inputs are not permitted",
+}
+
+_file = TypeAdapter(tuple[Project, ...])
 
 
 def load_projects(path: Path) -> tuple[Project, ...]:
@@ -59,13 +64,12 @@ def add_project(path: Path, name: str, *, prefix: str) -> Project:
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be written: {exc.strerror}; is --projects right?") from None
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "wb") as file:
             before = path.read_bytes() if path.exists() else b"[]"
             project = new_project(name, prefix=prefix)
             projects = (*_parse(before, path), project)
             _check_apart(projects, path)
-            json.dump([to_stored(each) for each in projects], file, indent=2)
-            file.write("\n")
+            file.write(_file.dump_json(projects, indent=2, by_alias=True, exclude_defaults=True) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -92,15 +96,14 @@ def check_base_url(text: str) -> str:
 
 def _parse(content: bytes, path: Path) -> tuple[Project, ...]:
     try:
-        projects = tuple(entry.project() for entry in _entries.validate_json(content))
+        projects = _file.validate_json(content)
     except ValidationError as exc:
         problem = exc.errors(include_input=False, include_context=False, include_url=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "the file"
+        reason = _REASONS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
         raise ConfigurationError(
-            f"{path}: {where}: {problem['msg']} (the file is a JSON array of projects, counted from 0)"
+            f"{path}: {where}: {reason} (the file is a JSON array of projects, counted from 0)"
         ) from None
-    except ConfigurationError as exc:
-        raise ConfigurationError(f"{path}: {exc}") from None
     _check_apart(projects, path)
     return projects
 

@@ -98,25 +98,12 @@ class Registration(_Camel):
 
     def for_engine(self) -> RunnerOptions:
         """Return the options that the engine enforces."""
-        options = self.options
-        return RunnerOptions(
-            backoff_strategies=options.backoff_strategies,
-            concurrency=options.concurrency,
-            dead_letter=options.dead_letter,
-            limiter=options.limiter.model_dump() if options.limiter else None,
-            lock_duration=options.lock_duration,
-            max_stalled_count=options.max_stalled_count,
-            origin=str(parse_url(self.url).origin()),
-            stalled_interval=options.stalled_interval,
-        )
+        options = self.options.model_dump(exclude={"timeout"})
+        return RunnerOptions(**options, origin=str(parse_url(self.url).origin()))
 
     def differing_fields(self, other: Registration) -> list[str]:
         """Return why `other` is a different registration: its URL, its options, no secret in common."""
-        fields: list[str] = []
-        if self.url != other.url:
-            fields.append("url")
-        if self.options != other.options:
-            fields.append("options")
+        fields = [name for name in ("url", "options") if getattr(self, name) != getattr(other, name)]
         if not set(self.secret_ids) & set(other.secret_ids):
             fields.append("secretIds")
         return fields

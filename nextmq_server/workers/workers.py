@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import logging
 
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.egress.rules import EgressRules
-from ..dispatch.health import MAX_BACKOFF, end_hold
+from ..dispatch.health import MAX_BACKOFF, Health, end_hold
+from ..engine.queues.job import EngineJob
+from ..engine.queues.jobs import Jobs
 from ..engine.queues.queues import Limits, Queues
 from ..engine.queues.schedulers import JobSchedulers
+from ..engine.verdicts import Hold, Verdict
 from ..engine.worker.hub import Hub
+from ..redis.connection import ConnectionLost, RedisError
 from ..tasks import end_tasks
 from .directory import QueueDirectory
-from .processor import WebhookProcessor
 from .registration import Registration
 from .registry import Registry
 from .schedules import DeclaredSchedules
 from .unattended import UnattendedQueues
 
 logger = logging.getLogger("nextmq_server")
+
+UNREGISTERED_HOLD = 1.0
+"""How long, in s, a queue is held at a time while it has no worker."""
 
 
 class Workers:
@@ -32,26 +40,25 @@ class Workers:
     def __init__(
         self,
         hub: Hub,
+        jobs: Jobs,
         project: str,
         directory: QueueDirectory,
-        queues: Queues,
-        limits: Limits,
-        schedulers: JobSchedulers,
         *,
         egress: EgressRules,
         replace_all: bool = False,
         max_hold: float = MAX_BACKOFF,
     ) -> None:
         self.registry = Registry(hub.connection, project)
-        self.schedules = DeclaredSchedules(hub.connection, project, self.registry, schedulers)
-        self.unattended = UnattendedQueues(queues, self.registry)
+        self.schedules = DeclaredSchedules(hub.connection, project, self.registry, JobSchedulers(jobs))
+        self.unattended = UnattendedQueues(Queues(jobs), self.registry)
         self._hub = hub
         self._directory = directory
-        self._limits = limits
+        self._limits = Limits(jobs)
         self._egress = egress
         self._replace_all = replace_all
         self._max_hold = max_hold
         self._dispatcher: Dispatcher
+        self._healths: dict[str, Health] = {}
         self._follower: asyncio.Task[None] | None = None
 
     async def start(self, dispatcher: Dispatcher) -> None:
@@ -108,5 +115,19 @@ class Workers:
     async def _run(self, queue: str, registration: Registration) -> None:
         if registration.options.dead_letter is not None:
             await self._directory.note({registration.options.dead_letter})
-        process = WebhookProcessor(queue, self._hub, self.registry, self._dispatcher, self._limits, self._max_hold)
-        await self._hub.add(queue, registration.for_engine(), process)
+        await self._hub.add(queue, registration.for_engine(), functools.partial(self._deliver, queue))
+
+    async def _deliver(self, queue: str, job: EngineJob) -> Verdict:
+        """Deliver `job` to the app that is registered at the moment; without one, hold the queue."""
+        # Looked up for each delivery: the registration may change while jobs wait.
+        registration = self.registry.get(queue)
+        if registration is None:
+            return Hold(UNREGISTERED_HOLD, "the worker was unregistered")
+        if queue not in self._healths:
+            self._healths[queue] = Health(queue, self._hub.queues[queue].gate, max_backoff=self._max_hold)
+        verdict = await self._dispatcher.deliver(registration.endpoint(queue), self._healths[queue], job)
+        if self.registry.get(queue) is None:
+            # Unregistered during the delivery: nothing else would end a hold that this one began.
+            with contextlib.suppress(RedisError, ConnectionLost):
+                await end_hold(self._limits, queue)
+        return verdict

@@ -41,10 +41,7 @@ _BLOCKED: list[tuple[IPNetwork, str]] = sorted(
 
 # These carry an IPv4 address in the last 32 bits. 64:ff9b:1::/48 may carry it elsewhere, but whoever routes that
 # network also chose where.
-_CARRIERS = tuple(
-    IPv6Network(network)
-    for network in ("::ffff:0:0/96", "::ffff:0:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48")
-)
+_CARRIERS = [network for network, reason in _BLOCKED if reason in ("an IPv4 address in IPv6", "of NAT64")]
 
 
 def blocked_network(address: IPAddress) -> tuple[IPNetwork, str] | None:

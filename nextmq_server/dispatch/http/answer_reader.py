@@ -51,8 +51,10 @@ class AnswerReader:
                 return
             self._feed(data[start : start + _PIECE])
 
-    def end(self) -> None:
-        """Handle the end of the connection. Raises BadAnswer, unless the answer ends with it."""
+    def end(self, exc: Exception | None = None) -> None:
+        """Handle the end of the connection. Raises BadAnswer if `exc` ended it, or the answer is not whole."""
+        if exc is not None:
+            raise BadAnswer(f"the connection broke: {exc}")
         if not self.has_head or self._has_length:
             raise BadAnswer("the connection was closed before the answer was whole")
         self._is_complete = True

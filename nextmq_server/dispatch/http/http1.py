@@ -29,7 +29,10 @@ class HTTPConnection(asyncio.Protocol):
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()  # kept: each lookup is a system call
         self._reader = AnswerReader()
-        self._exchange: _Exchange | None = None
+        self._answer: asyncio.Future[AppAnswer] | None = None
+        self._max_size = 0
+        self._sent_at = 0.0
+        self._elapsed: float | None = None
         self._deadline = 0.0
         self._timer = Timer(self._on_timer)
         self._unsent = memoryview(b"")
@@ -50,19 +53,22 @@ class HTTPConnection(asyncio.Protocol):
         `head` ends with an empty line. Raises BadAnswer if the answer is malformed or cut off, and TimeoutError at
         `deadline`, s on the event loop's clock. After either, or if cancelled, the connection is closed.
         """
-        exchange = self._exchange = _Exchange(self._loop.create_future(), self._reader, max_size)
+        answer: asyncio.Future[AppAnswer] = self._loop.create_future()
+        self._answer = answer
+        self._max_size, self._sent_at, self._elapsed = max_size, time.monotonic(), None
+        self._reader.begin(max_size)
         self._watch(deadline)
         self._transport.write(head + body[:_PART])
         if len(body) > _PART:
             self._unsent = memoryview(body)[_PART:]
             self._write_on()
         try:
-            return await exchange.answer
+            return await answer
         except BaseException:
             self.abort()
             raise
         finally:
-            self._exchange = None
+            self._answer = None
             self._reader.begin(0)  # so that an idle connection keeps no body
 
     def close(self) -> None:
@@ -79,18 +85,32 @@ class HTTPConnection(asyncio.Protocol):
         self._has_input = _input_check(transport.get_extra_info("socket").fileno())
 
     def data_received(self, data: bytes) -> None:
-        exchange = self._exchange
-        if exchange is None or exchange.answer.done():
+        answer, reader = self._answer, self._reader
+        if answer is None or answer.done():
             self.abort()  # unexpected: the next request would take it for its answer
             return
-        exchange.feed(data)
-        if exchange.answer.done() and (self._unsent or not exchange.keeps_alive):
+        try:
+            reader.feed(data)
+        except BadAnswer as exc:
+            answer.set_exception(exc)
+        else:
+            if self._elapsed is None and reader.has_head:
+                self._elapsed = time.monotonic() - self._sent_at
+            if reader.is_done:
+                answer.set_result(self._read())
+        if answer.done() and (self._unsent or not reader.keeps_alive):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
-        if self._exchange is not None and not self._exchange.answer.done():
-            self._exchange.end(exc)
+        answer = self._answer
+        if answer is not None and not answer.done():
+            try:
+                self._reader.end(exc)
+            except BadAnswer as bad:
+                answer.set_exception(bad)
+            else:
+                answer.set_result(self._read())
         self.lost.set()
         self._on_lost(self)
 
@@ -108,66 +128,26 @@ class HTTPConnection(asyncio.Protocol):
         self._timer.set(deadline)
 
     def _on_timer(self) -> None:
-        if self._exchange is None or self._exchange.answer.done():
+        if self._answer is None or self._answer.done():
             return
         if self._loop.time() < self._deadline:
             self._watch(self._deadline)
         else:
-            self._exchange.answer.set_exception(TimeoutError())
+            self._answer.set_exception(TimeoutError())
 
     def _write_on(self) -> None:
         while self._unsent and not self._is_paused:
             part, self._unsent = self._unsent[:_PART], self._unsent[_PART:]
             self._transport.write(part)
 
-
-class _Exchange:
-    """One request, and a future with its answer."""
-
-    def __init__(self, answer: asyncio.Future[AppAnswer], reader: AnswerReader, max_size: int) -> None:
-        self.answer = answer
-        self._reader = reader
-        self._max_size = max_size
-        self._sent_at = time.monotonic()
-        self._elapsed: float | None = None
-        reader.begin(max_size)
-
-    @property
-    def keeps_alive(self) -> bool:
-        """Whether the connection may be used for another request."""
-        return self._reader.keeps_alive
-
-    def feed(self, data: bytes) -> None:
-        try:
-            self._reader.feed(data)
-        except BadAnswer as exc:
-            self.answer.set_exception(exc)
-            return
-        if self._elapsed is None and self._reader.has_head:
-            self._elapsed = time.monotonic() - self._sent_at
-        if self._reader.is_done:
-            self._succeed()
-
-    def end(self, exc: Exception | None) -> None:
-        try:
-            if exc is not None:
-                raise BadAnswer(f"the connection broke: {exc}")
-            self._reader.end()
-        except BadAnswer as bad:
-            self.answer.set_exception(bad)
-        else:
-            self._succeed()
-
-    def _succeed(self) -> None:
+    def _read(self) -> AppAnswer:
         reader = self._reader
-        self.answer.set_result(
-            AppAnswer(
-                status=reader.status,
-                headers=Headers(reader.headers),
-                body=bytes(reader.body[: self._max_size]),
-                is_truncated=0 < self._max_size < len(reader.body),
-                elapsed=self._elapsed or 0.0,
-            )
+        return AppAnswer(
+            status=reader.status,
+            headers=Headers(reader.headers),
+            body=bytes(reader.body[: self._max_size]),
+            is_truncated=0 < self._max_size < len(reader.body),
+            elapsed=self._elapsed or 0.0,
         )
 
 

@@ -166,7 +166,9 @@ async def test_a_key_that_is_none_is_refused(api: httpx.AsyncClient, key: str) -
 
 async def test_a_key_is_kept_for_a_day(api: httpx.AsyncClient, service: Service, project: Project) -> None:
     await add(api, key="k")
-    left = await service.jobs.scripts("emails").connection.execute("PTTL", service.idempotency_key("k"))
+    left = await service.jobs.scripts("emails").connection.execute(
+        "PTTL", f"nextmq:{service.project.name}:idempotency:k"
+    )
     assert 86_300_000 < left <= 86_400_000
 
 

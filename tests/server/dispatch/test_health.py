@@ -8,7 +8,7 @@ import typing as t
 import pytest
 
 from nextmq_server.dispatch.health import Health
-from nextmq_server.dispatch.judge import Broken, Finding, Gone, NotRun, Reached, Throttled
+from nextmq_server.dispatch.judge import Broken, Finding, NotRun, Reached
 from nextmq_server.engine.scripts.holds import Held, Holds
 from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
 from nextmq_server.engine.worker.gate import Gate
@@ -23,7 +23,7 @@ DAY = 86_400.0
 REFUSED = NotRun("connection refused")
 FAILED = Broken(Fail("EndpointUnavailable", "the app answered 500"))
 DONE = Reached(Complete(None))
-GONE = Gone("the app answered 410")
+GONE = NotRun("the app answered 410", "disabled")
 
 
 class Rig:
@@ -169,42 +169,42 @@ async def test_the_day_starts_when_an_open_circuit_turns_out_to_be_an_app_that_i
 
 
 async def test_throttling_without_retry_after_doubles_from_5_seconds(rig: Rig) -> None:
-    assert await rig.rests(Throttled("429", None), 4) == [5.0, 10.0, 20.0, 40.0]
+    assert await rig.rests(NotRun("429", "throttled", None), 4) == [5.0, 10.0, 20.0, 40.0]
 
 
 @pytest.mark.parametrize(("luck", "expected"), [(0.0, 3.75), (1.0, 5.0)])
 async def test_throttling_without_retry_after_has_jitter(rig: Rig, luck: float, expected: float) -> None:
     rig.luck = luck
-    assert await rig.rest(Throttled("429", None)) == expected
+    assert await rig.rest(NotRun("429", "throttled", None)) == expected
 
 
 @pytest.mark.parametrize("retry_after", [1.0, 60.0, DAY])
 async def test_throttling_with_retry_after_takes_it_as_it_is(rig: Rig, retry_after: float) -> None:
     rig.luck = 0.0
-    assert await rig.rest(Throttled("429", retry_after)) == retry_after
+    assert await rig.rest(NotRun("429", "throttled", retry_after)) == retry_after
 
 
 async def test_retry_after_lengthens_a_hold_that_would_end_sooner(rig: Rig) -> None:
     await rig.judge(REFUSED)
-    assert await rig.rest(Throttled("429", 60.0)) == 60.0
+    assert await rig.rest(NotRun("429", "throttled", 60.0)) == 60.0
 
 
 async def test_retry_after_does_not_shorten_a_hold(rig: Rig) -> None:
-    await rig.judge(Throttled("429", 60.0))
-    assert await rig.rest(Throttled("429", 5.0)) == 60.0
+    await rig.judge(NotRun("429", "throttled", 60.0))
+    assert await rig.rest(NotRun("429", "throttled", 5.0)) == 60.0
 
 
 async def test_throttling_never_uses_an_attempt(rig: Rig) -> None:
-    await rig.judge(Throttled("429", None))
+    await rig.judge(NotRun("429", "throttled", None))
     rig.now += DAY
-    assert isinstance(await rig.judge(Throttled("429", None)), Hold)
+    assert isinstance(await rig.judge(NotRun("429", "throttled", None)), Hold)
 
 
 REACHED = {"an outcome": DONE, "a failure that may have run": FAILED}
 
 
 @pytest.mark.parametrize("finding", REACHED.values(), ids=REACHED)
-@pytest.mark.parametrize("held", [REFUSED, Throttled("429", 60.0)], ids=["unreachable", "throttled"])
+@pytest.mark.parametrize("held", [REFUSED, NotRun("429", "throttled", 60.0)], ids=["unreachable", "throttled"])
 async def test_a_delivery_that_reached_the_processor_ends_the_hold(
     rig: Rig, held: Finding, finding: Finding
 ) -> None:
@@ -286,7 +286,7 @@ async def test_410_uses_no_attempt(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    "finding", [DONE, FAILED, REFUSED, Throttled("429", 1.0)], ids=lambda one: type(one).__name__
+    "finding", [DONE, FAILED, REFUSED, NotRun("429", "throttled", 1.0)], ids=lambda one: type(one).__name__
 )
 async def test_nothing_that_a_delivery_says_enables_an_endpoint(rig: Rig, finding: Finding) -> None:
     await rig.judge(GONE)
@@ -301,7 +301,11 @@ async def test_a_late_delivery_to_a_disabled_endpoint_uses_no_attempt(rig: Rig) 
     assert isinstance(await rig.judge(REFUSED), Hold)
 
 
-FAILING: dict[str, Finding] = {"broken": FAILED, "not run": REFUSED, "throttled": Throttled("429", 3600.0)}
+FAILING: dict[str, Finding] = {
+    "broken": FAILED,
+    "not run": REFUSED,
+    "throttled": NotRun("429", "throttled", 3600.0),
+}
 
 
 @pytest.mark.parametrize("finding", FAILING.values(), ids=FAILING)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import ID, SIGNATURE, TIMESTAMP, Secret
 from nextmq_server.dispatch.http.answers import AppAnswer, NoAnswer
-from nextmq_server.dispatch.judge import EXCERPT_SIZE, Broken, Finding, Gone, NotRun, Reached, Throttled
+from nextmq_server.dispatch.judge import EXCERPT_SIZE, Broken, Finding, NotRun, Reached
 from nextmq_server.engine.verdicts import Complete, Delay, Fail, LimitRate, Verdict, WaitForChildren
 from tests.support.judging import (
     DONE,
@@ -171,7 +171,9 @@ def test_what_is_not_an_outcome_fails_the_attempt(given_answer: AppAnswer) -> No
 
 @pytest.mark.parametrize("given_answer", NOT_RUN.values(), ids=NOT_RUN)
 def test_what_provably_did_not_run_is_told_from_what_may_have(given_answer: AppAnswer | NoAnswer) -> None:
-    assert isinstance(judge(given_answer), NotRun)
+    finding = judge(given_answer)
+    assert isinstance(finding, NotRun)
+    assert finding.kind == "unreachable"
 
 
 @pytest.mark.parametrize(
@@ -180,13 +182,15 @@ def test_what_provably_did_not_run_is_told_from_what_may_have(given_answer: AppA
     ids=["429", "a late 429", "503", "503 after 5 s"],
 )
 def test_a_429_and_a_quick_503_are_the_platform_throttling(given_answer: AppAnswer) -> None:
-    assert judge(given_answer) == Throttled(f"the app answered {given_answer.status}", None)
+    assert judge(given_answer) == NotRun(f"the app answered {given_answer.status}", "throttled", None)
 
 
 @pytest.mark.parametrize(("value", "seconds"), RETRY_AFTERS.items(), ids=[repr(key[:40]) for key in RETRY_AFTERS])
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_says_how_long_the_queue_is_held(status: int, value: bytes, seconds: float) -> None:
-    assert judge(answer(status, (b"Retry-After", value))) == Throttled(f"the app answered {status}", seconds)
+    assert judge(answer(status, (b"Retry-After", value))) == NotRun(
+        f"the app answered {status}", "throttled", seconds
+    )
 
 
 @pytest.fixture
@@ -201,16 +205,16 @@ def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[None]:
 @pytest.mark.usefixtures("far_from_greenwich")
 @pytest.mark.parametrize("date", HTTP_DATES)
 def test_a_date_of_retry_after_is_one_of_greenwich(date: str) -> None:
-    assert judge(answer(429, (b"retry-after", date.encode()))) == Throttled("the app answered 429", 60.0)
+    assert judge(answer(429, (b"retry-after", date.encode()))) == NotRun("the app answered 429", "throttled", 60.0)
 
 
 @pytest.mark.parametrize("value", GARBAGE, ids=repr)
 def test_retry_after_that_says_nothing_is_not_heard(value: bytes) -> None:
-    assert judge(answer(429, (b"retry-after", value))) == Throttled("the app answered 429", None)
+    assert judge(answer(429, (b"retry-after", value))) == NotRun("the app answered 429", "throttled", None)
 
 
 def test_410_says_that_the_endpoint_is_gone() -> None:
-    assert judge(answer(410)) == Gone("the app answered 410")
+    assert judge(answer(410)) == NotRun("the app answered 410", "disabled")
 
 
 @pytest.mark.parametrize("status", [400, 413])

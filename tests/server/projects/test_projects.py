@@ -159,18 +159,18 @@ def test_a_project_has_its_key() -> None:
 
 
 def test_each_of_several_keys_is_the_projects() -> None:
-    project = Project("dev", ("nmq_2", "nmq_1"), (SECRET,))
+    project = Project("dev", ("nmq_2", "nmq_1"), (SECRET,), "bull")
     assert [project.find_key(key) for key in ("nmq_2", "nmq_1", "nmq_3")] == [*project.key_ids, None]
 
 
 @pytest.mark.parametrize("other", ["", "nmq_", "nmq_2", "nmq_11", "NMQ_1", "nmq_1 ", "nmq_ä", "\udcff"])
 def test_a_project_has_no_other_key(other: str) -> None:
-    assert Project("dev", ("nmq_1",), (SECRET,)).find_key(other) is None
+    assert Project("dev", ("nmq_1",), (SECRET,), "bull").find_key(other) is None
 
 
 def test_the_id_of_a_key_is_the_start_of_a_tag_under_it() -> None:
     tag = hmac.new(b"nmq_1", b"nextmq api key id", "sha256").hexdigest()
-    assert Project("dev", ("nmq_1",), (SECRET,)).key_ids == (tag[:8],)
+    assert Project("dev", ("nmq_1",), (SECRET,), "bull").key_ids == (tag[:8],)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_the_id_of_a_key_is_the_start_of_a_tag_under_it() -> None:
     ],
 )
 def test_the_connection_string_is_the_protocols(base_url: str, connection_string: str) -> None:
-    assert Project("dev", ("nmq_1",), (SECRET,)).connection_string(base_url) == connection_string
+    assert Project("dev", ("nmq_1",), (SECRET,), "bull").connection_string(base_url) == connection_string
 
 
 @given(
@@ -195,7 +195,7 @@ def test_the_connection_string_is_the_protocols(base_url: str, connection_string
     ),
 )
 def test_the_connection_string_parses_back(name: str, api_key: str, secret: str, base_url: str) -> None:
-    text = Project(name, (api_key, "nmq_old"), (secret, SECRET)).connection_string(base_url)
+    text = Project(name, (api_key, "nmq_old"), (secret, SECRET), "bull").connection_string(base_url)
     parsed = parse_connection_string(text)
     assert (parsed.project, parsed.api_key, parsed.webhook_secret, parsed.base_url) == (
         name,

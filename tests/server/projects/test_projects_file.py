@@ -175,7 +175,7 @@ def test_a_file_that_cannot_be_read_is_not_overwritten(path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["https://queue.example", "https://queue.example/", "http://[::1]:7410"])
 def test_the_url_of_a_server_makes_a_connection_string(url: str) -> None:
-    string = Project("shop", (KEY,), (SECRET,)).connection_string(check_base_url(url))
+    string = Project("shop", (KEY,), (SECRET,), "bull").connection_string(check_base_url(url))
     assert string.endswith(url.partition("://")[2].rstrip("/") + "/shop")
 
 
