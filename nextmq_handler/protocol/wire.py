@@ -30,22 +30,6 @@ class WireError(NextMQError):
 class JobRecord:
     """The `job` member of a delivery, checked. Times are ms since the epoch, durations ms (section 2)."""
 
-    __slots__ = (
-        "attempts_made",
-        "attempts_started",
-        "data",
-        "delay",
-        "id",
-        "name",
-        "opts",
-        "parent",
-        "priority",
-        "processed_on",
-        "progress",
-        "stalled_counter",
-        "timestamp",
-    )
-
     def __init__(self, raw: dict[str, t.Any]) -> None:
         self.id: str = _text("job.id", raw.get("id"))
         self.name: str = _text("job.name", raw.get("name"))
@@ -64,8 +48,6 @@ class JobRecord:
 
 class Delivery:
     """One delivery, checked. `timeout` is how long, in ms, the server waits for its answer (section 2)."""
-
-    __slots__ = ("fingerprint", "id", "job", "max_outcome_size", "queue", "timeout")
 
     def __init__(self, raw: dict[str, t.Any]) -> None:
         self.id: str = _text("deliveryId", raw.get("deliveryId"))
@@ -120,16 +102,12 @@ def encode_delivery(
 class Completed:
     """The processor returned. `return_value` is any JSON."""
 
-    __slots__ = ("return_value",)
-
     def __init__(self, return_value: t.Any) -> None:
         self.return_value: t.Any = return_value
 
 
 class Failed:
     """The attempt failed. `unrecoverable` fails the job now, whatever attempts remain."""
-
-    __slots__ = ("message", "name", "stack", "unrecoverable")
 
     def __init__(self, name: str, message: str, stack: str = "", *, unrecoverable: bool = False) -> None:
         self.name: str = name
@@ -141,8 +119,6 @@ class Failed:
 class RateLimited:
     """The queue starts no job for `delay` ms. The job is put back; no attempt is used."""
 
-    __slots__ = ("delay",)
-
     def __init__(self, delay: int) -> None:
         self.delay: int = delay
 
@@ -150,16 +126,12 @@ class RateLimited:
 class Delayed:
     """The job runs again at `timestamp`, ms since the epoch; no attempt is used."""
 
-    __slots__ = ("timestamp",)
-
     def __init__(self, timestamp: int) -> None:
         self.timestamp: int = timestamp
 
 
 class WaitingChildren:
     """The job waits for its open children."""
-
-    __slots__ = ()
 
 
 Outcome = Completed | Failed | RateLimited | Delayed | WaitingChildren

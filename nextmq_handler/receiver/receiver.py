@@ -37,8 +37,6 @@ class ReadPlan:
     `response` is the answer once the receiver's steps have ended.
     """
 
-    __slots__ = ("declared_size", "headers", "max_size", "queue", "received_at", "response", "seal", "timeout")
-
     response: Response
 
     def __init__(
@@ -55,8 +53,6 @@ class ReadPlan:
 
 class Claim:
     """A step: call `Receiver.claim`, which may block, and set `refusal` to the result."""
-
-    __slots__ = ("refusal",)
 
     refusal: Response | None
 
