@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, PlainSerializer
 from starlette.responses import Response
 
 from nextmq_handler.errors import ConfigurationError
@@ -34,6 +34,10 @@ MAX_BULK_SIZE = 16 * 1024 * 1024
 
 class Done(BaseModel):
     """An empty object."""
+
+
+Empty = t.Annotated[None, PlainSerializer(lambda _: Done(), return_type=Done)]
+"""What a route returns that has nothing to tell: None, sent as an empty object."""
 
 
 class Removed(Closed):

@@ -70,7 +70,7 @@ class StoredRun(_Stored):
     outcome: t.Literal["succeeded", "failed"]
     duration_ms: int
     attempt: int
-    error: str | None = None
+    error: str | None
 
 
 class TriggerOptions(_Stored):

@@ -18,6 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from nextmq_handler.protocol.signing import OUTCOME, signature_headers
+from nextmq_handler.rules.views import JobView
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.reports import Report
@@ -136,10 +137,10 @@ class Engine:
         now = round(time.time() * 1000)
         return (await self.jobs.adder.add([self.jobs.new(queue, "welcome", data, opts, now=now)]))[0].id
 
-    async def job(self, job_id: str, *, queue: str = QUEUE) -> dict[str, t.Any]:
+    async def job(self, job_id: str, *, queue: str = QUEUE) -> JobView:
         return await self.jobs.get(queue, job_id)
 
-    async def until_state(self, job_id: str, state: str, *, queue: str = QUEUE) -> dict[str, t.Any]:
+    async def until_state(self, job_id: str, state: str, *, queue: str = QUEUE) -> JobView:
         """Return the job, once it is in `state`."""
 
         async def is_there() -> bool:

@@ -6,6 +6,7 @@ import typing as t
 
 from nextmq_handler.protocol import strict_json
 from nextmq_handler.rules.delivery_log import DeliveryEntry
+from nextmq_handler.rules.views import ParentView
 
 from ..scripts.packers import long_names
 from ..verdicts import Failed
@@ -82,13 +83,13 @@ class EngineJob:
         return lines_of(_read(stored)) if stored else []
 
     @property
-    def parent(self) -> dict[str, str] | None:
+    def parent(self) -> ParentView | None:
         """The id of the job's parent in a flow, and the name of the parent's queue."""
         stored = self.fields.get("parent")
         return parent_of(_read(stored), "queueKey") if stored else None
 
 
-def parent_of(stored: object, queue: t.Literal["queueKey", "queue"]) -> dict[str, str] | None:
+def parent_of(stored: object, queue: t.Literal["queueKey", "queue"]) -> ParentView | None:
     """Return a parent's id and the name of its queue. The member `queue` of `stored` is the queue's full name."""
     parent = t.cast("dict[str, object]", stored) if isinstance(stored, dict) else {}
     if "id" not in parent or queue not in parent:

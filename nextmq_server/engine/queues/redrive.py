@@ -7,7 +7,8 @@ import hashlib
 import typing as t
 from dataclasses import replace
 
-from nextmq_handler.rules.dead_letters import DeadLetter, Wanted, read_dead_letter, redriven_options
+from nextmq_handler.rules.bodies import RedriveBody
+from nextmq_handler.rules.dead_letters import DeadLetter, read_dead_letter, redriven_options
 from nextmq_handler.rules.job_ids import is_custom_id
 from nextmq_handler.rules.limits import MAX_PRIORITY
 
@@ -51,8 +52,8 @@ class Redriver:
         self._jobs = jobs
         self._note = note
 
-    async def redrive(self, queue: str, wanted: Wanted, *, limit: int, now: int) -> dict[str, str]:
-        """Redrive up to `limit` of the wanted dead letters in `queue`, oldest first.
+    async def redrive(self, queue: str, wanted: RedriveBody, *, now: int) -> dict[str, str]:
+        """Redrive the wanted dead letters in `queue`, oldest first.
 
         Returns the target queue of each by the id of the dead letter. Dead letters that a worker has locked stay,
         and other jobs too. `now` is ms since the epoch. Raises RedisError or ConnectionLost: what was redriven
@@ -60,21 +61,21 @@ class Redriver:
         """
         scripts = self._jobs.scripts(queue)
         if wanted.ids is not None:
-            return await self._redrive(scripts, list(dict.fromkeys(wanted.ids)), wanted, limit, now)
+            return await self._redrive(scripts, list(dict.fromkeys(wanted.ids)), wanted, wanted.limit, now)
         redriven: dict[str, str] = {}
         for state in _STATES:
             start = 0
-            while len(redriven) < limit:
+            while len(redriven) < wanted.limit:
                 ids: list[str] = await scripts.pack.getRanges([state], start, start + _PAGE - 1, True)
                 if not ids:
                     break
-                gone = await self._redrive(scripts, ids, wanted, limit - len(redriven), now)
+                gone = await self._redrive(scripts, ids, wanted, wanted.limit - len(redriven), now)
                 redriven |= gone
                 start += len(ids) - len(gone)
         return redriven
 
     async def _redrive(
-        self, scripts: QueueScripts, ids: t.Sequence[str], wanted: Wanted, limit: int, now: int
+        self, scripts: QueueScripts, ids: t.Sequence[str], wanted: RedriveBody, limit: int, now: int
     ) -> dict[str, str]:
         redriven: dict[str, str] = {}
         for first in range(0, len(ids), _PAGE):
@@ -84,7 +85,7 @@ class Redriver:
                 dead_letter = read_dead_letter(decoded(text))
                 if text is None or dead_letter is None or dead_letter["queue"] == scripts.queue:
                     continue
-                if not wanted.matches(dead_letter):
+                if not wanted.selects(dead_letter):
                     continue
                 if len(redriven) == limit:
                     return redriven

@@ -107,13 +107,8 @@ async def _read(scripts: QueueScripts, id: str) -> SchedulerState | None:
 
 def _view(id: str, fields: dict[str, str], next_millis: int | None) -> dict[str, t.Any]:
     numbers = ("every", "limit", "startDate", "endDate", *(["offset"] if "every" in fields else []))
-    return scheduler_view(
-        id=id,
-        name=fields.get("name", id),
-        repeat={name: fields.get(name) for name in ("pattern", "tz")}
-        | {name: whole(fields.get(name)) for name in numbers},
-        next=next_millis,
-        iteration_count=whole(fields.get("ic")) or 0,
-        data=decoded(fields.get("data", "{}")),
-        opts=long_names(decoded(fields.get("opts"))),
-    )
+    repeat: dict[str, t.Any] = {name: fields.get(name) for name in ("pattern", "tz")}
+    repeat |= {name: whole(fields.get(name)) for name in numbers}
+    data, opts = decoded(fields.get("data", "{}")), long_names(decoded(fields.get("opts")))
+    template = Template(fields.get("name", id), data, opts)
+    return scheduler_view(id, template, repeat, next=next_millis, iteration_count=whole(fields.get("ic")) or 0)

@@ -17,7 +17,7 @@ from ....rules.bodies import (
     check_size,
 )
 from ....rules.refusals import no_such_job, parent_refused, wanted_states, wrong_state
-from ....rules.views import by_name
+from ....rules.views import JobView, by_name
 from ..engine.adding import SimulatedAdd, SimulatedParentError, add_all
 from ..engine.job import Key, NewSimulatedJob, SimulatedJob
 from ..engine.snapshots import result_of
@@ -47,7 +47,7 @@ def add_jobs(request: SimulatedRequest) -> dict[str, t.Any]:
 def get_jobs(request: SimulatedRequest) -> dict[str, t.Any]:
     queue = request.queue
     start, end = request.number("start", 0), request.number("end", 99) + 1
-    found: list[dict[str, t.Any]] = []
+    found: list[JobView] = []
     for state in wanted_states(request.query.get("states")):
         ids = queue.ids(state)
         if not request.flag("asc", default=False):
@@ -57,7 +57,7 @@ def get_jobs(request: SimulatedRequest) -> dict[str, t.Any]:
 
 
 @router.route("GET", _JOB)
-def get_job(request: SimulatedRequest) -> dict[str, t.Any]:
+def get_job(request: SimulatedRequest) -> JobView:
     return job_view(request.job())
 
 

@@ -13,7 +13,7 @@ from ....rules.bodies import (
     RetryJobsBody,
     SchedulerBody,
 )
-from ....rules.dead_letters import Wanted, read_dead_letter, redriven_options
+from ....rules.dead_letters import read_dead_letter, redriven_options
 from ....rules.job_ids import is_custom_id
 from ....rules.refusals import Refusal, no_such_scheduler, not_deduplicated, wrong_scheduler_state
 from ....rules.schedules import check_scheduler_id
@@ -106,13 +106,13 @@ def promote_jobs(request: SimulatedRequest) -> None:
 @router.route("POST", f"{_QUEUE}/redrive", body=RedriveBody)
 def redrive(request: SimulatedRequest) -> dict[str, t.Any]:
     body: RedriveBody = request.body
-    wanted, redriven = Wanted(body.ids, body.name, body.reason), list[str]()
+    redriven = list[str]()
     states = ("waiting", "prioritized", "delayed", "completed", "failed")
     ids = body.ids
     if ids is None:
         ids = [job_id for state in states for job_id in request.queue.ids(state)]
     for job_id in dict.fromkeys(ids):
-        if len(redriven) < body.limit and _redrive(request, job_id, wanted):
+        if len(redriven) < body.limit and _redrive(request, job_id, body):
             redriven.append(job_id)
     return {"redriven": redriven}
 
@@ -224,12 +224,12 @@ def _scheduler_view(request: SimulatedRequest, scheduler: SimulatedScheduler) ->
     return scheduler_view(scheduler, scheduler.next if is_pending else None)
 
 
-def _redrive(request: SimulatedRequest, job_id: str, wanted: Wanted) -> bool:
+def _redrive(request: SimulatedRequest, job_id: str, wanted: RedriveBody) -> bool:
     store, job = request.simulation.store, request.queue.jobs.get(job_id)
     if job is None or job.state in ("active", "waiting-children") or job.scheduler_id:
         return False
     dead_letter = read_dead_letter(job.data)
-    if dead_letter is None or dead_letter["queue"] == request.queue.name or not wanted.matches(dead_letter):
+    if dead_letter is None or dead_letter["queue"] == request.queue.name or not wanted.selects(dead_letter):
         return False
     target = store.queue(dead_letter["queue"])
     new_id, first_id = target.new_id(), dead_letter["id"]

@@ -74,7 +74,7 @@ class SimulatedRequest:
         return int(self.query.get(name, default))
 
 
-Route = t.Callable[[SimulatedRequest], "dict[str, t.Any] | None"]
+Route = t.Callable[[SimulatedRequest], "t.Mapping[str, t.Any] | None"]
 
 
 class _SimulatedRoute(t.NamedTuple):
@@ -167,5 +167,5 @@ def _read(model: type[Closed] | None, body: bytes | None) -> t.Any:
         raise invalid_values(exc.errors()) from None
 
 
-def _encoded(content: dict[str, t.Any]) -> bytes:
+def _encoded(content: t.Mapping[str, t.Any]) -> bytes:
     return strict_json.compact(content).encode("ascii")

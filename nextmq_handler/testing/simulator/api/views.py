@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from ....rules import views
 from ....rules.states import STATES
@@ -13,30 +14,31 @@ if t.TYPE_CHECKING:
     from ..engine.schedulers import SimulatedScheduler
 
 
-def job_view(job: SimulatedJob) -> dict[str, t.Any]:
+def job_view(job: SimulatedJob) -> views.JobView:
     """Return a job as it is now."""
-    return views.job_view(
-        id=job.id,
-        name=job.name,
-        state=job.state,
-        data=job.data,
-        opts=job.opts,
-        timestamp=job.timestamp,
-        delay=job.delay,
-        priority=job.priority,
-        parent=job.parent,
-        deduplication_id=job.deduplication_id,
-        repeat_job_key=job.scheduler_id,
-        progress=job.progress,
-        attempts_made=job.attempts_made,
-        attempts_started=job.attempts_started,
-        return_value=job.return_value,
-        failed_reason=job.failed_reason,
-        stacktrace=job.stacktrace,
-        deliveries=job.deliveries,
-        processed_on=job.processed_on,
-        finished_on=job.finished_on,
-    )
+    return {
+        "id": job.id,
+        "name": job.name,
+        "state": job.state,
+        "data": job.data,
+        "opts": job.opts,
+        "progress": job.progress,
+        "attemptsMade": job.attempts_made,
+        "attemptsStarted": job.attempts_started,
+        "stalledCounter": job.stalled_counter,
+        "delay": job.delay,
+        "priority": job.priority,
+        "returnValue": job.return_value,
+        "failedReason": job.failed_reason,
+        "stacktrace": job.stacktrace,
+        "deliveries": job.deliveries,
+        "parent": job.parent,
+        "repeatJobKey": job.scheduler_id,
+        "deduplicationId": job.deduplication_id,
+        "timestamp": job.timestamp,
+        "processedOn": job.processed_on,
+        "finishedOn": job.finished_on,
+    }
 
 
 def counts(queue: QueueState) -> dict[str, int]:
@@ -78,11 +80,9 @@ def scheduler_view(scheduler: SimulatedScheduler, next_run: int | None) -> dict[
     """Return a job scheduler; `next_run` is ms since the epoch."""
     template = scheduler.template
     return views.scheduler_view(
-        id=scheduler.id,
-        name=template.name,
-        repeat=scheduler.repeat,
+        scheduler.id,
+        template if template.data is not None else replace(template, data={}),
+        scheduler.repeat,
         next=next_run,
         iteration_count=scheduler.iterations,
-        data={} if template.data is None else template.data,
-        opts=template.opts,
     )

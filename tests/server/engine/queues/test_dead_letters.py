@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler.rules.dead_letters import read_dead_letter
+from nextmq_handler.rules.views import JobView
 from nextmq_server.engine.queues.dead_letters import FinalFailure, dead_letter_of
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.jobs import decoded
@@ -39,7 +40,7 @@ KEEPS: dict[str, t.Any] = {
 }
 
 
-async def dead_letters(engine: Engine, queue: str = DLQ) -> list[dict[str, t.Any]]:
+async def dead_letters(engine: Engine, queue: str = DLQ) -> list[JobView]:
     """Return the jobs of the dead-letter queue in every state."""
     return await engine.jobs.page(queue, ["waiting", "completed", "failed"], 0, 99, ascending=True)
 
@@ -48,7 +49,7 @@ async def has_dead_letter(engine: Engine) -> bool:
     return bool(await dead_letters(engine))
 
 
-async def only_dead_letter(engine: Engine) -> dict[str, t.Any]:
+async def only_dead_letter(engine: Engine) -> JobView:
     [dead_letter] = await dead_letters(engine)
     return dead_letter
 
