@@ -31,7 +31,6 @@ _STATE_KEYS = (
     "waiting-children",
     "prioritized",
 )
-_SCRIPT = "nextmqResult"
 
 # KEYS: the 8 of getStateV2, the job. ARGV: the 1 of getStateV2, the job's id.
 _LUA = (
@@ -142,7 +141,7 @@ def _wake(futures: t.Iterable[asyncio.Future[None]]) -> None:
 
 async def _look(scripts: QueueScripts, job_id: str) -> JobResult:
     keys = [*scripts.all_keys(*_STATE_KEYS), scripts.key(job_id)]
-    found: list[t.Any] | None = await scripts.run_composed(_SCRIPT, _LUA, keys, [job_id])
+    found: list[t.Any] | None = await scripts.run_composed(_LUA, keys, [job_id])
     if found is None:
         snapshot = await read_snapshot(scripts, job_id)
         if snapshot is None:

@@ -11,12 +11,9 @@ from nextmq_handler.rules.dead_letters import DeadLetter, Wanted, read_dead_lett
 from nextmq_handler.rules.job_ids import is_custom_id
 from nextmq_handler.rules.limits import MAX_PRIORITY
 
-from ...redis.connection import RedisError
 from ..scripts.scripts import QueueScripts, as_function
 from .adding import JobToAdd
 from .jobs import Jobs, decoded
-
-SCRIPT = "nextmqRedriveDeadLetter"
 
 _STATES = ("wait", "paused", "prioritized", "delayed", "completed", "failed")
 _PAGE = 100
@@ -113,7 +110,7 @@ class Redriver:
         digest = hashlib.sha1(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
         first_argument = with_first_id.args[0] if with_first_id else ""
         args = [digest, call.script, dead_letter_id, "0", scripts.keys[""], first_argument, *call.args]
-        return bool(await scripts.run_composed(SCRIPT, _LUA, keys, args))
+        return bool(await scripts.run_composed(_LUA, keys, args))
 
 
 def _new_job(target: QueueScripts, dead_letter: DeadLetter, now: int) -> JobToAdd:
@@ -126,10 +123,5 @@ def _new_job(target: QueueScripts, dead_letter: DeadLetter, now: int) -> JobToAd
 
 async def _data(scripts: QueueScripts, dead_letter_id: str) -> str | None:
     """Return the data of a job that may be a dead letter; None if it is not a job, or is a scheduler's job."""
-    try:
-        data, scheduler = await scripts.connection.execute("HMGET", scripts.key(dead_letter_id), "data", "rjk")
-    except RedisError as exc:
-        if str(exc).startswith("WRONGTYPE"):  # the id is one of the queue's own keys
-            return None
-        raise
+    data, scheduler = await scripts.fields(dead_letter_id, "data", "rjk")
     return None if scheduler else data

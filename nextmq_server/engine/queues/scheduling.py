@@ -17,8 +17,6 @@ from .jobs import WrongState
 
 logger = logging.getLogger("nextmq_server.engine")
 
-SCRIPT = "nextmqUpsertScheduler"
-
 _TAKEN, _BUSY = -10, -11
 
 # BullMQ's script, with answers to the cases that it leaves open.
@@ -74,8 +72,16 @@ async def add(scripts: QueueScripts, id: str, repeat: dict[str, t.Any], template
 
     Raises InvalidSchedule, WrongState, RedisError or ConnectionLost.
     """
-    adding = _Adding(scripts, immediately=bool(repeat.get("immediately")))
-    packed = packers(scripts.prefix, scripts.queue, adding)
+
+    async def add_scheduler(keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
+        answer = await scripts.run_composed(_LUA, keys, [*args, 1 if repeat.get("immediately") else 0])
+        if answer == _TAKEN:
+            raise _TimeTaken(int(args[0]))
+        if answer == _BUSY:
+            raise WrongState(NO_TIME)
+        return answer
+
+    packed = packers(scripts.prefix, scripts.queue, {"addJobScheduler": add_scheduler})
     opts = short_names(template.opts)
     after = 0
     for _ in range(MAX_TRIES):
@@ -153,22 +159,3 @@ class _TimeTaken(Exception):
     def __init__(self, millis: int) -> None:
         super().__init__(millis)
         self.millis = millis
-
-
-class _Adding:
-    """Stands in for bullmq's RedisConnection: adds schedulers with the script of this module."""
-
-    conn = None
-
-    def __init__(self, scripts: QueueScripts, *, immediately: bool) -> None:
-        self.commands = {"addJobScheduler": self._add}
-        self._scripts = scripts
-        self._immediately = immediately
-
-    async def _add(self, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
-        answer = await self._scripts.run_composed(SCRIPT, _LUA, keys, [*args, int(self._immediately)])
-        if answer == _TAKEN:
-            raise _TimeTaken(int(args[0]))
-        if answer == _BUSY:
-            raise WrongState(NO_TIME)
-        return answer

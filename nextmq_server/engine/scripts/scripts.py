@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 import msgpack
@@ -59,9 +60,7 @@ def as_function(script: str) -> str:
 
 
 class ScriptRunner:
-    """Runs scripts. It stands in for bullmq's RedisConnection, whose `commands` the packers call."""
-
-    conn = None
+    """Runs scripts. bullmq's packers call the `commands`."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self.connection = connection
@@ -75,37 +74,24 @@ class ScriptRunner:
     async def add(self, name: str, source: str) -> None:
         """Load a script, so that `commands[name]` calls it. Raises RedisError or ConnectionLost."""
         sha: str = await self.connection.execute("SCRIPT", "LOAD", source)
-        self.commands[name] = self._command(sha, source)
+        self.commands[name] = functools.partial(self._run, sha, source)
 
-    async def run_composed(
-        self, script: str, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]
-    ) -> t.Any:
+    async def run_composed(self, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
         """Run a script of this server, loaded at its first use. Raises RedisError or ConnectionLost."""
-        if script not in self.commands:
-            await self.add(script, source)
-        return await self.commands[script](keys=keys, args=args)
+        if source not in self.commands:
+            await self.add(source, source)
+        return await self.commands[source](keys, args)
 
-    async def getRedisVersion(self) -> str:
-        """Tell bullmq to use the newer variants of its scripts."""
-        return "7.0.8"
-
-    def _command(self, sha: str, source: str) -> t.Callable[..., t.Awaitable[t.Any]]:
-        async def run(
-            keys: t.Sequence[str] = (),
-            args: t.Sequence[t.Any] = (),
-            client: object = None,  # noqa: ARG001 - bullmq's packers pass it
-        ) -> t.Any:
-            call = ("EVALSHA", sha, *arguments(keys, args))
-            try:
-                return await self.connection.execute(*call)
-            except RedisError as exc:
-                if not str(exc).startswith("NOSCRIPT"):
-                    raise
-            # Redis was restarted or its scripts were flushed.
-            await self.connection.execute("SCRIPT", "LOAD", source)
+    async def _run(self, sha: str, source: str, keys: t.Sequence[str] = (), args: t.Sequence[t.Any] = ()) -> t.Any:
+        call = ("EVALSHA", sha, *arguments(keys, args))
+        try:
             return await self.connection.execute(*call)
-
-        return run
+        except RedisError as exc:
+            if not str(exc).startswith("NOSCRIPT"):
+                raise
+        # Redis was restarted or its scripts were flushed.
+        await self.connection.execute("SCRIPT", "LOAD", source)
+        return await self.connection.execute(*call)
 
 
 class QueueScripts:
@@ -115,7 +101,7 @@ class QueueScripts:
         self.queue = queue
         self.prefix = prefix
         self.connection = runner.connection
-        self.pack: t.Any = packers(prefix, queue, runner)
+        self.pack: t.Any = packers(prefix, queue, runner.commands)
         self.keys: dict[str, str] = self.pack.keys
         self._runner = runner
 
@@ -127,6 +113,18 @@ class QueueScripts:
         """Return the queue's keys with these names."""
         return [self.keys[name] for name in names]
 
+    async def fields(self, job_id: str, *names: str) -> list[str | None]:
+        """Return fields of a job; None for each if there is no such job, or the id is one of the queue's own keys.
+
+        Raises RedisError or ConnectionLost.
+        """
+        try:
+            return t.cast("list[str | None]", await self.connection.execute("HMGET", self.key(job_id), *names))
+        except RedisError as exc:
+            if str(exc).startswith("WRONGTYPE"):
+                return [None] * len(names)
+            raise
+
     def execute(self, command: str, key: str, *args: Argument) -> t.Awaitable[t.Any]:
         """Run a Redis command on the queue's key of this name. Raises RedisError or ConnectionLost."""
         return self.connection.execute(command, self.keys[key], *args)
@@ -135,16 +133,6 @@ class QueueScripts:
         """Run a script of BullMQ and return its raw answer. Raises RedisError or ConnectionLost."""
         return self._runner.commands[script](keys=keys, args=args)
 
-    def run_composed(
-        self, script: str, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]
-    ) -> t.Awaitable[t.Any]:
+    def run_composed(self, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Awaitable[t.Any]:
         """Run a script of this server, loaded at its first use. Raises RedisError or ConnectionLost."""
-        return self._runner.run_composed(script, source, keys, args)
-
-    async def move_stalled(self, max_stalled_count: int, interval: int) -> list[str]:
-        """Put back the jobs without a lock at this check and the last, `interval` ms ago. Return their ids."""
-        return t.cast("list[str]", await self.pack.moveStalledJobsToWait(max_stalled_count, interval) or [])
-
-    async def extend_locks(self, job_ids: list[str], tokens: list[str], duration: int) -> list[str]:
-        """Renew locks for `duration` ms. Return the ids of the jobs whose locks are lost."""
-        return t.cast("list[str]", await self.pack.extendJobLocks(job_ids, tokens, duration) or [])
+        return self._runner.run_composed(source, keys, args)

@@ -59,6 +59,7 @@ class Hub:
                 queue.change(options, slots)
                 return
             watcher = await self._free_watcher()
+            options.global_rate_limit = await meta_rate_limit(scripts)
             queue = QueueRunner(
                 scripts,
                 options,
@@ -67,7 +68,6 @@ class Hub:
                 new_token=self._instance.new_token,
                 on_cold=watcher.on_cold,
             )
-            queue.global_rate_limit = await meta_rate_limit(scripts)
             await self._upkeep.put_back_orphans(queue)
             self.queues[name] = watcher.queues[name] = queue
             queue.poke()
@@ -86,7 +86,7 @@ class Hub:
         """Read the global rate limit of queue `name`, which has changed. Raises RedisError or ConnectionLost."""
         queue = self.queues.get(name)
         if queue is not None:
-            queue.global_rate_limit = await meta_rate_limit(queue.scripts)
+            queue.options.global_rate_limit = await meta_rate_limit(queue.scripts)
             queue.look_again()
 
     async def stop(self, *, grace: float) -> None:

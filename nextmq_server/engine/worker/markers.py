@@ -75,7 +75,7 @@ class Watcher:
         cold = self._cold()
         if not cold or not await self._reader.connection.execute("EXISTS", *cold):
             return
-        popped: list[str] = await self._scripts.run_composed("nextmqPopMarkers", _POP, list(cold), ())
+        popped: list[str] = await self._scripts.run_composed(_POP, list(cold), ())
         for marker, score in zip(popped[::2], popped[1::2], strict=True):
             _wake(cold[marker], float(score))
 

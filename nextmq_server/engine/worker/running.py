@@ -120,7 +120,7 @@ class JobRunner:
         job = run.job
         if isinstance(verdict, Fail) and job.is_last_attempt(verdict):
             job_id, name, reason = map(one_line, (job.id, job.name, verdict.reason))
-            args = (self._queue, job_id, name, job.attemptsMade + 1, reason)
+            args = (self._queue, job_id, name, job.attempts_made + 1, reason)
             failures.error("queue %s job %s (%s) failed for good on attempt %d: %s", *args)
         retried = False
         while True:

@@ -7,8 +7,6 @@ import typing as t
 from ...timers import now_ms
 from ..scripts.scripts import QueueScripts, as_function
 
-SCRIPT = "nextmqPutBackJobs"
-
 # KEYS: the 9 of moveStalledJobsToWait. ARGV: the 4 of moveStalledJobsToWait; the id and the token of each job.
 _LUA = (
     as_function("moveStalledJobsToWait")
@@ -42,4 +40,4 @@ async def put_back(
     )
     args = [max_stalled_count, scripts.keys[""], now_ms(), interval]
     held = [part for pair in tokens.items() for part in pair]
-    return t.cast("list[str]", await scripts.run_composed(SCRIPT, _LUA, keys, [*args, *held]))
+    return t.cast("list[str]", await scripts.run_composed(_LUA, keys, [*args, *held]))

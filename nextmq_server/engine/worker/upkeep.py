@@ -140,7 +140,7 @@ class Upkeep:
             if not due:
                 continue
             ids, tokens = [run.job.id for run in due], [run.job.token for run in due]
-            lost = await queue.scripts.extend_locks(ids, tokens, queue.options.lock_duration)
+            lost: list[str] = await queue.scripts.pack.extendJobLocks(ids, tokens, queue.options.lock_duration)
             for run in due:
                 run.renewed_at = now
             for job_id in lost:
@@ -161,8 +161,8 @@ class Upkeep:
                 continue
             self._stalled_checked_at[queue.name] = now
             # Another client of BullMQ may have changed it.
-            queue.global_rate_limit = await meta_rate_limit(queue.scripts)
-            moved = await queue.scripts.move_stalled(queue.options.max_stalled_count, interval)
+            queue.options.global_rate_limit = await meta_rate_limit(queue.scripts)
+            moved = await queue.scripts.pack.moveStalledJobsToWait(queue.options.max_stalled_count, interval)
             if moved:
                 logger.warning("queue %s: %d jobs had stalled and wait again", queue.name, len(moved))
                 queue.poke()
