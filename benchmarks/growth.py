@@ -191,7 +191,6 @@ async def staged() -> t.AsyncGenerator[Stage]:
         await redis.connect()
         await redis.execute("CONFIG", "SET", "auto-aof-rewrite-percentage", 0)  # it would come in one row only
         runner = ScriptRunner(redis)
-        await runner.load()
         port = serving.sockets[0].getsockname()[1]
         yield Stage(valkey, redis, runner, app, f"http://127.0.0.1:{port}/queues/bench")
         await redis.close()

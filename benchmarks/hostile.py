@@ -161,7 +161,6 @@ async def main() -> None:
         redis = RedisConnection(Address(valkey.url), name="benchmark")
         await redis.connect()
         runner = ScriptRunner(redis)
-        await runner.load()
         with child("hostile", valkey.url, json.dumps(ports)) as (server, _):
             await play(Stage(redis, runner, server), list(hostile))
         await redis.close()

@@ -108,7 +108,6 @@ class Engine:
 
     async def open(self) -> None:
         await self.redis.connect()
-        await self._runner.load()
 
     async def close(self) -> None:
         for hub in self._hubs:

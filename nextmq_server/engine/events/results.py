@@ -21,16 +21,7 @@ FINISHED = frozenset(("completed", "failed"))
 
 _LAST_EVENTS = frozenset(("completed", "failed", "removed"))
 
-_STATE_KEYS = (
-    "completed",
-    "failed",
-    "delayed",
-    "active",
-    "wait",
-    "paused",
-    "waiting-children",
-    "prioritized",
-)
+_STATE_KEYS = ("completed", "failed", "delayed", "active", "wait", "paused", "waiting-children", "prioritized")
 
 # KEYS: the 8 of getStateV2, the job. ARGV: the 1 of getStateV2, the job's id.
 _LUA = (

@@ -115,15 +115,12 @@ class Jobs:
     ) -> None:
         """Put a job that ended in `state` back. Raises NoSuchJob or WrongState."""
         scripts = await self.scripts_of(queue, job_id)
-        keys = [scripts.key(job_id), *scripts.all_keys("events", state, "wait", "meta", "active", "marker")]
-        keys += scripts.all_keys("prioritized", "pc")
-        stored = await scripts.connection.execute("HGET", scripts.key(job_id), "opts")
-        opts: dict[str, t.Any] = decoded(stored) or {}
+        keys = scripts.all_keys("events", state, "wait", "meta", "active", "marker", "prioritized", "pc")
+        [opts] = await scripts.fields(job_id, "opts")
+        push = "RPUSH" if (decoded(opts) or {}).get("lifo") else "LPUSH"
         result = "failedReason" if state == "failed" else "returnvalue"
-        flags = [str(int(flag)) for flag in (reset_attempts_made, reset_attempts_started)]
-        answer = await scripts.run(
-            "reprocessJob", keys, [job_id, "RPUSH" if opts.get("lifo") else "LPUSH", result, state, *flags]
-        )
+        args = [job_id, push, result, state, int(reset_attempts_made), int(reset_attempts_started)]
+        answer = await scripts.run("reprocessJob", [scripts.key(job_id), *keys], args)
         _check(answer, job_id, f"is not {state}")
 
     async def promote(self, queue: str, job_id: str) -> None:

@@ -19,7 +19,6 @@ BullMQ's own field, `concurrency`, holds the effective one: the lower of this an
 """
 
 _BATCH = 1000
-_EVERYTHING = "1.7976931348623157e+308"
 _NOT_PAUSED, _HAS_ACTIVE = -1, -2
 
 # KEYS: meta. ARGV: the field of the global concurrency, the worker's concurrency or "", and to set the global one
@@ -89,28 +88,30 @@ class Queues:
 
     async def obliterate(self, queue: str, *, force: bool) -> None:
         """Remove the queue with all its jobs. Raises WrongState if jobs run, unless `force`."""
-        await self.pause(queue)
         scripts = self._jobs.scripts(queue)
-        left = 1
-        while left > 0:
+        left = _NOT_PAUSED
+        while left:
+            if left == _NOT_PAUSED:  # at first; and if it was resumed, or all removed, in between
+                await self.pause(queue)
             left = await scripts.run(
                 "obliterate", scripts.all_keys("meta", ""), [_BATCH, "force" if force else ""]
             )
-            if left == _NOT_PAUSED:  # resumed, or all removed, in between
-                await self.pause(queue)
-                left = 1
-            elif left == _HAS_ACTIVE:
+            if left == _HAS_ACTIVE:
                 raise WrongState(
                     "has running jobs and is paused now: wait for them, force it, or resume the queue"
                 )
 
     async def retry_jobs(self, queue: str, state: str, before: int) -> None:
         """Put back the jobs that ended in `state` before `before`, ms since the epoch."""
-        await self._move_to_wait(queue, state, before)
+        scripts = self._jobs.scripts(queue)
+        keys = scripts.all_keys("", "events", state, "wait", "paused", "meta", "active", "marker")
+        while await scripts.run("moveJobsToWait", keys, [_BATCH, before, state]):
+            pass
 
     async def promote_jobs(self, queue: str) -> None:
         """Let all delayed jobs run now."""
-        await self._move_to_wait(queue, "delayed", _EVERYTHING)
+        while await self._jobs.scripts(queue).pack.promoteJobs(_BATCH):
+            pass
 
     async def trim_events(self, queue: str, length: int) -> int:
         """Keep about the last `length` events. Return how many were removed."""
@@ -153,12 +154,6 @@ class Queues:
             for client in clients
             if client.get("name", "").partition(":w:")[0] in names
         ]
-
-    async def _move_to_wait(self, queue: str, state: str, before: int | str) -> None:
-        scripts = self._jobs.scripts(queue)
-        keys = scripts.all_keys("", "events", state, "wait", "paused", "meta", "active", "marker")
-        while await scripts.run("moveJobsToWait", keys, [_BATCH, before, state]):
-            pass
 
 
 class Limits:

@@ -76,12 +76,14 @@ class Redriver:
         redriven: dict[str, str] = {}
         for first in range(0, len(ids), _PAGE):
             page = ids[first : first + _PAGE]
-            texts = await asyncio.gather(*(_data(scripts, dead_letter_id) for dead_letter_id in page))
-            for dead_letter_id, text in zip(page, texts, strict=True):
-                dead_letter = read_dead_letter(decoded(text))
-                if text is None or dead_letter is None or dead_letter["queue"] == scripts.queue:
+            stored = await asyncio.gather(
+                *(scripts.fields(dead_letter_id, "data", "rjk") for dead_letter_id in page)
+            )
+            for dead_letter_id, (text, scheduler) in zip(page, stored, strict=True):
+                if text is None or scheduler:
                     continue
-                if not wanted.matches(dead_letter):
+                dead_letter = read_dead_letter(decoded(text))
+                if dead_letter is None or dead_letter["queue"] == scripts.queue or not wanted.matches(dead_letter):
                     continue
                 if len(redriven) == limit:
                     return redriven
@@ -119,9 +121,3 @@ def _new_job(target: QueueScripts, dead_letter: DeadLetter, now: int) -> JobToAd
     if priority and not (isinstance(priority, int) and 0 < priority <= MAX_PRIORITY):
         raise ValueError("not a priority that BullMQ allows")
     return JobToAdd(target.prefix, target.queue, dead_letter["name"], dead_letter["data"], opts, now)
-
-
-async def _data(scripts: QueueScripts, dead_letter_id: str) -> str | None:
-    """Return the data of a job that may be a dead letter; None if it is not a job, or is a scheduler's job."""
-    data, scheduler = await scripts.fields(dead_letter_id, "data", "rjk")
-    return None if scheduler else data

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import typing as t
+from pathlib import Path
 
 import msgpack
 from bullmq import redis_connection as bullmq_scripts
@@ -14,28 +16,15 @@ from .packers import packers
 pack: t.Callable[[object], bytes] = t.cast("t.Any", msgpack).packb
 """Encode options as msgpack, the form that the scripts take."""
 
-# Scripts that bullmq's distribution has and its Python classes do not call.
-_MORE_SCRIPTS = {
-    name.partition("-")[0]: name
-    for name in (
-        "addLog-2.lua",
-        "changeDelay-4.lua",
-        "getDependencyCounts-4.lua",
-        "getMetrics-2.lua",
-        "getRateLimitTtl-2.lua",
-        "isMaxed-2.lua",
-        "moveJobFromActiveToWait-9.lua",
-        "removeChildDependency-1.lua",
-        "removeDeduplicationKey-1.lua",
-        "removeUnprocessedChildren-2.lua",
-    )
-}
-_FILES: dict[str, str] = {**t.cast("t.Any", bullmq_scripts).SCRIPT_DEFINITIONS, **_MORE_SCRIPTS}
+# All scripts of bullmq's distribution; its Python classes call most of them.
+_FOLDER = Path(t.cast("t.Any", bullmq_scripts).basePath, "commands")
+_FILES = {path.name.partition("-")[0]: path for path in _FOLDER.glob("*.lua")}
 
 
+@functools.cache
 def source_of(script: str) -> str:
     """Return the Lua text of one of BullMQ's scripts."""
-    return str(bullmq_scripts.loadScript(_FILES[script]))
+    return _FILES[script].read_text()
 
 
 def arguments(keys: t.Sequence[str], args: t.Sequence[t.Any]) -> list[t.Any]:
@@ -60,27 +49,22 @@ def as_function(script: str) -> str:
 
 
 class ScriptRunner:
-    """Runs scripts. bullmq's packers call the `commands`."""
+    """Runs scripts: a script that Redis does not know yet is loaded. bullmq's packers call the `commands`."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self.connection = connection
-        self.commands: dict[str, t.Callable[..., t.Awaitable[t.Any]]] = {}
+        self.commands = {name: self.command(source_of(name)) for name in _FILES}
 
-    async def load(self) -> None:
-        """Load every script of BullMQ into Redis. Raises RedisError or ConnectionLost."""
-        for name in _FILES:
-            await self.add(name, source_of(name))
+    def command(self, source: str) -> t.Callable[..., t.Awaitable[t.Any]]:
+        """Return a function that calls a script. It raises RedisError or ConnectionLost."""
+        digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        return functools.partial(self._run, digest, source)
 
-    async def add(self, name: str, source: str) -> None:
-        """Load a script, so that `commands[name]` calls it. Raises RedisError or ConnectionLost."""
-        sha: str = await self.connection.execute("SCRIPT", "LOAD", source)
-        self.commands[name] = functools.partial(self._run, sha, source)
-
-    async def run_composed(self, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
-        """Run a script of this server, loaded at its first use. Raises RedisError or ConnectionLost."""
+    def run_composed(self, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Awaitable[t.Any]:
+        """Run a script of this server. Raises RedisError or ConnectionLost."""
         if source not in self.commands:
-            await self.add(source, source)
-        return await self.commands[source](keys, args)
+            self.commands[source] = self.command(source)
+        return self.commands[source](keys, args)
 
     async def _run(self, sha: str, source: str, keys: t.Sequence[str] = (), args: t.Sequence[t.Any] = ()) -> t.Any:
         call = ("EVALSHA", sha, *arguments(keys, args))
@@ -89,7 +73,6 @@ class ScriptRunner:
         except RedisError as exc:
             if not str(exc).startswith("NOSCRIPT"):
                 raise
-        # Redis was restarted or its scripts were flushed.
         await self.connection.execute("SCRIPT", "LOAD", source)
         return await self.connection.execute(*call)
 
@@ -103,6 +86,7 @@ class QueueScripts:
         self.connection = runner.connection
         self.pack: t.Any = packers(prefix, queue, runner.commands)
         self.keys: dict[str, str] = self.pack.keys
+        self.run_composed = runner.run_composed
         self._runner = runner
 
     def key(self, *names: str) -> str:
@@ -132,7 +116,3 @@ class QueueScripts:
     def run(self, script: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Awaitable[t.Any]:
         """Run a script of BullMQ and return its raw answer. Raises RedisError or ConnectionLost."""
         return self._runner.commands[script](keys=keys, args=args)
-
-    def run_composed(self, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Awaitable[t.Any]:
-        """Run a script of this server, loaded at its first use. Raises RedisError or ConnectionLost."""
-        return self._runner.run_composed(source, keys, args)

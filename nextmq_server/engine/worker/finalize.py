@@ -17,7 +17,13 @@ from ..verdicts import Complete, Delay, Fail, Hold, LimitRate, Verdict, WaitForC
 from .move_to_finished import Finishing
 from .options import RunnerOptions
 
-_JOB_GONE, _LOCK_GONE, _NOT_ACTIVE, _CHILDREN_OPEN, _OTHER_LOCK, _CHILD_FAILED = -1, -2, -3, -4, -6, -9
+_LOST = {
+    -1: "it was removed",
+    -2: "its lock expired",
+    -3: "it is not active any more",
+    -6: "another worker holds its lock",
+}
+_CHILDREN_OPEN, _CHILD_FAILED = -4, -9
 
 # KEYS: the 9 of moveJobFromActiveToWait. ARGV: its 3; 1 if this start does not count; fields to set, with values.
 _REQUEUE = (
@@ -170,13 +176,6 @@ class Finalizer:
 
 
 def _checked(answer: t.Any) -> t.Any:
-    if answer in (_JOB_GONE, _LOCK_GONE, _NOT_ACTIVE, _OTHER_LOCK):
-        raise LostJob(
-            {
-                _JOB_GONE: "it was removed",
-                _LOCK_GONE: "its lock expired",
-                _NOT_ACTIVE: "it is not active any more",
-                _OTHER_LOCK: "another worker holds its lock",
-            }[answer]
-        )
+    if isinstance(answer, int) and answer in _LOST:
+        raise LostJob(_LOST[answer])
     return answer

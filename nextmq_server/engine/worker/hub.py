@@ -40,9 +40,8 @@ class Hub:
         self._adding = asyncio.Lock()
 
     async def start(self) -> None:
-        """Connect, load the scripts, start the upkeep. Raises ConfigurationError."""
+        """Connect, load the functions, start the upkeep. Raises ConfigurationError."""
         await self.connection.connect()
-        await self.scripts.load()
         for script in (FETCH, FINISH):
             await script.load(self.scripts)
         await self._instance.beat()
@@ -94,7 +93,7 @@ class Hub:
         for queue in self.queues.values():
             queue.pause()  # first, so that what `hurry` puts back meanwhile is not fetched again
         for watcher in self._watchers:
-            await watcher.stop()
+            await watcher.reader.stop()
         await asyncio.gather(*(queue.stop(grace) for queue in self.queues.values()))
         await self._upkeep.stop()
         with contextlib.suppress(ConnectionLost):
@@ -112,6 +111,6 @@ class Hub:
                 return watcher
         name = f"nextmq-{self._instance.id}-{len(self._watchers)}"
         watcher = Watcher(self._address, self.connection, name=name)
-        await watcher.start()
+        await watcher.reader.start()
         self._watchers.append(watcher)
         return watcher

@@ -12,7 +12,7 @@ from ...redis.connection import ConnectionLost, RedisError
 from ...timers import Timer
 from ..queues.job import EngineJob
 from ..scripts.scripts import QueueScripts
-from .finalize import Finalizer, Next
+from .finalize import Next
 from .gate import Gate
 from .options import RunnerOptions
 from .running import ERROR_PAUSE, JobRun, JobRunner, Process
@@ -28,7 +28,10 @@ FINISH_TIME = 5.0
 
 
 class QueueRunner:
-    """Runs one queue in this process. Create it in a running event loop."""
+    """Runs one queue in this process. Create it in a running event loop.
+
+    `marker` is the key of the marker that says there is something to fetch.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class QueueRunner:
     ) -> None:
         self.name = scripts.queue
         self.scripts = scripts
+        self.marker = scripts.keys["marker"]
         self.gate = Gate(scripts)
         self.options = options
         self.active: dict[str, JobRun] = {}
@@ -50,8 +54,7 @@ class QueueRunner:
         self._slots = slots
         self._new_token = new_token
         self._on_cold = on_cold
-        finalizer = Finalizer(scripts, lambda: self.options)
-        self._jobs = JobRunner(scripts, self.gate, finalizer, process, self._may_fetch)
+        self._jobs = JobRunner(scripts, self.gate, process, lambda: self.options, self._may_fetch)
         self._fetching = False
         self._fetch_again = False
         self._timer = Timer(self.poke)
@@ -59,11 +62,6 @@ class QueueRunner:
         self._stopped = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._reconnecting: asyncio.Task[None] | None = None
-
-    @property
-    def marker(self) -> str:
-        """The key of the marker that says there is something to fetch."""
-        return self.scripts.keys["marker"]
 
     @property
     def has_slot(self) -> bool:

@@ -16,6 +16,7 @@ from ..scripts.scripts import QueueScripts
 from ..verdicts import Fail, Hold, Verdict
 from .finalize import Finalizer, LostJob, Next, Refused
 from .gate import Gate
+from .options import RunnerOptions
 from .slots import QueueSlots
 
 logger = logging.getLogger("nextmq_server.engine")
@@ -47,20 +48,23 @@ class JobRun:
 
 
 class JobRunner:
-    """Runs the jobs of one queue. `may_fetch` tells whether finishing a job may fetch the next one."""
+    """Runs the jobs of one queue, by the `options` of the moment.
+
+    `may_fetch` tells whether finishing a job may fetch the next one.
+    """
 
     def __init__(
         self,
         scripts: QueueScripts,
         gate: Gate,
-        finalizer: Finalizer,
         process: Process,
+        options: t.Callable[[], RunnerOptions],
         may_fetch: t.Callable[[], bool],
     ) -> None:
         self._queue = scripts.queue
         self._scripts = scripts
         self._gate = gate
-        self._finalizer = finalizer
+        self._finalizer = Finalizer(scripts, options)
         self._process = process
         self._may_fetch = may_fetch
 
