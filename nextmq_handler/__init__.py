@@ -1,5 +1,7 @@
 """Run BullMQ jobs in a serverless Python app: the webhook handler and the producer SDK."""
 
+# pyright: reportDeprecated=false
+
 from __future__ import annotations
 
 import typing as _t

@@ -156,9 +156,6 @@ class JobBase(t.Generic[T]):
 
         return Caller(self._settings.connection, timeout, self.delivery_id)
 
-    def _set_data(self, data: t.Any) -> None:
-        self.data = data
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.queue_name}/{self.id} {self.name!r}>"
 

@@ -19,7 +19,6 @@ NAMES = {
     "AsyncQueueControl": "QueueControl",
     "AsyncQueueInspection": "QueueInspection",
     "AsyncQueueJob": "QueueJob",
-    "AsyncQueueSchedulers": "QueueSchedulers",
     "AsyncResource": "Resource",
     "AsyncTriggers": "Triggers",
     "aiter_bytes": "iter_bytes",

@@ -6,16 +6,18 @@ import typing as t
 from functools import cached_property
 
 from .generics import ANY, Data, Result, Typed, Types
+from .remote import Caller, Remote
 from .views import JobDelivery, JobState
 
 
 class JobFields(Typed[Data, Result]):
     """The fields of a producer's job, whose data and result are validated when they are first read."""
 
-    def __init__(self, view: dict[str, t.Any], *, queue_name: str, types: Types = ANY) -> None:
+    def __init__(self, view: dict[str, t.Any], *, queue_name: str, remote: Remote, types: Types = ANY) -> None:
         self.queue_name = queue_name
         self.id: str = view["id"]
         self.deduplicated: bool = view.get("deduplicated", False)
+        self._remote = remote
         self._types = types
         self._read(view)
 
@@ -62,6 +64,9 @@ class JobFields(Typed[Data, Result]):
             return None
         return t.cast(Result, self._types.load_result(self._return_value))
 
+    def _caller(self) -> Caller:
+        return self._remote.caller()
+
     def _wait_again(self) -> None:
         self.failed_reason = self.finished_on = self.processed_on = self._return_value = None
         self.state = "waiting"
@@ -69,9 +74,6 @@ class JobFields(Typed[Data, Result]):
 
     def _update(self, **fields: t.Any) -> None:
         vars(self).update(fields)
-
-    def _set_data(self, data: t.Any) -> None:
-        self.__dict__["data"] = data
 
     def _forget_loaded(self) -> None:
         self.__dict__.pop("data", None)

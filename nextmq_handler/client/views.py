@@ -5,7 +5,9 @@ from __future__ import annotations
 import typing as t
 
 from ..rules.states import JobState as JobState
-from ..rules.views import new_job_view
+from ._http.answer import member, optional, whole
+
+FinishedState = t.Literal["completed", "failed"]
 
 
 class JobLogs(t.TypedDict):
@@ -150,87 +152,10 @@ class Trigger:
         return f"<Trigger {self.id} {self.url}>"
 
 
-def added_view(sent: dict[str, t.Any], added: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return a job of a bulk as if it had been read: a new one as it was sent, or the existing one."""
-    view = added["job"]
-    if view is None:
-        view = new_job_view(added["id"], added["state"], added["timestamp"], **sent)
-    return {**view, "deduplicated": added["deduplicated"]}
-
-
-def job_logs(view: t.Any) -> JobLogs:
-    """Read JobLogs."""
-    return {"logs": list(view["logs"]), "count": int(view["count"])}
-
-
-def dependencies(view: t.Any) -> Dependencies:
-    """Read Dependencies."""
-    return {
-        "processed": dict(view["processed"]),
-        "unprocessed": list(view["unprocessed"]),
-        "ignored": dict(view["ignored"]),
-        "failed": list(view["failed"]),
-    }
-
-
-def dependencies_count(view: t.Any) -> DependenciesCount:
-    """Read DependenciesCount."""
-    counts = view["counts"]
-    return {
-        "processed": int(counts["processed"]),
-        "unprocessed": int(counts["unprocessed"]),
-        "ignored": int(counts["ignored"]),
-        "failed": int(counts["failed"]),
-    }
-
-
-def rate_limit(view: t.Any) -> RateLimit | None:
-    """Read RateLimit."""
-    held = view["rateLimit"]
-    return None if held is None else {"max": int(held["max"]), "duration": int(held["duration"])}
-
-
-def metrics(view: t.Any) -> Metrics:
-    """Read Metrics."""
-    meta = view["meta"]
-    return {
-        "meta": {
-            "count": int(meta["count"]),
-            "prev_ts": int(meta["prevTS"]),
-            "prev_count": int(meta["prevCount"]),
-        },
-        "data": [int(number) for number in view["data"]],
-        "count": int(view["count"]),
-    }
-
-
-def queue_view(view: t.Any) -> QueueView:
-    """Read QueueView."""
-    return QueueView(
-        name=view["name"],
-        is_paused=view["isPaused"],
-        counts=dict(view["counts"]),
-        concurrency=dict(view["concurrency"]),
-        rate_limit=rate_limit(view),
-        rate_limit_ttl=view["rateLimitTtl"],
-        worker=view["worker"],
-        hold=view.get("hold"),
-    )
-
-
-def job_scheduler(view: t.Any) -> JobScheduler:
-    """Read JobScheduler."""
-    return JobScheduler(
-        id=view["id"],
-        name=view["name"],
-        every=view.get("every"),
-        pattern=view.get("pattern"),
-        tz=view.get("tz"),
-        limit=view.get("limit"),
-        offset=view.get("offset"),
-        start_date=view.get("startDate"),
-        end_date=view.get("endDate"),
-        next=view.get("next"),
-        iteration_count=view.get("iterationCount", 0),
-        template=dict(view["template"]),
-    )
+job_logs = whole(JobLogs)
+dependencies = whole(Dependencies)
+dependencies_count = member("counts", DependenciesCount)
+rate_limit = optional("rateLimit", RateLimit)
+metrics = whole(Metrics)
+queue_view = whole(QueueView)
+job_scheduler = whole(JobScheduler)

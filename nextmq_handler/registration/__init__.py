@@ -1,5 +1,7 @@
 """Tell the server which queues this app works for, and where (protocol section 4)."""
 
+# pyright: reportDeprecated=false
+
 from __future__ import annotations
 
 import typing as _t

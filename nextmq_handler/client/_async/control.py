@@ -1,4 +1,4 @@
-"""The producer's queue: control it."""
+"""The producer's queue: control it and its job schedulers."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import typing as t
 
 from ...protocol.times import timestamp_ms
 from ...rules.limits import MAX_PAGE
-from ...rules.options import Duration, Moment, check_list, milliseconds
+from ...rules.options import Duration, JobTemplate, Moment, Repeat, check_list, milliseconds, to_wire
 from .._http.answer import listed, member
 from ..generics import Data, Result
-from ..views import RateLimit, rate_limit
-from .base import AsyncQueueBase
+from ..views import FinishedState, JobScheduler, RateLimit, job_scheduler, rate_limit
+from .resource import AsyncQueueBase
 
 CleanState = t.Literal["completed", "wait", "waiting", "active", "paused", "prioritized", "delayed", "failed"]
 
 
 class AsyncQueueControl(AsyncQueueBase[Data, Result]):
-    """What changes a queue, or many of its jobs."""
+    """What changes a queue, many of its jobs, or its job schedulers."""
 
     async def pause(self) -> None:
         """Start no more jobs; jobs that are being processed finish."""
@@ -36,7 +36,7 @@ class AsyncQueueControl(AsyncQueueBase[Data, Result]):
         Return their ids. It takes one request for each 1000 jobs.
         """
         body = {"grace": milliseconds("clean", grace), "state": "wait" if state == "waiting" else state}
-        reader = listed("removed", str)
+        reader = member("removed", list[str])
         removed: list[str] = []
         while True:
             size = min(MAX_PAGE, limit - len(removed)) if limit else MAX_PAGE
@@ -54,9 +54,7 @@ class AsyncQueueControl(AsyncQueueBase[Data, Result]):
         """
         await self._do("POST", "obliterate", content={"force": force}, is_repeatable=True)
 
-    async def retry_jobs(
-        self, state: t.Literal["failed", "completed"] = "failed", *, timestamp: Moment | None = None
-    ) -> None:
+    async def retry_jobs(self, state: FinishedState = "failed", *, timestamp: Moment | None = None) -> None:
         """Run all jobs again that finished in `state`; with `timestamp` only those that finished before it."""
         ms = None if timestamp is None else timestamp_ms("retry_jobs", timestamp)
         await self._do("POST", "retry-jobs", content={"state": state, "timestamp": ms})
@@ -81,7 +79,7 @@ class AsyncQueueControl(AsyncQueueBase[Data, Result]):
         if ids is not None:
             check_list("redrive", ids, "ids")
         content = {"ids": ids, "name": name, "reason": reason, "limit": limit}
-        return await self._ask("POST", "redrive", reader=listed("redriven", str), content=content)
+        return await self._ask("POST", "redrive", reader=member("redriven", list[str]), content=content)
 
     async def set_global_concurrency(self, concurrency: int) -> None:
         """Process at most `concurrency` jobs at once."""
@@ -118,8 +116,7 @@ class AsyncQueueControl(AsyncQueueBase[Data, Result]):
 
     async def trim_events(self, max_length: int) -> int:
         """Keep about the newest `max_length` events. Return how many were removed."""
-        content = {"maxLength": max_length}
-        reader = member("removed", int)
+        content, reader = {"maxLength": max_length}, member("removed", int)
         return await self._ask("POST", "trim-events", reader=reader, content=content, is_repeatable=True)
 
     async def update_job_progress(self, job_id: str, progress: t.Any) -> None:
@@ -133,3 +130,31 @@ class AsyncQueueControl(AsyncQueueBase[Data, Result]):
         """
         content = {"row": row, "keepLogs": keep_logs}
         return await self._ask("POST", "jobs", job_id, "logs", reader=member("count", int), content=content)
+
+    async def upsert_job_scheduler(
+        self, scheduler_id: str, repeat: Repeat, template: JobTemplate | None = None
+    ) -> JobScheduler:
+        """Create or change a job scheduler. It adds a job made from `template` at each time of `repeat`."""
+        content = {
+            "repeat": to_wire(Repeat, repeat, kind="member of repeat"),
+            "template": to_wire(JobTemplate, template or {}, kind="member of a job template"),
+        }
+        reader = member("scheduler", JobScheduler)
+        return await self._ask("PUT", "schedulers", scheduler_id, reader=reader, content=content)
+
+    async def get_job_scheduler(self, scheduler_id: str) -> JobScheduler | None:
+        """Return a job scheduler, None if it does not exist."""
+        return await self._find("GET", "schedulers", scheduler_id, reader=job_scheduler)
+
+    async def get_job_schedulers(self, start: int = 0, end: int = 99, *, asc: bool = False) -> list[JobScheduler]:
+        """List job schedulers `start` to `end` (included) by their next job; `asc` puts the earliest first."""
+        query = {"start": start, "end": end, "asc": asc}
+        return await self._ask("GET", "schedulers", reader=listed("schedulers", job_scheduler), query=query)
+
+    async def get_job_schedulers_count(self) -> int:
+        """Count the job schedulers."""
+        return await self._ask("GET", "schedulers", reader=member("count", int), query={"start": 0, "end": 0})
+
+    async def remove_job_scheduler(self, scheduler_id: str) -> bool:
+        """Remove a job scheduler and the next job that it has added. Return whether it existed."""
+        return bool(await self._find("DELETE", "schedulers", scheduler_id, reader=member("removed", bool)))

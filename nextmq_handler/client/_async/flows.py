@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import typing as t
-from datetime import timedelta
 
 from ...rules.options import FlowJob, QueueOptions
 from .._http.answer import listed
-from .._http.call import DEFAULT_TIMEOUT
-from ..flows import flow_content, queues_content
-from ..remote import Remote
+from ..adding import flow_content, queues_content
 from .queue_job import AsyncQueueJob
 from .resource import AsyncResource
 
@@ -32,8 +29,7 @@ class AsyncFlowProducer(AsyncResource):
     content that cannot be sent, NextMQHTTPError or a subclass, NextMQConnectionError or NextMQTimeoutError.
     """
 
-    def __init__(self, *, url: str | None = None, timeout: float | timedelta = DEFAULT_TIMEOUT) -> None:
-        super().__init__(Remote(url, timeout), "flows")
+    _path = ("flows",)
 
     async def add(
         self,
@@ -55,7 +51,7 @@ class AsyncFlowProducer(AsyncResource):
             return self._node(answer["flow"])
 
         queue, name = root.get("queueName", ""), root.get("name", "")
-        return await self._add(queue, name, reader=reader, content=content, idempotency_key=idempotency_key)
+        return await self._add(queue, name, reader=reader, content=content, key=idempotency_key)
 
     async def add_bulk(
         self, flows: t.Sequence[FlowJob], *, idempotency_key: str | None = None
@@ -65,9 +61,7 @@ class AsyncFlowProducer(AsyncResource):
         if not flows:
             return []
         queue, reader = content["flows"][0].get("queueName", ""), listed("flows", self._node)
-        return await self._add(
-            queue, "bulk", "bulk", reader=reader, content=content, idempotency_key=idempotency_key
-        )
+        return await self._add(queue, "bulk", "bulk", reader=reader, content=content, key=idempotency_key)
 
     async def get_flow(
         self, *, queue_name: str, id: str, depth: int = 10, max_children: int = 20

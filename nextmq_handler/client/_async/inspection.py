@@ -10,9 +10,9 @@ from ...rules.options import check_list
 from .._http.answer import listed, member, optional
 from ..generics import Data, Result
 from ..remote import Remote
-from ..views import JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
-from .base import AsyncQueueBase
+from ..views import FinishedState, JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
 from .queue_job import AsyncQueueJob
+from .resource import AsyncQueueBase
 from .transport import request
 
 LAST = 99
@@ -144,13 +144,13 @@ class AsyncQueueInspection(AsyncQueueBase[Data, Result]):
         """Return the id of the job that holds a deduplication id, None if no job does."""
         return await self._find("GET", "deduplication", deduplication_id, reader=member("jobId", str))
 
-    async def get_metrics(self, kind: t.Literal["completed", "failed"], start: int = 0, end: int = -1) -> Metrics:
+    async def get_metrics(self, kind: FinishedState, start: int = 0, end: int = -1) -> Metrics:
         """Count the jobs that completed, or failed, in each of the last minutes `start` to `end`."""
         return await self._ask("GET", "metrics", kind, reader=metrics, query={"start": start, "end": end})
 
     async def get_workers(self) -> list[dict[str, t.Any]]:
         """List BullMQ's workers on the queue: their connections as Redis lists them."""
-        return await self._ask("GET", "workers", reader=listed("workers", dict))
+        return await self._ask("GET", "workers", reader=member("workers", list[dict[str, t.Any]]))
 
     async def get_workers_count(self) -> int:
         """Count BullMQ's workers on the queue."""

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import typing as t
 
-from ...errors import ConfigurationError
-from ...protocol import strict_json
-from ...rules.limits import MAX_BULK
-from ...rules.options import JobOptions, NewJob, check_list, job_options, to_wire
+from ...rules.options import JobOptions, NewJob, job_options
 from .._http.answer import done
-from .._http.content import encode
+from ..adding import added_views, bulk_body
 from ..generics import Data, Result
-from ..views import added_view
 from .control import AsyncQueueControl
 from .inspection import AsyncQueueInspection
 from .queue_job import AsyncQueueJob
-from .schedulers import AsyncQueueSchedulers
 
 _NO_DATA: t.Any = None
 
 
-class AsyncQueue(
-    AsyncQueueInspection[Data, Result],
-    AsyncQueueControl[Data, Result],
-    AsyncQueueSchedulers[Data, Result],
-):
+class AsyncQueue(AsyncQueueInspection[Data, Result], AsyncQueueControl[Data, Result]):
     """A queue of the server that NEXTMQ_URL, or `url`, names. Constructing it sends nothing.
 
     A call and its retries take at most `timeout`, s or a timedelta. Names and meanings are BullMQ's; durations
@@ -53,28 +44,20 @@ class AsyncQueue(
         raises.
         """
         content = {"name": name, "data": data, "opts": job_options(opts)}
-        return await self._add(
-            self.name, name, "jobs", reader=self._job, content=content, idempotency_key=idempotency_key
-        )
+        return await self._add(self.name, name, "jobs", reader=self._job, content=content, key=idempotency_key)
 
     async def add_bulk(
         self, jobs: t.Sequence[NewJob[Data]], *, idempotency_key: str | None = None
     ) -> list[AsyncQueueJob[Data, Result]]:
         """Add up to 1000 jobs: all of them or none. Key and errors are as in `add`."""
-        check_list("add_bulk", jobs, "jobs")
-        if len(jobs) > MAX_BULK:
-            raise ConfigurationError(f"add_bulk takes up to {MAX_BULK} jobs at once, not {len(jobs)}")
+        body = bulk_body(jobs)
         if not jobs:
             return []
-        body = encode({"jobs": [_new_job(job, f"jobs.{index}") for index, job in enumerate(jobs)]})
 
         def reader(answer: t.Any) -> list[AsyncQueueJob[Data, Result]]:
-            sent = strict_json.loads(body)["jobs"]  # models are JSON there, as in the server's answers
-            return [self._job(added_view(*pair)) for pair in zip(sent, answer["jobs"], strict=True)]
+            return [self._job(view) for view in added_views(body, answer)]
 
-        return await self._add(
-            self.name, "bulk", "jobs", "bulk", reader=reader, body=body, idempotency_key=idempotency_key
-        )
+        return await self._add(self.name, "bulk", "jobs", "bulk", reader=reader, body=body, key=idempotency_key)
 
     async def get_job(self, job_id: str) -> AsyncQueueJob[Data, Result] | None:
         """Return a job, None if it does not exist."""
@@ -87,7 +70,3 @@ class AsyncQueue(
         """
         query = {"removeChildren": remove_children}
         return bool(await self._find("DELETE", "jobs", job_id, reader=done, query=query))
-
-
-def _new_job(job: NewJob[t.Any], path: str) -> dict[str, t.Any]:
-    return {"data": None, "opts": {}, **to_wire(NewJob, job, kind="member of a job", path=path)}

@@ -13,10 +13,9 @@ from ...protocol.times import timeout_seconds
 from ...rules.options import Duration, milliseconds
 from .._http.answer import member
 from .._http.call import ATTEMPT_TIMEOUT
-from ..generics import ANY, Data, Result, Types
+from ..generics import Data, Result
 from ..job_fields import JobFields
-from ..remote import Caller, Remote
-from ..views import JobLogs, JobState, job_logs
+from ..views import FinishedState, JobLogs, JobState, job_logs
 from .job_calls import AsyncJobCalls
 
 MAX_WAIT = 30.0
@@ -35,10 +34,6 @@ class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
     The calls raise JobRemovedError if the job does not exist, NextMQHTTPError (409 `wrong_state` if the job's
     state does not allow the call) and NextMQConnectionError.
     """
-
-    def __init__(self, view: dict[str, t.Any], *, queue_name: str, remote: Remote, types: Types = ANY) -> None:
-        super().__init__(view, queue_name=queue_name, types=types)
-        self._remote = remote
 
     async def refresh(self) -> None:
         """Read the job again."""
@@ -78,7 +73,7 @@ class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
 
     async def retry(
         self,
-        state: t.Literal["failed", "completed"] = "failed",
+        state: FinishedState = "failed",
         *,
         reset_attempts_made: bool = False,
         reset_attempts_started: bool = False,
@@ -140,14 +135,9 @@ class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
         end = _overrides.monotonic() + seconds
         while (left := end - (asked_at := _overrides.monotonic())) > 0:
             wait = min(MAX_WAIT, left)
-            await self._ask(
-                "GET",
-                "result",
-                reader=self._read_result,
-                query={"wait": round(wait * 1000)},
-                wait=wait,
-                timeout=min(ATTEMPT_TIMEOUT, self._remote.timeout) if left < MAX_WAIT else None,
-            )
+            query = {"wait": round(wait * 1000)}
+            timeout = min(ATTEMPT_TIMEOUT, self._remote.timeout) if left < MAX_WAIT else None
+            await self._ask("GET", "result", reader=self._read_result, query=query, wait=wait, timeout=timeout)
             if self.state == "failed":
                 raise JobFailedError(self.id, self.queue_name, self.failed_reason or "", self.stacktrace)
             if self.state == "completed":
@@ -159,6 +149,3 @@ class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
         raise NextMQTimeoutError(
             f"job {self.id} of queue {self.queue_name} has not finished within {seconds} s: it is {self.state}"
         )
-
-    def _caller(self) -> Caller:
-        return self._remote.caller()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from ... import _overrides
-from .._http.answer import R, ServerAnswer
+from .._http.answer import R, Reader, ServerAnswer
 from .._http.call import Call, Options
 from .._http.pools import async_http_client
 from .._http.retry import failures
@@ -13,11 +13,7 @@ from ..remote import Caller
 
 
 async def request(
-    caller: Caller,
-    method: str,
-    path: t.Sequence[str],
-    reader: t.Callable[[t.Any], R],
-    **options: t.Unpack[Options],
+    caller: Caller, method: str, path: t.Sequence[str], reader: Reader[R], **options: t.Unpack[Options]
 ) -> R:
     """Make a call and return what `reader` makes of the answer. `path` is its segments, not escaped.
 

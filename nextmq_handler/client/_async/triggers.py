@@ -8,8 +8,6 @@ from datetime import timedelta
 from ...protocol.times import timeout_seconds
 from ...rules.options import Backoff, Repeat, job_options, to_wire
 from .._http.answer import done, listed, member
-from .._http.call import DEFAULT_TIMEOUT
-from ..remote import Remote
 from ..views import Trigger, TriggerRun
 from .resource import AsyncResource
 
@@ -21,8 +19,7 @@ class AsyncTriggers(AsyncResource):
     raise, and NotFoundError for an unknown id.
     """
 
-    def __init__(self, *, url: str | None = None, timeout: float | timedelta = DEFAULT_TIMEOUT) -> None:
-        super().__init__(Remote(url, timeout), "triggers")
+    _path = ("triggers",)
 
     async def create(
         self,
@@ -64,7 +61,7 @@ class AsyncTriggers(AsyncResource):
 
     async def runs(self, trigger_id: str) -> list[TriggerRun]:
         """List the last 50 requests of a trigger, the latest first. Raises NotFoundError."""
-        return await self._ask("GET", trigger_id, "runs", reader=listed("runs", _run))
+        return await self._ask("GET", trigger_id, "runs", reader=member("runs", list[TriggerRun]))
 
     async def pause(self, trigger_id: str) -> None:
         """Stop sending requests."""
@@ -85,7 +82,3 @@ class AsyncTriggers(AsyncResource):
     async def rotate_secret(self, trigger_id: str) -> str:
         """Create the secret that signs the requests from now on, and return it: the server tells it only now."""
         return await self._ask("POST", trigger_id, "rotate-secret", reader=member("secret", str))
-
-
-def _run(view: TriggerRun) -> TriggerRun:
-    return view

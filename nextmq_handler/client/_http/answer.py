@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import types
 import typing as t
-from functools import cached_property
 
 from ...errors import AuthenticationError, NextMQHTTPError, NotFoundError, QueueFullError, StaleDeliveryError
+from ...rules.options import camel
 
 R = t.TypeVar("R")
+
+Reader = t.Callable[[t.Any], R]
+"""Make what a call returns out of the decoded content of its answer; raise for unexpected content."""
 
 _NOT_OURS = "something other than the queue server answered; check the host in NEXTMQ_URL"
 
@@ -22,25 +27,15 @@ class ServerAnswer:
 
     def __init__(self, status: int, headers: t.Mapping[str, str], content: bytes) -> None:
         self.status = status
-        self._headers = headers
+        self.headers = headers
         self._content = content
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the status is 2xx."""
-        return 200 <= self.status < 300
 
     @property
     def is_refusal(self) -> bool:
         """Whether the server did nothing, and may do it later."""
         return self.status == 429 or (self.status == 503 and self._code == "storage_full")
 
-    @property
-    def retry_after(self) -> str | None:
-        """The `retry-after` header."""
-        return self._headers.get("retry-after")
-
-    def read(self, reader: t.Callable[[t.Any], R]) -> R:
+    def read(self, reader: Reader[R]) -> R:
         """Return what `reader` makes of the decoded content, which is None if it is empty.
 
         Raises UnreadableAnswer for content that the queue server does not send.
@@ -59,13 +54,8 @@ class ServerAnswer:
 
     def unreadable(self, origin: str, problem: str, idempotency_key: str | None) -> NextMQHTTPError:
         """Return the exception for content that cannot be read; `origin` is the call, `problem` what is wrong."""
-        return NextMQHTTPError(
-            f"{origin}: {self.status} whose {problem}",
-            status=self.status,
-            code="invalid_answer",
-            request_id=self._headers.get("x-request-id"),
-            idempotency_key=idempotency_key,
-        )
+        text = f"{origin}: {self.status} whose {problem}"
+        return self._error(NextMQHTTPError, text, code="invalid_answer", idempotency_key=idempotency_key)
 
     def error(self, origin: str, known: str, idempotency_key: str | None) -> Exception:
         """Return the exception for an answer other than 2xx; `known` says what the caller may conclude."""
@@ -74,14 +64,13 @@ class ServerAnswer:
         text = f"{origin}: {self.status} {self._code}" + (f": {message}" if message else "")
         if self._code == "stale_delivery":
             return StaleDeliveryError(text)
-        return self._kind(
-            text + known,
-            status=self.status,
-            code=self._code,
-            details=t.cast("dict[str, t.Any]", details) if isinstance(details, dict) else None,
-            request_id=self._headers.get("x-request-id"),
-            idempotency_key=idempotency_key,
+        shown = t.cast("dict[str, t.Any]", details) if isinstance(details, dict) else None
+        return self._error(
+            self._kind, text + known, code=self._code, details=shown, idempotency_key=idempotency_key
         )
+
+    def _error(self, kind: type[NextMQHTTPError], text: str, **members: t.Any) -> NextMQHTTPError:
+        return kind(text, status=self.status, request_id=self.headers.get("x-request-id"), **members)
 
     @property
     def _code(self) -> str:
@@ -100,7 +89,7 @@ class ServerAnswer:
             case _:
                 return NextMQHTTPError
 
-    @cached_property
+    @functools.cached_property
     def _body(self) -> dict[str, t.Any]:
         try:
             body = json.loads(self._content)
@@ -118,25 +107,22 @@ def done(_: object) -> bool:
     return True
 
 
-def member(name: str, kind: type[R]) -> t.Callable[[t.Any], R]:
-    """Return a reader of one member of an object. The member must be a `kind`."""
-
-    def read(content: t.Any) -> R:
-        value = content[name]
-        if not isinstance(value, kind):
-            raise TypeError(f"{name} is {type(value).__name__}")
-        return value
-
-    return read
+def whole(kind: type[R]) -> Reader[R]:
+    """Return a reader of content that is a `kind`: a plain class, a list of a class, a TypedDict, a NamedTuple."""
+    return functools.partial(_read, kind)
 
 
-def optional(name: str, kind: type[R]) -> t.Callable[[t.Any], R | None]:
+def member(name: str, kind: type[R]) -> Reader[R]:
+    """Return a reader of one member of an object. The member is a `kind`, as in `whole`."""
+    return lambda content: _read(kind, content[name])
+
+
+def optional(name: str, kind: type[R]) -> Reader[R | None]:
     """Return a reader as `member` does, of a member that may be null."""
-    read = member(name, kind)
-    return lambda content: None if content[name] is None else read(content)
+    return lambda content: None if content[name] is None else _read(kind, content[name])
 
 
-def listed(name: str, each: t.Callable[[t.Any], R]) -> t.Callable[[t.Any], list[R]]:
+def listed(name: str, each: Reader[R]) -> Reader[list[R]]:
     """Return a reader of a member that is a list; `each` reads an item."""
 
     def read(content: t.Any) -> list[R]:
@@ -144,3 +130,27 @@ def listed(name: str, each: t.Callable[[t.Any], R]) -> t.Callable[[t.Any], list[
         return [each(item) for item in items]
 
     return read
+
+
+def _read(kind: t.Any, value: t.Any) -> t.Any:
+    origin = t.get_origin(kind) or kind
+    if origin in (t.Union, types.UnionType):  # of a type and None
+        return None if value is None else _read(t.get_args(kind)[0], value)
+    if origin is t.Literal:  # a later server may have more of them
+        return value
+    if t.is_typeddict(origin) or issubclass(origin, tuple):
+        return origin(**{name: _read(hint, value.get(_spelt(name))) for name, hint in _hints(origin).items()})
+    if not isinstance(value, origin):
+        raise TypeError(f"{type(value).__name__} instead of {origin.__name__}")
+    if origin is list:
+        (each,) = t.get_args(kind)
+        return [_read(each, item) for item in t.cast("list[t.Any]", value)]
+    return value
+
+
+def _spelt(name: str) -> str:
+    """Return the wire's name for a member of a TypedDict or NamedTuple."""
+    return "prevTS" if name == "prev_ts" else camel(name)
+
+
+_hints = functools.cache(t.get_type_hints)

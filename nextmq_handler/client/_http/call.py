@@ -9,7 +9,7 @@ from ... import _overrides
 from ...errors import ConfigurationError, NextMQConnectionError, NextMQTimeoutError
 from ...protocol.retry_after import parse_retry_after
 from ..remote import Caller
-from .answer import R, ServerAnswer, UnreadableAnswer
+from .answer import R, Reader, ServerAnswer, UnreadableAnswer
 from .content import encode
 from .pools import Query, url_of
 from .retry import RETRIED_STATUSES, is_transient, may_have_been_sent, pause_of
@@ -48,6 +48,7 @@ class Call:
         connection = caller.connection
         self.method = method
         self.url = url_of(connection.base_url, path, options.get("query"))
+        self._origin = f"{method} {self.url}"
         self.headers = {**options.get("headers", {}), "authorization": f"Bearer {connection.api_key}"}
         self.body = encode(options["content"]) if "content" in options else options.get("body")
         if self.body is not None:
@@ -103,11 +104,11 @@ class Call:
         self._may_have_run |= answer.status < 400 or (answer.status >= 500 and not answer.is_refusal)
         if answer.status not in RETRIED_STATUSES:
             return None
-        return self._pause(parse_retry_after(answer.retry_after, _overrides.wall_clock()))
+        return self._pause(parse_retry_after(answer.headers.get("retry-after"), _overrides.wall_clock()))
 
-    def result(self, answer: ServerAnswer, reader: t.Callable[[t.Any], R]) -> R:
+    def result(self, answer: ServerAnswer, reader: Reader[R]) -> R:
         """Return what `reader` makes of the answer's content. Raises the error that the answer means."""
-        if not answer.is_success:
+        if not 200 <= answer.status < 300:
             # The message of a plain refusal says what it means.
             known = self._known if self._may_have_run or answer.is_refusal else ""
             raise answer.error(self._origin, self._effort + known, self._key)
@@ -121,10 +122,6 @@ class Call:
             return None
         pause = pause_of(self._attempts, retry_after)
         return pause if pause < self._deadline - _overrides.monotonic() else None
-
-    @property
-    def _origin(self) -> str:
-        return f"{self.method} {self.url}"
 
     @property
     def _effort(self) -> str:

@@ -41,12 +41,13 @@ def _refused(content: object, exc: Exception) -> ConfigurationError:
 
 def _path_to_culprit(content: object) -> str | None:
     """Return the place of the first value that is not JSON, such as data.prices.0."""
-    level: list[tuple[str, object]] = [("", content)]
-    for _ in range(strict_json.MAX_DEPTH):
-        for path, value in level:
-            if not _members(value) and not _is_json(value):
-                return path.removeprefix(".")
-        level = [(f"{path}.{name}", member) for path, value in level for name, member in _members(value)]
+    path: list[str] = []
+    for _ in range(strict_json.MAX_DEPTH):  # the content may hold itself
+        culprits = ((name, member) for name, member in _members(content) if not _is_json(member))
+        if (culprit := next(culprits, None)) is None:
+            return None if _members(content) else ".".join(path)
+        path.append(str(culprit[0]))
+        content = culprit[1]
     return None
 
 

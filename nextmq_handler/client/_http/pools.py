@@ -19,9 +19,7 @@ from ...protocol.times import shown
 if t.TYPE_CHECKING:
     import httpx
 
-_async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
-    weakref.WeakKeyDictionary()
-)
+_async_clients = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, "httpx.AsyncClient"]()
 _sync_clients: dict[int, httpx.Client] = {}
 _lock = threading.Lock()
 _DOTS = {".": "%2E", "..": "%2E%2E"}
@@ -83,21 +81,19 @@ def url_of(base_url: str, path: t.Iterable[str], query: Query | None = None) -> 
 
     Members of `query` that are None are left out. Raises ConfigurationError for text that a URL cannot carry.
     """
-    url = "/".join((base_url, *map(_segment, path)))
     given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
     try:
+        url = "/".join((base_url, *map(_segment, path)))
         return f"{url}?{urlencode(given)}" if given else url
-    except UnicodeEncodeError:
-        raise ConfigurationError(f"{shown(given)} holds a lone surrogate, which is not a character") from None
+    except UnicodeEncodeError as exc:
+        text = f"{exc.object[:100]!r} holds a lone surrogate, which is not a character"
+        raise ConfigurationError(text) from None
 
 
 def _segment(segment: object) -> str:
     if not isinstance(segment, str) or not segment:
         raise ConfigurationError(f"an id or a name must be a string that is not empty, not {shown(segment)[:120]}")
-    try:
-        return _DOTS.get(segment) or quote(segment, safe="")
-    except UnicodeEncodeError:
-        raise ConfigurationError(f"{segment[:100]!r} holds a lone surrogate, which is not a character") from None
+    return _DOTS.get(segment) or quote(segment, safe="")
 
 
 def _text(value: str | int | bool) -> str:

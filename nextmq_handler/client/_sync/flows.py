@@ -4,13 +4,10 @@
 from __future__ import annotations
 
 import typing as t
-from datetime import timedelta
 
 from ...rules.options import FlowJob, QueueOptions
 from .._http.answer import listed
-from .._http.call import DEFAULT_TIMEOUT
-from ..flows import flow_content, queues_content
-from ..remote import Remote
+from ..adding import flow_content, queues_content
 from .queue_job import QueueJob
 from .resource import Resource
 
@@ -33,8 +30,7 @@ class FlowProducer(Resource):
     content that cannot be sent, NextMQHTTPError or a subclass, NextMQConnectionError or NextMQTimeoutError.
     """
 
-    def __init__(self, *, url: str | None = None, timeout: float | timedelta = DEFAULT_TIMEOUT) -> None:
-        super().__init__(Remote(url, timeout), "flows")
+    _path = ("flows",)
 
     def add(
         self,
@@ -56,7 +52,7 @@ class FlowProducer(Resource):
             return self._node(answer["flow"])
 
         queue, name = root.get("queueName", ""), root.get("name", "")
-        return self._add(queue, name, reader=reader, content=content, idempotency_key=idempotency_key)
+        return self._add(queue, name, reader=reader, content=content, key=idempotency_key)
 
     def add_bulk(self, flows: t.Sequence[FlowJob], *, idempotency_key: str | None = None) -> list[JobNode]:
         """Add flows of up to 1000 jobs together: all of them or none. Key and errors are as in `add`."""
@@ -64,7 +60,7 @@ class FlowProducer(Resource):
         if not flows:
             return []
         queue, reader = content["flows"][0].get("queueName", ""), listed("flows", self._node)
-        return self._add(queue, "bulk", "bulk", reader=reader, content=content, idempotency_key=idempotency_key)
+        return self._add(queue, "bulk", "bulk", reader=reader, content=content, key=idempotency_key)
 
     def get_flow(self, *, queue_name: str, id: str, depth: int = 10, max_children: int = 20) -> JobNode | None:
         """Return the flow below a job, None if the job does not exist.

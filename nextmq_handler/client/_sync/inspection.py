@@ -11,9 +11,9 @@ from ...rules.options import check_list
 from .._http.answer import listed, member, optional
 from ..generics import Data, Result
 from ..remote import Remote
-from ..views import JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
-from .base import QueueBase
+from ..views import FinishedState, JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
 from .queue_job import QueueJob
+from .resource import QueueBase
 from .transport import request
 
 LAST = 99
@@ -145,13 +145,13 @@ class QueueInspection(QueueBase[Data, Result]):
         """Return the id of the job that holds a deduplication id, None if no job does."""
         return self._find("GET", "deduplication", deduplication_id, reader=member("jobId", str))
 
-    def get_metrics(self, kind: t.Literal["completed", "failed"], start: int = 0, end: int = -1) -> Metrics:
+    def get_metrics(self, kind: FinishedState, start: int = 0, end: int = -1) -> Metrics:
         """Count the jobs that completed, or failed, in each of the last minutes `start` to `end`."""
         return self._ask("GET", "metrics", kind, reader=metrics, query={"start": start, "end": end})
 
     def get_workers(self) -> list[dict[str, t.Any]]:
         """List BullMQ's workers on the queue: their connections as Redis lists them."""
-        return self._ask("GET", "workers", reader=listed("workers", dict))
+        return self._ask("GET", "workers", reader=member("workers", list[dict[str, t.Any]]))
 
     def get_workers_count(self) -> int:
         """Count BullMQ's workers on the queue."""

@@ -8,7 +8,7 @@ import typing as t
 from ...errors import JobRemovedError, NotFoundError
 
 if t.TYPE_CHECKING:
-    from .._http.answer import R
+    from .._http.answer import R, Reader
     from .._http.call import Options
     from ..remote import Caller
     from ..views import Dependencies, DependenciesCount
@@ -23,6 +23,7 @@ class JobCalls:
 
     id: str
     queue_name: str
+    data: t.Any
     opts: dict[str, t.Any]
     progress: t.Any
 
@@ -34,7 +35,7 @@ class JobCalls:
     def update_data(self, data: t.Any) -> None:
         """Replace the job's data with `data`, which is as in `Queue.add`."""
         self._do("PUT", "data", content={"data": data})
-        self._set_data(data)
+        self.data = data
 
     def log(self, row: str) -> int:
         """Add a row to the job's log, which keeps the newest `keep_logs` rows. Return how many it has now."""
@@ -74,20 +75,16 @@ class JobCalls:
     def _caller(self) -> Caller:
         raise NotImplementedError
 
-    def _set_data(self, data: t.Any) -> None:
-        raise NotImplementedError
-
     def _do(self, method: str, *path: str, **options: t.Unpack[Options]) -> None:
         from .._http.answer import ignored
 
         self._ask(method, *path, reader=ignored, **options)
 
-    def _ask(self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]) -> R:
-        caller = self._caller()
+    def _ask(self, method: str, *path: str, reader: Reader[R], **options: t.Unpack[Options]) -> R:
         from .transport import request  # the HTTP client: only a job that calls the server pays for it
 
         segments = ("v1", "queues", self.queue_name, "jobs", self.id, *path)
         try:
-            return request(caller, method, segments, reader, **options)
+            return request(self._caller(), method, segments, reader, **options)
         except NotFoundError as exc:
             raise JobRemovedError(self.id, self.queue_name) from exc

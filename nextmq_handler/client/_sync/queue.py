@@ -5,27 +5,18 @@ from __future__ import annotations
 
 import typing as t
 
-from ...errors import ConfigurationError
-from ...protocol import strict_json
-from ...rules.limits import MAX_BULK
-from ...rules.options import JobOptions, NewJob, check_list, job_options, to_wire
+from ...rules.options import JobOptions, NewJob, job_options
 from .._http.answer import done
-from .._http.content import encode
+from ..adding import added_views, bulk_body
 from ..generics import Data, Result
-from ..views import added_view
 from .control import QueueControl
 from .inspection import QueueInspection
 from .queue_job import QueueJob
-from .schedulers import QueueSchedulers
 
 _NO_DATA: t.Any = None
 
 
-class Queue(
-    QueueInspection[Data, Result],
-    QueueControl[Data, Result],
-    QueueSchedulers[Data, Result],
-):
+class Queue(QueueInspection[Data, Result], QueueControl[Data, Result]):
     """A queue of the server that NEXTMQ_URL, or `url`, names. Constructing it sends nothing.
 
     A call and its retries take at most `timeout`, s or a timedelta. Names and meanings are BullMQ's; durations
@@ -54,28 +45,20 @@ class Queue(
         raises.
         """
         content = {"name": name, "data": data, "opts": job_options(opts)}
-        return self._add(
-            self.name, name, "jobs", reader=self._job, content=content, idempotency_key=idempotency_key
-        )
+        return self._add(self.name, name, "jobs", reader=self._job, content=content, key=idempotency_key)
 
     def add_bulk(
         self, jobs: t.Sequence[NewJob[Data]], *, idempotency_key: str | None = None
     ) -> list[QueueJob[Data, Result]]:
         """Add up to 1000 jobs: all of them or none. Key and errors are as in `add`."""
-        check_list("add_bulk", jobs, "jobs")
-        if len(jobs) > MAX_BULK:
-            raise ConfigurationError(f"add_bulk takes up to {MAX_BULK} jobs at once, not {len(jobs)}")
+        body = bulk_body(jobs)
         if not jobs:
             return []
-        body = encode({"jobs": [_new_job(job, f"jobs.{index}") for index, job in enumerate(jobs)]})
 
         def reader(answer: t.Any) -> list[QueueJob[Data, Result]]:
-            sent = strict_json.loads(body)["jobs"]  # models are JSON there, as in the server's answers
-            return [self._job(added_view(*pair)) for pair in zip(sent, answer["jobs"], strict=True)]
+            return [self._job(view) for view in added_views(body, answer)]
 
-        return self._add(
-            self.name, "bulk", "jobs", "bulk", reader=reader, body=body, idempotency_key=idempotency_key
-        )
+        return self._add(self.name, "bulk", "jobs", "bulk", reader=reader, body=body, key=idempotency_key)
 
     def get_job(self, job_id: str) -> QueueJob[Data, Result] | None:
         """Return a job, None if it does not exist."""
@@ -88,7 +71,3 @@ class Queue(
         """
         query = {"removeChildren": remove_children}
         return bool(self._find("DELETE", "jobs", job_id, reader=done, query=query))
-
-
-def _new_job(job: NewJob[t.Any], path: str) -> dict[str, t.Any]:
-    return {"data": None, "opts": {}, **to_wire(NewJob, job, kind="member of a job", path=path)}

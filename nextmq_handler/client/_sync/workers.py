@@ -8,7 +8,7 @@ import typing as t
 
 from ...errors import NextMQHTTPError, NotFoundError, WorkerRegistrationError
 from ...settings import ServerConnection
-from .._http.answer import ignored
+from .._http.answer import ignored, whole
 from .._http.call import ATTEMPT_TIMEOUT
 from ..remote import Caller
 from .transport import request
@@ -21,10 +21,8 @@ def register_worker(
 
     Raises WorkerRegistrationError if the server holds another one, or if it changed meanwhile.
     """
-    query: dict[str, str] = {}
     held = get_worker(connection, queue) if replace else None
-    if held is not None:
-        query = {"replace": "true", "fingerprint": held["fingerprint"]}
+    query = {"replace": "true", "fingerprint": held["fingerprint"]} if held else None
     try:
         request(_caller(connection), "PUT", _path(queue), ignored, content=registration, query=query)
     except NextMQHTTPError as exc:
@@ -42,9 +40,8 @@ def register_worker(
 
 def get_worker(connection: ServerConnection, queue: str) -> dict[str, t.Any] | None:
     """Return the queue's registration, None if it has none."""
-    reader: t.Callable[[t.Any], dict[str, t.Any]] = dict
     try:
-        return request(_caller(connection), "GET", _path(queue), reader)
+        return request(_caller(connection), "GET", _path(queue), whole(dict[str, t.Any]))
     except NotFoundError:
         return None
 

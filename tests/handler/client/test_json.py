@@ -70,9 +70,9 @@ def nested(depth: int) -> t.Any:
     return value
 
 
-def circle() -> t.Any:
+def circle(branches: int = 1) -> t.Any:
     value: list[t.Any] = []
-    value.append(value)
+    value += [value] * branches
     return value
 
 
@@ -85,6 +85,7 @@ UNSENDABLE: dict[str, tuple[t.Any, str]] = {
     "a function": ([len], r"data\.0 cannot be sent as JSON"),
     "a serializer that raises": (Rude(), r"data cannot be sent as JSON"),
     "a circle": (circle(), "the content cannot be sent as JSON"),
+    "two circles": (circle(branches=2), "the content cannot be sent as JSON"),
     "101 levels": (nested(101), "the content cannot be sent as JSON"),
     "100000 levels": (nested(100_000), "the content cannot be sent as JSON"),
     "too many digits": (10**5000, r"data cannot be sent as JSON \(ValueError"),

@@ -1,13 +1,30 @@
-"""Flows in the form that the server takes."""
+"""What the calls that add jobs and flows send, and the jobs that a bulk returns."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ..errors import ConfigurationError
+from ..protocol import strict_json
 from ..protocol.names import check_queue_name
 from ..rules.limits import MAX_BULK, MAX_FLOW_DEPTH
-from ..rules.options import FlowJob, QueueOptions, check_list, to_wire
+from ..rules.options import FlowJob, NewJob, QueueOptions, check_list, to_wire
+from ..rules.views import new_job_view
+from ._http.content import encode
+
+
+def bulk_body(jobs: t.Sequence[NewJob[t.Any]]) -> bytes:
+    """Encode the jobs of a bulk. Raises ConfigurationError."""
+    check_list("add_bulk", jobs, "jobs")
+    if len(jobs) > MAX_BULK:
+        raise ConfigurationError(f"add_bulk takes up to {MAX_BULK} jobs at once, not {len(jobs)}")
+    return encode({"jobs": [_new_job(job, f"jobs.{index}") for index, job in enumerate(jobs)]})
+
+
+def added_views(body: bytes, answer: t.Any) -> list[dict[str, t.Any]]:
+    """Return the jobs of a bulk as if they had been read; `body` is what was sent."""
+    sent = strict_json.loads(body)["jobs"]  # models are JSON there, as in the server's answers
+    return [_added_view(*pair) for pair in zip(sent, answer["jobs"], strict=True)]
 
 
 def flow_content(flows: t.Sequence[FlowJob]) -> list[dict[str, t.Any]]:
@@ -48,3 +65,15 @@ def _node(job: FlowJob) -> dict[str, t.Any]:
     }
     check_list("children", node["children"], "jobs")
     return node
+
+
+def _new_job(job: NewJob[t.Any], path: str) -> dict[str, t.Any]:
+    return {"data": None, "opts": {}, **to_wire(NewJob, job, kind="member of a job", path=path)}
+
+
+def _added_view(sent: dict[str, t.Any], added: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a new job as it was sent, or the job that was there already."""
+    view = added["job"]
+    if view is None:
+        view = new_job_view(added["id"], added["state"], added["timestamp"], **sent)
+    return {**view, "deduplicated": added["deduplicated"]}
