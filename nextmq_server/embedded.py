@@ -113,8 +113,8 @@ class EmbeddedValkey:
 
     def _spawn(self, binary: Path, data_lock: int) -> subprocess.Popen[bytes]:
         parent = os.getpid()
-        # Loaded before the fork: nothing may be loaded after it.
-        prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+        # Looked up before the fork: nothing may be loaded after it.
+        prctl = getattr(ctypes.CDLL(None), "prctl", None)  # only Linux has it
 
         def die_with_parent() -> None:
             if prctl is not None:

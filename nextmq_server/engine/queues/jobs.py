@@ -116,8 +116,9 @@ class Jobs:
         """Put a job that ended in `state` back. Raises NoSuchJob or WrongState."""
         scripts = await self.scripts_of(queue, job_id)
         keys = scripts.all_keys("events", state, "wait", "meta", "active", "marker", "prioritized", "pc")
-        [opts] = await scripts.fields(job_id, "opts")
-        push = "RPUSH" if (decoded(opts) or {}).get("lifo") else "LPUSH"
+        [stored] = await scripts.fields(job_id, "opts")
+        opts: dict[str, t.Any] = decoded(stored) or {}
+        push = "RPUSH" if opts.get("lifo") else "LPUSH"
         result = "failedReason" if state == "failed" else "returnvalue"
         args = [job_id, push, result, state, int(reset_attempts_made), int(reset_attempts_started)]
         answer = await scripts.run("reprocessJob", [scripts.key(job_id), *keys], args)
