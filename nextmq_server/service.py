@@ -147,7 +147,7 @@ class Service:
         """Add jobs in one step. Raises IdempotencyKeyReused, UnusableParent, RedisError or ConnectionLost."""
         queues = {job.queue for job in jobs}
         await self._directory.note(queues)
-        added = await self.jobs.adder.add(jobs, idempotency)
+        added = await self.jobs.add(jobs, idempotency)
         for queue in queues:
             await self.workers.unattended.check(queue)
         return added

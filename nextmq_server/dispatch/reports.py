@@ -37,6 +37,6 @@ class Reporter:
             return
         is_final = isinstance(verdict, Failed) and job.is_last_attempt(verdict)
         try:
-            self._watch(Report(queue, job.id, job.name, job.attemptsMade + 1, id, status, verdict, ms, is_final))
+            self._watch(Report(queue, job.id, job.name, job.attempts_made + 1, id, status, verdict, ms, is_final))
         except Exception:
             logger.exception("cannot report a delivery of queue %s", queue)

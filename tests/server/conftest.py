@@ -109,7 +109,6 @@ class Engine:
 
     async def open(self) -> None:
         await self.redis.connect()
-        await self._runner.load()
 
     async def close(self) -> None:
         for hub in self._hubs:
@@ -135,7 +134,7 @@ class Engine:
 
     async def add(self, data: object = None, *, queue: str = QUEUE, **opts: t.Any) -> str:
         now = round(time.time() * 1000)
-        return (await self.jobs.adder.add([self.jobs.new(queue, "welcome", data, opts, now=now)]))[0].id
+        return (await self.jobs.add([self.jobs.new(queue, "welcome", data, opts, now=now)]))[0].id
 
     async def job(self, job_id: str, *, queue: str = QUEUE) -> JobView:
         return await self.jobs.get(queue, job_id)

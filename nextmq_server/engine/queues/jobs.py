@@ -7,10 +7,9 @@ import typing as t
 from nextmq_handler.protocol import strict_json
 from nextmq_handler.rules.views import JobView, new_job_view
 
-from ...redis.connection import RedisError
 from ..scripts.packers import long_names
 from ..scripts.scripts import QueueScripts, ScriptRunner, fields_of
-from .adding import Adder, AddResult, JobToAdd
+from .adding import AddResult, Idempotency, JobToAdd, add_jobs
 from .delivery_log import FIELD, deliveries
 from .job import lines_of, parent_of, whole
 from .snapshots import forget_snapshot
@@ -36,7 +35,6 @@ class Jobs:
     def __init__(self, runner: ScriptRunner, prefix: str) -> None:
         self._runner = runner
         self._prefix = prefix
-        self.adder = Adder(runner)
 
     def scripts(self, queue: str) -> QueueScripts:
         """Return the scripts of `queue`."""
@@ -48,13 +46,7 @@ class Jobs:
         Raises NoSuchJob, also if the id names a key that is not a job's: a queue has keys beside its jobs.
         """
         scripts = self.scripts(queue)
-        try:
-            timestamp = await scripts.connection.execute("HGET", scripts.key(job_id), "timestamp")
-        except RedisError as exc:
-            if str(exc).startswith("WRONGTYPE"):
-                raise NoSuchJob(job_id) from None
-            raise
-        if timestamp is None:
+        if await scripts.fields(job_id, "timestamp") == [None]:
             raise NoSuchJob(job_id)
         return scripts
 
@@ -77,6 +69,13 @@ class Jobs:
         if parent:
             opts = {**opts, "parent": {"id": parent["id"], "queue": f"{self._prefix}:{parent['queue']}"}}
         return JobToAdd(self._prefix, queue, name, data, opts, timestamp, opts.get("jobId"), is_parent)
+
+    async def add(self, jobs: t.Sequence[JobToAdd], idempotency: Idempotency | None = None) -> list[AddResult]:
+        """Add all jobs in one step, in their order. A parent comes before its children.
+
+        Raises IdempotencyKeyReused or UnusableParent.
+        """
+        return await add_jobs(self._runner, jobs, idempotency)
 
     async def added(self, new: JobToAdd, added: AddResult) -> dict[str, t.Any]:
         """Return what the API shows of a job that was just added or existed already."""
@@ -116,15 +115,13 @@ class Jobs:
     ) -> None:
         """Put a job that ended in `state` back. Raises NoSuchJob or WrongState."""
         scripts = await self.scripts_of(queue, job_id)
-        keys = [scripts.key(job_id), *scripts.all_keys("events", state, "wait", "meta", "active", "marker")]
-        keys += scripts.all_keys("prioritized", "pc")
-        stored = await scripts.connection.execute("HGET", scripts.key(job_id), "opts")
+        keys = scripts.all_keys("events", state, "wait", "meta", "active", "marker", "prioritized", "pc")
+        [stored] = await scripts.fields(job_id, "opts")
         opts: dict[str, t.Any] = decoded(stored) or {}
+        push = "RPUSH" if opts.get("lifo") else "LPUSH"
         result = "failedReason" if state == "failed" else "returnvalue"
-        flags = [str(int(flag)) for flag in (reset_attempts_made, reset_attempts_started)]
-        answer = await scripts.run(
-            "reprocessJob", keys, [job_id, "RPUSH" if opts.get("lifo") else "LPUSH", result, state, *flags]
-        )
+        args = [job_id, push, result, state, int(reset_attempts_made), int(reset_attempts_started)]
+        answer = await scripts.run("reprocessJob", [scripts.key(job_id), *keys], args)
         _check(answer, job_id, f"is not {state}")
 
     async def promote(self, queue: str, job_id: str) -> None:

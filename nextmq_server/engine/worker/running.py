@@ -16,6 +16,7 @@ from ..scripts.scripts import QueueScripts
 from ..verdicts import Failed, Hold, Verdict
 from .finalize import Finalizer, LostJob, Next, Refused
 from .gate import Gate
+from .options import RunnerOptions
 from .slots import QueueSlots
 
 logger = logging.getLogger("nextmq_server.engine")
@@ -47,20 +48,23 @@ class JobRun:
 
 
 class JobRunner:
-    """Runs the jobs of one queue. `may_fetch` tells whether finishing a job may fetch the next one."""
+    """Runs the jobs of one queue, by the `options` of the moment.
+
+    `may_fetch` tells whether finishing a job may fetch the next one.
+    """
 
     def __init__(
         self,
         scripts: QueueScripts,
         gate: Gate,
-        finalizer: Finalizer,
         process: Process,
+        options: t.Callable[[], RunnerOptions],
         may_fetch: t.Callable[[], bool],
     ) -> None:
         self._queue = scripts.queue
         self._scripts = scripts
         self._gate = gate
-        self._finalizer = finalizer
+        self._finalizer = Finalizer(scripts, options)
         self._process = process
         self._may_fetch = may_fetch
 
@@ -120,7 +124,7 @@ class JobRunner:
         job = run.job
         if isinstance(verdict, Failed) and job.is_last_attempt(verdict):
             job_id, name, reason = map(one_line, (job.id, job.name, verdict.reason))
-            args = (self._queue, job_id, name, job.attemptsMade + 1, reason)
+            args = (self._queue, job_id, name, job.attempts_made + 1, reason)
             failures.error("queue %s job %s (%s) failed for good on attempt %d: %s", *args)
         retried = False
         while True:

@@ -26,7 +26,6 @@ from tests.support.dispatching import (
     SECRETS,
     WELCOME,
     App,
-    Queue,
     Rig,
     delivery_body,
     make_job,
@@ -79,7 +78,7 @@ def test_a_delivery_holds_every_field_of_the_protocol() -> None:
 
 
 def test_a_job_with_hardly_a_field_makes_a_delivery() -> None:
-    body = delivery_body(ENDPOINT, EngineJob(Queue(), "1", {}, "token"), "dlv_1", now=NOW)
+    body = delivery_body(ENDPOINT, EngineJob("1", {}, "token"), "dlv_1", now=NOW)
     job = parse_delivery(body, "dlv_1").job
     assert (job.name, job.data, job.opts, job.progress, job.parent) == ("", None, {}, 0, None)
 

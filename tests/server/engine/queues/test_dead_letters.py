@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from nextmq_handler.rules.dead_letters import read_dead_letter
 from nextmq_handler.rules.views import JobView
-from nextmq_server.engine.queues.dead_letters import FinalFailure, dead_letter_of
+from nextmq_server.engine.queues.dead_letters import dead_letter_of
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.jobs import decoded
-from nextmq_server.engine.queues.snapshots import read_snapshot
+from nextmq_server.engine.queues.snapshots import read_snapshot, result_of
 from nextmq_server.engine.scripts.scripts import QueueScripts
 from nextmq_server.engine.verdicts import Completed, Failed, Verdict, WaitingChildren
 from nextmq_server.engine.worker.finalize import Finalizer, LostJob
@@ -96,7 +96,7 @@ async def test_the_parent_in_a_dead_letter_is_shown_as_the_api_shows_it(
     now = 1_700_000_000_000
     parent = engine.jobs.new("orders", "order", None, {"jobId": "p"}, now=now, is_parent=True)
     child = engine.jobs.new("emails", "welcome", None, {"parent": {"id": "p", "queue": "orders"}}, now=now)
-    job_id = (await engine.jobs.adder.add([parent, child]))[1].id
+    job_id = (await engine.jobs.add([parent, child]))[1].id
     await engine.run(processor(FAILED), dead_letter=DLQ)
     await engine.until_state(job_id, "failed")
     assert (await only_dead_letter(engine))["data"]["opts"]["parent"] == {"id": "p", "queue": "orders"}
@@ -185,7 +185,7 @@ async def test_a_failure_that_is_carried_out_again_leaves_one_dead_letter(
     await until(lambda: process.running)
     [run] = hub.queues["emails"].active.values()
     scripts = hub.queues["emails"].scripts
-    finalizer = Finalizer(scripts, dead_letter_queue=lambda: DLQ, backoff_strategies=dict)
+    finalizer = Finalizer(scripts, lambda: RunnerOptions(dead_letter=DLQ))
     await finalizer.apply(run.job, GONE, fetch_next=False)
     with pytest.raises(LostJob):
         await finalizer.apply(run.job, GONE, fetch_next=False)
@@ -238,8 +238,8 @@ def is_custom_id(job_id: str) -> bool:
 def id_of_dead_letter(failure: tuple[str, str, int]) -> str:
     queue, job_id, failed_at = failure
     scripts = t.cast("QueueScripts", t.cast("t.Any", _Scripts)(queue))
-    job = EngineJob(t.cast("t.Any", None), job_id, {}, "token")
-    dead_letter = dead_letter_of(job, scripts, DLQ, FinalFailure("", [], None, failed_at))
+    job = EngineJob(job_id, {}, "token")
+    dead_letter = dead_letter_of(job, scripts, DLQ, result_of(job, "failed", failed_at, reason=""), None)
     return dead_letter.job_id or ""
 
 

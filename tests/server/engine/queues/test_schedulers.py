@@ -30,12 +30,6 @@ NEW_YEAR = {"pattern": "0 0 1 1 *"}
 FAILED = Failed("ValueError", "no such address")
 
 
-class QueueOptions:
-    """What a job needs of its queue."""
-
-    opts: t.ClassVar[dict[str, t.Any]] = {}
-
-
 async def upsert(
     engine: Engine, repeat: dict[str, t.Any], data: object = None, id: str = "report", **opts: t.Any
 ) -> SchedulerState:
@@ -325,10 +319,9 @@ async def test_redis_that_takes_no_writes_now_stops_no_scheduler(own_engine: Eng
     scripts = own_engine.jobs.scripts("emails")
     flat = await own_engine.redis.execute("HGETALL", own_engine.key(first.next_job.id))
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    queue = QueueOptions()
     await own_engine.redis.execute("CONFIG", "SET", "min-replicas-to-write", 1)
     with pytest.raises(NotAdvanced, match="job scheduler report: the job is retried later"):
-        await advance(scripts, EngineJob(queue, first.next_job.id, fields, "token"))
+        await advance(scripts, EngineJob(first.next_job.id, fields, "token"))
 
 
 async def test_a_run_whose_next_one_cannot_be_made_now_is_delivered_once_it_can(

@@ -239,7 +239,7 @@ async def test_a_connection_lost_before_the_delivery_uses_no_attempt(engine: Eng
     seen: list[tuple[int, int]] = []
 
     async def process(job: t.Any) -> Verdict:
-        seen.append((job.attemptsMade, job.attempts_started))
+        seen.append((job.attempts_made, job.attempts_started))
         if len(seen) == 1:
             raise ConnectionLost("closed")
         return Completed(None)

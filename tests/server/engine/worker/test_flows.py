@@ -40,7 +40,7 @@ def add(engine: Engine) -> Add:
 
     async def add(root: FlowNode) -> t.Any:
         plan = flows.plan([root], now=1_700_000_000_000)
-        return (await flows.show(plan, await engine.jobs.adder.add(plan.jobs)))[0]
+        return (await flows.show(plan, await engine.jobs.add(plan.jobs)))[0]
 
     return add
 

@@ -76,7 +76,7 @@ async def test_attempts_are_not_exceeded(engine: Engine, processor: type[Process
     process = processor(FAILED)
     await engine.run(process)
     await engine.until_state(await engine.add(attempts=3), "failed")
-    assert [job.attemptsMade for job in process.started] == [0, 1, 2]
+    assert [job.attempts_made for job in process.started] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("kind", ["fixed", "exponential"])
@@ -135,7 +135,7 @@ async def test_a_job_that_comes_back_has_used_no_attempt(
     process = processor(verdict, Completed(None))
     await engine.run(process)
     await engine.until_state(await engine.add(), "completed")
-    assert [job.attemptsMade for job in process.started] == [0, 0]
+    assert [job.attempts_made for job in process.started] == [0, 0]
 
 
 @pytest.mark.parametrize("verdict", [RateLimited(20), Delayed(0), WaitingChildren()])

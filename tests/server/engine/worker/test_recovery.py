@@ -247,7 +247,7 @@ async def test_freeing_a_job_counts_as_a_stall_and_not_as_an_attempt(
     process = processor()
     await engine.run(process)
     await engine.until_state(job_id, "completed")
-    assert [(job.stalled_counter, job.attemptsMade) for job in process.started] == [(1, 0)]
+    assert [(job.stalled_counter, job.attempts_made) for job in process.started] == [(1, 0)]
 
 
 async def test_a_job_that_stalled_too_often_fails_without_a_delivery(

@@ -59,7 +59,7 @@ async def fill(engine: Engine, queues: t.Iterable[str], *, jobs: int) -> None:
     """Add so many jobs to each queue."""
     now = round(time.time() * 1000)
     for queue in queues:
-        await engine.jobs.adder.add([engine.jobs.new(queue, "welcome", None, {}, now=now) for _ in range(jobs)])
+        await engine.jobs.add([engine.jobs.new(queue, "welcome", None, {}, now=now) for _ in range(jobs)])
 
 
 def is_empty(slots: Slots, count: int) -> bool:
