@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import typing as t
+from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from .errors import ConfigurationError
@@ -135,18 +136,16 @@ def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> ServerC
 
 def is_loopback(host: str) -> bool:
     """Tell whether `host`, a name or an address without brackets, is this machine."""
-    return host == "localhost" or host == "::1" or (host.startswith("127.") and _is_ipv4(host))
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _url_of_a_test() -> str | None:
     from . import _overrides  # on a cold start in Lambda nothing else needs it
 
     return _overrides.url
-
-
-def _is_ipv4(host: str) -> bool:
-    octets = host.split(".")
-    return len(octets) == 4 and all(octet.isdigit() and len(octet) <= 3 for octet in octets)
 
 
 def _pick(argument: str | None, name: str, env: t.Mapping[str, str], variable: str) -> tuple[str | None, str]:

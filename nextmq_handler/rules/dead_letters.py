@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ..protocol.names import is_queue_name
+from ..protocol.arguments import is_queue_name
 from .states import FAILURE_POLICIES
 
 _TYPES: dict[str, type | tuple[type, ...]] = {

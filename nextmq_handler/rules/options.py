@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from .._deprecated import deprecated
 from ..errors import ConfigurationError
-from ..protocol.times import duration_ms, timestamp_ms
+from ..protocol.arguments import duration_ms, timestamp_ms
 from .limits import MAX_DELAY_MS
 
 if t.TYPE_CHECKING:

@@ -6,8 +6,7 @@ import typing as t
 from functools import partial
 
 from ..errors import ConfigurationError
-from ..protocol.names import check_queue_name, is_queue_name
-from ..protocol.times import duration_ms, shown, timeout_seconds
+from ..protocol.arguments import check_queue_name, duration_ms, is_queue_name, shown, timeout_seconds, whole_number
 from ..rules.limits import (
     MAX_BACKOFF_STRATEGIES,
     MAX_CONCURRENCY,
@@ -72,12 +71,6 @@ def check_options(queue: str, options: WorkerOptions) -> dict[str, t.Any]:
     return checked
 
 
-def _whole_number(name: str, value: object, *, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigurationError(f"{name} takes a whole number from {low} to {high}, not {shown(value)}")
-    return value
-
-
 def _timeout(name: str, value: t.Any) -> int:
     return round(timeout_seconds(name, value, low=0.001, high=MAX_WORKER_MS // 1000) * 1000)
 
@@ -87,7 +80,7 @@ def _limiter(name: str, value: t.Any) -> dict[str, int]:
     if members.keys() != {"max", "duration"}:
         raise ConfigurationError(f'{name} takes {{"max": jobs, "duration": ms}}')
     return {
-        "max": _whole_number(f"{name}.max", members["max"], low=1, high=MAX_STARTS),
+        "max": whole_number(f"{name}.max", members["max"], low=1, high=MAX_STARTS),
         "duration": duration_ms(f"{name}.duration", members["duration"], low=1, high=MAX_WORKER_MS),
     }
 
@@ -108,10 +101,10 @@ def _strategies(name: str, value: object) -> dict[str, list[int]]:
     given = t.cast("dict[object, object]", value)
     if len(given) > MAX_BACKOFF_STRATEGIES:
         raise ConfigurationError(f"{name} takes at most {MAX_BACKOFF_STRATEGIES} strategies, not {len(given)}")
-    return {_strategy(name, type): _delays(f"{name}[{shown(type)}]", delays) for type, delays in given.items()}
+    return {_strategy_name(name, type): _delays(f"{name}[{shown(type)}]", given[type]) for type in given}
 
 
-def _strategy(name: str, type: object) -> str:
+def _strategy_name(name: str, type: object) -> str:
     if type in ("fixed", "exponential"):
         raise ConfigurationError(f"{name}: {type!r} is BullMQ's own strategy: use another name")
     if not isinstance(type, str) or not is_queue_name(type):
@@ -135,11 +128,11 @@ _duration = partial(duration_ms, low=MIN_LOCK_MS, high=MAX_WORKER_MS)
 
 # For each option: the value that means unset (… for none), its name in the registration, its check.
 _CHECKS: dict[str, _Checked] = {
-    "concurrency": (..., "concurrency", partial(_whole_number, low=1, high=MAX_CONCURRENCY)),
+    "concurrency": (..., "concurrency", partial(whole_number, low=1, high=MAX_CONCURRENCY)),
     "timeout": (..., "timeout", _timeout),
     "limiter": (None, "limiter", _limiter),
     "lock_duration": (None, "lockDuration", _duration),
     "stalled_interval": (None, "stalledInterval", _duration),
-    "max_stalled_count": (None, "maxStalledCount", partial(_whole_number, low=0, high=MAX_STALLED_COUNT)),
+    "max_stalled_count": (None, "maxStalledCount", partial(whole_number, low=0, high=MAX_STALLED_COUNT)),
     "backoff_strategies": (None, "backoffStrategies", _strategies),
 }
