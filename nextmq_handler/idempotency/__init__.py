@@ -11,7 +11,7 @@ import functools
 import typing as t
 import uuid
 
-from .._lazy import public_names
+from .._package import public_names
 from ..errors import ResultError
 from ..protocol import strict_json
 from ..protocol.arguments import timeout_seconds

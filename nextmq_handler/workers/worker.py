@@ -13,7 +13,7 @@ from functools import partial
 
 from ..errors import ConfigurationError
 from ..protocol.arguments import check_queue_name
-from .processor import BoundProcessor, ProcessorDecorator, bind
+from .processor import BoundProcessor, bind
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
     from .error_mapping import Meaning, Translator
     from .options import WorkerOptions
-    from .processor import Async, Processor, Sync
+    from .processor import Async, Processor, ProcessorDecorator, Sync
     from .schedules import Schedule, ScheduledJob
 
 
@@ -82,9 +82,8 @@ class Worker:
         that does not take exactly the job, for a second one of the same name, and after the worker was mounted.
         """
         if isinstance(target, str):
-            return ProcessorDecorator(partial(self._add, target))
-        self._add(None, target)
-        return target
+            return partial(self._add, target)
+        return self._add(None, target)
 
     def every(
         self,
@@ -126,7 +125,7 @@ class Worker:
         return f"Worker({self.name!r})"
 
     def _scheduled(self, make: t.Callable[..., Schedule], id: str | None, job: ScheduledJob) -> ProcessorDecorator:
-        def add(function: t.Any) -> None:
+        def add(function: t.Any) -> t.Any:
             name = job.get("name")
             if name is None:
                 name = str(getattr(function, "__name__", "<"))
@@ -136,21 +135,20 @@ class Worker:
             schedule = make(schedule_id, **{**job, "name": None if schedule_id == name else name})
             self._add(name, function)
             self._add_schedule(schedule)
+            return function
 
-        return ProcessorDecorator(add)
+        return add
 
-    def _add(self, job_name: str | None, function: t.Any) -> None:
-        """Add the processor for `job_name`; None is for all names without a processor of their own."""
+    def _add(self, job_name: str | None, function: t.Any) -> t.Any:
+        """Add and return the processor for `job_name`; None is for all names without a processor of their own."""
         if self._frozen:
             raise ConfigurationError(f"{self} is mounted already: add its processors before")
-        bound = bind(function, str(self))
-        held = self._processors.setdefault(job_name, bound)
-        if held is bound:
-            return
-        if job_name is None:
+        held = self._processors.setdefault(job_name, bound := bind(function, str(self)))
+        if held is not bound and job_name is None:
             raise ConfigurationError(f"{self} has a processor for all jobs already; give this one a job name")
         if held.function is not function:  # the same one may come again, with a schedule
             raise ConfigurationError(f"{self} has a processor for jobs named {job_name!r} already")
+        return function
 
     def _add_schedule(self, schedule: Schedule) -> None:
         from .schedules import Schedule

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from nextmq_handler._version import __version__
+from nextmq_handler._package import __version__
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 
