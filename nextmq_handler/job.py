@@ -19,12 +19,11 @@ from .protocol.arguments import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, duration_ms
 if t.TYPE_CHECKING:
     from datetime import datetime, timedelta
 
+    from typing_extensions import TypeVar
+
     from .client.remote import Caller
     from .protocol.wire import Delivery
     from .settings import Settings
-
-if t.TYPE_CHECKING:
-    from typing_extensions import TypeVar
 
     T = TypeVar("T", default=t.Any)
 else:

@@ -29,6 +29,8 @@ if t.TYPE_CHECKING:
 
 Processed = t.TypeVar("Processed", bound="t.Callable[..., t.Any]")
 Key = t.Callable[[t.Any], str]
+Claim = tuple[str, str]
+"""A key, and the run that holds it."""
 
 __all__ = ["Busy", "Finished", "IdempotencyStore", "MemoryStore", "RedisStore", "SQLAlchemyStore", "idempotent"]
 
@@ -62,13 +64,6 @@ def idempotent(
     return decorate
 
 
-class _Claim(t.NamedTuple):
-    """A key and the run that holds it."""
-
-    key: str
-    owner: str
-
-
 class _Once(t.NamedTuple):
     """The steps before and after a run of one processor."""
 
@@ -78,16 +73,16 @@ class _Once(t.NamedTuple):
     keep: float
     lease: float | None
 
-    def begin(self, job: JobBase[t.Any]) -> tuple[_Claim, Finished | None]:
+    def begin(self, job: JobBase[t.Any]) -> tuple[Claim, Finished | None]:
         """Claim the key; also return its stored result, if any. Raises DelayedError while another run holds it."""
-        claim = _Claim(self.key(job), uuid.uuid4().hex)
+        claim = (self.key(job), uuid.uuid4().hex)
         lease = self.lease if self.lease is not None else max(1.0, job.time_left() + 5)
         state = self.store.begin(*claim, lease)
         if isinstance(state, Busy):
             job.retry_in(round(state.retry_after * 1000) + 1)
         return claim, state
 
-    def finish(self, claim: _Claim, result: t.Any) -> t.Any:
+    def finish(self, claim: Claim, result: t.Any) -> t.Any:
         """Store the result, and return it as JSON values."""
         plain = self.processor.signature.dump(result)
         try:

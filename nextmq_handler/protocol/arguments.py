@@ -26,12 +26,12 @@ def is_queue_name(name: object) -> bool:
     return 1 <= len(name) <= 100 and not name.lstrip(_CHARACTERS)
 
 
-def check_queue_name(name: object) -> str:
-    """Return `name`. Raises ConfigurationError, which states the rule, if it is not a queue name."""
+def check_queue_name(name: object, *, argument: str = "", what: str = "queue name") -> str:
+    """Return `name`. Raises ConfigurationError, `argument` first, which states the rule, if it cannot be one."""
     if not isinstance(name, str) or not is_queue_name(name):
-        shown = repr(name) if len(repr(name)) <= 120 else repr(name)[:120] + "…"
+        text = repr(name) if len(repr(name)) <= 120 else repr(name)[:120] + "…"
         raise ConfigurationError(
-            f"{shown} is not a queue name: use 1 to 100 of the characters A-Z a-z 0-9 . _ ~ - "
+            f"{argument}{text} is not a {what}: use 1 to 100 of the characters A-Z a-z 0-9 . _ ~ - "
             '(and not "." or ".." alone)'
         )
     return name

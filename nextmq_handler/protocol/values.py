@@ -34,8 +34,6 @@ class Signature:
     `returns_json` says that the processor turns its result into JSON by itself.
     """
 
-    __slots__ = ("_adapters", "_is_json", "_plain", "data_type", "result_type")
-
     def __init__(self, data_type: t.Any, result_type: t.Any, *, returns_json: bool = False) -> None:
         self.data_type: t.Any = data_type
         self.result_type: t.Any = result_type

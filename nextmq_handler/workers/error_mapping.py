@@ -20,10 +20,7 @@ def translator(owner: str, errors: t.Mapping[type[BaseException], Meaning]) -> T
     """
     if not hasattr(errors, "keys"):
         raise ConfigurationError(f"{owner}: errors takes a dict of exception types, not {shown(errors)}")
-    for kind in t.cast("t.Iterable[object]", errors):
-        if not isinstance(kind, type) or not issubclass(kind, BaseException):
-            raise ConfigurationError(f"{owner}: errors maps exception types, not {kind!r}")
-    makers = {kind: _maker(f"{owner}: errors[{kind.__name__}]", value) for kind, value in errors.items()}
+    makers = {kind: _maker(owner, kind, value) for kind, value in errors.items()}
 
     def translate(exc: BaseException) -> BaseException:
         make = next((make for kind, make in makers.items() if isinstance(exc, kind)), None)
@@ -43,7 +40,10 @@ def translator(owner: str, errors: t.Mapping[type[BaseException], Meaning]) -> T
     return translate
 
 
-def _maker(name: str, value: object) -> t.Callable[[t.Any], object]:
+def _maker(owner: str, mapped: object, value: object) -> t.Callable[[t.Any], object]:
+    if not isinstance(mapped, type) or not issubclass(mapped, BaseException):
+        raise ConfigurationError(f"{owner}: errors maps exception types, not {mapped!r}")
+    name = f"{owner}: errors[{mapped.__name__}]"
     if isinstance(value, BaseException):
         kind, make = type(value), partial(_copied, value)
     elif isinstance(value, type):

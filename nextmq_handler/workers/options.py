@@ -6,7 +6,7 @@ import typing as t
 from functools import partial
 
 from ..errors import ConfigurationError
-from ..protocol.arguments import check_queue_name, duration_ms, is_queue_name, shown, timeout_seconds, whole_number
+from ..protocol.arguments import check_queue_name, duration_ms, timeout_seconds, whole_number
 from ..rules.limits import (
     MAX_BACKOFF_STRATEGIES,
     MAX_CONCURRENCY,
@@ -86,10 +86,9 @@ def _limiter(name: str, value: t.Any) -> dict[str, int]:
 
 
 def _dead_letter(name: str, value: object, *, queue: str) -> str:
-    try:
-        target = check_queue_name(f"{queue}-dlq" if value is True else value)
-    except ConfigurationError as exc:
-        raise ConfigurationError(f"{name} takes True or a queue's name; {exc}") from None
+    target = check_queue_name(
+        f"{queue}-dlq" if value is True else value, argument=f"{name} takes True or a queue's name; "
+    )
     if target == queue:
         raise ConfigurationError(f"{name} names the worker's own queue; take another one")
     return target
@@ -101,17 +100,12 @@ def _strategies(name: str, value: object) -> dict[str, list[int]]:
     given = t.cast("dict[object, object]", value)
     if len(given) > MAX_BACKOFF_STRATEGIES:
         raise ConfigurationError(f"{name} takes at most {MAX_BACKOFF_STRATEGIES} strategies, not {len(given)}")
-    return {_strategy_name(name, type): _delays(f"{name}[{shown(type)}]", given[type]) for type in given}
-
-
-def _strategy_name(name: str, type: object) -> str:
-    if type in ("fixed", "exponential"):
-        raise ConfigurationError(f"{name}: {type!r} is BullMQ's own strategy: use another name")
-    if not isinstance(type, str) or not is_queue_name(type):
-        raise ConfigurationError(
-            f"{name}: {shown(type)} is not a strategy name: use 1 to 100 of the characters A-Z a-z 0-9 . _ ~ -"
-        )
-    return type
+    if own := given.keys() & {"fixed", "exponential"}:
+        raise ConfigurationError(f"{name}: {own.pop()!r} is BullMQ's own strategy: use another name")
+    return {
+        check_queue_name(type, argument=f"{name}: ", what="strategy name"): _delays(f"{name}[{type!r}]", delays)
+        for type, delays in given.items()
+    }
 
 
 def _delays(name: str, value: object) -> list[int]:

@@ -98,9 +98,9 @@ def bind(function: t.Callable[..., t.Any], owner: str) -> BoundProcessor:
     if flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
         raise ConfigurationError(f"{owner}: {label} is a generator; a processor returns its result")
     if not _takes_one(function):
-        raise ConfigurationError(
-            f"{owner}: {label} must take exactly one positional argument, the job: def {_name(label)}(job): …"
-        )
+        name = label.rpartition(".")[2]
+        shape = f"def {name if name.isidentifier() else 'processor'}(job): …"
+        raise ConfigurationError(f"{owner}: {label} must take exactly one positional argument, the job: {shape}")
     return BoundProcessor(function, bool(flags & _CO_COROUTINE), f"{owner}: {label}")
 
 
@@ -134,8 +134,3 @@ def _signature_takes_one(function: t.Any) -> bool:
     except ValueError:  # a builtin without a signature
         return True
     return True
-
-
-def _name(label: str) -> str:
-    name = label.rpartition(".")[2]
-    return name if name.isidentifier() else "processor"

@@ -11,38 +11,21 @@ from ..rules.limits import MAX_DELAY_MS, MAX_NAME, MAX_NUMBER, MAX_PATTERN, MAX_
 if t.TYPE_CHECKING:
     from datetime import timedelta
 
-    from ..rules.options import Backoff, CustomBackoff, KeepJobs
+    from ..rules.options import ScheduleOptions
 
+    class ScheduledJob(ScheduleOptions, total=False):
+        """The jobs of a schedule: their `name` (by default the schedule's id), `data` (any JSON) and options.
 
-class ScheduleOptions(t.TypedDict, total=False):
-    """The options of a schedule's jobs: those of `Queue.add` that several jobs can share."""
+        `limit` is how many of them to add at most.
+        """
 
-    attempts: int
-    backoff: int | timedelta | Backoff | CustomBackoff
-    keep_logs: int
-    lifo: bool
-    priority: int
-    remove_on_complete: bool | int | KeepJobs
-    remove_on_fail: bool | int | KeepJobs
-    size_limit: int
-    stack_trace_limit: int
-
-
-class ScheduledJob(ScheduleOptions, total=False):
-    """The jobs of a schedule: their `name` (by default the schedule's id), `data` (any JSON) and options.
-
-    `limit` is how many of them to add at most.
-    """
-
-    name: str | None
-    data: t.Any
-    limit: int | None
+        name: str | None
+        data: t.Any
+        limit: int | None
 
 
 class Schedule:
     """When the server adds jobs, and which: Every or Cron."""
-
-    __slots__ = ("_wire", "id", "name")
 
     def __init__(
         self,
@@ -79,8 +62,6 @@ class Every(Schedule):
     The rest is as in ScheduledJob. Raises ConfigurationError, naming the argument, for a value that cannot work.
     """
 
-    __slots__ = ()
-
     def __init__(
         self,
         id: str,
@@ -101,8 +82,6 @@ class Cron(Schedule):
     `tz` is the IANA name of the pattern's time zone, by default UTC. The rest is as for Every. The server checks
     the pattern and the zone when the worker registers.
     """
-
-    __slots__ = ()
 
     def __init__(self, id: str, pattern: str, *, tz: str | None = None, **job: t.Unpack[ScheduledJob]) -> None:
         super().__init__(id, **job)
@@ -136,6 +115,6 @@ def _options(owner: str, opts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     from ..rules import options  # loaded only if a schedule has some
 
     try:
-        return options.to_wire(ScheduleOptions, dict(opts), kind="option of a schedule")
+        return options.to_wire(options.ScheduleOptions, dict(opts), kind="option of a schedule")
     except ConfigurationError as exc:
         raise ConfigurationError(f"{owner}: {exc}") from None

@@ -49,13 +49,12 @@ class Worker:
         **options: t.Unpack[WorkerOptions],
     ) -> None:
         self.name: str = check_queue_name(name)
-        checked: dict[str, t.Any] = {}
+        self.options: t.Mapping[str, t.Any] = {"concurrency": 1, "timeout": 30_000}
+        """The options as the registration carries them: camelCase, ms (protocol section 4)."""
         if options:
             from .options import check_options  # loaded only for a worker that has some
 
-            checked = check_options(name, options)
-        self.options: t.Mapping[str, t.Any] = {"concurrency": 1, "timeout": 30_000, **checked}
-        """The options as the registration carries them: camelCase, ms (protocol section 4)."""
+            self.options = {**self.options, **check_options(name, options)}
         self._translate: Translator | None = None
         if errors is not None:
             from .error_mapping import translator
