@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from ..rules.states import JobState as JobState
-from ._http.answer import member, optional, whole
+from ._http.answer import Reader, member, optional, whole
 
 FinishedState = t.Literal["completed", "failed"]
 
@@ -152,10 +152,10 @@ class Trigger:
         return f"<Trigger {self.id} {self.url}>"
 
 
-job_logs = whole(JobLogs)
-dependencies = whole(Dependencies)
-dependencies_count = member("counts", DependenciesCount)
-rate_limit = optional("rateLimit", RateLimit)
-metrics = whole(Metrics)
-queue_view = whole(QueueView)
-job_scheduler = whole(JobScheduler)
+job_logs: Reader[JobLogs] = whole(JobLogs)
+dependencies: Reader[Dependencies] = whole(Dependencies)
+dependencies_count: Reader[DependenciesCount] = member("counts", DependenciesCount)
+rate_limit: Reader[RateLimit | None] = optional("rateLimit", RateLimit)
+metrics: Reader[Metrics] = whole(Metrics)
+queue_view: Reader[QueueView] = whole(QueueView)
+job_scheduler: Reader[JobScheduler] = whole(JobScheduler)

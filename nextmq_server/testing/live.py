@@ -75,7 +75,7 @@ class LiveServer:
         """
         if _overrides.server is not None:
             raise NextMQError(
-                "a LocalNextMQ is active: a test runs its queues in process or on a real server, not both"
+                "a LocalNextMQ is active already: use either queues in process or a real server in a test"
             )
         name = f"test-{next(self._numbers)}"
         project = new_project(name, prefix=name)

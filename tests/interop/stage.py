@@ -52,5 +52,5 @@ class Stage:
         sent = snake_keys(opts or {})
         if "parent" in sent:
             queue, job_id = self._ids.get(sent["parent"]["job"], ("main", sent["parent"]["job"]))
-            sent["parent"] = {"id": job_id, "queue": self._full(queue)}
+            sent["parent"] = {"id": job_id, "queue_name": self._full(queue)}
         return sent

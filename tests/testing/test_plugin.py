@@ -204,7 +204,7 @@ def test_queues_in_process_and_a_real_server_exclude_each_other(suite: pytest.Py
     suite.makepyfile(test_app=f"def test_it({fixtures}): pass")
     result = suite.runpytest_subprocess()
     assert result.parseoutcomes() == {"errors": 1}
-    result.stdout.fnmatch_lines(["*a test has its queues in process or on a real server"])
+    result.stdout.fnmatch_lines(["*use either queues in process or a real server in a test"])
 
 
 def test_pytest_starts_without_anything_of_the_library(suite: pytest.Pytester) -> None:

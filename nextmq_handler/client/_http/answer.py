@@ -138,7 +138,7 @@ def _read(kind: t.Any, value: t.Any) -> t.Any:
         return None if value is None else _read(t.get_args(kind)[0], value)
     if origin is t.Literal:  # a later server may have more of them
         return value
-    if t.is_typeddict(origin) or issubclass(origin, tuple):
+    if t.is_typeddict(origin) or hasattr(origin, "_fields"):  # the latter is a NamedTuple
         return origin(**{name: _read(hint, value.get(_spelt(name))) for name, hint in _hints(origin).items()})
     if not isinstance(value, origin):
         raise TypeError(f"{type(value).__name__} instead of {origin.__name__}")
