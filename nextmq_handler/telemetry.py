@@ -8,7 +8,7 @@ import re
 import sys
 import typing as t
 
-from ._version import __version__
+from ._package import __version__
 from .protocol import strict_json
 from .protocol.wire import Failed
 

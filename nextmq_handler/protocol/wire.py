@@ -6,7 +6,7 @@ import typing as t
 
 from ..errors import NextMQError
 from . import strict_json
-from .times import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS
+from .arguments import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS
 
 if t.TYPE_CHECKING:
     from .delivered import DeliveredJob

@@ -7,10 +7,9 @@ import typing as t
 
 from ..errors import ConfigurationError
 from ..protocol import strict_json
+from ..protocol.arguments import is_queue_name, timeout_seconds
 from ..protocol.messages import Headers, Request, Response
-from ..protocol.names import is_queue_name
 from ..protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
-from ..protocol.times import timeout_seconds
 from ..protocol.wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, parse_delivery
 from ..settings import Settings, load_settings
 from ..workers.worker import Worker, by_queue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from nextmq_handler._version import __version__
+from nextmq_handler._package import __version__
 
 from ..service import Service
 from . import (

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol import strict_json
-from nextmq_handler.protocol.names import check_queue_name
+from nextmq_handler.protocol.arguments import check_queue_name
 from nextmq_handler.rules.limits import MAX_ID, MAX_PAGE, MAX_PAGE_INDEX
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.refusals import Refusal, stale_delivery

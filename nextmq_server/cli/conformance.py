@@ -7,7 +7,7 @@ import typing as t
 import typer
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_handler.protocol.names import check_queue_name
+from nextmq_handler.protocol.arguments import check_queue_name
 from nextmq_handler.protocol.signing import Secret, parse_secret
 from nextmq_handler.protocol.wire import MAX_BODY_SIZE
 from nextmq_handler.settings import load_settings

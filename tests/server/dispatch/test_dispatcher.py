@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_handler._version import __version__
+from nextmq_handler._package import __version__
 from nextmq_handler.protocol.signing import Secret, read_seal, signature_headers
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, parse_delivery
 from nextmq_server.dispatch.egress.rules import EgressRules
