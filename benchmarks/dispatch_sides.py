@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.engine.queues.job import EngineJob
-from nextmq_server.engine.verdicts import Complete, Verdict
+from nextmq_server.engine.verdicts import Completed, Verdict
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.projects.projects import Project
@@ -52,7 +52,7 @@ async def engine(socket: str, url: str, queues: list[str], concurrency: int) -> 
     await hub.start()
 
     async def process(job: EngineJob) -> Verdict:
-        return Complete(None)
+        return Completed(None)
 
     for queue in queues:
         await hub.add(queue, RunnerOptions(concurrency=concurrency), process)

@@ -109,7 +109,7 @@ class Stage:
         now = round(time.time() * 1000)
         jobs = [self._jobs.new(queue, "job", DATA, {}, now=now) for queue in queues]
         self._added += len(jobs)
-        return asyncio.create_task(self._jobs.adder.add(jobs))
+        return asyncio.create_task(self._jobs.add(jobs))
 
     async def fill(self, waiting: int) -> tuple[float, float, float]:
         """Add until `waiting` jobs wait; return jobs/s, and Valkey's CPU (s) and memory (bytes) per job."""
@@ -191,7 +191,6 @@ async def staged() -> t.AsyncGenerator[Stage]:
         await redis.connect()
         await redis.execute("CONFIG", "SET", "auto-aof-rewrite-percentage", 0)  # it would come in one row only
         runner = ScriptRunner(redis)
-        await runner.load()
         port = serving.sockets[0].getsockname()[1]
         yield Stage(valkey, redis, runner, app, f"http://127.0.0.1:{port}/queues/bench")
         await redis.close()

@@ -117,7 +117,7 @@ class Stage:
     async def add(self, queue: str) -> str:
         """Add a job; its id."""
         job = self._jobs.new(queue, "job", None, {}, now=round(time.time() * 1000))
-        return (await self._jobs.adder.add([job]))[0].id
+        return (await self._jobs.add([job]))[0].id
 
     async def _times(self, queue: str, id: str) -> tuple[int, int, int]:
         fields = ("timestamp", "processedOn", "finishedOn")
@@ -161,7 +161,6 @@ async def main() -> None:
         redis = RedisConnection(Address(valkey.url), name="benchmark")
         await redis.connect()
         runner = ScriptRunner(redis)
-        await runner.load()
         with child("hostile", valkey.url, json.dumps(ports)) as (server, _):
             await play(Stage(redis, runner, server), list(hostile))
         await redis.close()

@@ -25,7 +25,7 @@ import uvloop
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.reports import Report
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.verdicts import Complete
+from nextmq_server.engine.verdicts import Completed
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.workers.registration import RegisteredLimiter, RegisteredOptions, Registration
@@ -136,7 +136,7 @@ class Soak:
 
     def _on_delivery(self, report: Report) -> None:
         self.deliveries += 1
-        self.open -= isinstance(report.verdict, Complete) or report.is_final
+        self.open -= isinstance(report.verdict, Completed) or report.is_final
 
     async def _count(self) -> Count:
         redis = self.service.jobs.scripts("plain-0").connection

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import typing as _t
 
-from ._lazy import public_names as _public_names
+from ._package import public_names as _public_names
 
 if _t.TYPE_CHECKING:
-    from ._version import __version__ as __version__
+    from ._package import __version__ as __version__
     from .asgi import NextMQHandler as NextMQHandler
     from .asgi import create_nextmq_handler as create_nextmq_handler
     from .client._async.flows import AsyncFlowProducer as AsyncFlowProducer
@@ -93,7 +93,7 @@ else:  # hidden from checkers, so that they report a name that does not exist
     __getattr__, __dir__, __all__ = _public_names(
         __name__,
         {
-            "._version": "__version__",
+            "._package": "__version__",
             ".asgi": "NextMQHandler create_nextmq_handler",
             ".client._async.flows": "AsyncFlowProducer AsyncJobNode",
             ".client._async.queue": "AsyncQueue",

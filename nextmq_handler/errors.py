@@ -84,26 +84,20 @@ class JobFailedError(NextMQError):
     """
 
     def __init__(self, job_id: str, queue_name: str, reason: str, stacktrace: t.Sequence[str] = ()) -> None:
-        super().__init__(job_id, queue_name, reason, stacktrace)
+        super().__init__(f"job {job_id} of queue {queue_name} failed: {reason}")
         self.job_id = job_id
         self.queue_name = queue_name
         self.reason = reason
         self.stacktrace: list[str] = list(stacktrace)
-
-    def __str__(self) -> str:
-        return f"job {self.job_id} of queue {self.queue_name} failed: {self.reason}"
 
 
 class JobRemovedError(NextMQError):
     """The job does not exist: it was removed, or never added."""
 
     def __init__(self, job_id: str, queue_name: str) -> None:
-        super().__init__(job_id, queue_name)
+        super().__init__(f"job {job_id} of queue {queue_name} does not exist: it was removed, or never added")
         self.job_id = job_id
         self.queue_name = queue_name
-
-    def __str__(self) -> str:
-        return f"job {self.job_id} of queue {self.queue_name} does not exist: it was removed, or never added"
 
 
 class NextMQHTTPError(NextMQError):

@@ -14,17 +14,16 @@ import typing as t
 from .client._async.job_calls import AsyncJobCalls
 from .client._sync.job_calls import JobCalls
 from .errors import StaleDeliveryError, restored
-from .protocol.times import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, duration_ms, timestamp_ms
+from .protocol.arguments import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, duration_ms, timestamp_ms
 
 if t.TYPE_CHECKING:
     from datetime import datetime, timedelta
 
+    from typing_extensions import TypeVar
+
     from .client.remote import Caller
     from .protocol.wire import Delivery
     from .settings import Settings
-
-if t.TYPE_CHECKING:
-    from typing_extensions import TypeVar
 
     T = TypeVar("T", default=t.Any)
 else:

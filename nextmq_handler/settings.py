@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import typing as t
+from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from .errors import ConfigurationError
@@ -12,13 +12,10 @@ from .protocol.signing import Secret, parse_secret
 
 _SHAPE = "nextmq://API_KEY:WEBHOOK_SECRET@host[:port]/project"
 _SCHEMES = {"nextmq": "https", "nextmq+http": "http"}
-_API_KEY = re.compile(r"[!-~]+")
 
 
 class ServerConnection:
     """The queue server of a connection string. Its repr shows no key and no secret."""
-
-    __slots__ = ("api_key", "base_url", "project", "webhook_secret")
 
     def __init__(self, base_url: str, project: str, api_key: str, webhook_secret: str) -> None:
         self.base_url: str = base_url
@@ -36,8 +33,6 @@ class Settings:
     `secrets` are the active webhook secrets, empty if none is set; `app_url` is the public base URL of the
     handler, mount path included, without a trailing slash.
     """
-
-    __slots__ = ("_app_url", "_connection", "secrets")
 
     def __init__(
         self, connection: ServerConnection | None, app_url: str | None, secrets: tuple[Secret, ...]
@@ -90,16 +85,13 @@ def load_settings(
     app_text, app_name = _pick(app_url, "app_url", env, "NEXTMQ_APP_URL")
     if webhook_secrets is None or isinstance(webhook_secrets, str):
         secrets_text, secrets_name = _pick(webhook_secrets, "webhook_secrets", env, "NEXTMQ_WEBHOOK_SECRETS")
-        texts = secrets_text.split() if secrets_text else []
+        texts = secrets_text.split()
     else:
         texts, secrets_name = list(webhook_secrets), "webhook_secrets"
     connection = parse_connection_string(connection_text, source=url_name) if connection_text else None
-    if texts:
-        secrets = tuple(parse_secret(text, source=secrets_name) for text in texts)
-    elif connection is not None:
-        secrets = (parse_secret(connection.webhook_secret, source=f"the webhook secret in {url_name}"),)
-    else:
-        secrets = ()
+    if not texts and connection is not None:
+        texts, secrets_name = [connection.webhook_secret], f"the webhook secret in {url_name}"
+    secrets = tuple(parse_secret(text, source=secrets_name) for text in texts)
     return Settings(connection, _check_app_url(app_text, app_name) if app_text else None, secrets)
 
 
@@ -111,7 +103,7 @@ def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> ServerC
     api_key, secret = unquote(parts.username or ""), unquote(parts.password or "")
     if not api_key or not secret:
         raise ConfigurationError(f"{source} lacks the API key or the webhook secret: it must look like {_SHAPE}")
-    if not _API_KEY.fullmatch(api_key):
+    if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
         raise ConfigurationError(
             f"{source} has an API key with characters that no header can carry: copy the whole connection string "
             "that the server printed"
@@ -135,7 +127,10 @@ def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> ServerC
 
 def is_loopback(host: str) -> bool:
     """Tell whether `host`, a name or an address without brackets, is this machine."""
-    return host == "localhost" or host == "::1" or (host.startswith("127.") and _is_ipv4(host))
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _url_of_a_test() -> str | None:
@@ -144,15 +139,10 @@ def _url_of_a_test() -> str | None:
     return _overrides.url
 
 
-def _is_ipv4(host: str) -> bool:
-    octets = host.split(".")
-    return len(octets) == 4 and all(octet.isdigit() and len(octet) <= 3 for octet in octets)
-
-
-def _pick(argument: str | None, name: str, env: t.Mapping[str, str], variable: str) -> tuple[str | None, str]:
+def _pick(argument: str | None, name: str, env: t.Mapping[str, str], variable: str) -> tuple[str, str]:
     if argument is not None:
         return argument, name
-    return env.get(variable, "").strip() or None, variable
+    return env.get(variable, "").strip(), variable
 
 
 def _split(text: str, source: str) -> SplitResult:

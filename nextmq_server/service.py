@@ -7,7 +7,7 @@ import secrets
 import typing as t
 
 from nextmq_handler.rules.attempts import MAX_FREE_STARTS
-from nextmq_handler.rules.dead_letters import Wanted
+from nextmq_handler.rules.bodies import RedriveBody
 from nextmq_handler.rules.scheduling import Template
 from nextmq_handler.rules.views import queue_view
 
@@ -147,7 +147,7 @@ class Service:
         """Add jobs in one step. Raises IdempotencyKeyReused, UnusableParent, RedisError or ConnectionLost."""
         queues = {job.queue for job in jobs}
         await self._directory.note(queues)
-        added = await self.jobs.adder.add(jobs, idempotency)
+        added = await self.jobs.add(jobs, idempotency)
         for queue in queues:
             await self.workers.unattended.check(queue)
         return added
@@ -165,12 +165,12 @@ class Service:
         await self.workers.unattended.check(queue)
         return scheduler
 
-    async def redrive(self, queue: str, wanted: Wanted, *, limit: int, now: int) -> list[str]:
-        """Send up to `limit` of the wanted dead letters in `queue` back to their queues; return their ids.
+    async def redrive(self, queue: str, wanted: RedriveBody, *, now: int) -> list[str]:
+        """Send the wanted dead letters in `queue` back to their queues; return their ids.
 
         `now` is ms since the epoch. Raises RedisError or ConnectionLost.
         """
-        redriven = await self._redriver.redrive(queue, wanted, limit=limit, now=now)
+        redriven = await self._redriver.redrive(queue, wanted, now=now)
         for target in set(redriven.values()):
             await self.workers.unattended.check(target)
         return list(redriven)

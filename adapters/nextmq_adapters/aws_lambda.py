@@ -1,4 +1,4 @@
-"""AWS Lambda: function URLs, HTTP APIs, REST APIs and load balancers, one class for each event shape."""
+"""AWS Lambda: function URLs, HTTP APIs, REST APIs and load balancers."""
 
 from __future__ import annotations
 
@@ -31,65 +31,7 @@ class Context(t.Protocol):
         ...
 
 
-class HTTPAPI:
-    """Payload version 2.0: function URLs and HTTP APIs. Headers are lower case, repeated ones comma-joined."""
-
-    @staticmethod
-    def matches(event: Event) -> bool:
-        """Return whether `event` has this shape."""
-        return isinstance(_object(event, "requestContext").get("http"), dict)
-
-    @staticmethod
-    def request(event: Event) -> Request:
-        """Return the request's head. Its path may still hold the mount."""
-        http = _object(_object(event, "requestContext"), "http")
-        path = _without_stage(event, _text(event.get("rawPath")) or _text(http.get("path")))
-        return Request(_text(http.get("method")), path, _headers(event, "headers", None))
-
-    @staticmethod
-    def response(response: Response, _event: Event) -> dict[str, t.Any]:
-        """Return the answer in this shape."""
-        return {**_status_and_body(response), "headers": _single(response)}
-
-
-class RestAPI:
-    """Payload version 1.0: REST APIs, and HTTP APIs set to it. The multi-value headers are complete."""
-
-    @staticmethod
-    def matches(event: Event) -> bool:
-        """Return whether `event` has this shape."""
-        return "httpMethod" in event and "elb" not in _object(event, "requestContext")
-
-    @staticmethod
-    def request(event: Event) -> Request:
-        """Return the request's head. Its path may still hold the mount."""
-        path = _without_stage(event, _text(event.get("path")))
-        return Request(_text(event.get("httpMethod")), path, _headers(event, "headers", "multiValueHeaders"))
-
-    @staticmethod
-    def response(response: Response, _event: Event) -> dict[str, t.Any]:
-        """Return the answer in this shape."""
-        return {**_status_and_body(response), "multiValueHeaders": _multi(response)}
-
-
-class LoadBalancer(RestAPI):
-    """Application load balancers. They want the answer in the header style of the request."""
-
-    @staticmethod
-    def matches(event: Event) -> bool:
-        """Return whether `event` has this shape."""
-        return "elb" in _object(event, "requestContext")
-
-    @staticmethod
-    def response(response: Response, event: Event) -> dict[str, t.Any]:
-        """Return the answer in this shape."""
-        style = "multiValueHeaders" if "multiValueHeaders" in event else "headers"
-        headers = _multi(response) if style == "multiValueHeaders" else _single(response)
-        return {**_status_and_body(response), "statusDescription": str(response.status), style: headers}
-
-
 _ROUTE = re.compile(r"/queues/[^/]*\Z|/health\Z")
-_SHAPES: tuple[type[HTTPAPI | RestAPI], ...] = (HTTPAPI, LoadBalancer, RestAPI)
 
 
 class LambdaHandler(BaseHandler):
@@ -104,8 +46,7 @@ class LambdaHandler(BaseHandler):
         self._driver = SyncDriver(self._receiver, settle=SETTLE_TIME)
 
     def __call__(self, event: Event, context: Context) -> dict[str, t.Any]:
-        shape = _shape_of(event)
-        request = shape.request(event)
+        request = _request(event)
         request.path = _below_mount(request.path, self._mount())
 
         def read(plan: ReadPlan) -> bytes | Response:
@@ -114,8 +55,7 @@ class LambdaHandler(BaseHandler):
             except ValueError:
                 return self._receiver.unreadable(plan, "isBase64Encoded, and the body is not base64")
 
-        response = self._driver.respond(request, read, time_left=_time_left(context))
-        return shape.response(response, event)
+        return _answer(self._driver.respond(request, read, time_left=_time_left(context)), event)
 
     def _mount(self) -> str:
         try:
@@ -129,15 +69,38 @@ def lambda_handler(workers: t.Iterable[Worker], **options: t.Unpack[HandlerOptio
     return LambdaHandler(workers, **options)
 
 
-def _shape_of(event: t.Any) -> type[HTTPAPI | RestAPI]:
-    if isinstance(event, dict):
-        for shape in _SHAPES:
-            if shape.matches(t.cast("Event", event)):
-                return shape
-    raise ConfigurationError(
-        "this event is not an HTTP request of a function URL, an API Gateway or a load balancer; a NextMQ handler "
-        "answers nothing else: give schedules and other sources a function of their own"
-    )
+def _request(event: Event) -> Request:
+    """Return the request's head. Its path may still hold the mount. Raises ConfigurationError for another event.
+
+    Function URLs and HTTP APIs send payload version 2.0, with `requestContext.http`. REST APIs and load balancers
+    send version 1.0, and so do HTTP APIs set to it.
+    """
+    context = _object(event, "requestContext")
+    http = _object(context, "http")
+    if not isinstance(event, dict) or not (
+        "httpMethod" in event or "elb" in context or isinstance(context.get("http"), dict)
+    ):
+        raise ConfigurationError(
+            "this event is not an HTTP request of a function URL, an API Gateway or a load balancer; a NextMQ "
+            "handler answers nothing else: give schedules and other sources a function of their own"
+        )
+    method = http.get("method") or event.get("httpMethod")
+    path = _text(event.get("rawPath") or http.get("path") or event.get("path"))
+    stage = _text(context.get("stage"))
+    if stage and path.startswith(f"/{stage}/"):
+        path = path.removeprefix(f"/{stage}")
+    return Request(_text(method), path, _headers(event))
+
+
+def _answer(response: Response, event: Event) -> dict[str, t.Any]:
+    """Return the answer in the header style of the event: a load balancer takes no other."""
+    answer = {"statusCode": response.status, "body": response.body.decode("ascii"), "isBase64Encoded": False}
+    if "elb" in _object(event, "requestContext"):
+        answer["statusDescription"] = str(response.status)
+    headers = {name.decode("ascii"): value.decode("ascii") for name, value in response.headers}
+    if "multiValueHeaders" in event:
+        return {**answer, "multiValueHeaders": {name: [value] for name, value in headers.items()}}
+    return {**answer, "headers": headers}
 
 
 def _body(event: Event) -> bytes:
@@ -168,16 +131,11 @@ def _time_left(context: t.Any) -> float | None:
     return None if remaining is None else max(0.0, remaining() / 1000 - MARGIN)
 
 
-def _without_stage(event: Event, path: str) -> str:
-    stage = _text(_object(event, "requestContext").get("stage"))
-    return path.removeprefix(f"/{stage}") if stage and path.startswith(f"/{stage}/") else path
-
-
-def _headers(event: Event, single: str, multi: str | None) -> Headers:
+def _headers(event: Event) -> Headers:
     """Return the headers that the handler reads. If the event lists repeated ones, that list is complete."""
-    lists = _object(event, multi) if multi else {}
-    pairs = [(name, value) for name, values in lists.items() for value in _list(values)]
-    pairs = pairs or list(_object(event, single).items())
+    lists = _object(event, "multiValueHeaders").items()
+    pairs = [(name, value) for name, values in lists for value in _list(values)]
+    pairs = pairs or list(_object(event, "headers").items())
     return Headers([(_bytes(name), _bytes(value)) for name, value in pairs if str(name).lower() in READ_HEADERS])
 
 
@@ -185,20 +143,8 @@ def _bytes(value: object) -> bytes:
     return str(value).encode("utf-8", "replace")
 
 
-def _status_and_body(response: Response) -> dict[str, t.Any]:
-    return {"statusCode": response.status, "body": response.body.decode("ascii"), "isBase64Encoded": False}
-
-
-def _single(response: Response) -> dict[str, str]:
-    return {name.decode("ascii"): value.decode("ascii") for name, value in response.headers}
-
-
-def _multi(response: Response) -> dict[str, list[str]]:
-    return {name: [value] for name, value in _single(response).items()}
-
-
 def _object(event: Event, name: str) -> dict[str, t.Any]:
-    value = event.get(name)
+    value = event.get(name) if isinstance(event, dict) else None
     return t.cast("dict[str, t.Any]", value) if isinstance(value, dict) else {}
 
 

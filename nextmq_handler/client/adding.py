@@ -6,7 +6,7 @@ import typing as t
 
 from ..errors import ConfigurationError
 from ..protocol import strict_json
-from ..protocol.names import check_queue_name
+from ..protocol.arguments import check_queue_name
 from ..rules.limits import MAX_BULK, MAX_FLOW_DEPTH
 from ..rules.options import FlowJob, NewJob, QueueOptions, check_list, to_wire
 from ..rules.views import new_job_view

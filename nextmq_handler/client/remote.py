@@ -6,7 +6,7 @@ import typing as t
 
 from .. import _overrides
 from ..errors import ConfigurationError
-from ..protocol.times import timeout_seconds
+from ..protocol.arguments import timeout_seconds
 from ..settings import ServerConnection, load_settings, parse_connection_string
 
 if t.TYPE_CHECKING:

@@ -11,12 +11,12 @@ import functools
 import typing as t
 import uuid
 
-from .._lazy import public_names
+from .._package import public_names
 from ..errors import ResultError
 from ..protocol import strict_json
-from ..protocol.times import timeout_seconds
+from ..protocol.arguments import timeout_seconds
 from ..workers.annotations import RETURNS_JSON
-from ..workers.processor import bind
+from ..workers.processor import BoundProcessor, bind
 from .memory import MemoryStore
 from .redis import RedisStore
 from .store import Busy, Finished, IdempotencyStore
@@ -29,6 +29,8 @@ if t.TYPE_CHECKING:
 
 Processed = t.TypeVar("Processed", bound="t.Callable[..., t.Any]")
 Key = t.Callable[[t.Any], str]
+Claim = tuple[str, str]
+"""A key, and the run that holds it."""
 
 __all__ = ["Busy", "Finished", "IdempotencyStore", "MemoryStore", "RedisStore", "SQLAlchemyStore", "idempotent"]
 
@@ -54,56 +56,41 @@ def idempotent(
     lease_s = None if lease is None else timeout_seconds("idempotent: lease", lease)
 
     def decorate(function: Processed) -> Processed:
-        once = _Once(store, function, key or _default_key, keep_s, lease_s)
-        wrapper = _async_wrapper(function, once) if once.is_async else _wrapper(function, once)
+        once = _Once(store, bind(function, "idempotent"), key or _default_key, keep_s, lease_s)
+        wrapper = _async_wrapper(function, once) if once.processor.is_async else _wrapper(function, once)
         setattr(wrapper, RETURNS_JSON, True)
         return t.cast("Processed", functools.wraps(function)(wrapper))
 
     return decorate
 
 
-class _Claim(t.NamedTuple):
-    """A key and the run that holds it."""
-
-    key: str
-    owner: str
-
-
-class _Once:
+class _Once(t.NamedTuple):
     """The steps before and after a run of one processor."""
 
-    def __init__(
-        self, store: IdempotencyStore, function: t.Any, key: Key, keep: float, lease: float | None
-    ) -> None:
-        self._store = store
-        self._processor = bind(function, "idempotent")
-        self._key = key
-        self._keep = keep
-        self._lease = lease
-        self.is_async = self._processor.is_async
+    store: IdempotencyStore
+    processor: BoundProcessor
+    key: Key
+    keep: float
+    lease: float | None
 
-    def begin(self, job: JobBase[t.Any]) -> tuple[_Claim, Finished | None]:
+    def begin(self, job: JobBase[t.Any]) -> tuple[Claim, Finished | None]:
         """Claim the key; also return its stored result, if any. Raises DelayedError while another run holds it."""
-        claim = _Claim(self._key(job), uuid.uuid4().hex)
-        lease = self._lease if self._lease is not None else max(1.0, job.time_left() + 5)
-        state = self._store.begin(*claim, lease)
+        claim = (self.key(job), uuid.uuid4().hex)
+        lease = self.lease if self.lease is not None else max(1.0, job.time_left() + 5)
+        state = self.store.begin(*claim, lease)
         if isinstance(state, Busy):
             job.retry_in(round(state.retry_after * 1000) + 1)
         return claim, state
 
-    def finish(self, claim: _Claim, result: t.Any) -> t.Any:
+    def finish(self, claim: Claim, result: t.Any) -> t.Any:
         """Store the result, and return it as JSON values."""
-        plain = self._processor.signature.dump(result)
+        plain = self.processor.signature.dump(result)
         try:
             text = strict_json.dumps(plain).decode()
         except (TypeError, ValueError) as exc:
             raise ResultError(f"the return value is not JSON: {exc}") from None
-        self._store.finish(*claim, text, self._keep)
+        self.store.finish(*claim, text, self.keep)
         return plain
-
-    def release(self, claim: _Claim) -> None:
-        """Free the key: the run did not finish, so another may begin."""
-        self._store.release(*claim)
 
 
 def _wrapper(function: t.Callable[..., t.Any], once: _Once) -> t.Callable[..., t.Any]:
@@ -114,7 +101,7 @@ def _wrapper(function: t.Callable[..., t.Any], once: _Once) -> t.Callable[..., t
         try:
             return once.finish(claim, function(job))
         except BaseException:
-            once.release(claim)
+            once.store.release(*claim)
             raise
 
     return run
@@ -133,7 +120,7 @@ def _async_wrapper(function: t.Callable[..., t.Any], once: _Once) -> t.Callable[
             return await run_sync(once.finish, claim, await function(job))
         except BaseException:
             with CancelScope(shield=True):  # also if the deadline cancelled the run
-                await run_sync(once.release, claim)
+                await run_sync(once.store.release, *claim)
             raise
 
     return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import typing as t
+from contextlib import suppress
 
 from sqlalchemy import Column, Engine, Float, MetaData, String, Table, Text, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -38,16 +39,21 @@ class SQLAlchemyStore:
     def begin(self, key: str, owner: str, lease: float) -> Finished | Busy | None:
         """Claim `key` for `lease` s."""
         row = {"key": key, "owner": owner, "result": None, "expires": self._clock() + lease}
+        c = self.table.c
         while True:
-            try:
-                with self._engine.begin() as connection:
-                    connection.execute(insert(self.table).values(row))
-            except IntegrityError:
-                state = self._held(key, row)
-                if state != "gone":
-                    return state
-            else:
+            with suppress(IntegrityError), self._engine.begin() as connection:
+                connection.execute(insert(self.table).values(row))
                 return None
+            with self._engine.begin() as connection:
+                held = connection.execute(select(c.owner, c.result, c.expires).where(c.key == key)).first()
+                if held is None:
+                    continue  # it was released or deleted meanwhile
+                if (left := held.expires - self._clock()) > 0:
+                    return Busy(left) if held.result is None else Finished(held.result)
+                # Another run may claim the expired row too: the one that still sees it unchanged wins.
+                same = (c.key == key, c.owner == held.owner, c.expires == held.expires)
+                if connection.execute(update(self.table).where(*same).values(row)).rowcount:
+                    return None
 
     def finish(self, key: str, owner: str, result: str, keep: float) -> None:
         """Keep `result` for `keep` s."""
@@ -64,20 +70,6 @@ class SQLAlchemyStore:
         """Delete the expired rows, and return how many. Call it now and then, such as in a scheduled job."""
         with self._engine.begin() as connection:
             return connection.execute(delete(self.table).where(self.table.c.expires <= self._clock())).rowcount
-
-    def _held(self, key: str, row: dict[str, t.Any]) -> Finished | Busy | t.Literal["gone"] | None:
-        """Return the state of the key's row, or None if it had expired and the owner of `row` holds it now."""
-        c, now = self.table.c, self._clock()
-        with self._engine.begin() as connection:
-            held = connection.execute(select(c.owner, c.result, c.expires).where(c.key == key)).first()
-            if held is None:
-                return "gone"
-            if held.expires > now:
-                return Busy(held.expires - now) if held.result is None else Finished(held.result)
-            # Another run may claim the expired row at the same moment: the one that still sees it unchanged wins.
-            same = (c.key == key, c.owner == held.owner, c.expires == held.expires)
-            taken = connection.execute(update(self.table).where(*same).values(row)).rowcount
-        return None if taken else "gone"
 
     def _is_owner(self, key: str, owner: str) -> tuple[t.Any, ...]:
         c = self.table.c

@@ -23,8 +23,6 @@ READ_HEADERS = frozenset(
 class Headers:
     """A header multimap: names in lower case, values as they came, both bytes."""
 
-    __slots__ = ("_by_name", "items")
-
     def __init__(self, items: t.Iterable[tuple[bytes, bytes]] = ()) -> None:
         self.items: list[tuple[bytes, bytes]] = [(name.lower(), value) for name, value in items]
         self._by_name = dict(self.items)
@@ -41,8 +39,6 @@ class Headers:
 
 class Request:
     """The head of a request. `path` is decoded and relative to where the handler is mounted."""
-
-    __slots__ = ("headers", "method", "path")
 
     def __init__(self, method: str, path: str, headers: Headers) -> None:
         self.method: str = method
@@ -67,8 +63,6 @@ class Request:
 
 class Response:
     """A whole response. `body` is the content to send: empty for HEAD."""
-
-    __slots__ = ("body", "headers", "status")
 
     def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self.status: int = status

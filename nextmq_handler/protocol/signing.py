@@ -132,8 +132,6 @@ def signature_headers(
 class Seal:
     """The three headers of one message, well formed and in time. `verify` checks the body against them."""
 
-    __slots__ = ("_id", "_signatures", "_timestamp", "id")
-
     def __init__(self, id: bytes, timestamp: bytes, signatures: bytes) -> None:
         self._id = id
         self._timestamp = timestamp

@@ -34,8 +34,6 @@ class Signature:
     `returns_json` says that the processor turns its result into JSON by itself.
     """
 
-    __slots__ = ("_adapters", "_is_json", "_plain", "data_type", "result_type")
-
     def __init__(self, data_type: t.Any, result_type: t.Any, *, returns_json: bool = False) -> None:
         self.data_type: t.Any = data_type
         self.result_type: t.Any = result_type
@@ -96,7 +94,8 @@ class Signature:
             if not _is_json_type(self.result_type):
                 _ = self._adapter("result", self.result_type).validator.title
         except Exception as exc:  # noqa: BLE001 - pydantic's schema errors share no public base
-            raise ConfigurationError(f"{owner}: its annotation cannot be validated: {_first_line(exc)}") from None
+            problem = str(exc).partition("\n")[0]
+            raise ConfigurationError(f"{owner}: its annotation cannot be validated: {problem}") from None
 
     def _adapter(self, name: str, type_: t.Any) -> TypeAdapter[t.Any]:
         if name not in self._adapters:
@@ -165,7 +164,3 @@ def _problems(exc: t.Any, name: str) -> str:
         is_quiet = error["type"] in t.get_args(core_schema.ErrorType) and error["type"] not in _QUOTING
         shown.append(f"{path}: {error['msg'] if is_quiet else _QUOTING.get(error['type'], _REFUSED)}")
     return "; ".join(shown)
-
-
-def _first_line(exc: Exception) -> str:
-    return str(exc).partition("\n")[0]

@@ -6,7 +6,7 @@ import typing as t
 
 from ..errors import NextMQError
 from . import strict_json
-from .times import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS
+from .arguments import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS
 
 if t.TYPE_CHECKING:
     from .delivered import DeliveredJob
@@ -30,22 +30,6 @@ class WireError(NextMQError):
 class JobRecord:
     """The `job` member of a delivery, checked. Times are ms since the epoch, durations ms (section 2)."""
 
-    __slots__ = (
-        "attempts_made",
-        "attempts_started",
-        "data",
-        "delay",
-        "id",
-        "name",
-        "opts",
-        "parent",
-        "priority",
-        "processed_on",
-        "progress",
-        "stalled_counter",
-        "timestamp",
-    )
-
     def __init__(self, raw: dict[str, t.Any]) -> None:
         self.id: str = _text("job.id", raw.get("id"))
         self.name: str = _text("job.name", raw.get("name"))
@@ -64,8 +48,6 @@ class JobRecord:
 
 class Delivery:
     """One delivery, checked. `timeout` is how long, in ms, the server waits for its answer (section 2)."""
-
-    __slots__ = ("fingerprint", "id", "job", "max_outcome_size", "queue", "timeout")
 
     def __init__(self, raw: dict[str, t.Any]) -> None:
         self.id: str = _text("deliveryId", raw.get("deliveryId"))
@@ -117,49 +99,74 @@ def encode_delivery(
     return f'{strict_json.compact(delivery)[:-2]},"data":{data}}}}}'.encode("utf-8", "surrogateescape")
 
 
-class Completed:
+class _Result:
+    """What outcomes share: equal if all their fields are. `outcome` is the name on the wire (section 3)."""
+
+    outcome: t.ClassVar[str]
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    __hash__ = None  # type: ignore[assignment] # a return value may be any JSON
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({vars(self)})"
+
+
+class Completed(_Result):
     """The processor returned. `return_value` is any JSON."""
 
-    __slots__ = ("return_value",)
+    outcome = "completed"
 
     def __init__(self, return_value: t.Any) -> None:
         self.return_value: t.Any = return_value
 
 
-class Failed:
-    """The attempt failed. `unrecoverable` fails the job now, whatever attempts remain."""
+class Failed(_Result):
+    """The attempt failed. `unrecoverable` fails the job now, whatever attempts remain.
 
-    __slots__ = ("message", "name", "stack", "unrecoverable")
+    `status` is that of the app's HTTP answer, None if there was no answer. It is not sent.
+    """
 
-    def __init__(self, name: str, message: str, stack: str = "", *, unrecoverable: bool = False) -> None:
+    outcome = "failed"
+
+    def __init__(
+        self, name: str, message: str, stack: str = "", *, unrecoverable: bool = False, status: int | None = None
+    ) -> None:
         self.name: str = name
         self.message: str = message
         self.stack: str = stack
         self.unrecoverable: bool = unrecoverable
+        self.status: int | None = status
+
+    @property
+    def reason(self) -> str:
+        """The job's `failedReason`."""
+        return f"{self.name}: {self.message}" if self.message else self.name
 
 
-class RateLimited:
+class RateLimited(_Result):
     """The queue starts no job for `delay` ms. The job is put back; no attempt is used."""
 
-    __slots__ = ("delay",)
+    outcome = "rateLimited"
 
     def __init__(self, delay: int) -> None:
         self.delay: int = delay
 
 
-class Delayed:
+class Delayed(_Result):
     """The job runs again at `timestamp`, ms since the epoch; no attempt is used."""
 
-    __slots__ = ("timestamp",)
+    outcome = "delayed"
 
     def __init__(self, timestamp: int) -> None:
         self.timestamp: int = timestamp
 
 
-class WaitingChildren:
-    """The job waits for its open children."""
+class WaitingChildren(_Result):
+    """The job waits for its open children. No attempt is used."""
 
-    __slots__ = ()
+    outcome = "waitingChildren"
 
 
 Outcome = Completed | Failed | RateLimited | Delayed | WaitingChildren
@@ -216,26 +223,27 @@ def clip(text: str, size: int) -> str:
 
 
 def _outcome_object(outcome: Outcome) -> dict[str, t.Any]:
+    content: dict[str, t.Any] = {"outcome": outcome.outcome}
     match outcome:
         case Completed():
-            return {"outcome": "completed", "returnValue": outcome.return_value}
+            content["returnValue"] = outcome.return_value
         case Failed():
-            error = {
+            if outcome.unrecoverable:
+                content["unrecoverable"] = True
+            content["error"] = {
                 "name": clip(outcome.name, MAX_MESSAGE_SIZE),
                 "message": clip(outcome.message, MAX_MESSAGE_SIZE),
                 "stack": clip(outcome.stack, MAX_STACK_SIZE),
             }
-            if outcome.unrecoverable:
-                return {"outcome": "failed", "unrecoverable": True, "error": error}
-            return {"outcome": "failed", "error": error}
         case RateLimited():
-            return {"outcome": "rateLimited", "delay": outcome.delay}
+            content["delay"] = outcome.delay
         case Delayed():
-            return {"outcome": "delayed", "timestamp": outcome.timestamp}
+            content["timestamp"] = outcome.timestamp
         case WaitingChildren():
-            return {"outcome": "waitingChildren"}
+            pass
         case _:
             t.assert_never(outcome)
+    return content
 
 
 def _return_value_error(message: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import typing as t
+from collections.abc import Coroutine
 
 from ..errors import DataError, ResultError, UnrecoverableJobError
 from ..job import AsyncJob, ControlFlow, DelayedError, Job, RateLimitError, WaitingChildrenError
@@ -51,8 +52,6 @@ def trace_of(delivery: Delivery, headers: Headers) -> Trace | Untraced:
 
 class Attempt:
     """One run of a processor: which one, with which job, until when (monotonic s). A driver sets `outcome`."""
-
-    __slots__ = ("deadline", "delivery", "expose_stack", "job", "outcome", "processor", "trace", "worker")
 
     outcome: Outcome
 
@@ -138,6 +137,25 @@ class Attempt:
         )
 
 
+def run_sync(attempt: Attempt) -> Outcome:
+    """Run a `def` processor in this thread. Raises nothing but KeyboardInterrupt."""
+    processor = attempt.processor
+    if processor is None:
+        return attempt.unknown_job_name()
+    unfit = attempt.load()
+    if unfit is not None:
+        return unfit
+    try:
+        value: object = processor.function(attempt.job)
+        if hasattr(type(value), "__await__"):
+            return _awaitable_returned(value)
+        return attempt.completed(value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:  # noqa: BLE001 - SystemExit and ControlFlow are outcomes too
+        return attempt.outcome_of(exc)
+
+
 def _signal_in(exc: BaseException) -> ControlFlow | None:
     """Return the one control-flow signal of an exception group, so that a task group does not hide it."""
     signals = [leaf for leaf in _leaves(exc) if isinstance(leaf, ControlFlow)]
@@ -172,3 +190,13 @@ def _stack(exc: BaseException) -> str:
         return text
     # The end of a Python traceback says what happened.
     return "…\n" + raw[8 - MAX_STACK_SIZE :].decode("utf-8", "ignore")
+
+
+def _awaitable_returned(value: t.Any) -> Failed:
+    if isinstance(value, Coroutine):
+        value.close()  # one that is never awaited warns
+    return Failed(
+        "ReturnValueError",
+        "a def processor returned an awaitable, which nobody awaits: make the processor async def",
+        unrecoverable=True,
+    )

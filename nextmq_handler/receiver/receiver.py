@@ -7,10 +7,9 @@ import typing as t
 
 from ..errors import ConfigurationError
 from ..protocol import strict_json
+from ..protocol.arguments import is_queue_name, timeout_seconds
 from ..protocol.messages import Headers, Request, Response
-from ..protocol.names import is_queue_name
 from ..protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
-from ..protocol.times import timeout_seconds
 from ..protocol.wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, parse_delivery
 from ..settings import Settings, load_settings
 from ..workers.worker import Worker, by_queue
@@ -37,8 +36,6 @@ class ReadPlan:
     `response` is the answer once the receiver's steps have ended.
     """
 
-    __slots__ = ("declared_size", "headers", "max_size", "queue", "received_at", "response", "seal", "timeout")
-
     response: Response
 
     def __init__(
@@ -55,8 +52,6 @@ class ReadPlan:
 
 class Claim:
     """A step: call `Receiver.claim`, which may block, and set `refusal` to the result."""
-
-    __slots__ = ("refusal",)
 
     refusal: Response | None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 import typing as t
@@ -12,8 +13,7 @@ import anyio.to_thread
 
 from ..job import abandon
 from ..protocol.wire import Outcome
-from .attempt import Attempt
-from .run_sync import run_sync
+from .attempt import Attempt, run_sync
 
 CLEANUP_TIME = 0.25
 """How long, in s, a processor that was cancelled at its deadline may clean up before the answer leaves: at most
@@ -95,7 +95,8 @@ async def _run_in_thread(attempt: Attempt, limiter: anyio.CapacityLimiter) -> Ou
             return run_sync(attempt)
         finally:
             # An abandoned processor keeps its slot until its thread ends: the limit is one of threads.
-            _call_soon(loop, limiter.release_on_behalf_of, attempt)
+            with contextlib.suppress(RuntimeError):  # the loop has closed: the process is ending
+                loop.call_soon_threadsafe(limiter.release_on_behalf_of, attempt)
 
     try:
         with anyio.move_on_after(attempt.deadline - time.monotonic()):
@@ -111,10 +112,3 @@ async def _run_in_thread(attempt: Attempt, limiter: anyio.CapacityLimiter) -> Ou
         abandon(attempt.job)
         return attempt.deadline_exceeded()
     return outcome
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, callback: t.Callable[..., object], *args: object) -> None:
-    try:
-        loop.call_soon_threadsafe(callback, *args)
-    except RuntimeError:
-        return  # the loop has closed: the process is ending

@@ -6,9 +6,8 @@ import typing as t
 
 from ..protocol.messages import Request, Response
 from ..protocol.wire import Outcome
-from .attempt import Attempt
+from .attempt import Attempt, run_sync
 from .receiver import Claim, ReadPlan, Receiver
-from .run_sync import run_sync
 
 if t.TYPE_CHECKING:
     from ..registration.registrar import Registrar

@@ -7,7 +7,7 @@ import hashlib
 import json
 import typing as t
 
-from .._version import SDK
+from .._package import SDK
 from ..settings import Settings
 from ..workers.worker import Worker, schedules_of, schemas_of
 

@@ -20,11 +20,6 @@ def too_many_starts(free_starts: int) -> str:
     return f"the job was started {free_starts} times without using an attempt"
 
 
-def failed_reason(name: str, message: str) -> str:
-    """Return the failedReason of a job, from the name and the message of its error."""
-    return f"{name}: {message}" if message else name
-
-
 def stacktraces(earlier: t.Sequence[str], latest: str, limit: int | None) -> list[str]:
     """Return the stack traces to keep with a job. `limit` is its option stackTraceLimit."""
     kept = [*earlier, latest]

@@ -6,6 +6,7 @@ import typing as t
 
 from pydantic import Field
 
+from .dead_letters import DeadLetter
 from .limits import MAX_BULK, MAX_DELAY_MS, MAX_ID, MAX_LOG_ROW, MAX_PAGE, MAX_STARTS
 from .models import (
     BoundedData,
@@ -140,6 +141,12 @@ class RedriveBody(Closed):
     name: Name | None = None
     reason: t.Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     limit: int = Field(default=MAX_PAGE, ge=1, le=MAX_PAGE)
+
+    def selects(self, dead_letter: DeadLetter) -> bool:
+        """Return whether a dead letter has the wanted name and reason."""
+        if self.name is not None and dead_letter["name"] != self.name:
+            return False
+        return self.reason is None or self.reason in dead_letter["reason"]
 
 
 class TemplateBody(Closed):

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 
-from ..protocol.names import is_queue_name
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic takes typing's from Python 3.12 on
+
+from .models import Queue
 from .states import FAILURE_POLICIES
-
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "queue": str,
-    "id": str,
-    "name": str,
-    "data": object,
-    "opts": dict,
-    "attemptsMade": int,
-    "reason": str,
-    "stacktrace": list,
-    "status": (int, type(None)),
-    "failedAt": int,
-}
 
 # The options that belong to the first run: its time, its scheduler, its parent, its ids.
 _OF_THE_FIRST_RUN = frozenset(
@@ -30,13 +19,13 @@ _OF_THE_FIRST_RUN = frozenset(
 )
 
 
-class DeadLetter(t.TypedDict):
+class DeadLetter(TypedDict):
     """The data of a dead letter.
 
     `status` is that of the app's last HTTP answer, None if none came; `failedAt` is ms since the epoch.
     """
 
-    queue: str
+    queue: Queue
     id: str
     name: str
     data: t.Any
@@ -46,6 +35,9 @@ class DeadLetter(t.TypedDict):
     stacktrace: list[str]
     status: int | None
     failedAt: int
+
+
+_DEAD_LETTER: TypeAdapter[DeadLetter] = TypeAdapter(DeadLetter)
 
 
 def dead_letter_id(queue: str, job_id: str, failed_at: int) -> str:
@@ -59,29 +51,12 @@ def dead_letter_id(queue: str, job_id: str, failed_at: int) -> str:
 
 def read_dead_letter(data: object) -> DeadLetter | None:
     """Return the dead letter in a job's data; None if the data is something else."""
-    if not isinstance(data, dict):
+    try:
+        return _DEAD_LETTER.validate_python(data, strict=True)
+    except ValidationError:
         return None
-    members = t.cast("dict[str, t.Any]", data)
-    if not all(name in members and isinstance(members[name], kind) for name, kind in _TYPES.items()):
-        return None
-    return t.cast("DeadLetter", members) if is_queue_name(members["queue"]) else None
 
 
 def redriven_options(dead_letter: DeadLetter) -> dict[str, t.Any]:
     """Return the options of the job that a dead letter becomes: those that do not belong to its first run."""
     return {name: value for name, value in dead_letter["opts"].items() if name not in _OF_THE_FIRST_RUN}
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Selects dead letters by ids, by the job's `name` and by a text in their reason. None selects any."""
-
-    ids: t.Sequence[str] | None = None
-    name: str | None = None
-    reason: str | None = None
-
-    def matches(self, dead_letter: DeadLetter) -> bool:
-        """Return whether a dead letter has the wanted name and reason."""
-        if self.name is not None and dead_letter["name"] != self.name:
-            return False
-        return self.reason is None or self.reason in dead_letter["reason"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
+from typing_extensions import TypedDict  # pydantic takes typing's from Python 3.12 on
+
 from .log_text import one_line
 
 MAX_DELIVERIES = 20
@@ -13,10 +15,10 @@ MAX_DETAIL = 300
 """How many characters of the detail are kept with a delivery."""
 
 
-class DeliveryEntry(t.TypedDict):
+class DeliveryEntry(TypedDict):
     """A delivery that ended: when it was sent (ms since the epoch), how long it took (ms), and its outcome.
 
-    `status` is None if no HTTP answer came. `detail` says why an attempt failed or was put off.
+    `status` is null if no HTTP answer came. `detail` says why an attempt failed or is retried later.
     """
 
     deliveryId: str

@@ -36,35 +36,30 @@ class QueueOptionsModel(Closed):
         return value
 
 
-class NewFlowBody(Closed):
+class _SizedBody(Closed):
+    @model_validator(mode="before")
+    @classmethod
+    def check_size(cls, value: t.Any) -> t.Any:
+        """Refuse flows that are too large before their jobs are checked."""
+        _check_count(_list(value, "flows") or [_member(value, "flow")])
+        return value
+
+
+class NewFlowBody(_SizedBody):
     """A flow to add: at most 1,000 jobs, 20 levels deep."""
 
     flow: FlowNodeBody
     queuesOptions: dict[Queue, QueueOptionsModel] = Field(default={}, max_length=MAX_BULK)
-
-    @model_validator(mode="before")
-    @classmethod
-    def check_flow(cls, value: t.Any) -> t.Any:
-        """Refuse a flow that is too large before its jobs are checked."""
-        _check_count([_member(value, "flow")])
-        return value
 
     def roots(self, trace: dict[str, t.Any]) -> dict[str, FlowNode]:
         """Return the flow by its path in the request; every job has the options in `trace` by default."""
         return {"flow": _node(self.flow, self.queuesOptions, trace)}
 
 
-class NewFlowsBody(Closed):
+class NewFlowsBody(_SizedBody):
     """Flows to add: at most 1,000 jobs in all, 20 levels deep."""
 
     flows: list[FlowNodeBody] = Field(min_length=1, max_length=MAX_BULK)
-
-    @model_validator(mode="before")
-    @classmethod
-    def check_flows(cls, value: t.Any) -> t.Any:
-        """Refuse flows that are too large before their jobs are checked."""
-        _check_count(_list(value, "flows"))
-        return value
 
     def roots(self, trace: dict[str, t.Any]) -> dict[str, FlowNode]:
         """Return the flows by their paths in the request; every job has the options in `trace` by default."""

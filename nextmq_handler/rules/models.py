@@ -21,8 +21,7 @@ from pydantic import (
 
 from ..errors import ConfigurationError
 from ..protocol import strict_json
-from ..protocol.names import check_queue_name
-from ..protocol.times import MAX_TIMESTAMP_MS
+from ..protocol.arguments import MAX_TIMESTAMP_MS, check_queue_name
 from .backoff import BUILT_IN
 from .job_ids import is_custom_id
 from .limits import (

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from .._deprecated import deprecated
 from ..errors import ConfigurationError
-from ..protocol.times import duration_ms, timestamp_ms
+from ..protocol.arguments import duration_ms, timestamp_ms
 from .limits import MAX_DELAY_MS
 
 if t.TYPE_CHECKING:
@@ -78,17 +78,11 @@ class Telemetry(t.TypedDict, total=False):
     omit_context: bool
 
 
-class JobOptions(t.TypedDict, total=False):
-    """The options of `Queue.add`, with BullMQ's names and meanings.
-
-    Durations are ms or a timedelta, `timestamp` is ms since the epoch or an aware datetime, `size_limit` is
-    bytes of JSON.
-    """
+class ScheduleOptions(t.TypedDict, total=False):
+    """The options of a schedule's jobs: those of `Queue.add` that several jobs can share."""
 
     attempts: int
     backoff: int | timedelta | Backoff | CustomBackoff
-    delay: int | timedelta
-    job_id: str
     keep_logs: int
     lifo: bool
     priority: int
@@ -96,6 +90,17 @@ class JobOptions(t.TypedDict, total=False):
     remove_on_fail: bool | int | KeepJobs
     size_limit: int
     stack_trace_limit: int
+
+
+class JobOptions(ScheduleOptions, total=False):
+    """The options of `Queue.add`, with BullMQ's names and meanings.
+
+    Durations are ms or a timedelta, `timestamp` is ms since the epoch or an aware datetime, `size_limit` is
+    bytes of JSON.
+    """
+
+    delay: int | timedelta
+    job_id: str
     timestamp: int | datetime
     deduplication: Deduplication
     parent: ParentJob

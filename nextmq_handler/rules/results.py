@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typing as t
 
+from typing_extensions import TypedDict  # pydantic takes typing's from Python 3.12 on
+
 RESULT_LIFE = 60_000
 """How long (ms) the result of a job that may be removed is kept."""
 
 
-class JobResult(t.TypedDict):
-    """What a job ended with. `finishedOn` is ms since the epoch. All but `state` are None before the job ends."""
+class JobResult(TypedDict):
+    """What a job ended with. `finishedOn` is ms since the epoch. All but `state` are null before the job ends."""
 
     state: str
     returnValue: t.Any

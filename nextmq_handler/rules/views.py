@@ -4,74 +4,75 @@ from __future__ import annotations
 
 import typing as t
 
+from typing_extensions import TypedDict  # pydantic takes typing's from Python 3.12 on
 
-def job_view(
-    *,
-    id: str,
-    name: str,
-    state: str,
-    data: t.Any,
-    opts: dict[str, t.Any],
-    timestamp: int,
-    delay: int = 0,
-    priority: int = 0,
-    parent: dict[str, t.Any] | None = None,
-    deduplication_id: str | None = None,
-    repeat_job_key: str | None = None,
-    progress: t.Any = 0,
-    attempts_made: int = 0,
-    attempts_started: int = 0,
-    stalled_counter: int = 0,
-    return_value: t.Any = None,
-    failed_reason: str | None = None,
-    stacktrace: t.Sequence[str] = (),
-    deliveries: t.Sequence[t.Any] = (),
-    processed_on: int | None = None,
-    finished_on: int | None = None,
-) -> dict[str, t.Any]:
-    """Return a job as it is now. The defaults are those of a job that has not run yet; times are ms."""
+from .delivery_log import DeliveryEntry
+
+if t.TYPE_CHECKING:
+    from .scheduling import Template
+
+
+class ParentView(TypedDict):
+    """The job that waits for this one."""
+
+    id: str
+    queue: str
+
+
+class JobView(TypedDict):
+    """A job as it is now. Times are ms since the epoch, null until they happened."""
+
+    id: str
+    name: str
+    state: str
+    data: t.Any
+    opts: dict[str, t.Any]
+    progress: t.Any
+    attemptsMade: int
+    attemptsStarted: int
+    stalledCounter: int
+    delay: int
+    priority: int
+    returnValue: t.Any
+    failedReason: str | None
+    stacktrace: list[str]
+    deliveries: list[DeliveryEntry]
+    parent: ParentView | None
+    repeatJobKey: str | None
+    deduplicationId: str | None
+    timestamp: int
+    processedOn: int | None
+    finishedOn: int | None
+
+
+def new_job_view(
+    id: str, state: str, timestamp: int, *, name: str, data: t.Any, opts: dict[str, t.Any]
+) -> JobView:
+    """Return a job that was just added with these options, in BullMQ's spelling."""
+    deduplication: dict[str, t.Any] = opts.get("deduplication") or {}
     return {
         "id": id,
         "name": name,
         "state": state,
         "data": data,
         "opts": opts,
-        "progress": progress,
-        "attemptsMade": attempts_made,
-        "attemptsStarted": attempts_started,
-        "stalledCounter": stalled_counter,
-        "delay": delay,
-        "priority": priority,
-        "returnValue": return_value,
-        "failedReason": failed_reason,
-        "stacktrace": list(stacktrace),
-        "deliveries": list(deliveries),
-        "parent": parent,
-        "repeatJobKey": repeat_job_key,
-        "deduplicationId": deduplication_id,
+        "progress": 0,
+        "attemptsMade": 0,
+        "attemptsStarted": 0,
+        "stalledCounter": 0,
+        "delay": opts.get("delay") or 0,
+        "priority": opts.get("priority") or 0,
+        "returnValue": None,
+        "failedReason": None,
+        "stacktrace": [],
+        "deliveries": [],
+        "parent": opts.get("parent"),
+        "repeatJobKey": None,
+        "deduplicationId": deduplication.get("id"),
         "timestamp": timestamp,
-        "processedOn": processed_on,
-        "finishedOn": finished_on,
+        "processedOn": None,
+        "finishedOn": None,
     }
-
-
-def new_job_view(
-    id: str, state: str, timestamp: int, *, name: str, data: t.Any, opts: dict[str, t.Any]
-) -> dict[str, t.Any]:
-    """Return a job that was just added with these options, in BullMQ's spelling."""
-    deduplication: dict[str, t.Any] = opts.get("deduplication") or {}
-    return job_view(
-        id=id,
-        name=name,
-        state=state,
-        data=data,
-        opts=opts,
-        timestamp=timestamp,
-        delay=opts.get("delay") or 0,
-        priority=opts.get("priority") or 0,
-        parent=opts.get("parent"),
-        deduplication_id=deduplication.get("id"),
-    )
 
 
 def queue_view(
@@ -100,24 +101,17 @@ def queue_view(
 
 
 def scheduler_view(
-    *,
-    id: str,
-    name: str,
-    repeat: t.Mapping[str, t.Any],
-    next: int | None,
-    iteration_count: int,
-    data: t.Any,
-    opts: dict[str, t.Any],
+    id: str, template: Template, repeat: t.Mapping[str, t.Any], *, next: int | None, iteration_count: int
 ) -> dict[str, t.Any]:
     """Return a job scheduler. `repeat` has BullMQ's names, `next` is ms since the epoch."""
     times = ("every", "pattern", "tz", "limit", "offset", "startDate", "endDate")
     return {
         "id": id,
-        "name": name,
+        "name": template.name,
         **{time: repeat.get(time) for time in times},
         "next": next,
         "iterationCount": iteration_count,
-        "template": {"data": data, "opts": opts},
+        "template": {"data": template.data, "opts": template.opts},
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as _t
 
-from .._lazy import public_names as _public_names
+from .._package import public_names as _public_names
 
 if _t.TYPE_CHECKING:
     from .delivering import Answer as Answer

@@ -167,10 +167,7 @@ def _mount() -> str:
 
 def _error_in(body: bytes) -> str | None:
     try:
-        content: t.Any = json.loads(body)
-    except ValueError:
+        code: t.Any = json.loads(body)["error"]
+    except (ValueError, LookupError, TypeError):
         return None
-    if not isinstance(content, dict):
-        return None
-    code = t.cast("dict[str, t.Any]", content).get("error")
     return code if isinstance(code, str) else None

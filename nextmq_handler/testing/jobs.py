@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from ..client._http.content import encode
 from ..job import AsyncJob, Job, JobBase
-from ..protocol.wire import Delivery, encode_delivery, parse_delivery
+from ..protocol.wire import Delivery, JobRecord, encode_delivery, parse_delivery
 from ..settings import ServerConnection, Settings
 
 if t.TYPE_CHECKING:
@@ -19,20 +19,7 @@ if t.TYPE_CHECKING:
 T = t.TypeVar("T")
 
 _NOBODY = Settings(ServerConnection("http://localhost", "test", "key", "secret"), None, ())
-_DEFAULTS: dict[str, t.Any] = {
-    "id": "1",
-    "name": "test",
-    "opts": {},
-    "attempts_made": 0,
-    "stalled_counter": 0,
-    "priority": 0,
-    "delay": 0,
-    "progress": 0,
-    "parent": None,
-    "queue_name": "test",
-    "delivery_id": "dlv_test",
-    "timeout": 30.0,
-}
+_DEFAULTS: dict[str, t.Any] = {"queue_name": "test", "delivery_id": "dlv_test", "timeout": 30.0}
 
 
 class Fields(t.TypedDict, total=False):
@@ -79,8 +66,9 @@ class _Recorded(JobBase[T]):
         self._ignored_failures = dict(fields.get("ignored_failures", {}))
         self._unprocessed = list(fields.get("unprocessed", ()))
         self._failed = list(fields.get("failed", ()))
-        values: dict[str, t.Any] = {**_DEFAULTS, "timestamp": now, "processed_on": now, **fields}
-        values.setdefault("attempts_started", values["attempts_made"] + 1)
+        record = JobRecord({"id": "1", "name": "test", "timestamp": now, "processedOn": now})
+        record.attempts_started = fields.get("attempts_made", 0) + 1
+        values: dict[str, t.Any] = {**vars(record), **_DEFAULTS, **fields}
         fields_only: t.Any = SimpleNamespace(**values)
         body = encode_delivery(
             fields_only,

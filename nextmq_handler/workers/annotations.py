@@ -35,7 +35,9 @@ def signature_of(function: t.Callable[..., t.Any], *, is_async: bool, owner: str
     returned = t.get_origin(result_type) or result_type
     if not is_async and isinstance(returned, type) and issubclass(returned, abc.Awaitable):
         raise ConfigurationError(f"{owner} returns an awaitable that nothing awaits: make it async def")
-    job_hint = next((hints.get(name, t.Any) for name in _parameters(target)[given:]), t.Any)
+    code = getattr(target, "__code__", None)
+    parameters = () if code is None else code.co_varnames[given : code.co_argcount]
+    job_hint = next((hints.get(name, t.Any) for name in parameters), t.Any)
     data_type = _data_type(job_hint, is_async=is_async, owner=owner)
     return Signature(data_type, result_type, returns_json=returns_json)
 
@@ -59,27 +61,18 @@ def _annotated_function(function: t.Any) -> tuple[t.Any, int, bool]:
             function = function.__call__  # a callable object
 
 
-def _parameters(function: t.Any) -> tuple[str, ...]:
-    code = getattr(function, "__code__", None)
-    return () if code is None else code.co_varnames[: code.co_argcount]
-
-
 def _data_type(hint: t.Any, *, is_async: bool, owner: str) -> t.Any:
     if hint in (t.Any, object):
         return t.Any
     right = AsyncJob if is_async else Job
     members = t.get_args(hint) if t.get_origin(hint) in (t.Union, types.UnionType) else (hint,)
-    fitting = next((member for member in members if (t.get_origin(member) or member) is right), None)
-    if fitting is not None:
-        arguments = t.get_args(fitting)
-        says_nothing = not arguments or arguments[0] is object or isinstance(arguments[0], t.TypeVar)
-        return t.Any if says_nothing else arguments[0]
+    for member in members:
+        if (t.get_origin(member) or member) is right:
+            data = next(iter(t.get_args(member)), object)
+            return t.Any if data is object or isinstance(data, t.TypeVar) else data
+    given = hint.__name__ if isinstance(hint, type) else hint
     kind = "an async def" if is_async else "a def"
     raise ConfigurationError(
-        f"{owner} annotates its job as {_type_name(hint)}: {kind} processor gets {right.__name__}, so write "
+        f"{owner} annotates its job as {given}: {kind} processor gets {right.__name__}, so write "
         f"{right.__name__}[…], with the type of the job's data in the brackets"
     )
-
-
-def _type_name(hint: t.Any) -> str:
-    return hint.__name__ if isinstance(hint, type) else str(hint)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typing as t
 from copy import copy
+from functools import partial
 
 from ..errors import ConfigurationError
-from ..protocol.times import shown
+from ..protocol.arguments import shown
 
 Meaning = BaseException | type[BaseException] | t.Callable[[t.Any], BaseException]
 Translator = t.Callable[[BaseException], BaseException]
@@ -19,10 +20,7 @@ def translator(owner: str, errors: t.Mapping[type[BaseException], Meaning]) -> T
     """
     if not hasattr(errors, "keys"):
         raise ConfigurationError(f"{owner}: errors takes a dict of exception types, not {shown(errors)}")
-    for kind in t.cast("t.Iterable[object]", errors):
-        if not isinstance(kind, type) or not issubclass(kind, BaseException):
-            raise ConfigurationError(f"{owner}: errors maps exception types, not {kind!r}")
-    makers = {kind: _maker(f"{owner}: errors[{kind.__name__}]", value) for kind, value in errors.items()}
+    makers = {kind: _maker(owner, kind, value) for kind, value in errors.items()}
 
     def translate(exc: BaseException) -> BaseException:
         make = next((make for kind, make in makers.items() if isinstance(exc, kind)), None)
@@ -42,38 +40,22 @@ def translator(owner: str, errors: t.Mapping[type[BaseException], Meaning]) -> T
     return translate
 
 
-def _maker(name: str, value: object) -> t.Callable[[t.Any], object]:
+def _maker(owner: str, mapped: object, value: object) -> t.Callable[[t.Any], object]:
+    if not isinstance(mapped, type) or not issubclass(mapped, BaseException):
+        raise ConfigurationError(f"{owner}: errors maps exception types, not {mapped!r}")
+    name = f"{owner}: errors[{mapped.__name__}]"
     if isinstance(value, BaseException):
-        return _tested(name, type(value), _copies(value))
-    if isinstance(value, type):
+        kind, make = type(value), partial(_copied, value)
+    elif isinstance(value, type):
         if not issubclass(value, BaseException):
             raise ConfigurationError(f"{name} is the class {value.__name__}, which is not an exception")
-        return _tested(name, value, _instances(value))
-    if not callable(value):
+        kind, make = value, partial(_made, value)
+    elif callable(value):
+        return value
+    else:
         raise ConfigurationError(
             f"{name} takes an exception, its class, or a function of the exception, not {shown(value)}"
         )
-    return value
-
-
-def _copies(value: BaseException) -> t.Callable[[BaseException], BaseException]:
-    # A new one for each failure: an exception keeps the cause and the traceback of where it was raised.
-    return lambda _: copy(value)
-
-
-def _instances(kind: type[BaseException]) -> t.Callable[[BaseException], BaseException]:
-    def make(exc: BaseException) -> BaseException:
-        made = kind()
-        if not made.args:
-            made.args = (exc,)  # its message is that of `exc`
-        return made
-
-    return make
-
-
-def _tested(
-    name: str, kind: type[BaseException], make: t.Callable[[BaseException], BaseException]
-) -> t.Callable[[BaseException], BaseException]:
     try:
         make(Exception())
     except Exception as exc:  # noqa: BLE001 - a class may raise anything
@@ -82,3 +64,15 @@ def _tested(
             f"give a function, lambda exc: {kind.__name__}(…)"
         ) from None
     return make
+
+
+def _copied(value: BaseException, _exc: BaseException) -> BaseException:
+    # A new one for each failure: an exception keeps the cause and the traceback of where it was raised.
+    return copy(value)
+
+
+def _made(kind: type[BaseException], exc: BaseException) -> BaseException:
+    made = kind()
+    if not made.args:
+        made.args = (exc,)  # its message is that of `exc`
+    return made

@@ -27,9 +27,7 @@ def workers_of(target: str) -> tuple[Worker, ...]:
             found = getattr(found, part)
     except (ImportError, AttributeError) as exc:
         raise ConfigurationError(f"{target} cannot be loaded: {exc}") from exc
-    if isinstance(found, Worker):
-        return (found,)
-    workers = getattr(found, "workers", found)
+    workers = [found] if isinstance(found, Worker) else getattr(found, "workers", found)
     if isinstance(workers, list | tuple) and all(isinstance(each, Worker) for each in t.cast("t.Any", workers)):
         return tuple(t.cast("t.Sequence[Worker]", workers))
     kind = type(found).__name__

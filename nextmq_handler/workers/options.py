@@ -6,8 +6,7 @@ import typing as t
 from functools import partial
 
 from ..errors import ConfigurationError
-from ..protocol.names import check_queue_name, is_queue_name
-from ..protocol.times import duration_ms, shown, timeout_seconds
+from ..protocol.arguments import check_queue_name, duration_ms, timeout_seconds, whole_number
 from ..rules.limits import (
     MAX_BACKOFF_STRATEGIES,
     MAX_CONCURRENCY,
@@ -72,12 +71,6 @@ def check_options(queue: str, options: WorkerOptions) -> dict[str, t.Any]:
     return checked
 
 
-def _whole_number(name: str, value: object, *, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigurationError(f"{name} takes a whole number from {low} to {high}, not {shown(value)}")
-    return value
-
-
 def _timeout(name: str, value: t.Any) -> int:
     return round(timeout_seconds(name, value, low=0.001, high=MAX_WORKER_MS // 1000) * 1000)
 
@@ -87,16 +80,15 @@ def _limiter(name: str, value: t.Any) -> dict[str, int]:
     if members.keys() != {"max", "duration"}:
         raise ConfigurationError(f'{name} takes {{"max": jobs, "duration": ms}}')
     return {
-        "max": _whole_number(f"{name}.max", members["max"], low=1, high=MAX_STARTS),
+        "max": whole_number(f"{name}.max", members["max"], low=1, high=MAX_STARTS),
         "duration": duration_ms(f"{name}.duration", members["duration"], low=1, high=MAX_WORKER_MS),
     }
 
 
 def _dead_letter(name: str, value: object, *, queue: str) -> str:
-    try:
-        target = check_queue_name(f"{queue}-dlq" if value is True else value)
-    except ConfigurationError as exc:
-        raise ConfigurationError(f"{name} takes True or a queue's name; {exc}") from None
+    target = check_queue_name(
+        f"{queue}-dlq" if value is True else value, argument=f"{name} takes True or a queue's name; "
+    )
     if target == queue:
         raise ConfigurationError(f"{name} names the worker's own queue; take another one")
     return target
@@ -108,17 +100,12 @@ def _strategies(name: str, value: object) -> dict[str, list[int]]:
     given = t.cast("dict[object, object]", value)
     if len(given) > MAX_BACKOFF_STRATEGIES:
         raise ConfigurationError(f"{name} takes at most {MAX_BACKOFF_STRATEGIES} strategies, not {len(given)}")
-    return {_strategy(name, type): _delays(f"{name}[{shown(type)}]", delays) for type, delays in given.items()}
-
-
-def _strategy(name: str, type: object) -> str:
-    if type in ("fixed", "exponential"):
-        raise ConfigurationError(f"{name}: {type!r} is BullMQ's own strategy: use another name")
-    if not isinstance(type, str) or not is_queue_name(type):
-        raise ConfigurationError(
-            f"{name}: {shown(type)} is not a strategy name: use 1 to 100 of the characters A-Z a-z 0-9 . _ ~ -"
-        )
-    return type
+    if own := given.keys() & {"fixed", "exponential"}:
+        raise ConfigurationError(f"{name}: {own.pop()!r} is BullMQ's own strategy: use another name")
+    return {
+        check_queue_name(type, argument=f"{name}: ", what="strategy name"): _delays(f"{name}[{type!r}]", delays)
+        for type, delays in given.items()
+    }
 
 
 def _delays(name: str, value: object) -> list[int]:
@@ -135,11 +122,11 @@ _duration = partial(duration_ms, low=MIN_LOCK_MS, high=MAX_WORKER_MS)
 
 # For each option: the value that means unset (… for none), its name in the registration, its check.
 _CHECKS: dict[str, _Checked] = {
-    "concurrency": (..., "concurrency", partial(_whole_number, low=1, high=MAX_CONCURRENCY)),
+    "concurrency": (..., "concurrency", partial(whole_number, low=1, high=MAX_CONCURRENCY)),
     "timeout": (..., "timeout", _timeout),
     "limiter": (None, "limiter", _limiter),
     "lock_duration": (None, "lockDuration", _duration),
     "stalled_interval": (None, "stalledInterval", _duration),
-    "max_stalled_count": (None, "maxStalledCount", partial(_whole_number, low=0, high=MAX_STALLED_COUNT)),
+    "max_stalled_count": (None, "maxStalledCount", partial(whole_number, low=0, high=MAX_STALLED_COUNT)),
     "backoff_strategies": (None, "backoffStrategies", _strategies),
 }

@@ -8,8 +8,7 @@ import typing as t
 from ..errors import ConfigurationError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections import abc
     from datetime import date, time, timedelta
     from decimal import Decimal
     from enum import Enum
@@ -26,34 +25,25 @@ if t.TYPE_CHECKING:
 
     # What can be sent as JSON. It names no coroutine, so that checkers refuse an async def with a Job.
     _Plain = str | float | date | time | timedelta | Decimal | Enum | UUID | None
-    Result = _Plain | Mapping[t.Any, t.Any] | Sequence[t.Any] | AbstractSet[t.Any] | _Model | _Dataclass
+    Result = _Plain | abc.Mapping[t.Any, t.Any] | abc.Sequence[t.Any] | abc.Set[t.Any] | _Model | _Dataclass
 
     SyncProcessor = t.Callable[[Job[t.Any]], Result]
     AsyncProcessor = t.Callable[[AsyncJob[t.Any]], t.Coroutine[t.Any, t.Any, t.Any]]
     Processor = SyncProcessor | AsyncProcessor
+
+    class ProcessorDecorator(t.Protocol):
+        """Add a function to a worker, and return it: `@worker.processor("name")`, `@worker.every(…)`."""
+
+        @t.overload
+        def __call__(self, function: Async, /) -> Async: ...
+        @t.overload
+        def __call__(self, function: Sync, /) -> Sync: ...
 
 
 Async = t.TypeVar("Async", bound="AsyncProcessor")
 Sync = t.TypeVar("Sync", bound="SyncProcessor")
 
 _CO_COROUTINE, _CO_GENERATOR, _CO_ASYNC_GENERATOR = 0x80, 0x20, 0x200
-
-
-class ProcessorDecorator:
-    """Add a function to a worker, and return it unchanged: `@worker.processor("name")`, `@worker.every(…)`."""
-
-    __slots__ = ("_add",)
-
-    def __init__(self, add: t.Callable[[t.Any], None]) -> None:
-        self._add = add
-
-    @t.overload
-    def __call__(self, function: Async, /) -> Async: ...
-    @t.overload
-    def __call__(self, function: Sync, /) -> Sync: ...
-    def __call__(self, function: t.Any, /) -> t.Any:
-        self._add(function)
-        return function
 
 
 class Untyped:
@@ -78,24 +68,16 @@ _UNTYPED = Untyped()
 
 
 class BoundProcessor:
-    """A processor, whether it is async and, once its worker is mounted, its signature."""
-
-    __slots__ = ("_signature", "function", "is_async", "label")
+    """A processor, and whether it is async. `label` names it in errors."""
 
     def __init__(self, function: t.Callable[..., t.Any], is_async: bool, label: str) -> None:
         self.function: t.Callable[..., t.Any] = function
         self.is_async: bool = is_async
         self.label: str = label
-        self._signature: Signature | Untyped | None = None
 
-    @property
+    @functools.cached_property
     def signature(self) -> Signature | Untyped:
         """What the annotations promise. Raises ConfigurationError for annotations that cannot work."""
-        if self._signature is None:
-            self._signature = self._read_signature()
-        return self._signature
-
-    def _read_signature(self) -> Signature | Untyped:
         function: t.Any = self.function
         is_plain = hasattr(function, "__code__") and not hasattr(function, "__wrapped__")
         if is_plain and not function.__annotations__:
@@ -116,9 +98,9 @@ def bind(function: t.Callable[..., t.Any], owner: str) -> BoundProcessor:
     if flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
         raise ConfigurationError(f"{owner}: {label} is a generator; a processor returns its result")
     if not _takes_one(function):
-        raise ConfigurationError(
-            f"{owner}: {label} must take exactly one positional argument, the job: def {_name(label)}(job): …"
-        )
+        name = label.rpartition(".")[2]
+        shape = f"def {name if name.isidentifier() else 'processor'}(job): …"
+        raise ConfigurationError(f"{owner}: {label} must take exactly one positional argument, the job: {shape}")
     return BoundProcessor(function, bool(flags & _CO_COROUTINE), f"{owner}: {label}")
 
 
@@ -152,8 +134,3 @@ def _signature_takes_one(function: t.Any) -> bool:
     except ValueError:  # a builtin without a signature
         return True
     return True
-
-
-def _name(label: str) -> str:
-    name = label.rpartition(".")[2]
-    return name if name.isidentifier() else "processor"

@@ -5,43 +5,36 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import ConfigurationError
-from ..protocol.times import duration_ms, shown
+from ..protocol.arguments import duration_ms, shown, whole_number
 from ..rules.limits import MAX_DELAY_MS, MAX_NAME, MAX_NUMBER, MAX_PATTERN, MAX_TIME_ZONE
 
 if t.TYPE_CHECKING:
     from datetime import timedelta
 
-    from ..rules.options import Backoff, CustomBackoff, KeepJobs
+    from ..rules.options import ScheduleOptions
 
+    class ScheduledJob(ScheduleOptions, total=False):
+        """The jobs of a schedule: their `name` (by default the schedule's id), `data` (any JSON) and options.
 
-class ScheduleOptions(t.TypedDict, total=False):
-    """The options of a schedule's jobs: those of `Queue.add` that several jobs can share."""
+        `limit` is how many of them to add at most.
+        """
 
-    attempts: int
-    backoff: int | timedelta | Backoff | CustomBackoff
-    keep_logs: int
-    lifo: bool
-    priority: int
-    remove_on_complete: bool | int | KeepJobs
-    remove_on_fail: bool | int | KeepJobs
-    size_limit: int
-    stack_trace_limit: int
+        name: str | None
+        data: t.Any
+        limit: int | None
 
 
 class Schedule:
     """When the server adds jobs, and which: Every or Cron."""
 
-    __slots__ = ("_wire", "id", "name")
-
     def __init__(
         self,
         id: str,
-        times: dict[str, t.Any],
         *,
-        name: str | None,
-        data: t.Any,
-        limit: int | None,
-        opts: t.Mapping[str, t.Any],
+        name: str | None = None,
+        data: t.Any = None,
+        limit: int | None = None,
+        **opts: t.Unpack[ScheduleOptions],
     ) -> None:
         self.id: str = _text(f"{self}: id", id, MAX_NAME)
         """Unique in the queue: registering another schedule with this id changes it."""
@@ -49,13 +42,13 @@ class Schedule:
             raise ConfigurationError(f"{self}: id must not contain a colon: BullMQ uses it in its keys")
         self.name: str = id if name is None else _text(f"{self}: name", name, MAX_NAME)
         """The name of its jobs."""
-        self._wire: dict[str, t.Any] = {"id": id, **times}
+        self._wire: dict[str, t.Any] = {"id": id}
         if name is not None:
             self._wire["name"] = name
         if data is not None:
             self._wire["data"] = _json(f"{self}: data", data)
         if limit is not None:
-            self._wire["limit"] = _limit(f"{self}: limit", limit)
+            self._wire["limit"] = whole_number(f"{self}: limit", limit, low=1, high=MAX_NUMBER)
         if opts:
             self._wire["opts"] = _options(f"{self}", opts)
 
@@ -66,28 +59,21 @@ class Schedule:
 class Every(Schedule):
     """Add a job every `interval`, int ms or a timedelta, counted from the epoch; `offset` shifts it.
 
-    `data` is any JSON, `limit` the greatest number of jobs, `name` the jobs' name (by default `id`). Raises
-    ConfigurationError, naming the argument, for a value that cannot work.
+    The rest is as in ScheduledJob. Raises ConfigurationError, naming the argument, for a value that cannot work.
     """
-
-    __slots__ = ()
 
     def __init__(
         self,
         id: str,
         interval: int | timedelta,
         *,
-        name: str | None = None,
-        data: t.Any = None,
-        limit: int | None = None,
         offset: int | timedelta | None = None,
-        **opts: t.Unpack[ScheduleOptions],
+        **job: t.Unpack[ScheduledJob],
     ) -> None:
-        times = {"every": duration_ms(f"Every({shown(id)}): interval", interval, low=1, high=MAX_DELAY_MS)}
+        super().__init__(id, **job)
+        every = self._wire["every"] = duration_ms(f"{self}: interval", interval, low=1, high=MAX_DELAY_MS)
         if offset is not None:
-            longest = times["every"] - 1
-            times["offset"] = duration_ms(f"Every({shown(id)}): offset", offset, low=0, high=longest)
-        super().__init__(id, times, name=name, data=data, limit=limit, opts=t.cast("dict[str, t.Any]", opts))
+            self._wire["offset"] = duration_ms(f"{self}: offset", offset, low=0, high=every - 1)
 
 
 class Cron(Schedule):
@@ -97,53 +83,23 @@ class Cron(Schedule):
     the pattern and the zone when the worker registers.
     """
 
-    __slots__ = ()
-
-    def __init__(
-        self,
-        id: str,
-        pattern: str,
-        *,
-        tz: str | None = None,
-        name: str | None = None,
-        data: t.Any = None,
-        limit: int | None = None,
-        **opts: t.Unpack[ScheduleOptions],
-    ) -> None:
-        times = {"pattern": _text(f"Cron({shown(id)}): pattern", pattern, MAX_PATTERN)}
+    def __init__(self, id: str, pattern: str, *, tz: str | None = None, **job: t.Unpack[ScheduledJob]) -> None:
+        super().__init__(id, **job)
+        self._wire["pattern"] = _text(f"{self}: pattern", pattern, MAX_PATTERN)
         if not pattern.startswith("@") and len(pattern.split()) not in (5, 6):
             raise ConfigurationError(
-                f"Cron({shown(id)}): pattern {pattern!r} has {len(pattern.split())} fields; write five, "
+                f"{self}: pattern {pattern!r} has {len(pattern.split())} fields; write five, "
                 '"minute hour day month weekday", or six with the second first'
             )
         if tz is not None:
-            times["tz"] = _text(f"Cron({shown(id)}): tz", tz, MAX_TIME_ZONE)
-        super().__init__(id, times, name=name, data=data, limit=limit, opts=t.cast("dict[str, t.Any]", opts))
-
-
-def to_wire(schedule: Schedule) -> dict[str, t.Any]:
-    """Return `schedule` as the registration carries it: camelCase, ms."""
-    return schedule._wire  # pyright: ignore[reportPrivateUsage]
+            self._wire["tz"] = _text(f"{self}: tz", tz, MAX_TIME_ZONE)
 
 
 def _text(argument: str, value: object, longest: int) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= longest or not _is_unicode(value):
-        raise ConfigurationError(f"{argument} takes text of 1 to {longest} characters, not {shown(value)}")
-    return value
-
-
-def _is_unicode(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _limit(argument: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_NUMBER:
-        raise ConfigurationError(f"{argument} takes a whole number of jobs from 1 up, not {shown(value)}")
-    return value
+    # What changes when it is encoded has lone surrogates, and cannot be sent.
+    if isinstance(value, str) and 0 < len(value) <= longest and value.encode(errors="ignore").decode() == value:
+        return value
+    raise ConfigurationError(f"{argument} takes text of 1 to {longest} characters, not {shown(value)}")
 
 
 def _json(argument: str, data: t.Any) -> t.Any:
@@ -159,6 +115,6 @@ def _options(owner: str, opts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     from ..rules import options  # loaded only if a schedule has some
 
     try:
-        return options.to_wire(ScheduleOptions, dict(opts), kind="option of a schedule")
+        return options.to_wire(options.ScheduleOptions, dict(opts), kind="option of a schedule")
     except ConfigurationError as exc:
         raise ConfigurationError(f"{owner}: {exc}") from None

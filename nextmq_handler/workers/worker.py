@@ -12,8 +12,8 @@ import typing as t
 from functools import partial
 
 from ..errors import ConfigurationError
-from ..protocol.names import check_queue_name
-from .processor import BoundProcessor, ProcessorDecorator, bind
+from ..protocol.arguments import check_queue_name
+from .processor import BoundProcessor, bind
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +21,8 @@ if t.TYPE_CHECKING:
 
     from .error_mapping import Meaning, Translator
     from .options import WorkerOptions
-    from .processor import Async, Processor, Sync
-    from .schedules import Schedule, ScheduleOptions
+    from .processor import Async, Processor, ProcessorDecorator, Sync
+    from .schedules import Schedule, ScheduledJob
 
 
 class Worker:
@@ -49,21 +49,19 @@ class Worker:
         **options: t.Unpack[WorkerOptions],
     ) -> None:
         self.name: str = check_queue_name(name)
-        checked: dict[str, t.Any] = {}
+        self.options: t.Mapping[str, t.Any] = {"concurrency": 1, "timeout": 30_000}
+        """The options as the registration carries them: camelCase, ms (protocol section 4)."""
         if options:
             from .options import check_options  # loaded only for a worker that has some
 
-            checked = check_options(name, options)
-        self.options: t.Mapping[str, t.Any] = {"concurrency": 1, "timeout": 30_000, **checked}
-        """The options as the registration carries them: camelCase, ms (protocol section 4)."""
+            self.options = {**self.options, **check_options(name, options)}
         self._translate: Translator | None = None
         if errors is not None:
             from .error_mapping import translator
 
             self._translate = translator(str(self), errors)
         self._frozen = False
-        self._named: dict[str, BoundProcessor] = {}
-        self._fallback: BoundProcessor | None = None
+        self._processors: dict[str | None, BoundProcessor] = {}
         if processor is not None:
             self._add(None, processor)
         self._schedules: dict[str, Schedule] = {}
@@ -83,21 +81,17 @@ class Worker:
         that does not take exactly the job, for a second one of the same name, and after the worker was mounted.
         """
         if isinstance(target, str):
-            return ProcessorDecorator(partial(self._add, target))
-        self._add(None, target)
-        return target
+            return partial(self._add, target)
+        return self._add(None, target)
 
     def every(
         self,
         interval: int | timedelta,
         /,
         *,
-        name: str | None = None,
         id: str | None = None,
-        data: t.Any = None,
-        limit: int | None = None,
         offset: int | timedelta | None = None,
-        **opts: t.Unpack[ScheduleOptions],
+        **job: t.Unpack[ScheduledJob],
     ) -> ProcessorDecorator:
         """Run the function at an interval, such as `@worker.every(timedelta(hours=1))`: see Every.
 
@@ -108,20 +102,10 @@ class Worker:
         """
         from .schedules import Every
 
-        more: dict[str, t.Any] = {"data": data, "limit": limit, "offset": offset, **opts}
-        return self._scheduled(name, id, lambda id, name: Every(id, interval, name=name, **more))
+        return self._scheduled(partial(Every, interval=interval, offset=offset), id, job)
 
     def cron(
-        self,
-        pattern: str,
-        /,
-        *,
-        tz: str | None = None,
-        name: str | None = None,
-        id: str | None = None,
-        data: t.Any = None,
-        limit: int | None = None,
-        **opts: t.Unpack[ScheduleOptions],
+        self, pattern: str, /, *, tz: str | None = None, id: str | None = None, **job: t.Unpack[ScheduledJob]
     ) -> ProcessorDecorator:
         """Run the function by the clock, such as `@worker.cron("0 8 * * 1", tz="Europe/Berlin")`: see Cron.
 
@@ -129,44 +113,41 @@ class Worker:
         """
         from .schedules import Cron
 
-        more: dict[str, t.Any] = {"tz": tz, "data": data, "limit": limit, **opts}
-        return self._scheduled(name, id, lambda id, name: Cron(id, pattern, name=name, **more))
+        return self._scheduled(partial(Cron, pattern=pattern, tz=tz), id, job)
 
     @property
     def job_names(self) -> tuple[str, ...]:
         """The job names that have a processor of their own."""
-        return tuple(self._named)
+        return tuple(name for name in self._processors if name is not None)
 
     def __repr__(self) -> str:
         return f"Worker({self.name!r})"
 
-    def _scheduled(
-        self, name: str | None, id: str | None, make: t.Callable[[str, str | None], Schedule]
-    ) -> ProcessorDecorator:
-        def add(function: t.Any) -> None:
-            job_name: str = getattr(function, "__name__", "<") if name is None else name
-            if name is None and not job_name.isidentifier():
-                raise ConfigurationError(f"{self}: {function!r} has no name to call its jobs by: give name=…")
-            schedule_id = job_name if id is None else id
-            schedule = make(schedule_id, None if schedule_id == job_name else job_name)
-            self._add(job_name, function)
+    def _scheduled(self, make: t.Callable[..., Schedule], id: str | None, job: ScheduledJob) -> ProcessorDecorator:
+        def add(function: t.Any) -> t.Any:
+            name = job.get("name")
+            if name is None:
+                name = str(getattr(function, "__name__", "<"))
+                if not name.isidentifier():
+                    raise ConfigurationError(f"{self}: {function!r} has no name to call its jobs by: give name=…")
+            schedule_id = name if id is None else id
+            schedule = make(schedule_id, **{**job, "name": None if schedule_id == name else name})
+            self._add(name, function)
             self._add_schedule(schedule)
+            return function
 
-        return ProcessorDecorator(add)
+        return add
 
-    def _add(self, job_name: str | None, function: t.Any) -> None:
-        """Add the processor for `job_name`; None is for all names without a processor of their own."""
+    def _add(self, job_name: str | None, function: t.Any) -> t.Any:
+        """Add and return the processor for `job_name`; None is for all names without a processor of their own."""
         if self._frozen:
             raise ConfigurationError(f"{self} is mounted already: add its processors before")
-        bound = bind(function, str(self))
-        if job_name is None:
-            if self._fallback is not None:
-                raise ConfigurationError(f"{self} has a processor for all jobs already; give this one a job name")
-            self._fallback = bound
-            return
-        held = self._named.setdefault(job_name, bound)
+        held = self._processors.setdefault(job_name, bound := bind(function, str(self)))
+        if held is not bound and job_name is None:
+            raise ConfigurationError(f"{self} has a processor for all jobs already; give this one a job name")
         if held.function is not function:  # the same one may come again, with a schedule
             raise ConfigurationError(f"{self} has a processor for jobs named {job_name!r} already")
+        return function
 
     def _add_schedule(self, schedule: Schedule) -> None:
         from .schedules import Schedule
@@ -215,11 +196,11 @@ def by_queue(workers: t.Iterable[Worker]) -> dict[str, Worker]:
 
 def freeze(worker: Worker) -> None:
     """Check `worker`; nothing can be added to it afterwards. Raises ConfigurationError if it cannot work."""
-    if worker._fallback is None and not worker._named:
+    if not worker._processors:
         raise ConfigurationError(
             f"{worker} has no processor: Worker({worker.name!r}, function), or decorate one with @….processor"
         )
-    for _, processor in _processors(worker):
+    for processor in worker._processors.values():
         _ = processor.signature  # an annotation that cannot work is an error at start
     for schedule in worker._schedules.values():
         if find_processor(worker, schedule.name) is None:
@@ -232,7 +213,7 @@ def freeze(worker: Worker) -> None:
 
 def find_processor(worker: Worker, job_name: str) -> BoundProcessor | None:
     """Return the processor for jobs called `job_name`: its own, or the one for all others."""
-    return worker._named.get(job_name) or worker._fallback
+    return worker._processors.get(job_name) or worker._processors.get(None)
 
 
 def translate_error(worker: Worker, exc: BaseException) -> BaseException:
@@ -242,22 +223,15 @@ def translate_error(worker: Worker, exc: BaseException) -> BaseException:
 
 def schemas_of(worker: Worker) -> dict[str, t.Any] | None:
     """Return the JSON Schema of each job name's data, "*" for all other names; None if nothing is typed."""
-    schemas = {name: bound.signature.schema() for name, bound in _processors(worker)}
-    return {name: schema for name, schema in schemas.items() if schema is not None} or None
+    schemas = {name: processor.signature.schema() for name, processor in worker._processors.items()}
+    return {
+        "*" if name is None else name: schema for name, schema in schemas.items() if schema is not None
+    } or None
 
 
 def schedules_of(worker: Worker) -> list[dict[str, t.Any]]:
     """Return the schedules as the registration carries them (protocol section 4)."""
-    if not worker._schedules:
-        return []
-    from .schedules import to_wire
-
-    return [to_wire(schedule) for schedule in worker._schedules.values()]
-
-
-def _processors(worker: Worker) -> list[tuple[str, BoundProcessor]]:
-    """Return each job name, "*" for all other names, with its processor."""
-    return [*worker._named.items(), *([("*", worker._fallback)] if worker._fallback is not None else [])]
+    return [schedule._wire for schedule in worker._schedules.values()]
 
 
 def _kind(value: object) -> str:

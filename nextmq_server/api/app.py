@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from nextmq_handler._version import __version__
+from nextmq_handler._package import __version__
 
 from ..service import Service
 from . import (
@@ -16,10 +16,8 @@ from . import (
     job_changes,
     jobs,
     limits,
-    logs,
     project,
     queues,
-    redrive,
     results,
     schedulers,
     triggers,
@@ -27,22 +25,18 @@ from . import (
 )
 from .middleware import RawPath, RequestId
 
-_ROUTERS = (
+_ROUTES = (
     project.routes,
     workers.routes,
-    workers.list_routes,
     jobs.routes,
     jobs.bulk_routes,
     job_changes.routes,
-    logs.routes,
     results.routes,
     children.routes,
-    flows.bulk_routes,
     flows.routes,
     queues.routes,
     limits.routes,
     events.routes,
-    redrive.routes,
     schedulers.routes,
     triggers.routes,
     health.routes,
@@ -54,8 +48,8 @@ def create_app(*services: Service) -> FastAPI:
     app = FastAPI(title="NextMQ server", version=__version__)
     app.state.services = services
     errors.install(app)
-    for router in _ROUTERS:
-        app.include_router(router)
+    for routes in _ROUTES:
+        app.include_router(routes)
     app.add_middleware(RawPath)
     app.add_middleware(RequestId)
     return app

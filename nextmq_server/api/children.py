@@ -11,7 +11,7 @@ from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.views import by_name, dependencies_view
 
 from .errors import ASCIIResponse
-from .request import Done, Job, Removed, router
+from .request import Empty, Job, Removed, router
 
 routes = router("/v1/queues/{queue}/jobs/{id}", "flows")
 
@@ -76,7 +76,6 @@ async def remove_child_dependency(job: Job) -> Removed:
 
 
 @routes.delete("/children")
-async def remove_unprocessed_children(job: Job) -> Done:
+async def remove_unprocessed_children(job: Job) -> Empty:
     """Remove the job's children that are neither finished nor running, with their own children."""
     await job.service.children.remove_unprocessed(job.queue, job.id)
-    return Done()

@@ -23,8 +23,7 @@ from ..engine.queues.adding import IdempotencyKeyReused
 from ..engine.queues.jobs import JobLocked, NoSuchJob, WrongState
 from ..engine.queues.schedulers import NoSuchScheduler
 from ..redis.connection import ConnectionLost, RedisError
-from ..triggers.records import MAX_TRIGGERS, TooManyTriggers
-from ..triggers.triggers import NoSuchTrigger
+from ..triggers.records import MAX_TRIGGERS, NoSuchTrigger, TooManyTriggers
 from ..workers.registry import WorkerConflict
 
 logger = logging.getLogger("nextmq_server.api")

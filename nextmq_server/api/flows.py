@@ -14,12 +14,10 @@ from ..engine.queues.adding import Idempotency
 from ..service import Service
 from ..timers import now_ms
 from .errors import ASCIIResponse
-from .jobs import add_all
-from .models import AddedJob
+from .jobs import AddedJob, add_all
 from .request import Authorized, CreatesJobs, IdempotencyKey, PathId, QueueName, Trace, router
 
-routes = router("/v1/flows", "flows")
-bulk_routes = router("/v1/flows", "flows", is_bulk=True)
+routes = router("/v1/flows", "flows", is_bulk=True)
 
 
 class FlowJobView(AddedJob):
@@ -47,7 +45,7 @@ class AddedFlows(Closed):
     flows: list[Tree]
 
 
-@bulk_routes.post("", status_code=201, response_model=AddedFlow, dependencies=[CreatesJobs])
+@routes.post("", status_code=201, response_model=AddedFlow, dependencies=[CreatesJobs])
 async def add_flow(
     body: NewFlowBody, service: Authorized, trace: Trace, idempotency: IdempotencyKey = None
 ) -> Response:
@@ -56,7 +54,7 @@ async def add_flow(
     return ASCIIResponse({"flow": flow}, 201)
 
 
-@bulk_routes.post("/bulk", status_code=201, response_model=AddedFlows, dependencies=[CreatesJobs])
+@routes.post("/bulk", status_code=201, response_model=AddedFlows, dependencies=[CreatesJobs])
 async def add_flows(
     body: NewFlowsBody, service: Authorized, trace: Trace, idempotency: IdempotencyKey = None
 ) -> Response:

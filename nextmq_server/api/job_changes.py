@@ -1,17 +1,34 @@
-"""/v1/queues/{queue}/jobs/{id}/…: change a job. A processor's calls carry its delivery (protocol 5)."""
+"""/v1/queues/{queue}/jobs/{id}/…: change a job or its log. A processor's calls carry its delivery (section 5)."""
 
 from __future__ import annotations
 
-from nextmq_handler.rules.bodies import DataBody, DelayBody, PriorityBody, ProgressBody, RetryBody
+from fastapi import Response
+
+from nextmq_handler.rules.bodies import DataBody, DelayBody, LogRowBody, PriorityBody, ProgressBody, RetryBody
+from nextmq_handler.rules.limits import MAX_PAGE
+from nextmq_handler.rules.models import Closed
 
 from ..timers import now_ms
-from .request import Done, Job, Removed, router
+from .errors import ASCIIResponse
+from .request import Empty, Index, Job, LastIndex, Removed, router
 
 routes = router("/v1/queues/{queue}/jobs/{id}", "jobs")
 
 
+class LogCount(Closed):
+    """How many lines there are."""
+
+    count: int
+
+
+class LogPage(LogCount):
+    """Some lines, and how many there are in all."""
+
+    logs: list[str]
+
+
 @routes.post("/retry")
-async def retry_job(job: Job, body: RetryBody) -> Done:
+async def retry_job(job: Job, body: RetryBody) -> Empty:
     """Retry a finished job: it waits again."""
     await job.service.jobs.retry(
         job.queue,
@@ -20,45 +37,60 @@ async def retry_job(job: Job, body: RetryBody) -> Done:
         reset_attempts_made=body.resetAttemptsMade,
         reset_attempts_started=body.resetAttemptsStarted,
     )
-    return Done()
 
 
 @routes.post("/promote")
-async def promote_job(job: Job) -> Done:
+async def promote_job(job: Job) -> Empty:
     """Promote a delayed job: it waits now."""
     await job.service.jobs.promote(job.queue, job.id)
-    return Done()
 
 
 @routes.put("/data")
-async def update_data(job: Job, body: DataBody) -> Done:
+async def update_data(job: Job, body: DataBody) -> Empty:
     """Replace a job's data. The next attempt gets it."""
     await job.service.jobs.update_data(job.queue, job.id, body.data)
-    return Done()
 
 
 @routes.put("/progress")
-async def update_progress(job: Job, body: ProgressBody) -> Done:
+async def update_progress(job: Job, body: ProgressBody) -> Empty:
     """Report a job's progress."""
     await job.service.jobs.update_progress(job.queue, job.id, body.progress)
-    return Done()
 
 
 @routes.put("/delay")
-async def change_delay(job: Job, body: DelayBody) -> Done:
+async def change_delay(job: Job, body: DelayBody) -> Empty:
     """Change how long a delayed job waits, from now on."""
     await job.service.jobs.change_delay(job.queue, job.id, body.delay, now_ms())
-    return Done()
 
 
 @routes.put("/priority")
-async def change_priority(job: Job, body: PriorityBody) -> Done:
+async def change_priority(job: Job, body: PriorityBody) -> Empty:
     """Change a job's priority."""
     await job.service.jobs.change_priority(job.queue, job.id, body.priority, lifo=body.lifo)
-    return Done()
 
 
 @routes.delete("/deduplication-key")
 async def remove_deduplication_key(job: Job) -> Removed:
     """Release a job's deduplication id: other jobs with the id can be added again."""
     return Removed(removed=await job.service.jobs.remove_deduplication_key(job.queue, job.id))
+
+
+@routes.post("/logs")
+async def add_log(job: Job, body: LogRowBody) -> LogCount:
+    """Add a log line."""
+    return LogCount(count=await job.service.logs.add(job.queue, job.id, body.row, body.keepLogs))
+
+
+@routes.get("/logs", response_model=LogPage)
+async def get_logs(job: Job, start: Index = 0, end: LastIndex = -1, asc: bool = True) -> Response:
+    """List the log lines from `start` to `end`, at most 1,000."""
+    last = start + MAX_PAGE - 1
+    end = last if end == -1 else min(end, last)
+    rows, count = await job.service.logs.get(job.queue, job.id, start, end, ascending=asc)
+    return ASCIIResponse({"logs": rows, "count": count})
+
+
+@routes.delete("/logs")
+async def clear_logs(job: Job, keep: Index = 0) -> Empty:
+    """Remove the log lines, except the last `keep`."""
+    await job.service.logs.clear(job.queue, job.id, keep)

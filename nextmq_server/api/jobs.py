@@ -5,21 +5,22 @@ from __future__ import annotations
 import typing as t
 
 from fastapi import Query, Response
+from pydantic import ConfigDict, with_config
 
 from nextmq_handler.rules.bodies import NewJobBody, NewJobsBody
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.refusals import check_size, parent_refused, wanted_states
 from nextmq_handler.rules.states import STORED_STATES
+from nextmq_handler.rules.views import JobView
 
 from ..engine.queues.adding import AddResult, Idempotency, JobToAdd, UnusableParent
 from ..service import Service
 from ..timers import now_ms
 from .errors import ASCIIResponse
-from .models import AddedJob, JobView
 from .request import (
     Authorized,
     CreatesJobs,
-    Done,
+    Empty,
     IdempotencyKey,
     Job,
     Page,
@@ -31,6 +32,13 @@ from .request import (
 
 routes = router("/v1/queues/{queue}/jobs", "jobs")
 bulk_routes = router("/v1/queues/{queue}/jobs", "jobs", is_bulk=True)
+
+
+@with_config(ConfigDict(extra="forbid"))
+class AddedJob(JobView):
+    """A job that was added. If `deduplicated`, this is the existing job and no new one was made."""
+
+    deduplicated: bool
 
 
 class BulkJob(Closed):
@@ -104,10 +112,9 @@ async def get_job(queue: QueueName, job_id: PathId, service: Authorized) -> Resp
 
 
 @routes.delete("/{id}")
-async def remove_job(job: Job, removeChildren: bool = True) -> Done:
+async def remove_job(job: Job, removeChildren: bool = True) -> Empty:
     """Remove a job, with its children unless `removeChildren` is false."""
     await job.service.jobs.remove(job.queue, job.id, with_children=removeChildren)
-    return Done()
 
 
 def _new(service: Service, queue: str, job: NewJobBody, trace: dict[str, t.Any], path: str) -> JobToAdd:

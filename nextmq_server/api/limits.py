@@ -11,7 +11,7 @@ from nextmq_handler.rules.limits import MAX_STARTS
 from nextmq_handler.rules.models import Closed
 
 from .queues import RateLimitView
-from .request import Authorized, Done, QueueName, Removed, router
+from .request import Authorized, Empty, QueueName, Removed, router
 
 routes = router("/v1/queues/{queue}", "limits")
 
@@ -41,17 +41,15 @@ async def get_global_concurrency(queue: QueueName, service: Authorized) -> Globa
 
 
 @routes.put("/concurrency")
-async def set_global_concurrency(queue: QueueName, body: ConcurrencyBody, service: Authorized) -> Done:
+async def set_global_concurrency(queue: QueueName, body: ConcurrencyBody, service: Authorized) -> Empty:
     """Limit how many jobs run at once. The worker's own concurrency applies if it is lower."""
     await service.set_global_concurrency(queue, body.concurrency)
-    return Done()
 
 
 @routes.delete("/concurrency")
-async def remove_global_concurrency(queue: QueueName, service: Authorized) -> Done:
+async def remove_global_concurrency(queue: QueueName, service: Authorized) -> Empty:
     """Remove the global concurrency. The worker's own still applies."""
     await service.set_global_concurrency(queue, None)
-    return Done()
 
 
 @routes.get("/rate-limit")
@@ -62,17 +60,15 @@ async def get_global_rate_limit(queue: QueueName, service: Authorized) -> Global
 
 
 @routes.put("/rate-limit")
-async def set_global_rate_limit(queue: QueueName, body: RateLimitBody, service: Authorized) -> Done:
+async def set_global_rate_limit(queue: QueueName, body: RateLimitBody, service: Authorized) -> Empty:
     """Limit how many jobs start in a period. This replaces the worker's own limiter."""
     await service.set_rate_limit(queue, body.max, body.duration)
-    return Done()
 
 
 @routes.delete("/rate-limit")
-async def remove_global_rate_limit(queue: QueueName, service: Authorized) -> Done:
+async def remove_global_rate_limit(queue: QueueName, service: Authorized) -> Empty:
     """Remove the global rate limit."""
     await service.remove_rate_limit(queue)
-    return Done()
 
 
 @routes.get("/rate-limited")
@@ -88,10 +84,9 @@ async def get_rate_limit_ttl(
 
 
 @routes.put("/rate-limited")
-async def rate_limit(queue: QueueName, body: RestBody, service: Authorized) -> Done:
+async def rate_limit(queue: QueueName, body: RestBody, service: Authorized) -> Empty:
     """Rate-limit the queue for a while: no job starts."""
     await service.limits.rest(queue, body.duration)
-    return Done()
 
 
 @routes.delete("/rate-limited")

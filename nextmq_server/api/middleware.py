@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import typing as t
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,11 +26,8 @@ class RawPath:
 class RequestId:
     """Give each answer an x-request-id: the caller's own if it sent one, else a new one."""
 
-    def __init__(
-        self, app: ASGIApp, *, new_id: t.Callable[[], str] = lambda: f"req_{secrets.token_hex(8)}"
-    ) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._new_id = new_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,7 +35,7 @@ class RequestId:
             return
         sent = [value for name, value in scope["headers"] if name == b"x-request-id"]
         known = len(sent) == 1 and _REQUEST_ID.fullmatch(sent[0])
-        request_id = sent[0].decode() if known else self._new_id()
+        request_id = sent[0].decode() if known else f"req_{secrets.token_hex(8)}"
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -12,6 +12,7 @@ from nextmq_handler.rules.bodies import (
     DrainBody,
     FinalState,
     ObliterateBody,
+    RedriveBody,
     RetryJobsBody,
     TrimEventsBody,
 )
@@ -22,7 +23,7 @@ from nextmq_handler.rules.refusals import Refusal, not_deduplicated
 from ..timers import now_ms
 from ..workers.registration import Registration
 from .errors import ASCIIResponse
-from .request import Authorized, Done, Index, LastIndex, PathId, QueueName, Removed, router
+from .request import Authorized, CreatesJobs, Empty, Index, LastIndex, PathId, QueueName, Removed, router
 
 MAX_PRIORITIES = 100
 
@@ -101,6 +102,12 @@ class Trimmed(Closed):
     removed: int
 
 
+class Redriven(Closed):
+    """The ids that the dead letters had in the dead-letter queue."""
+
+    redriven: list[str]
+
+
 class PriorityCounts(Closed):
     """How many jobs wait with each priority."""
 
@@ -167,17 +174,15 @@ async def get_workers(queue: QueueName, service: Authorized) -> Response:
 
 
 @routes.post("/{queue}/pause")
-async def pause(queue: QueueName, service: Authorized) -> Done:
+async def pause(queue: QueueName, service: Authorized) -> Empty:
     """Pause the queue: no job starts until `resume`. Running jobs finish."""
     await service.queues.pause(queue)
-    return Done()
 
 
 @routes.post("/{queue}/resume")
-async def resume(queue: QueueName, service: Authorized) -> Done:
+async def resume(queue: QueueName, service: Authorized) -> Empty:
     """Resume the queue: jobs start again."""
     await service.queues.resume(queue)
-    return Done()
 
 
 @routes.get("/{queue}/maxed")
@@ -187,11 +192,10 @@ async def is_maxed(queue: QueueName, service: Authorized) -> dict[str, bool]:
 
 
 @routes.post("/{queue}/drain")
-async def drain(queue: QueueName, body: DrainBody, service: Authorized) -> Done:
+async def drain(queue: QueueName, body: DrainBody, service: Authorized) -> Empty:
     """Remove the waiting jobs, and with `delayed` the delayed ones."""
     await service.queues.drain(queue, delayed=body.delayed)
     service.results.look_again(queue)
-    return Done()
 
 
 @routes.post("/{queue}/clean", response_model=Ids)
@@ -203,29 +207,35 @@ async def clean(queue: QueueName, body: CleanBody, service: Authorized) -> Respo
 
 
 @routes.post("/{queue}/obliterate")
-async def obliterate(queue: QueueName, body: ObliterateBody, service: Authorized) -> Done:
+async def obliterate(queue: QueueName, body: ObliterateBody, service: Authorized) -> Empty:
     """Remove the queue with all its jobs. Its worker stays registered."""
     try:
         await service.obliterate(queue, force=body.force)
     finally:
         service.results.look_again(queue)
-    return Done()
 
 
 @routes.post("/{queue}/retry-jobs")
-async def retry_jobs(queue: QueueName, body: RetryJobsBody, service: Authorized) -> Done:
+async def retry_jobs(queue: QueueName, body: RetryJobsBody, service: Authorized) -> Empty:
     """Retry finished jobs: they wait again."""
     now = now_ms()
     before = now if body.timestamp is None else body.timestamp
     await service.queues.retry_jobs(queue, body.state, before)
-    return Done()
+
+
+@routes.post("/{queue}/redrive", response_model=Redriven, dependencies=[CreatesJobs])
+async def redrive(queue: QueueName, body: RedriveBody, service: Authorized) -> Response:
+    """Send dead letters back, oldest first. Each becomes a new job of its queue, with all its attempts.
+
+    Dead letters that a worker is processing stay, and so do jobs that are not dead letters.
+    """
+    return ASCIIResponse({"redriven": await service.redrive(queue, body, now=now_ms())})
 
 
 @routes.post("/{queue}/promote-jobs")
-async def promote_jobs(queue: QueueName, service: Authorized) -> Done:
+async def promote_jobs(queue: QueueName, service: Authorized) -> Empty:
     """Promote all delayed jobs: they wait now."""
     await service.queues.promote_jobs(queue)
-    return Done()
 
 
 @routes.post("/{queue}/trim-events")

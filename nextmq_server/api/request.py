@@ -9,12 +9,12 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, PlainSerializer
 from starlette.responses import Response
 
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol import strict_json
-from nextmq_handler.protocol.names import check_queue_name
+from nextmq_handler.protocol.arguments import check_queue_name
 from nextmq_handler.rules.limits import MAX_ID, MAX_PAGE, MAX_PAGE_INDEX
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.refusals import Refusal, stale_delivery
@@ -34,6 +34,10 @@ MAX_BULK_SIZE = 16 * 1024 * 1024
 
 class Done(BaseModel):
     """An empty object."""
+
+
+Empty = t.Annotated[None, PlainSerializer(lambda _: Done(), return_type=Done)]
+"""What a route returns that has nothing to tell: None, sent as an empty object."""
 
 
 class Removed(Closed):

@@ -7,7 +7,6 @@ import typing as t
 
 from fastapi import Query, Request, Response
 
-from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.results import JobResult
 
 from .errors import ASCIIResponse
@@ -21,17 +20,7 @@ _CLIENT_GONE = 499  # nobody reads it
 routes = router("/v1/queues/{queue}/jobs/{id}/result", "jobs")
 
 
-class Result(Closed):
-    """What a job ended with. Unless `state` is completed or failed, the rest is null."""
-
-    state: str
-    returnValue: t.Any
-    failedReason: str | None
-    stacktrace: list[str] | None
-    finishedOn: int | None
-
-
-@routes.get("", response_model=Result)
+@routes.get("", response_model=JobResult)
 async def get_result(
     request: Request,
     queue: QueueName,

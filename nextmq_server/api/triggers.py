@@ -16,13 +16,15 @@ from ..triggers.records import StoredRun, TriggerOptions
 from ..triggers.triggers import ShownTrigger
 from ..workers.registration import endpoint_url
 from .errors import ASCIIResponse
-from .request import Authorized, CreatesJobs, Done, PathId, router
+from .request import Authorized, CreatesJobs, Empty, PathId, router
 
 MAX_PAYLOAD_SIZE = 256 * 1024
 """The largest payload, in bytes of JSON."""
 
 MIN_EVERY = 1000
 MAX_TIMEOUT = 600_000
+
+_SHOWN = {"id", "name", "url", "repeat", "attempts", "backoff", "timeout", "is_paused"}
 
 routes = router("/v1/triggers", "triggers")
 
@@ -51,15 +53,8 @@ class TriggerBody(Closed):
         return check_data_size(value, MAX_PAYLOAD_SIZE)
 
 
-class RunView(Closed):
+class RunView(StoredRun, extra="forbid"):
     """One attempt: when it began, the status of its answer, and its outcome. Times are ms."""
-
-    at: int
-    status: int | None
-    outcome: t.Literal["succeeded", "failed"]
-    durationMs: int
-    attempt: int
-    error: str | None
 
 
 class Runs(Closed):
@@ -103,15 +98,10 @@ class TriggerList(Closed):
 @routes.post("", status_code=201, response_model=CreatedTrigger, dependencies=[CreatesJobs])
 async def create_trigger(body: TriggerBody, service: Authorized) -> Response:
     """Create a trigger. Only this answer shows its secret."""
-    backoff = body.backoff
     options = TriggerOptions(
-        name=body.name,
-        url=body.url,
+        **body.model_dump(exclude={"payload", "repeat"}),
         body=strict_json.dumps(body.payload).decode("ascii"),
         repeat=body.repeat.model_dump(exclude_none=True),
-        attempts=body.attempts,
-        backoff=backoff.model_dump() if isinstance(backoff, BackoffModel) else backoff,
-        timeout=body.timeout,
     )
     service.egress.check_url(body.url)
     shown = await service.triggers.create(options)
@@ -134,35 +124,31 @@ async def get_trigger(trigger_id: PathId, service: Authorized) -> Response:
 async def get_runs(trigger_id: PathId, service: Authorized) -> Response:
     """List the last 50 attempts of a trigger."""
     runs = await service.triggers.runs(trigger_id)
-    return ASCIIResponse({"runs": [_run_view(run) for run in runs]})
+    return ASCIIResponse({"runs": [run.model_dump(by_alias=True) for run in runs]})
 
 
 @routes.delete("/{id}")
-async def delete_trigger(trigger_id: PathId, service: Authorized) -> Done:
+async def delete_trigger(trigger_id: PathId, service: Authorized) -> Empty:
     """Delete a trigger with its waiting requests. A request that was sent already finishes."""
     await service.triggers.remove(trigger_id)
-    return Done()
 
 
 @routes.post("/{id}/pause")
-async def pause_trigger(trigger_id: PathId, service: Authorized) -> Done:
+async def pause_trigger(trigger_id: PathId, service: Authorized) -> Empty:
     """Pause a trigger: its schedule sends nothing until `resume`."""
     await service.triggers.set_paused(trigger_id, True)
-    return Done()
 
 
 @routes.post("/{id}/resume")
-async def resume_trigger(trigger_id: PathId, service: Authorized) -> Done:
+async def resume_trigger(trigger_id: PathId, service: Authorized) -> Empty:
     """Resume a trigger: its schedule sends again."""
     await service.triggers.set_paused(trigger_id, False)
-    return Done()
 
 
 @routes.post("/{id}/fire", dependencies=[CreatesJobs])
-async def fire_trigger(trigger_id: PathId, service: Authorized) -> Done:
+async def fire_trigger(trigger_id: PathId, service: Authorized) -> Empty:
     """Send once now, even if the trigger is paused. The schedule stays the same."""
     await service.triggers.fire(trigger_id)
-    return Done()
 
 
 @routes.post("/{id}/rotate-secret")
@@ -174,19 +160,8 @@ async def rotate_secret(trigger_id: PathId, service: Authorized) -> NewSecret:
 def _view(shown: ShownTrigger) -> dict[str, t.Any]:
     trigger = shown.trigger
     return {
-        "id": trigger.id,
-        "name": trigger.name,
-        "url": trigger.url,
+        **trigger.model_dump(by_alias=True, include=_SHOWN),
         "payload": strict_json.parse(trigger.body),
-        "repeat": trigger.repeat,
-        "attempts": trigger.attempts,
-        "backoff": trigger.backoff,
-        "timeout": trigger.timeout,
-        "isPaused": trigger.is_paused,
         "next": shown.next,
-        "lastRun": _run_view(shown.last_run) if shown.last_run else None,
+        "lastRun": shown.last_run and shown.last_run.model_dump(by_alias=True),
     }
-
-
-def _run_view(run: StoredRun) -> dict[str, t.Any]:
-    return run.model_dump(by_alias=True)

@@ -1,4 +1,4 @@
-"""PUT, GET and DELETE /v1/queues/{queue}/worker: registrations (protocol section 4)."""
+"""/v1/workers and /v1/queues/{queue}/worker: registrations (protocol section 4)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pydantic import BaseModel
 from nextmq_handler.rules.refusals import Refusal
 
 from ..workers.registration import Registration
-from .request import Authorized, QueueName, router
+from .request import Authorized, Empty, QueueName, router
 
-routes = router("/v1/queues/{queue}/worker", "workers")
-list_routes = router("/v1/workers", "workers")
+routes = router("/v1", "workers")
+
+_WORKER = "/queues/{queue}/worker"
 
 
 class QueueWorker(BaseModel):
@@ -29,14 +30,14 @@ class QueueWorkers(BaseModel):
     workers: list[QueueWorker]
 
 
-@list_routes.get("")
+@routes.get("/workers")
 async def get_workers(service: Authorized) -> QueueWorkers:
     """List the registrations of the project."""
     held = service.registry.all()
     return QueueWorkers(workers=[QueueWorker(queue=queue, registration=held[queue]) for queue in sorted(held)])
 
 
-@routes.put("")
+@routes.put(_WORKER)
 async def register_worker(
     queue: QueueName,
     registration: Registration,
@@ -68,7 +69,7 @@ async def register_worker(
     return await service.workers.register(queue, registration, replace=fingerprint if replace else None)
 
 
-@routes.get("")
+@routes.get(_WORKER)
 async def get_worker(queue: QueueName, service: Authorized) -> Registration:
     """Get the queue's registration."""
     registration = service.registry.get(queue)
@@ -77,12 +78,11 @@ async def get_worker(queue: QueueName, service: Authorized) -> Registration:
     return registration
 
 
-@routes.delete("")
-async def unregister_worker(queue: QueueName, service: Authorized) -> dict[str, t.Any]:
+@routes.delete(_WORKER)
+async def unregister_worker(queue: QueueName, service: Authorized) -> Empty:
     """Remove the registration. Waiting jobs stay, active deliveries finish."""
     if not await service.workers.unregister(queue):
         raise _no_worker(queue)
-    return {}
 
 
 def _no_worker(queue: str) -> Refusal:

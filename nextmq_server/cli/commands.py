@@ -6,7 +6,7 @@ import typing as t
 
 import typer
 
-from nextmq_handler._version import __version__
+from nextmq_handler._package import __version__
 
 from . import projects
 from .conformance import conformance

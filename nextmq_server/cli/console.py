@@ -14,7 +14,7 @@ from rich.text import Text
 from nextmq_handler.rules.log_text import one_line
 
 from ..dispatch.reports import Report
-from ..engine.verdicts import Complete, Delay, Fail, Hold, LimitRate, Verdict, WaitForChildren
+from ..engine.verdicts import Completed, Delayed, Failed, Hold, RateLimited, Verdict, WaitingChildren
 from ..projects.projects import Project
 
 if t.TYPE_CHECKING:
@@ -77,7 +77,7 @@ def print_banner(project: Project, base_url: str, valkey: EmbeddedValkey | None)
 
 def print_delivery(report: Report) -> None:
     """Print a line with the queue, job, attempt, HTTP status, outcome and ms."""
-    is_retried = isinstance(report.verdict, Fail) and not report.is_final
+    is_retried = isinstance(report.verdict, Failed) and not report.is_final
     outcome, detail = "retrying" if is_retried else report.verdict.outcome, _detail(report.verdict)
     line = Text.assemble(
         f"{report.queue:<12} ",
@@ -93,15 +93,15 @@ def print_delivery(report: Report) -> None:
 
 def _detail(verdict: Verdict) -> str:
     match verdict:
-        case Fail():
+        case Failed():
             return one_line(verdict.reason, 120)
-        case LimitRate():
+        case RateLimited():
             return f"for {verdict.delay} ms"
-        case Delay():
+        case Delayed():
             return f"until {verdict.timestamp}"
         case Hold():
             return f"{verdict.seconds:.1f} s: {one_line(verdict.reason, 120)}"
-        case Complete() | WaitForChildren():
+        case Completed() | WaitingChildren():
             return ""
         case _:
             t.assert_never(verdict)

@@ -32,45 +32,28 @@ class Trait(StrEnum):
 
 
 @dataclass(frozen=True)
-class StatusCase:
-    """A request, and the status and code of its answer. `reason` is what this library's handler logs."""
+class Case:
+    """A request, and what the protocol asks for: a status with a code, or an outcome.
+
+    `status` is None if a server may refuse or drop the request as it likes. `reason` is what this library's
+    handler logs. Of `error`, the given members count. `traits` are what the case needs of an integration.
+    """
 
     name: str
     wire: Wire
-    status: int
+    status: int | None = 200
     code: str | None = None
     reason: str | None = None
-    traits: frozenset[Trait] = frozenset()
+    traits: t.Collection[Trait] = ()
+    outcome: t.Mapping[str, t.Any] | None = None
+    error: t.Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True)
-class AcceptedCase:
-    """A delivery that the handler must run: the probe returns `value`, its data."""
-
-    name: str
-    wire: Wire
-    value: t.Any
-    traits: frozenset[Trait] = frozenset()
+def completed(name: str, wire: Wire, value: t.Any, *traits: Trait) -> Case:
+    """Return the case of a delivery that the handler must run: the processor returns `value`."""
+    return Case(name, wire, traits=traits, outcome={"outcome": "completed", "returnValue": value})
 
 
-@dataclass(frozen=True)
-class BrokenCase:
-    """A request that a server may refuse or drop as it likes."""
-
-    name: str
-    wire: Wire
-    traits: frozenset[Trait] = frozenset()
-
-
-@dataclass(frozen=True)
-class OutcomeCase:
-    """A job and its outcome. Of `error`, the given members count."""
-
-    name: str
-    wire: Wire
-    outcome: dict[str, t.Any]
-    error: dict[str, str] = field(default_factory=dict[str, str])
-    traits: frozenset[Trait] = frozenset()
-
-
-AnyCase = StatusCase | AcceptedCase | BrokenCase | OutcomeCase
+def refused(kind: str, status: int, code: str, reason: str | None, name: str, wire: Wire, *traits: Trait) -> Case:
+    """Return the case of a request that the handler must refuse."""
+    return Case(f"{kind}: {name}", wire, status, code, reason, traits)

@@ -6,25 +6,12 @@ import json
 import typing as t
 from dataclasses import dataclass
 
-from nextmq_handler.protocol.messages import Headers
+from nextmq_handler.protocol.messages import Headers, Response
 from nextmq_handler.protocol.signing import SignatureError, verify_outcome
 from nextmq_handler.protocol.wire import MAX_MESSAGE_SIZE, MAX_STACK_SIZE
 
-from .cases import AcceptedCase, AnyCase, BrokenCase, OutcomeCase, StatusCase
-from .requests import HeaderList, Sender
-
-
-@dataclass(frozen=True)
-class HandlerAnswer:
-    """What the handler answered. Header names are in lower case."""
-
-    status: int
-    headers: HeaderList
-    body: bytes
-
-    def all(self, name: bytes) -> list[bytes]:
-        """Return every value of a header."""
-        return [value for key, value in self.headers if key == name]
+from .cases import Case
+from .requests import Sender
 
 
 @dataclass(frozen=True)
@@ -35,90 +22,73 @@ class Silence:
     is_closed: bool = False
 
 
-def expected(case: AnyCase) -> str:
+def expected(case: Case) -> str:
     """Describe what the protocol asks for."""
-    match case:
-        case BrokenCase():
-            return "a status below 500, or the connection closed"
-        case AcceptedCase():
-            return f"a signed outcome, completed with {_short(case.value)}"
-        case OutcomeCase():
-            error = f", error {_short(case.error)}" if case.error else ""
-            return f"a signed outcome, {_short(case.outcome)}{error}"
-        case StatusCase():
-            allow = " with allow" if case.status == 405 else ""
-            content = "" if case.wire.method == "HEAD" else f" {_short(_content(case))}"
-            return f"{case.status}{allow}{content}"
-        case _:
-            t.assert_never(case)
+    if case.status is None:
+        return "a status below 500, or the connection closed"
+    if case.outcome is not None:
+        error = f", error {_short(case.error)}" if case.error else ""
+        return f"a signed outcome, {_short(case.outcome)}{error}"
+    allow = " with allow" if case.status == 405 else ""
+    content = "" if case.wire.method == "HEAD" else f" {_short(_content(case))}"
+    return f"{case.status}{allow}{content}"
 
 
-def fault(case: AnyCase, answer: HandlerAnswer | Silence, sender: Sender, *, now: float) -> str | None:
+def fault(case: Case, answer: Response | Silence, sender: Sender, *, now: float) -> str | None:
     """Return what is wrong with `answer`, None if it is right. `now` is Unix seconds."""
     if isinstance(answer, Silence):
-        return None if isinstance(case, BrokenCase) and answer.is_closed else answer.reason
+        return None if case.status is None and answer.is_closed else answer.reason
     if answer.status >= 500:
         return "no input yields a 5xx"
-    match case:
-        case BrokenCase():
-            return None
-        case StatusCase():
-            return _fault_of_status(case, answer)
-        case AcceptedCase():
-            content = _outcome(answer, sender, now=now)
-            wanted = {"outcome": "completed", "returnValue": case.value}
-            return content if isinstance(content, str) else _difference(wanted, content)
-        case OutcomeCase():
-            content = _outcome(answer, sender, now=now)
-            return content if isinstance(content, str) else _fault_of_outcome(case, content)
-        case _:
-            t.assert_never(case)
-
-
-def _fault_of_status(case: StatusCase, answer: HandlerAnswer) -> str | None:
+    if case.status is None:
+        return None
     if answer.status != case.status:
         return "another status"
-    if any(name.startswith(b"x-nextmq-") for name, _ in answer.headers):
+    headers = Headers(answer.headers)
+    if case.outcome is None:
+        return _fault_of_status(case, answer, headers)
+    return _fault_of_envelope(answer, headers, sender, now=now) or _fault_of_outcome(case, _json(answer.body))
+
+
+def _fault_of_status(case: Case, answer: Response, headers: Headers) -> str | None:
+    if any(name.startswith(b"x-nextmq-") for name, _ in headers.items):
         return "an answer without an outcome must not have signature headers"
     if case.wire.method == "HEAD":
         return "the answer to HEAD has a body" if answer.body else None
-    if case.status == 405 and not answer.all(b"allow"):
+    if case.status == 405 and not headers.all(b"allow"):
         return "no allow header"
     if case.status in (404, 405):
         return None  # a router may have answered
     return _difference(_content(case), _json(answer.body))
 
 
-def _content(case: StatusCase) -> dict[str, str]:
+def _content(case: Case) -> dict[str, str]:
     return {"status": "ok"} if case.code is None else {"error": case.code}
 
 
-def _outcome(answer: HandlerAnswer, sender: Sender, *, now: float) -> dict[str, t.Any] | str:
-    """Return the content of an outcome, or what is wrong with its envelope."""
-    if answer.status != 200:
-        return "another status"
-    types = [value.partition(b";")[0].strip().lower() for value in answer.all(b"content-type")]
+def _fault_of_envelope(answer: Response, headers: Headers, sender: Sender, *, now: float) -> str | None:
+    types = [value.partition(b";")[0].strip().lower() for value in headers.all(b"content-type")]
     if types != [b"application/json"]:
         return "content-type is not application/json"
-    if answer.all(b"content-encoding"):
+    if headers.all(b"content-encoding"):
         return "an outcome must not have a content-encoding"
-    headers = Headers(answer.headers)
     try:
         verify_outcome(headers, answer.body, [sender.secret], delivery_id=sender.id, now=now)
     except SignatureError as exc:
         return f"not an authentic outcome: {exc.reason}"
-    content = _json(answer.body)
-    return t.cast("dict[str, t.Any]", content) if isinstance(content, dict) else "the outcome is not an object"
+    return None
 
 
-def _fault_of_outcome(case: OutcomeCase, content: dict[str, t.Any]) -> str | None:
-    wrong = _difference(case.outcome, {key: value for key, value in content.items() if key != "error"})
-    if wrong is not None or case.outcome["outcome"] != "failed":
-        return wrong
-    return _fault_of_error(case, content.get("error"))
+def _fault_of_outcome(case: Case, content: t.Any) -> str | None:
+    if not isinstance(content, dict):
+        return "the outcome is not an object"
+    members = t.cast("dict[str, t.Any]", content)
+    error = members.pop("error", None)
+    wrong = _difference(case.outcome, members)
+    return wrong if wrong or members["outcome"] != "failed" else _fault_of_error(case, error)
 
 
-def _fault_of_error(case: OutcomeCase, error: t.Any) -> str | None:
+def _fault_of_error(case: Case, error: t.Any) -> str | None:
     if not isinstance(error, dict):
         return "no error object"
     members = t.cast("dict[str, t.Any]", error)
@@ -133,11 +103,8 @@ def _fault_of_error(case: OutcomeCase, error: t.Any) -> str | None:
 
 def _difference(wanted: t.Any, found: t.Any) -> str | None:
     # As JSON, where 1 is not true.
-    return None if _canonical(wanted) == _canonical(found) else "another content"
-
-
-def _canonical(value: t.Any) -> str:
-    return json.dumps(value, sort_keys=True)
+    is_same = json.dumps(wanted, sort_keys=True) == json.dumps(found, sort_keys=True)
+    return None if is_same else "another content"
 
 
 def _json(body: bytes) -> t.Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from enum import StrEnum
 
 from .cases import Trait
@@ -58,7 +59,7 @@ CANNOT: dict[Integration, dict[Trait, str]] = {
 """What does not reach the handler in an integration of this kind."""
 
 
-def obstacle(integration: Integration, traits: frozenset[Trait]) -> str | None:
+def obstacle(integration: Integration, traits: t.Collection[Trait]) -> str | None:
     """Return why a case with these traits does not apply, None if it does."""
     reasons = {**ON_THE_WAY, **CANNOT[integration]}
     return next((reasons[trait] for trait in Trait if trait in traits and trait in reasons), None)

@@ -15,30 +15,25 @@ from __future__ import annotations
 
 import typing as t
 
-from .cases import OutcomeCase, Trait
+from .cases import Case, Trait
 from .requests import Sender, encode
 
+Json = dict[str, t.Any]
 
-def rows(sender: Sender) -> list[OutcomeCase]:
+
+def rows(sender: Sender) -> list[Case]:
     """List a case for each outcome."""
 
-    def row(
-        name: str,
-        job: str,
-        data: t.Any,
-        outcome: dict[str, t.Any],
-        error: dict[str, str] | None = None,
-        *traits: Trait,
-        **changes: t.Any,
-    ) -> OutcomeCase:
-        body = encode(sender.delivery(job={"name": job, "data": data}, **changes))
-        return OutcomeCase(name, sender.post(body), outcome, error or {}, frozenset(traits))
+    def row(name: str, job: str, data: t.Any, outcome: Json, error: Json | None = None, **more: t.Any) -> Case:
+        wire = sender.post(encode(sender.delivery(job={"name": job, "data": data}, **more)))
+        traits = {Trait.ENDING_A_THREAD} if job == "sleep" else ()
+        return Case(name, wire, traits=traits, outcome=outcome, error=error or {})
 
-    failed: dict[str, t.Any] = {"outcome": "failed"}
+    failed: Json = {"outcome": "failed"}
     unrecoverable = {**failed, "unrecoverable": True}
     data = {"a": [1, None, 0.5], "ä": "☃"}
     later = (sender.now + 3600) * 1000
-    much = {"name": "ReturnValueError"}
+    late, much = {"name": "DeadlineExceeded"}, {"name": "ReturnValueError"}
     return [
         row("returns its data", "echo", data, {"outcome": "completed", "returnValue": data}),
         row("returns null", "echo", None, {"outcome": "completed", "returnValue": None}),
@@ -50,14 +45,6 @@ def rows(sender: Sender) -> list[OutcomeCase]:
         row("rate-limits for a day", "rate-limit", 86_400_000, {"outcome": "rateLimited", "delay": 86_400_000}),
         row("calls move_to_delayed", "delay", later, {"outcome": "delayed", "timestamp": later}),
         row("calls move_to_waiting_children", "wait", None, {"outcome": "waitingChildren"}),
-        row(
-            "overruns its deadline",
-            "sleep",
-            2000,
-            failed,
-            {"name": "DeadlineExceeded"},
-            Trait.ENDING_A_THREAD,
-            timeout=500,
-        ),
+        row("overruns its deadline", "sleep", 2000, failed, late, timeout=500),
         row("returns more than maxOutcomeBytes", "echo", "x" * 5000, unrecoverable, much, maxOutcomeBytes=1000),
     ]

@@ -2,62 +2,50 @@
 
 from __future__ import annotations
 
-from .cases import StatusCase, Trait
-from .requests import (
-    ENCODING,
-    ID,
-    JSON,
-    LENGTH,
-    SIGNATURE,
-    TIMESTAMP,
-    TYPE,
-    UNKNOWN_SECRET,
-    Sender,
-    Wire,
-    length_of,
-)
+from functools import partial
+
+from nextmq_handler.protocol.signing import TOLERANCE
+
+from .cases import Case, Trait, refused
+from .requests import ENCODING, ID, JSON, LENGTH, SIGNATURE, TIMESTAMP, TYPE, UNKNOWN_SECRET, Sender, length_of
 
 _METHODS = ("GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
-def paths(sender: Sender) -> list[StatusCase]:
+def paths(sender: Sender) -> list[Case]:
     """List paths that nothing answers at."""
-    queue = sender.queue
-
-    def path(name: str, route: str, *traits: Trait) -> StatusCase:
-        wire = Wire(sender.signed(sender.good), sender.good, route=route)
-        return StatusCase(f"path: {name}", wire, 404, "not_found", None, frozenset(traits))
-
+    queue, post = sender.queue, partial(sender.post, sender.good)
+    path = partial(refused, "path", 404, "not_found", None)
     return [
-        path("the mount", "/", Trait.MOUNT_ITSELF),
-        path("unknown", "/nothing"),
-        path("no queue", "/queues"),
-        path("an empty queue", "/queues/"),
-        path("a slash behind", f"/queues/{queue}/"),
-        path("a slash doubled", f"/queues//{queue}", Trait.DOUBLED_SLASH),
-        path("a part behind", f"/queues/{queue}/jobs"),
-        path("a part before", f"/api/queues/{queue}"),
-        path("a dot", "/queues/%2E"),
-        path("two dots", "/queues/%2E%2E"),
-        path("a space", "/queues/my%20jobs"),
-        path("not ASCII", "/queues/%C3%A4"),
-        path("not UTF-8", "/queues/%FF"),
-        path("a null", f"/queues/{queue}%00"),
-        path("a newline", f"/queues/{queue}%0A", Trait.NEWLINE),
-        path("101 characters", "/queues/" + "x" * 101),
-        path("capitals", f"/Queues/{queue}"),
-        path("health with capitals", "/Health"),
-        path("health with a slash", "/health/"),
-        path("health with a part behind", f"/health/{queue}"),
+        path("the mount", post(route="/"), Trait.MOUNT_ITSELF),
+        path("unknown", post(route="/nothing")),
+        path("no queue", post(route="/queues")),
+        path("an empty queue", post(route="/queues/")),
+        path("a slash behind", post(route=f"/queues/{queue}/")),
+        path("a slash doubled", post(route=f"/queues//{queue}"), Trait.DOUBLED_SLASH),
+        path("a part behind", post(route=f"/queues/{queue}/jobs")),
+        path("a part before", post(route=f"/api/queues/{queue}")),
+        path("a dot", post(route="/queues/%2E")),
+        path("two dots", post(route="/queues/%2E%2E")),
+        path("a space", post(route="/queues/my%20jobs")),
+        path("not ASCII", post(route="/queues/%C3%A4")),
+        path("not UTF-8", post(route="/queues/%FF")),
+        path("a null", post(route=f"/queues/{queue}%00")),
+        path("a newline", post(route=f"/queues/{queue}%0A"), Trait.NEWLINE),
+        path("101 characters", post(route="/queues/" + "x" * 101)),
+        path("capitals", post(route=f"/Queues/{queue}")),
+        path("health with capitals", post(route="/Health")),
+        path("health with a slash", post(route="/health/")),
+        path("health with a part behind", post(route=f"/health/{queue}")),
     ]
 
 
-def methods(sender: Sender) -> list[StatusCase]:
+def methods(sender: Sender) -> list[Case]:
     """List methods that get a 405, with `allow`."""
 
-    def method(name: str, route: str, *traits: Trait) -> StatusCase:
-        wire = Wire(sender.signed(sender.good), sender.good, method=name, route=route)
-        return StatusCase(f"{name} {route}", wire, 405, "method_not_allowed", None, frozenset(traits))
+    def method(name: str, route: str, *traits: Trait) -> Case:
+        wire = sender.post(sender.good, method=name, route=route)
+        return Case(f"{name} {route}", wire, 405, "method_not_allowed", traits=traits)
 
     return [
         *(method(name, sender.route) for name in _METHODS),
@@ -69,116 +57,98 @@ def methods(sender: Sender) -> list[StatusCase]:
     ]
 
 
-def types(sender: Sender) -> list[StatusCase]:
+def types(sender: Sender) -> list[Case]:
     """List content types and encodings that are refused."""
-
-    def head(name: str, header: bytes, *values: bytes, traits: tuple[Trait, ...] = ()) -> StatusCase:
-        wire = sender.post(sender.good, sender.with_header(header, *values))
-        reason = "content type or encoding"
-        return StatusCase(f"type: {name}", wire, 415, "unsupported_media_type", reason, frozenset(traits))
-
+    head = sender.head
+    kind = partial(refused, "type", 415, "unsupported_media_type", "content type or encoding")
     return [
-        head("none", TYPE),
-        head("empty", TYPE, b""),
-        head("plain text", TYPE, b"text/plain"),
-        head("a form", TYPE, b"application/x-www-form-urlencoded"),
-        head("a multipart form", TYPE, b"multipart/form-data; boundary=x"),
-        head("a longer word", TYPE, b"application/jsonx"),
-        head("JSON as a parameter", TYPE, b"text/plain; application/json"),
-        head("JSON and text in one", TYPE, b"application/json, text/plain"),
-        head("JSON twice", TYPE, b"application/json", b"application/json", traits=(Trait.REPEATED_TYPE,)),
-        head("gzip", ENCODING, b"gzip"),
-        head("gzip after identity", ENCODING, b"identity, gzip"),
-        head("br in a second header", ENCODING, b"br", b"identity", traits=(Trait.REPEATED,)),
-        head("an empty encoding", ENCODING, b""),
+        kind("none", head(TYPE)),
+        kind("empty", head(TYPE, b"")),
+        kind("plain text", head(TYPE, b"text/plain")),
+        kind("a form", head(TYPE, b"application/x-www-form-urlencoded")),
+        kind("a multipart form", head(TYPE, b"multipart/form-data; boundary=x")),
+        kind("a longer word", head(TYPE, b"application/jsonx")),
+        kind("JSON as a parameter", head(TYPE, b"text/plain; application/json")),
+        kind("JSON and text in one", head(TYPE, b"application/json, text/plain")),
+        kind("JSON twice", head(TYPE, b"application/json", b"application/json"), Trait.REPEATED_TYPE),
+        kind("gzip", head(ENCODING, b"gzip")),
+        kind("gzip after identity", head(ENCODING, b"identity, gzip")),
+        kind("br in a second header", head(ENCODING, b"br", b"identity"), Trait.REPEATED),
+        kind("an empty encoding", head(ENCODING, b"")),
     ]
 
 
-def headers(sender: Sender) -> list[StatusCase]:
+def headers(sender: Sender) -> list[Case]:
     """List malformed signature headers: each must occur exactly once, in ASCII, well formed."""
-    id, at = sender.id.encode(), b"%d" % sender.now
-
-    def head(reason: str, name: str, header: bytes, *values: bytes, traits: tuple[Trait, ...] = ()) -> StatusCase:
-        wire = sender.post(sender.good, sender.with_header(header, *values))
-        return StatusCase(f"header: {name}", wire, 401, "unauthorized", reason, frozenset(traits))
-
-    def malformed(name: str, header: bytes, *values: bytes, traits: tuple[Trait, ...] = ()) -> StatusCase:
-        return head("header_malformed", name, header, *values, traits=traits)
-
+    id, at, head = sender.id.encode(), b"%d" % sender.now, sender.head
+    missing = partial(refused, "header", 401, "unauthorized", "header_missing")
+    malformed = partial(refused, "header", 401, "unauthorized", "header_malformed")
     return [
-        head("header_missing", "no id", ID),
-        head("header_missing", "no timestamp", TIMESTAMP),
-        head("header_missing", "no signature", SIGNATURE),
-        malformed("the id twice", ID, id, id, traits=(Trait.REPEATED,)),
-        malformed("two ids", ID, b"dlv_2", id, traits=(Trait.REPEATED,)),
-        malformed("the timestamp twice", TIMESTAMP, at, at, traits=(Trait.REPEATED,)),
-        malformed("ids joined", ID, id + b"," + id),
-        malformed("timestamps joined", TIMESTAMP, at + b", " + at),
-        malformed("an empty id", ID, b""),
-        malformed("an id of 65", ID, b"a" * 65),
-        malformed("an id with a dot", ID, b"dlv.1"),
-        malformed("an id that is not ASCII", ID, "dlv_ä".encode()),
-        malformed("an id with spaces around", ID, b" " + id + b" ", traits=(Trait.SPACES,)),
-        malformed("an id with a newline", ID, id + b"\n", traits=(Trait.CONTROLS,)),
-        malformed("an empty timestamp", TIMESTAMP, b""),
-        malformed("a timestamp of 12 digits", TIMESTAMP, b"1" * 12),
-        malformed("a timestamp with a sign", TIMESTAMP, b"+" + at),
-        malformed("a timestamp with a newline", TIMESTAMP, at + b"\n", traits=(Trait.CONTROLS,)),
-        malformed("a signature that is not ASCII", SIGNATURE, sender.token(sender.good) + b" v1,\xe4"),
+        missing("no id", head(ID)),
+        missing("no timestamp", head(TIMESTAMP)),
+        missing("no signature", head(SIGNATURE)),
+        malformed("the id twice", head(ID, id, id), Trait.REPEATED),
+        malformed("two ids", head(ID, b"dlv_2", id), Trait.REPEATED),
+        malformed("the timestamp twice", head(TIMESTAMP, at, at), Trait.REPEATED),
+        malformed("ids joined", head(ID, id + b"," + id)),
+        malformed("timestamps joined", head(TIMESTAMP, at + b", " + at)),
+        malformed("an empty id", head(ID, b"")),
+        malformed("an id of 65", head(ID, b"a" * 65)),
+        malformed("an id with a dot", head(ID, b"dlv.1")),
+        malformed("an id that is not ASCII", head(ID, "dlv_ä".encode())),
+        malformed("an id with spaces around", head(ID, b" " + id + b" "), Trait.SPACES),
+        malformed("an id with a newline", head(ID, id + b"\n"), Trait.CONTROLS),
+        malformed("an empty timestamp", head(TIMESTAMP, b"")),
+        malformed("a timestamp of 12 digits", head(TIMESTAMP, b"1" * 12)),
+        malformed("a timestamp with a sign", head(TIMESTAMP, b"+" + at)),
+        malformed("a timestamp with a newline", head(TIMESTAMP, at + b"\n"), Trait.CONTROLS),
+        malformed("a signature that is not ASCII", head(SIGNATURE, sender.token(sender.good) + b" v1,\xe4")),
     ]
 
 
-def times(sender: Sender) -> list[StatusCase]:
+def times(sender: Sender) -> list[Case]:
     """List timestamps outside the tolerance, 300 s."""
-
-    def time(name: str, at: int, reason: str) -> StatusCase:
-        wire = sender.post(sender.good, sender.signed(sender.good, at=at))
-        return StatusCase(f"time: {name}", wire, 401, "unauthorized", reason)
-
+    now, at, too_far = sender.now, sender.at, TOLERANCE + sender.slack + 1
+    old = partial(refused, "time", 401, "unauthorized", "timestamp_too_old")
+    new = partial(refused, "time", 401, "unauthorized", "timestamp_too_new")
     return [
-        time("too old", sender.now - sender.too_old, "timestamp_too_old"),
-        time("too new", sender.now + sender.too_old, "timestamp_too_new"),
-        time("1970", 0, "timestamp_too_old"),
-        time("in ms", sender.now * 10, "timestamp_too_new"),
-        time("the largest", 99_999_999_999, "timestamp_too_new"),
+        old("too old", at(now - too_far)),
+        new("too new", at(now + too_far)),
+        old("1970", at(0)),
+        new("in ms", at(now * 10)),
+        new("the largest", at(99_999_999_999)),
     ]
 
 
-def sizes(sender: Sender) -> list[StatusCase]:
+def sizes(sender: Sender) -> list[Case]:
     """List bodies that are too large. They are refused before any hashing."""
     over = sender.good + b" " * (sender.max_body_size + 1 - len(sender.good))
-    forged = sender.seal(over, secrets=[UNKNOWN_SECRET])
-
-    def size(name: str, wire: Wire, *traits: Trait) -> StatusCase:
-        reason = f"over max_body_size, {sender.max_body_size} bytes"
-        return StatusCase(
-            f"size: {name}", wire, 413, "payload_too_large", reason, frozenset((Trait.LARGE_BODY, *traits))
-        )
-
+    valid, forged = sender.seal(over), sender.seal(over, secret=UNKNOWN_SECRET)
+    huge, post, large = (LENGTH, b"%d" % 10**12), sender.post, Trait.LARGE_BODY
+    size = partial(refused, "size", 413, "payload_too_large", f"over max_body_size, {sender.max_body_size} bytes")
     return [
-        size("one byte over", sender.post(over)),
-        size("before any hashing", sender.post(over, [JSON, length_of(over), *forged])),
-        size("counted", sender.post(over, [JSON, *sender.seal(over)]), Trait.NO_LENGTH),
-        size("counted before any hashing", sender.post(over, [JSON, *forged]), Trait.NO_LENGTH),
-        size("declared alone", sender.post(b"", [JSON, (LENGTH, b"%d" % 10**12), *forged])),
+        size("one byte over", post(over), large),
+        size("before any hashing", post(over, [JSON, length_of(over), *forged]), large),
+        size("counted", post(over, [JSON, *valid]), large, Trait.NO_LENGTH),
+        size("counted before any hashing", post(over, [JSON, *forged]), large, Trait.NO_LENGTH),
+        size("declared alone", post(b"", [JSON, huge, *forged]), large),
     ]
 
 
-def stalls(sender: Sender) -> list[StatusCase]:
+def stalls(sender: Sender) -> list[Case]:
     """Return a body that is not whole within `body_timeout`."""
     wire = sender.post(sender.good, stalls=True)
-    return [StatusCase("stall: half a body", wire, 408, "request_timeout", None, frozenset({Trait.STALLING}))]
+    return [Case("stall: half a body", wire, 408, "request_timeout", traits={Trait.STALLING})]
 
 
-def signatures(sender: Sender) -> list[StatusCase]:
+def signatures(sender: Sender) -> list[Case]:
     """List signatures that do not match."""
-    good = sender.good
-    token = sender.token(good)
+    good, token = sender.good, sender.token(sender.good)
 
-    def signature(name: str, value: bytes, *, body: bytes = good) -> StatusCase:
-        head = [(key, old) for key, old in sender.with_header(SIGNATURE, value) if key != LENGTH]
+    def signature(name: str, value: bytes, *, body: bytes = good) -> Case:
+        head = [(key, old) for key, old in sender.head(SIGNATURE, value).headers if key != LENGTH]
         wire = sender.post(body, [*head, length_of(body)])
-        return StatusCase(f"signature: {name}", wire, 401, "unauthorized", "signature_mismatch")
+        return refused("signature", 401, "unauthorized", "signature_mismatch", name, wire)
 
     return [
         signature("empty", b""),
@@ -198,21 +168,18 @@ def signatures(sender: Sender) -> list[StatusCase]:
     ]
 
 
-def order(sender: Sender) -> list[StatusCase]:
+def order(sender: Sender) -> list[Case]:
     """List requests with two faults: the answer names the one that is checked first."""
-    forged = [JSON, *sender.seal(sender.good, secrets=[UNKNOWN_SECRET]), length_of(sender.good)]
-    text = [(TYPE, b"text/plain")]
-    part = sender.good[:-1]
-
-    def told(first: str, then: str, wire: Wire, status: int, code: str) -> StatusCase:
-        return StatusCase(f"order: {first} before {then}", wire, status, code)
-
+    good, post, part, text = sender.good, sender.post, sender.good[:-1], [(TYPE, b"text/plain")]
+    forged = [JSON, *sender.seal(good, secret=UNKNOWN_SECRET)]
+    elsewhere = "/queues/unmounted"
+    unauthorized = partial(refused, "order", 401, "unauthorized", None)
     return [
-        told("a path", "a type", Wire(text, route="/nothing"), 404, "not_found"),
-        told("a method", "a type", Wire(text, method="PUT", route=sender.route), 405, "method_not_allowed"),
-        told("a type", "headers", sender.post(b"", text), 415, "unsupported_media_type"),
-        told("headers", "JSON", sender.post(part, [JSON, length_of(part)]), 401, "unauthorized"),
-        told("a signature", "JSON", sender.post(part, [*forged[:-1], length_of(part)]), 401, "unauthorized"),
-        told("a signature", "a queue", Wire(forged, sender.good, route="/queues/unmounted"), 401, "unauthorized"),
-        told("JSON", "a queue", Wire(sender.signed(part), part, route="/queues/unmounted"), 400, "invalid_body"),
+        refused("order", 404, "not_found", None, "a path before a type", post(b"", text, route="/nothing")),
+        refused("order", 405, "method_not_allowed", None, "a method before a type", post(b"", text, method="PUT")),
+        refused("order", 415, "unsupported_media_type", None, "a type before headers", post(b"", text)),
+        unauthorized("headers before JSON", post(part, [JSON, length_of(part)])),
+        unauthorized("a signature before JSON", post(part, [*forged, length_of(part)])),
+        unauthorized("a signature before a queue", post(good, [*forged, length_of(good)], route=elsewhere)),
+        refused("order", 400, "invalid_body", None, "JSON before a queue", post(part, route=elsewhere)),
     ]

@@ -2,92 +2,76 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from urllib.parse import urlsplit
-
 import anyio
 import h11
+import httpx
 from anyio.abc import ByteStream
 
 from nextmq_handler.errors import ConfigurationError
+from nextmq_handler.protocol.messages import Response
 
-from .judge import HandlerAnswer, Silence
+from .judge import Silence
 from .requests import Wire
 
 MAX_ANSWER = 4 * 1024 * 1024
 _CHUNK = 64 * 1024
 
 
-@dataclass(frozen=True)
-class HandlerAddress:
-    """Where a handler is: `path` is its mount."""
-
-    host: str
-    port: int
-    path: str
-    is_tls: bool
-    authority: str
-
-    @staticmethod
-    def of(url: str) -> HandlerAddress:
-        """Parse the URL of a handler. Raises ConfigurationError."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            parts, port = urlsplit(""), None
-        if (
-            parts.scheme not in ("http", "https")
-            or not parts.hostname
-            or parts.query
-            or parts.username is not None
-        ):
-            raise ConfigurationError(
-                f"{url!r} is not the URL of a handler: pass http or https, with the mount, such as "
-                "http://127.0.0.1:8000/api/nextmq"
-            )
-        is_tls = parts.scheme == "https"
-        return HandlerAddress(
-            parts.hostname, port or (443 if is_tls else 80), parts.path.rstrip("/"), is_tls, parts.netloc
+def parse_address(url: str) -> httpx.URL:
+    """Parse the URL of a handler: its path is the mount. Raises ConfigurationError."""
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        address = httpx.URL()
+    if address.scheme not in ("http", "https") or not address.host or address.query or address.userinfo:
+        raise ConfigurationError(
+            f"{url!r} is not the URL of a handler: pass http or https, with the mount, such as "
+            "http://127.0.0.1:8000/api/nextmq"
         )
+    return address
 
 
-async def send(endpoint: HandlerAddress, wire: Wire, *, timeout: float) -> HandlerAnswer | Silence:
+async def send(address: httpx.URL, wire: Wire, *, timeout: float) -> Response | Silence:
     """Return the answer that comes within `timeout` s, or why none came."""
     try:
         with anyio.fail_after(timeout):
-            return await _exchange(endpoint, wire)
+            return await _exchange(address, wire)
     except TimeoutError:
         return Silence(f"no answer within {timeout:g} s")
     except OSError as exc:
         return Silence(f"no connection: {exc}")
 
 
-async def _exchange(endpoint: HandlerAddress, wire: Wire) -> HandlerAnswer | Silence:
+async def _exchange(address: httpx.URL, wire: Wire) -> Response | Silence:
     connection = h11.Connection(h11.CLIENT)
-    content = _request(connection, endpoint, wire)
-    hostname = endpoint.host if endpoint.is_tls else None
+    content = _request(connection, address, wire)
+    host, is_tls = address.raw_host.decode(), address.scheme == "https"
     stream: ByteStream = (
-        await anyio.connect_tcp(endpoint.host, endpoint.port, tls=True, tls_hostname=hostname)
-        if endpoint.is_tls
-        else await anyio.connect_tcp(endpoint.host, endpoint.port)
+        await anyio.connect_tcp(host, address.port or 443, tls=True, tls_hostname=host)
+        if is_tls
+        else await anyio.connect_tcp(host, address.port or 80)
     )
-    answer: HandlerAnswer | Silence = Silence("nothing was read")
+    answer: Response | Silence = Silence("nothing was read")
     async with stream, anyio.create_task_group() as tasks:
         # Write and read at once: a refusal may come before the whole body was sent, and the rest is not read then.
-        tasks.start_soon(_write, stream, content, wire.is_broken and not endpoint.is_tls)
-        answer = await _answer(stream, connection)
+        tasks.start_soon(_write, stream, content, wire.is_broken and not is_tls)
+        try:
+            answer = await _read(stream, connection)
+        except (OSError, anyio.BrokenResourceError):
+            answer = Silence("the connection was reset without an answer", is_closed=True)
+        except h11.RemoteProtocolError as exc:
+            answer = Silence(f"no HTTP answer: {exc}")
         tasks.cancel_scope.cancel()
     return answer
 
 
-def _request(connection: h11.Connection, endpoint: HandlerAddress, wire: Wire) -> bytes:
-    framing = {b"content-length", b"transfer-encoding"} & {name.lower() for name, _ in wire.headers}
-    is_framed = bool(framing) or not wire.body
+def _request(connection: h11.Connection, address: httpx.URL, wire: Wire) -> bytes:
+    names = {name for name, _ in wire.headers}
+    is_framed = not wire.body or b"content-length" in names or b"transfer-encoding" in names
     more = [] if is_framed else [(b"transfer-encoding", b"chunked")]
-    host = (b"host", endpoint.authority.encode("idna"))
-    headers = [host, (b"connection", b"close"), *wire.headers, *more]
-    request = h11.Request(method=wire.method, target=endpoint.path + wire.route, headers=headers)
+    headers = [(b"host", address.netloc), (b"connection", b"close"), *wire.headers, *more]
+    target = address.raw_path.rstrip(b"/") + wire.route.encode()
+    request = h11.Request(method=wire.method, target=target, headers=headers)
     if wire.is_broken:
         return (connection.send(request) or b"") + wire.body
     content = wire.body[: len(wire.body) // 2] if wire.stalls else wire.body
@@ -107,16 +91,7 @@ async def _write(stream: ByteStream, content: bytes, is_end: bool) -> None:
         return  # the answer says why
 
 
-async def _answer(stream: ByteStream, connection: h11.Connection) -> HandlerAnswer | Silence:
-    try:
-        return await _read(stream, connection)
-    except (OSError, anyio.BrokenResourceError):
-        return Silence("the connection was reset without an answer", is_closed=True)
-    except h11.RemoteProtocolError as exc:
-        return Silence(f"no HTTP answer: {exc}")
-
-
-async def _read(stream: ByteStream, connection: h11.Connection) -> HandlerAnswer | Silence:
+async def _read(stream: ByteStream, connection: h11.Connection) -> Response | Silence:
     response: h11.Response | None = None
     body = b""
     while True:
@@ -133,8 +108,7 @@ async def _read(stream: ByteStream, connection: h11.Connection) -> HandlerAnswer
             if len(body) > MAX_ANSWER:
                 return Silence(f"the answer is over {MAX_ANSWER} bytes")
         elif response is not None:  # its end
-            headers = [(bytes(name).lower(), bytes(value)) for name, value in response.headers]
-            return HandlerAnswer(response.status_code, headers, body)
+            return Response(response.status_code, list(response.headers), body)
 
 
 async def _received(stream: ByteStream) -> bytes:

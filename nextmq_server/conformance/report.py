@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 
-from .judge import HandlerAnswer, Silence
+from .judge import Silence, expected
 from .requests import Wire
-from .scoring import GroupScore, Hole, total
+from .scoring import GroupScore, Hole
 
 _LONG = 120
 _MANY = 10
@@ -22,17 +23,16 @@ def line_of(score: GroupScore) -> str:
 
 def summary(scores: t.Sequence[GroupScore]) -> list[str]:
     """List the holes, what was not sent and why, and the share of the cases that passed."""
-    passed, sent = total(scores)
+    passed, sent = sum(score.passed for score in scores), sum(score.sent for score in scores)
     holes = [hole for score in scores for hole in score.holes]
     lines = [line for hole in holes for line in _lines_of(hole)]
-    reasons: dict[str, int] = {}
-    for score in scores:
-        for reason, count in score.unsent.items():
-            reasons[reason] = reasons.get(reason, 0) + count
+    reasons = sum((score.unsent for score in scores), Counter[str]())
     if reasons:
-        lines += ["", f"{sum(reasons.values())} cases do not apply and were not sent:"]
+        lines += ["", f"{reasons.total()} cases do not apply and were not sent:"]
         lines += [f"  {count:>3}  {reason}" for reason, count in reasons.items()]
-    if len(holes) >= _MANY and all(_is_not_found(hole.came) for hole in holes):
+    if len(holes) >= _MANY and all(
+        not isinstance(hole.came, Silence) and hole.came.status == 404 for hole in holes
+    ):
         hint = "hint: each hole is a 404: is the handler mounted at this URL, with a worker for the queue?"
         lines += ["", hint]
     # Never rounded up to 100 %.
@@ -40,19 +40,16 @@ def summary(scores: t.Sequence[GroupScore]) -> list[str]:
 
 
 def _lines_of(hole: Hole) -> list[str]:
-    came = _shown_answer(hole.came) if isinstance(hole.came, HandlerAnswer) else hole.came.reason
+    answer = hole.came
+    came = answer.reason if isinstance(answer, Silence) else f"{answer.status} {_text(answer.body)}".rstrip()
     fault = f" ({hole.fault})" if hole.fault != came else ""
     return [
         "",
-        f"hole: {hole.case}",
-        f"  sent      {_shown_wire(hole.sent)}",
-        f"  expected  {hole.expected} ({hole.section})",
+        f"hole: {hole.case.name}",
+        f"  sent      {_shown_wire(hole.case.wire)}",
+        f"  expected  {expected(hole.case)} ({hole.section})",
         f"  came      {came}{fault}",
     ]
-
-
-def _is_not_found(came: HandlerAnswer | Silence) -> bool:
-    return isinstance(came, HandlerAnswer) and came.status == 404
 
 
 def _shown_wire(wire: Wire) -> str:
@@ -60,10 +57,6 @@ def _shown_wire(wire: Wire) -> str:
     size = f"{len(wire.body)} bytes" if wire.body else "no body"
     rest = f": {_text(wire.body)}" if wire.body else ""
     return f"{wire.method} {wire.route} with {head or 'no headers'}; {size}{rest}"
-
-
-def _shown_answer(answer: HandlerAnswer) -> str:
-    return f"{answer.status} {_text(answer.body)}".rstrip()
 
 
 def _text(raw: bytes) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from nextmq_handler.protocol.signing import TOLERANCE, Secret, parse_secret, signature_headers
+from nextmq_handler.protocol.signing import Secret, parse_secret, signature_headers
 from nextmq_handler.protocol.strict_json import compact
 from nextmq_handler.protocol.wire import MAX_BODY_SIZE, JobRecord, encode_delivery
 
@@ -18,6 +18,8 @@ TYPE, ENCODING, LENGTH = b"content-type", b"content-encoding", b"content-length"
 JSON = (TYPE, b"application/json")
 UNKNOWN_SECRET: Secret = parse_secret("whsec_Ny8kSb2Vr5TfM1cXo6ZgEi0DqHw7UjA9")
 """A secret that no handler has."""
+ABSENT = object()
+"""The value of a member that a delivery does not have."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +57,16 @@ class Sender:
         """The path for deliveries of the queue."""
         return f"/queues/{self.queue}"
 
-    @property
-    def oldest(self) -> int:
-        """How far from now, in s, a timestamp is still accepted."""
-        return TOLERANCE - self.slack
-
-    @property
-    def too_old(self) -> int:
-        """How far from now, in s, a timestamp is refused."""
-        return TOLERANCE + self.slack + 1
-
     @cached_property
     def good(self) -> bytes:
         """The body of a valid delivery."""
         return encode(self.delivery())
 
     def delivery(self, **changes: t.Any) -> dict[str, t.Any]:
-        """Return a delivery that is valid except for `changes`. Members of `job` are changed one by one."""
+        """Return a delivery that is valid except for `changes`. Members of `job` are changed one by one.
+
+        A member that is ABSENT is left out.
+        """
         job = JobRecord({"id": "42", "name": "echo", "timestamp": (self.now - 1000) * 1000})
         job.processed_on = now = self.now * 1000
         data = compact({"to": "ä@example.com"})
@@ -80,39 +75,40 @@ class Sender:
         )
         delivery = t.cast("dict[str, t.Any]", json.loads(body))
         if isinstance(changes.get("job"), dict):
-            changes["job"] = delivery["job"] | changes["job"]
-        return delivery | changes
+            changes["job"] = _changed(delivery["job"], changes["job"])
+        return _changed(delivery, changes)
 
     def raw(self, data: str) -> bytes:
         """Return the body of a delivery whose data is this JSON text."""
         return encode(self.delivery(job={"data": "RAW"})).replace(b'"RAW"', data.encode())
 
     def seal(
-        self, body: bytes, *, id: str | None = None, at: int | None = None, secrets: t.Sequence[Secret] = ()
+        self, body: bytes, *, id: str | None = None, at: int | None = None, secret: Secret | None = None
     ) -> HeaderList:
         """Return the three signature headers over `body`."""
-        return signature_headers(
-            secrets or [self.secret], self.id if id is None else id, self.now if at is None else at, body
-        )
+        return signature_headers([secret or self.secret], id or self.id, self.now if at is None else at, body)
 
-    def token(
-        self, body: bytes, *, id: str | None = None, at: int | None = None, secret: Secret | None = None
-    ) -> bytes:
-        """Return the one signature over `body`."""
-        return dict(self.seal(body, id=id, at=at, secrets=[secret] if secret else ()))[SIGNATURE]
+    def token(self, body: bytes, **how: t.Any) -> bytes:
+        """Return the signature over `body`, made as `seal` makes it."""
+        return dict(self.seal(body, **how))[SIGNATURE]
 
-    def signed(self, body: bytes, *, at: int | None = None, secrets: t.Sequence[Secret] = ()) -> HeaderList:
-        """Return all headers of a delivery with `body`."""
-        return [JSON, length_of(body), *self.seal(body, at=at, secrets=secrets)]
+    def post(self, body: bytes, headers: HeaderList | None = None, **changes: t.Any) -> Wire:
+        """Return a delivery with `body`, signed unless `headers` are given. `changes` are members of `Wire`."""
+        signed = [JSON, length_of(body), *self.seal(body)] if headers is None else headers
+        return replace(Wire(signed, body, route=self.route), **changes)
 
-    def with_header(self, name: bytes, *values: bytes) -> HeaderList:
-        """Return the headers of `good`, with `values` for those called `name`."""
-        kept = [(key, value) for key, value in self.signed(self.good) if key != name]
-        return kept + [(name, value) for value in values]
+    def head(self, name: bytes, *values: bytes) -> Wire:
+        """Return a valid delivery with `values` for the headers called `name`."""
+        kept = [(key, value) for key, value in self.post(self.good).headers if key != name]
+        return self.post(self.good, kept + [(name, value) for value in values])
 
-    def post(self, body: bytes, headers: HeaderList | None = None, *, stalls: bool = False) -> Wire:
-        """Return a delivery with `body`, signed unless `headers` are given."""
-        return Wire(self.signed(body) if headers is None else headers, body, "POST", self.route, stalls=stalls)
+    def at(self, time: int) -> Wire:
+        """Return a valid delivery that was signed at `time`, Unix seconds."""
+        return self.post(self.good, [JSON, length_of(self.good), *self.seal(self.good, at=time)])
+
+
+def _changed(members: dict[str, t.Any], changes: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {name: value for name, value in (members | changes).items() if value is not ABSENT}
 
 
 def encode(content: object) -> bytes:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import secrets
 import time
 import typing as t
+from collections import Counter
 from dataclasses import dataclass, field
 
+import httpx
+
 from nextmq_handler.errors import ConfigurationError
+from nextmq_handler.protocol.messages import Response
 from nextmq_handler.protocol.signing import Secret
 from nextmq_handler.protocol.wire import MAX_BODY_SIZE
 
-from .cases import AnyCase, BrokenCase, Trait
-from .judge import HandlerAnswer, Silence, expected, fault
+from .cases import Case, Trait
+from .judge import Silence, fault
 from .limits import Integration, obstacle
-from .remote import HandlerAddress, send
+from .remote import parse_address, send
 from .requests import Sender, Wire
 from .table import GROUPS, Group
 
@@ -45,11 +49,9 @@ class CheckedHandler:
 class Hole:
     """A case that the handler does not answer as the protocol says."""
 
-    case: str
+    case: Case
     section: str
-    sent: Wire
-    expected: str
-    came: HandlerAnswer | Silence
+    came: Response | Silence
     fault: str
 
 
@@ -60,7 +62,7 @@ class GroupScore:
     title: str
     passed: int = 0
     holes: list[Hole] = field(default_factory=list[Hole])
-    unsent: dict[str, int] = field(default_factory=dict[str, int])
+    unsent: Counter[str] = field(default_factory=Counter[str])
 
     @property
     def sent(self) -> int:
@@ -70,47 +72,42 @@ class GroupScore:
 
 async def score(target: CheckedHandler) -> t.AsyncGenerator[GroupScore]:
     """Yield the score of each group when it is known. Raises ConfigurationError if nothing answers at the URL."""
-    endpoint = HandlerAddress.of(target.url)
-    answer = await send(endpoint, Wire(method="GET"), timeout=target.timeout)
+    address = parse_address(target.url)
+    answer = await send(address, Wire(method="GET"), timeout=target.timeout)
     if isinstance(answer, Silence):
         raise ConfigurationError(f"nothing answers at {target.url}: {answer.reason}")
     for group in GROUPS:
-        yield await _score_group(group, target, endpoint)
+        yield await _score_group(group, target, address)
 
 
-async def _score_group(group: Group, target: CheckedHandler, endpoint: HandlerAddress) -> GroupScore:
+async def _score_group(group: Group, target: CheckedHandler, address: httpx.URL) -> GroupScore:
     found = GroupScore(group.title)
     for index, case in enumerate(group.make(_sender(target))):
         reason = obstacle(target.integration, case.traits)
         if group.needs_probe and target.queue is None:
             reason = reason or _NO_QUEUE
         if reason is not None:
-            found.unsent[reason] = found.unsent.get(reason, 0) + 1
-            continue
-        hole = await _try(group, index, target, endpoint)
-        if hole is None:
-            found.passed += 1
-        else:
+            found.unsent[reason] += 1
+        elif (hole := await _try(group, index, target, address)) is not None:
             found.holes.append(hole)
+        else:
+            found.passed += 1
     return found
 
 
-async def _try(group: Group, index: int, target: CheckedHandler, endpoint: HandlerAddress) -> Hole | None:
+async def _try(group: Group, index: int, target: CheckedHandler, address: httpx.URL) -> Hole | None:
     # New for each request: its time is now, and a replay guard has not seen its id.
     sender = _sender(target)
     case = group.make(sender)[index]
-    came = await send(endpoint, case.wire, timeout=_patience(case, target))
+    is_waited_for = Trait.STALLING in case.traits or case.status is None
+    patience = target.timeout + (target.body_timeout if is_waited_for else 0)
+    came = await send(address, case.wire, timeout=patience)
     for _ in range(_MORE_ATTEMPTS):
         # A server that refuses a body unread may reset the connection before its answer is read.
         if isinstance(came, Silence) and Trait.LARGE_BODY in case.traits:
-            came = await send(endpoint, case.wire, timeout=_patience(case, target))
+            came = await send(address, case.wire, timeout=patience)
     wrong = fault(case, came, sender, now=time.time())
-    return None if wrong is None else Hole(case.name, group.section, case.wire, expected(case), came, wrong)
-
-
-def _patience(case: AnyCase, target: CheckedHandler) -> float:
-    is_waited_for = Trait.STALLING in case.traits or isinstance(case, BrokenCase)
-    return target.timeout + (target.body_timeout if is_waited_for else 0)
+    return None if wrong is None else Hole(case, group.section, came, wrong)
 
 
 def _sender(target: CheckedHandler) -> Sender:
@@ -122,8 +119,3 @@ def _sender(target: CheckedHandler) -> Sender:
         slack=SLACK,
         max_body_size=target.max_body_size,
     )
-
-
-def total(scores: t.Sequence[GroupScore]) -> tuple[int, int]:
-    """Count the cases that passed, and those that were sent."""
-    return sum(score.passed for score in scores), sum(score.sent for score in scores)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from . import accepted, refusals, refusals_of_bodies
-from .broken import broken
-from .cases import AnyCase
-from .health import health
+from .cases import Case
 from .outcomes import rows
 from .requests import Sender
 
@@ -17,12 +15,12 @@ class Group(t.NamedTuple):
 
     title: str
     section: str
-    make: t.Callable[[Sender], t.Sequence[AnyCase]]
+    make: t.Callable[[Sender], t.Sequence[Case]]
     needs_probe: bool = False
 
 
 GROUPS: tuple[Group, ...] = (
-    Group("health", "sections 2 and 4: GET/HEAD /health", health),
+    Group("health", "sections 2 and 4: GET/HEAD /health", accepted.health),
     Group("paths", "section 2: nothing else answers", refusals.paths),
     Group("methods", "section 2: method, with allow", refusals.methods),
     Group("content types", "section 2: content-encoding and content type", refusals.types),
@@ -35,7 +33,7 @@ GROUPS: tuple[Group, ...] = (
     Group("members", "section 2: types as above, deliveryId = header", refusals_of_bodies.members),
     Group("queues", "section 2: the body's queue, and a worker for it", refusals_of_bodies.queues),
     Group("order", "section 2: in this order", refusals.order),
-    Group("broken bodies", "section 2: no input yields a 5xx", broken),
+    Group("broken bodies", "section 2: no input yields a 5xx", refusals_of_bodies.broken),
     Group("accepted heads", "section 2: a delivery within the rules is run", accepted.heads, needs_probe=True),
     Group("accepted bodies", "section 2: a delivery within the rules is run", accepted.bodies, needs_probe=True),
     Group("the largest body", "section 2: a delivery within the rules is run", accepted.largest, needs_probe=True),

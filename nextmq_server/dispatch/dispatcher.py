@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nextmq_handler.protocol.signing import Secret
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, encode_delivery
@@ -13,7 +13,7 @@ from nextmq_handler.rules.delivery_log import delivery_entry
 from nextmq_handler.telemetry import delivery_headers
 
 from ..engine.queues.job import EngineJob
-from ..engine.verdicts import Fail, Hold, Verdict
+from ..engine.verdicts import Failed, Hold, Verdict
 from .delivery_ids import delivery_id
 from .health import Health
 from .http.client import DeliveryClient, signed_headers
@@ -67,9 +67,9 @@ class Dispatcher:
 
     async def deliver(self, endpoint: AppEndpoint, health: Health, job: EngineJob) -> Verdict:
         """Deliver `job` once and return what happens to it next. `health` is that of the endpoint."""
-        free_starts = job.attempts_started - job.attemptsMade - 1
+        free_starts = job.attempts_started - job.attempts_made - 1
         if free_starts >= self._max_free_starts:
-            return Fail("TooManyStarts", too_many_starts(free_starts), unrecoverable=True)
+            return Failed("TooManyStarts", too_many_starts(free_starts), unrecoverable=True)
         id = delivery_id(endpoint.queue, job)
         sent_at, started_at = self._clock(), time.monotonic()
         body = encode_delivery(
@@ -91,8 +91,8 @@ class Dispatcher:
         if isinstance(finding, Reached) and finding.secret_id is not None:
             self._secrets.note_signed(finding.secret_id)
         verdict = await health.verdict(finding)
-        if isinstance(verdict, Fail):
-            verdict = replace(verdict, status=answer.status)
+        if isinstance(verdict, Failed):
+            verdict.status = answer.status
         job.note_delivery(
             delivery_entry(
                 id,
@@ -100,7 +100,7 @@ class Dispatcher:
                 status=answer.status,
                 ms=round(duration),
                 outcome=verdict.outcome,
-                detail=verdict.reason if isinstance(verdict, Fail | Hold) else None,
+                detail=verdict.reason if isinstance(verdict, Failed | Hold) else None,
             )
         )
         self._reporter.tell(endpoint.queue, job, id, answer.status, verdict, duration)

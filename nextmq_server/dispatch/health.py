@@ -11,7 +11,7 @@ from nextmq_handler.rules.log_text import one_line
 
 from ..engine.queues.queues import Limits
 from ..engine.scripts.holds import Held, Kind, Trouble
-from ..engine.verdicts import Fail, Hold, Verdict
+from ..engine.verdicts import Failed, Hold, Verdict
 from ..engine.worker.gate import Gate
 from ..redis.connection import ConnectionLost, RedisError
 from .breaker import Breaker
@@ -78,7 +78,7 @@ class Health:
                     return Hold(first, detail)
                 now = self._clock()
                 if kind == held.kind == "unreachable" and now - held.since / 1000 >= MAX_HOLD_TIME:
-                    return Fail("EndpointUnavailable", f"{detail}; this has lasted for a day")
+                    return Failed("EndpointUnavailable", f"{detail}; this has lasted for a day")
                 return Hold(max(0.0, held.until / 1000 - now), detail)
             case _:
                 t.assert_never(finding)

@@ -7,19 +7,9 @@ from dataclasses import dataclass
 
 from nextmq_handler.protocol.retry_after import parse_retry_after
 from nextmq_handler.protocol.signing import Secret, SignatureError, verify_outcome
-from nextmq_handler.protocol.wire import (
-    Completed,
-    Delayed,
-    Failed,
-    Outcome,
-    RateLimited,
-    WaitingChildren,
-    WireError,
-    clip,
-    parse_outcome,
-)
+from nextmq_handler.protocol.wire import Failed, WireError, clip, parse_outcome
 
-from ..engine.verdicts import Complete, Delay, Fail, LimitRate, Verdict, WaitForChildren
+from ..engine.verdicts import Verdict
 from .http.answers import AppAnswer, NoAnswer
 
 EXCERPT_SIZE = 2048
@@ -49,7 +39,7 @@ class Reached:
 class Broken:
     """The endpoint failed and the job may have run: this uses an attempt."""
 
-    failure: Fail
+    failure: Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +82,7 @@ def judge(
         return NotRun(f"the app answered {status}", "throttled", _retry_after(answer, now))
     if status in (400, 413):
         excerpt = clip(answer.body[:EXCERPT_SIZE].decode("utf-8", "replace"), EXCERPT_SIZE)
-        return Reached(Fail("DeliveryRefused", f"the app answered {status}: {excerpt}", unrecoverable=True))
+        return Reached(Failed("DeliveryRefused", f"the app answered {status}: {excerpt}", unrecoverable=True))
     return Broken(_failure(status))
 
 
@@ -101,9 +91,9 @@ def _judge_no_answer(answer: NoAnswer) -> NotRun | Broken:
         case "not_sent":
             return NotRun(answer.detail)
         case "timeout":
-            return Broken(Fail("DeliveryTimeout", f"{answer.detail}; the processor may still be running"))
+            return Broken(Failed("DeliveryTimeout", f"{answer.detail}; the processor may still be running"))
         case "broken":
-            return Broken(Fail("EndpointUnavailable", f"{answer.detail}; the job may have run"))
+            return Broken(Failed("EndpointUnavailable", f"{answer.detail}; the job may have run"))
         case _:
             t.assert_never(answer.kind)
 
@@ -117,39 +107,23 @@ def _judge_outcome(
         return Broken(_invalid("it has a content-encoding"))
     try:
         secret = verify_outcome(answer.headers, answer.body, secrets, delivery_id=delivery_id, now=now)
-        return Reached(_verdict(parse_outcome(answer.body)), secret.id)
+        return Reached(parse_outcome(answer.body), secret.id)
     except (SignatureError, WireError) as exc:
         return Broken(_invalid(str(exc)))
 
 
-def _verdict(outcome: Outcome) -> Verdict:
-    match outcome:
-        case Completed():
-            return Complete(outcome.return_value)
-        case Failed():
-            return Fail(outcome.name, outcome.message, outcome.stack, outcome.unrecoverable)
-        case RateLimited():
-            return LimitRate(outcome.delay)
-        case Delayed():
-            return Delay(outcome.timestamp)
-        case WaitingChildren():
-            return WaitForChildren()
-        case _:
-            t.assert_never(outcome)
-
-
-def _failure(status: int) -> Fail:
+def _failure(status: int) -> Failed:
     if status == 409:
-        return Fail("DeliveryUnknown", "the app has seen this delivery before; the job may have run")
+        return Failed("DeliveryUnknown", "the app has seen this delivery before; the job may have run")
     if status >= 500:
-        return Fail("EndpointUnavailable", f"the app answered {status}; the job may have run")
+        return Failed("EndpointUnavailable", f"the app answered {status}; the job may have run")
     if 300 <= status < 400:
-        return Fail("InvalidOutcome", f"the app answered {status}; redirects are never followed")
+        return Failed("InvalidOutcome", f"the app answered {status}; redirects are never followed")
     return _invalid(f"its status is {status}")
 
 
-def _invalid(what: str) -> Fail:
-    return Fail("InvalidOutcome", f"the answer is not an outcome: {what}; the job may have run")
+def _invalid(what: str) -> Failed:
+    return Failed("InvalidOutcome", f"the answer is not an outcome: {what}; the job may have run")
 
 
 def _retry_after(answer: AppAnswer, now: float) -> float | None:

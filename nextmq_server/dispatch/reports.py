@@ -6,7 +6,7 @@ import logging
 import typing as t
 
 from ..engine.queues.job import EngineJob
-from ..engine.verdicts import Fail, Verdict
+from ..engine.verdicts import Failed, Verdict
 
 logger = logging.getLogger("nextmq_server")
 
@@ -35,8 +35,8 @@ class Reporter:
         """Report the delivery `id` of `job`, which took `ms` and ended with `verdict`."""
         if self._watch is None:
             return
-        is_final = isinstance(verdict, Fail) and job.is_last_attempt(verdict)
+        is_final = isinstance(verdict, Failed) and job.is_last_attempt(verdict)
         try:
-            self._watch(Report(queue, job.id, job.name, job.attemptsMade + 1, id, status, verdict, ms, is_final))
+            self._watch(Report(queue, job.id, job.name, job.attempts_made + 1, id, status, verdict, ms, is_final))
         except Exception:
             logger.exception("cannot report a delivery of queue %s", queue)

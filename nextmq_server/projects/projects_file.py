@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_handler.protocol.names import check_queue_name
+from nextmq_handler.protocol.arguments import check_queue_name
 
 from .projects import Project, new_project
 

@@ -17,21 +17,28 @@ BLOCK_TIME = 5
 
 _ERROR_PAUSE = 1.0
 
-_P = t.TypeVar("_P")
 
-
-class WakeableReader(t.Generic[_P]):
-    """Repeats a blocking read on a connection of its own, after errors and lost connections too.
+class WakeableReader:
+    """Repeats the blocking `read` on a connection of its own, after errors and lost connections too.
 
     `armed` is what the read waits for at the moment, None if no read runs: the reader sets it with `arm`.
     `commands` is the shared connection, over which `wake` ends the wait.
     """
 
-    def __init__(self, address: Address, commands: RedisConnection, *, name: str, what: str) -> None:
+    def __init__(
+        self,
+        address: Address,
+        commands: RedisConnection,
+        read: t.Callable[[], t.Awaitable[None]],
+        *,
+        name: str,
+        what: str,
+    ) -> None:
         self.connection = RedisConnection(address, name=name)
         self.wake_key = f"nextmq:wake:{name}"
-        self.armed: _P | None = None
+        self.armed: t.Collection[str] | None = None
         self._commands = commands
+        self._read = read
         self._what = what
         self._woken = False
         self._task: asyncio.Task[None] | None = None
@@ -41,17 +48,17 @@ class WakeableReader(t.Generic[_P]):
         """Whether `start` has succeeded."""
         return self._task is not None
 
-    async def start(self, read: t.Callable[[], t.Awaitable[None]]) -> None:
+    async def start(self) -> None:
         """Connect, then call `read` again and again. Raises ConfigurationError."""
         await self.connection.connect()
-        self._task = asyncio.create_task(self._repeat(read))
+        self._task = asyncio.create_task(self._repeat())
 
     async def stop(self) -> None:
         """Stop reading and disconnect."""
         await end_tasks(self._task)
         await self.connection.close()
 
-    def arm(self, armed: _P) -> None:
+    def arm(self, armed: t.Collection[str]) -> None:
         """Note what the read that begins now waits for."""
         self.armed, self._woken = armed, False
 
@@ -63,10 +70,10 @@ class WakeableReader(t.Generic[_P]):
         for command in commands:
             self._commands.execute(*command).add_done_callback(_ignore_loss)
 
-    async def _repeat(self, read: t.Callable[[], t.Awaitable[None]]) -> None:
+    async def _repeat(self) -> None:
         while True:
             try:
-                await read()
+                await self._read()
             except ConnectionLost:
                 await self.connection.ready()
             except Exception:

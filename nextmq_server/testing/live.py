@@ -21,7 +21,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from nextmq_handler import Worker, _overrides, create_nextmq_handler, ensure_workers_registered
 from nextmq_handler._deprecated import deprecated
 from nextmq_handler.errors import NextMQError
-from nextmq_handler.protocol.times import timeout_seconds
+from nextmq_handler.protocol.arguments import timeout_seconds
 
 from ..api.app import create_app
 from ..dispatch.egress.rules import EgressRules

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from nextmq_handler.protocol.signing import Secret, parse_secret
 
-from ..redis.connection import RedisConnection
+from ..engine.scripts.scripts import ScriptRunner, fields_of
 
 logger = logging.getLogger("nextmq_server.triggers")
 
@@ -54,6 +54,10 @@ redis.call('LTRIM', KEYS[2], 0, ARGV[3] - 1)
 """
 
 
+class NoSuchTrigger(Exception):
+    """The trigger does not exist."""
+
+
 class TooManyTriggers(Exception):
     """The project has reached the limit of triggers, or of their total size."""
 
@@ -70,7 +74,7 @@ class StoredRun(_Stored):
     outcome: t.Literal["succeeded", "failed"]
     duration_ms: int
     attempt: int
-    error: str | None = None
+    error: str | None
 
 
 class TriggerOptions(_Stored):
@@ -114,16 +118,17 @@ class StoredTrigger(TriggerOptions):
 class TriggerRecords:
     """The triggers of one project. Each call raises RedisError or ConnectionLost."""
 
-    def __init__(self, connection: RedisConnection, project: str) -> None:
-        self._connection = connection
+    def __init__(self, scripts: ScriptRunner, project: str) -> None:
+        self._scripts = scripts
+        self._connection = scripts.connection
         self._key = f"nextmq:{project}:triggers"
         self._runs_prefix = f"nextmq:{project}:trigger-runs:"
 
     async def add(self, trigger: StoredTrigger) -> None:
         """Store a new trigger. Raises TooManyTriggers."""
         text = trigger.model_dump_json(by_alias=True)
-        added = await self._eval(_ADD, [self._key], trigger.id, text, MAX_TRIGGERS, MAX_TOTAL_SIZE)
-        if added == _FULL:
+        args = [trigger.id, text, MAX_TRIGGERS, MAX_TOTAL_SIZE]
+        if await self._scripts.run_composed(_ADD, [self._key], args) == _FULL:
             raise TooManyTriggers
 
     async def get(self, id: str) -> StoredTrigger | None:
@@ -132,8 +137,8 @@ class TriggerRecords:
 
     async def all(self) -> list[StoredTrigger]:
         """Return all triggers, the oldest first."""
-        flat: list[str] = await self._connection.execute("HGETALL", self._key)
-        triggers = [_read(id, text) for id, text in zip(flat[::2], flat[1::2], strict=True)]
+        texts = fields_of(await self._connection.execute("HGETALL", self._key))
+        triggers = [_read(id, text) for id, text in texts.items()]
         return sorted((one for one in triggers if one), key=lambda trigger: (trigger.created_at, trigger.id))
 
     async def ids(self) -> set[str]:
@@ -144,26 +149,25 @@ class TriggerRecords:
         """Return whether there are any triggers."""
         return bool(await self._connection.execute("EXISTS", self._key))
 
-    async def change(self, id: str, change: t.Callable[[StoredTrigger], StoredTrigger]) -> StoredTrigger | None:
-        """Store and return what `change` makes of a trigger, or return None. Concurrent changes are not lost."""
+    async def change(self, id: str, change: t.Callable[[StoredTrigger], StoredTrigger]) -> None:
+        """Store what `change` makes of a trigger. Concurrent changes are not lost. Raises NoSuchTrigger."""
         while True:
             text: str | None = await self._connection.execute("HGET", self._key, id)
             held = _read(id, text)
-            if held is None or text is None:
-                return None
-            changed = change(held)
-            new_text = changed.model_dump_json(by_alias=True)
-            if await self._eval(_CHANGE, [self._key], id, text, new_text):
-                return changed
+            if held is None:
+                raise NoSuchTrigger(id)
+            args = [id, text, change(held).model_dump_json(by_alias=True)]
+            if await self._scripts.run_composed(_CHANGE, [self._key], args):
+                return
 
     async def remove(self, id: str) -> bool:
         """Remove a trigger with its runs; return whether there was one."""
-        return bool(await self._eval(_REMOVE, [self._key, self._runs_prefix + id], id))
+        return bool(await self._scripts.run_composed(_REMOVE, [self._key, self._runs_prefix + id], [id]))
 
     async def note(self, id: str, run: StoredRun) -> None:
         """Record a run of a trigger."""
-        text = run.model_dump_json(by_alias=True)
-        await self._eval(_NOTE, [self._key, self._runs_prefix + id], id, text, MAX_RUNS)
+        args = [id, run.model_dump_json(by_alias=True), MAX_RUNS]
+        await self._scripts.run_composed(_NOTE, [self._key, self._runs_prefix + id], args)
 
     async def runs(self, id: str) -> list[StoredRun]:
         """Return the last runs of a trigger, the newest first."""
@@ -175,9 +179,6 @@ class TriggerRecords:
         calls = [self._connection.execute("LINDEX", self._runs_prefix + id, 0) for id in ids]
         texts: list[str | None] = await asyncio.gather(*calls)
         return [StoredRun.model_validate_json(text) if text else None for text in texts]
-
-    async def _eval(self, script: str, keys: t.Sequence[str], *args: str | int) -> t.Any:
-        return await self._connection.execute("EVAL", script, len(keys), *keys, *args)
 
 
 def _read(id: str, text: str | None) -> StoredTrigger | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 import typing as t
 
 from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.scheduling import Template
 
 from ..engine.queues.jobs import Jobs, NoSuchJob, WrongState
-from ..engine.queues.schedulers import JobSchedulers, NoSuchScheduler, SchedulerState
+from ..engine.queues.schedulers import JobSchedulers, NoSuchScheduler
+from ..engine.scripts.scripts import fields_of
+from ..timers import now_ms
 from .records import StoredTrigger, TriggerRecords
 
 logger = logging.getLogger("nextmq_server.triggers")
@@ -29,11 +30,10 @@ _UNFINISHED = ("waiting", "paused", "prioritized", "delayed")
 class TriggerSchedules:
     """The schedulers of one project's triggers. Each call raises RedisError or ConnectionLost too."""
 
-    def __init__(self, jobs: Jobs, records: TriggerRecords, *, clock: t.Callable[[], float] = time.time) -> None:
+    def __init__(self, jobs: Jobs, records: TriggerRecords) -> None:
         self._jobs = jobs
         self._records = records
         self._schedulers = JobSchedulers(jobs)
-        self._clock = clock
 
     async def settle(self, id: str) -> None:
         """Create the scheduler of a trigger that exists and is not paused; otherwise remove it.
@@ -43,7 +43,7 @@ class TriggerSchedules:
         """
         while True:
             trigger = await self._records.get(id)
-            scheduler = await self._scheduler(id)
+            scheduler = await self._schedulers.find(QUEUE, id)
             if trigger is None or trigger.is_paused:
                 if scheduler is None:
                     return
@@ -64,16 +64,15 @@ class TriggerSchedules:
 
     async def next_runs(self) -> dict[str, int]:
         """Return when each trigger that has a scheduler runs next, ms since the epoch."""
-        scripts = self._jobs.scripts(QUEUE)
-        flat: list[str] = await scripts.connection.execute("ZRANGE", scripts.keys["repeat"], 0, -1, "WITHSCORES")
-        return {id: int(float(score)) for id, score in zip(flat[::2], flat[1::2], strict=True)}
+        flat: list[str] = await self._jobs.scripts(QUEUE).execute("ZRANGE", "repeat", 0, -1, "WITHSCORES")
+        return {id: int(float(score)) for id, score in fields_of(flat).items()}
 
     async def fire(self, trigger: StoredTrigger) -> None:
         """Add a job in addition to the scheduler's."""
         template = template_of(trigger)
         data = {**template.data, "isFired": True}
-        job = self._jobs.new(QUEUE, template.name, data, template.opts, now=int(self._clock() * 1000))
-        await self._jobs.adder.add([job])
+        job = self._jobs.new(QUEUE, template.name, data, template.opts, now=now_ms())
+        await self._jobs.add([job])
 
     async def remove_jobs(self, id: str) -> None:
         """Remove the trigger's jobs that have not started."""
@@ -85,12 +84,6 @@ class TriggerSchedules:
         for job_id in found:  # afterwards, because removing jobs shifts the pages
             with contextlib.suppress(NoSuchJob, WrongState):  # it has started, and sends nothing now
                 await self._jobs.remove(QUEUE, job_id, with_children=False)
-
-    async def _scheduler(self, id: str) -> SchedulerState | None:
-        try:
-            return await self._schedulers.get(QUEUE, id)
-        except NoSuchScheduler:
-            return None
 
 
 def _repeat_of(trigger: StoredTrigger) -> dict[str, t.Any]:

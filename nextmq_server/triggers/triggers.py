@@ -1,9 +1,10 @@
-"""The triggers of a project: create, show, change, fire and remove them."""
+"""The triggers of a project: create, show, change, fire and remove them. They run on a queue of the hub."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
-import time
 import typing as t
 
 from nextmq_handler.protocol.signing import generate_secret
@@ -13,13 +14,21 @@ from ..dispatch.http.client import DeliveryClient
 from ..dispatch.reports import Reporter
 from ..engine.queues.jobs import Jobs
 from ..engine.worker.hub import Hub
-from .records import StoredRun, StoredTrigger, TriggerOptions, TriggerRecords
-from .runner import TriggerRunner
-from .schedules import TriggerSchedules
+from ..engine.worker.options import RunnerOptions
+from ..redis.connection import ConnectionLost, RedisError
+from ..tasks import end_tasks
+from ..timers import now_ms
+from .processor import TriggerProcessor
+from .records import NoSuchTrigger, StoredRun, StoredTrigger, TriggerOptions, TriggerRecords
+from .schedules import QUEUE, TriggerSchedules
 
+logger = logging.getLogger("nextmq_server.triggers")
 
-class NoSuchTrigger(Exception):
-    """The trigger does not exist."""
+CONCURRENCY = 50
+"""How many requests of a project run at once: a few slow receivers must not delay the others."""
+
+LOOK_INTERVAL = 10.0
+"""How often, in s, a server without triggers checks whether another one has created some."""
 
 
 class ShownTrigger(t.NamedTuple):
@@ -33,35 +42,34 @@ class ShownTrigger(t.NamedTuple):
 class Triggers:
     """The triggers of one project. Each call raises RedisError or ConnectionLost too."""
 
-    def __init__(
-        self,
-        hub: Hub,
-        jobs: Jobs,
-        project: str,
-        *,
-        reporter: Reporter,
-        clock: t.Callable[[], float] = time.time,
-    ) -> None:
-        self._records = TriggerRecords(hub.connection, project)
-        self._schedules = TriggerSchedules(jobs, self._records, clock=clock)
-        self._runner = TriggerRunner(hub, self._records, self._schedules, reporter=reporter, clock=clock)
-        self._clock = clock
+    def __init__(self, hub: Hub, jobs: Jobs, project: str, *, reporter: Reporter) -> None:
+        self._hub = hub
+        self._reporter = reporter
+        self._records = TriggerRecords(hub.scripts, project)
+        self._schedules = TriggerSchedules(jobs, self._records)
+        self._process: TriggerProcessor
+        self._beginning = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
 
     async def start(self, client: DeliveryClient) -> None:
-        """Run the triggers as soon as there are any, whichever server process creates the first."""
-        await self._runner.start(client)
+        """Run the queue if there are triggers, otherwise as soon as any server process creates one."""
+        self._process = TriggerProcessor(self._records, client, self._reporter)
+        if await self._records.exist():
+            await self._begin()
+        else:
+            self._task = asyncio.create_task(self._begin_once_there_are_any())
 
     async def stop(self) -> None:
         """Look for triggers no longer; the hub ends the requests in flight."""
-        await self._runner.stop()
+        await end_tasks(self._task)
 
     async def create(self, options: TriggerOptions) -> ShownTrigger:
         """Create a trigger with a new secret. Raises TooManyTriggers or InvalidSchedule."""
-        await self._runner.begin()
+        await self._begin()
         trigger = StoredTrigger(
             **options.model_dump(),
             id=f"trg_{secrets.token_urlsafe(12)}",
-            created_at=self._now(),
+            created_at=now_ms(),
             secret=generate_secret(),
         )
         await self._records.add(trigger)
@@ -95,30 +103,43 @@ class Triggers:
 
     async def set_paused(self, id: str, is_paused: bool) -> None:
         """Pause or resume the schedule of a trigger. Raises NoSuchTrigger."""
-        await self._runner.begin()
-        await self._change(id, lambda held: held.model_copy(update={"is_paused": is_paused}))
+        await self._begin()
+        await self._records.change(id, lambda held: held.model_copy(update={"is_paused": is_paused}))
         await self._schedules.settle(id)
 
     async def fire(self, id: str) -> None:
         """Run a trigger now, paused or not, in addition to its schedule. Raises NoSuchTrigger."""
-        await self._runner.begin()
+        await self._begin()
         await self._schedules.fire(await self._held(id))
 
     async def rotate_secret(self, id: str) -> str:
         """Give a trigger a new secret; the old one signs too for a day. Raises NoSuchTrigger."""
         secret = generate_secret()
-        await self._change(id, lambda held: held.rotated(secret, now=self._now()))
+        await self._records.change(id, lambda held: held.rotated(secret, now=now_ms()))
         return secret
+
+    async def _begin(self) -> None:
+        """Run the queue unless it runs already."""
+        async with self._beginning:
+            if QUEUE not in self._hub.queues:
+                await self._schedules.settle_all()
+                await self._hub.add(QUEUE, RunnerOptions(concurrency=CONCURRENCY), self._process)
+
+    async def _begin_once_there_are_any(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL)
+            try:
+                if await self._records.exist():
+                    await self._begin()
+                    return
+            except (RedisError, ConnectionLost) as exc:
+                logger.error("cannot look for triggers, trying again: %s", exc)
 
     async def _held(self, id: str) -> StoredTrigger:
         trigger = await self._records.get(id)
         if trigger is None:
             raise NoSuchTrigger(id)
         return trigger
-
-    async def _change(self, id: str, change: t.Callable[[StoredTrigger], StoredTrigger]) -> None:
-        if await self._records.change(id, change) is None:
-            raise NoSuchTrigger(id)
 
     async def _show(self, triggers: t.Sequence[StoredTrigger]) -> list[ShownTrigger]:
         next_runs = await self._schedules.next_runs()
@@ -127,6 +148,3 @@ class Triggers:
             ShownTrigger(trigger, next_runs.get(trigger.id), last_run)
             for trigger, last_run in zip(triggers, last_runs, strict=True)
         ]
-
-    def _now(self) -> int:
-        return int(self._clock() * 1000)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from nextmq_server.conformance.cases import Trait
 
 ASGI = ("asgi", "starlette", "fastapi-mount", "fastapi-router", "litestar")
@@ -67,6 +69,6 @@ CANNOT: dict[Trait, dict[str, str]] = {
 }
 
 
-def can_send(integration: str, traits: frozenset[Trait]) -> bool:
+def can_send(integration: str, traits: t.Collection[Trait]) -> bool:
     """Whether an integration can be sent a case with these traits."""
     return not any(integration in CANNOT.get(trait, {}) for trait in traits)

@@ -6,23 +6,23 @@ import dataclasses
 
 from nextmq_server.conformance import refusals, refusals_of_bodies
 
-from .support import SENDER, SMALL_SENDER, Case, delivery, refused, wire_of
+from .support import SENDER, SMALL_SENDER, Case, delivery, for_setup, wire_of
 
-PATHS = refused(refusals.paths(SENDER))
-METHODS = refused(refusals.methods(SENDER))
-TYPES = refused(refusals.types(SENDER))
-HEADERS = refused(refusals.headers(SENDER))
-TIMES = refused(refusals.times(SENDER))
-SIZES = refused(refusals.sizes(SMALL_SENDER), "small")
+PATHS = for_setup(refusals.paths(SENDER))
+METHODS = for_setup(refusals.methods(SENDER))
+TYPES = for_setup(refusals.types(SENDER))
+HEADERS = for_setup(refusals.headers(SENDER))
+TIMES = for_setup(refusals.times(SENDER))
+SIZES = for_setup(refusals.sizes(SMALL_SENDER), "small")
 STALLS = [
     dataclasses.replace(case, reason="not whole within body_timeout, 0.1 s")
-    for case in refused(refusals.stalls(SENDER), "impatient")
+    for case in for_setup(refusals.stalls(SENDER), "impatient")
 ]
-SIGNATURES = refused(refusals.signatures(SENDER))
-ORDER = refused(refusals.order(SENDER))
-JSON_TEXTS = refused(refusals_of_bodies.texts(SENDER))
-MEMBERS = refused(refusals_of_bodies.members(SENDER))
-QUEUES = refused(refusals_of_bodies.queues(SENDER))
+SIGNATURES = for_setup(refusals.signatures(SENDER))
+ORDER = for_setup(refusals.order(SENDER))
+JSON_TEXTS = for_setup(refusals_of_bodies.texts(SENDER))
+MEMBERS = for_setup(refusals_of_bodies.members(SENDER))
+QUEUES = for_setup(refusals_of_bodies.queues(SENDER))
 GUARD = [
     Case(
         "guard: one that raises",

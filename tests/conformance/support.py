@@ -43,27 +43,15 @@ class Wire(requests.Wire):
 
 
 @dataclasses.dataclass(frozen=True)
-class Case(cases.StatusCase):
+class Case(cases.Case):
     """A case of the table, for a setup."""
 
     wire: Wire
 
 
-@dataclasses.dataclass(frozen=True)
-class Accepted(cases.AcceptedCase):
-    """A request that is run, for a setup."""
-
-    wire: Wire
-
-
-def refused(table: Iterable[cases.StatusCase], setup: str = "plain") -> list[Case]:
+def for_setup(table: Iterable[cases.Case], setup: str = "plain") -> list[Case]:
     """Return these cases of the table for a setup."""
     return [Case(**{**vars(case), "wire": _wire(case.wire, setup)}) for case in table]
-
-
-def accepted(table: Iterable[cases.AcceptedCase], setup: str = "plain") -> list[Accepted]:
-    """Return these cases of the table for a setup."""
-    return [Accepted(**{**vars(case), "wire": _wire(case.wire, setup)}) for case in table]
 
 
 def _wire(wire: requests.Wire, setup: str) -> Wire:
@@ -74,7 +62,7 @@ class _Named(t.Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def traits(self) -> frozenset[Trait]: ...
+    def traits(self) -> t.Collection[Trait]: ...
 
 
 def over_integrations(cases: Sequence[_Named], integrations: Sequence[str] = INTEGRATIONS) -> pytest.MarkDecorator:
@@ -95,7 +83,7 @@ def over_integrations(cases: Sequence[_Named], integrations: Sequence[str] = INT
 def every_integration(*traits: Trait, integrations: Sequence[str] = INTEGRATIONS) -> pytest.MarkDecorator:
     """Run the test in each integration that can get such requests. Parameter: `integration` (or `place`)."""
     fixture = "integration" if integrations is INTEGRATIONS else "place"
-    able = [integration for integration in integrations if can_send(integration, frozenset(traits))]
+    able = [integration for integration in integrations if can_send(integration, traits)]
     return pytest.mark.parametrize(fixture, able, indirect=True)
 
 

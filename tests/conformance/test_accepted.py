@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 from nextmq_server.conformance import accepted as table
-from nextmq_server.conformance.cases import AcceptedCase as AnyAccepted
-from nextmq_server.conformance.cases import Trait
+from nextmq_server.conformance.cases import Trait, completed
 
 from .integrations.integration import Integration
 from .support import (
     JSON,
     SENDER,
     SMALL_SENDER,
-    Accepted,
+    Case,
     Wire,
-    accepted,
     deliver,
     delivery,
     encode,
     every_integration,
+    for_setup,
     outcome_in,
     over_integrations,
     seal,
 )
 
 _OF_PYTHON = [
-    AnyAccepted("a lone surrogate", SENDER.post(SENDER.raw('"\\ud800"')), "\ud800"),
-    AnyAccepted("an integer of 4,000 digits", SENDER.post(SENDER.raw("1" * 4000)), int("1" * 4000)),
+    completed("a lone surrogate", SENDER.post(SENDER.raw('"\\ud800"')), "\ud800"),
+    completed("an integer of 4,000 digits", SENDER.post(SENDER.raw("1" * 4000)), int("1" * 4000)),
 ]
-HEADS = accepted(table.heads(SENDER))
-ACCEPTED: list[Accepted] = [
+HEADS = for_setup(table.heads(SENDER))
+ACCEPTED: list[Case] = [
     *HEADS,
-    *accepted(table.bodies(SENDER)),
-    *accepted(table.largest(SMALL_SENDER), "small"),
-    *accepted(_OF_PYTHON),
+    *for_setup(table.bodies(SENDER)),
+    *for_setup(table.largest(SMALL_SENDER), "small"),
+    *for_setup(_OF_PYTHON),
 ]
 
 
 @over_integrations(ACCEPTED)
-def test_a_delivery_within_the_rules_is_run(integration: Integration, case: Accepted) -> None:
-    assert outcome_in(case.wire.send(integration)) == {"outcome": "completed", "returnValue": case.value}
+def test_a_delivery_within_the_rules_is_run(integration: Integration, case: Case) -> None:
+    assert outcome_in(case.wire.send(integration)) == case.outcome
 
 
 @every_integration()

@@ -52,7 +52,7 @@ def _dated(timestamp: str) -> HeaderList:
 
 
 def _signature(*values: bytes) -> HeaderList:
-    return SENDER.with_header(SIGNATURE, *values)
+    return SENDER.head(SIGNATURE, *values).headers
 
 
 def _body(name: str, body: bytes, status: int = 400) -> Case:
@@ -73,7 +73,7 @@ _HUGE = b"[" + b"0," * 15_000_000 + b"0]"
 REFUSED = [
     _attack("signed ten years ago", 401, signed(GOOD, at=NOW - TEN_YEARS)),
     _attack("signed ten years ahead", 401, signed(GOOD, at=NOW + TEN_YEARS)),
-    _attack("no timestamp", 401, SENDER.with_header(TIMESTAMP)),
+    _attack("no timestamp", 401, SENDER.head(TIMESTAMP).headers),
     _attack("timestamp 0", 401, _dated("0")),
     *(
         _attack(f"signed at {text!r}", 401, _dated(text))
@@ -104,7 +104,7 @@ REFUSED = [
     _attack("20,000 signatures before the right one", 401, _signature(b"v1,AAAA " * 20_000 + TOKEN)),
     _attack("the signature twice", 401, _signature(TOKEN, TOKEN)),
     _attack("a wrong signature and the right one", 401, _signature(b"v1,AAAA", TOKEN)),
-    _attack("two ids", 401, SENDER.with_header(ID, b"dlv_1", b"dlv_2")),
+    _attack("two ids", 401, SENDER.head(ID, b"dlv_1", b"dlv_2").headers),
     _attack("no algorithm", 401, [*_signature(b"none,"), (b"x-nextmq-algorithm", b"none")]),
     _attack("not signed", 401, [JSON, length_of(GOOD)]),
     _attack("under another secret", 401, signed(GOOD, secrets=[UNKNOWN_SECRET])),
@@ -112,7 +112,7 @@ REFUSED = [
     _attack("30 MB under a bad signature", 413, [JSON, length_of(_HUGE), *signed(GOOD)[2:]], _HUGE),
     _attack("30 MB of unknown length", 413, [JSON, *signed(GOOD)[2:]], _HUGE),
     _attack("gzip", 415, [*signed(GOOD), (b"content-encoding", b"gzip")]),
-    _attack("a form", 415, SENDER.with_header(b"content-type", b"application/x-www-form-urlencoded")),
+    _attack("a form", 415, SENDER.head(b"content-type", b"application/x-www-form-urlencoded").headers),
     _attack("another queue's delivery", 404, signed(GOOD), route="/queues/awaited"),
     _attack("a queue outside of its path", 404, signed(GOOD), route="/queues/..%2Fqueues%2Fblocking"),
     *(

@@ -6,8 +6,8 @@ import socket
 import typing as t
 from http.client import RemoteDisconnected
 
-from nextmq_server.conformance.broken import broken
-from nextmq_server.conformance.cases import BrokenCase
+from nextmq_server.conformance.cases import Case
+from nextmq_server.conformance.refusals_of_bodies import broken
 
 from .integrations.integration import Answer
 from .integrations.processes import ServerIntegration, head_of, read_answer
@@ -18,7 +18,7 @@ from .support import SENDER, deliver, delivery, every_integration, over_integrat
 BROKEN = broken(SENDER)
 
 
-def _send(server: ServerIntegration, case: BrokenCase) -> Answer | None:
+def _send(server: ServerIntegration, case: Case) -> Answer | None:
     """Return the answer, None if the connection was closed without one."""
     with server.connect() as connection:
         head = head_of("POST", mount_of("plain") + case.wire.route, case.wire.headers)
@@ -31,7 +31,7 @@ def _send(server: ServerIntegration, case: BrokenCase) -> Answer | None:
 
 
 @over_integrations(BROKEN, integrations=SERVERS)
-def test_a_broken_body_is_not_a_fault(place: t.Any, case: BrokenCase) -> None:
+def test_a_broken_body_is_not_a_fault(place: t.Any, case: Case) -> None:
     answer = _send(place, case)
     assert answer is None or answer.status < 500
 

@@ -18,6 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from nextmq_handler.protocol.signing import OUTCOME, signature_headers
+from nextmq_handler.rules.views import JobView
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.reports import Report
@@ -27,7 +28,7 @@ from nextmq_server.engine.queues.jobs import Jobs, NoSuchJob
 from nextmq_server.engine.queues.queues import Queues
 from nextmq_server.engine.queues.schedulers import JobSchedulers
 from nextmq_server.engine.scripts.scripts import ScriptRunner
-from nextmq_server.engine.verdicts import Complete, Verdict
+from nextmq_server.engine.verdicts import Completed, Verdict
 from nextmq_server.engine.worker.gate import Gate
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import RunnerOptions
@@ -76,7 +77,7 @@ class Processor:
         self.most_running = 0
         self.gate = asyncio.Event()
         self.gate.set()
-        self._verdicts = list(verdicts) or [Complete(None)]
+        self._verdicts = list(verdicts) or [Completed(None)]
 
     async def __call__(self, job: EngineJob) -> Verdict:
         self.started.append(job)
@@ -108,7 +109,6 @@ class Engine:
 
     async def open(self) -> None:
         await self.redis.connect()
-        await self._runner.load()
 
     async def close(self) -> None:
         for hub in self._hubs:
@@ -134,12 +134,12 @@ class Engine:
 
     async def add(self, data: object = None, *, queue: str = QUEUE, **opts: t.Any) -> str:
         now = round(time.time() * 1000)
-        return (await self.jobs.adder.add([self.jobs.new(queue, "welcome", data, opts, now=now)]))[0].id
+        return (await self.jobs.add([self.jobs.new(queue, "welcome", data, opts, now=now)]))[0].id
 
-    async def job(self, job_id: str, *, queue: str = QUEUE) -> dict[str, t.Any]:
+    async def job(self, job_id: str, *, queue: str = QUEUE) -> JobView:
         return await self.jobs.get(queue, job_id)
 
-    async def until_state(self, job_id: str, state: str, *, queue: str = QUEUE) -> dict[str, t.Any]:
+    async def until_state(self, job_id: str, state: str, *, queue: str = QUEUE) -> JobView:
         """Return the job, once it is in `state`."""
 
         async def is_there() -> bool:

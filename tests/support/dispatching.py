@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import typing as t
-from dataclasses import dataclass, field
-
 from aiohttp import web
 
 from nextmq_handler.protocol.messages import Headers
@@ -40,15 +37,8 @@ WELCOME = {
 DONE = b'{"outcome":"completed","returnValue":{"sent":true}}'
 
 
-@dataclass
-class Queue:
-    """The part of a queue that a job reads."""
-
-    opts: dict[str, t.Any] = field(default_factory=dict)
-
-
 def make_job(**fields: str) -> EngineJob:
-    return EngineJob(Queue(), "42", {"name": "welcome", "ats": "1", **fields}, "token")
+    return EngineJob("42", {"name": "welcome", "ats": "1", **fields}, "token")
 
 
 def delivery_body(endpoint: AppEndpoint, job: EngineJob, delivery_id: str, *, now: float) -> bytes:

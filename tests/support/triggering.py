@@ -128,4 +128,4 @@ async def is_done(service: Service) -> bool:
 async def add_due_job(service: Service, trigger_id: str) -> None:
     """Add a job as the trigger's scheduler does."""
     opts = {"removeOnComplete": True, "removeOnFail": True}
-    await service.jobs.adder.add([service.jobs.new(QUEUE, "due", {"trigger": trigger_id}, opts, now=1)])
+    await service.jobs.add([service.jobs.new(QUEUE, "due", {"trigger": trigger_id}, opts, now=1)])

@@ -214,9 +214,9 @@ def test_pytest_starts_without_anything_of_the_library(suite: pytest.Pytester) -
         def test_it():
             ours = ("nextmq_handler", "nextmq_server")
             assert {name for name in sys.modules if name.partition(".")[0] in ours} == {
-                "nextmq_handler", "nextmq_handler._deprecated", "nextmq_handler._lazy", "nextmq_handler.testing",
-                "nextmq_handler.testing._plugin", "nextmq_server", "nextmq_server.testing",
-                "nextmq_server.testing._plugin",
+                "nextmq_handler", "nextmq_handler._deprecated", "nextmq_handler._package",
+                "nextmq_handler.testing", "nextmq_handler.testing._plugin", "nextmq_server",
+                "nextmq_server.testing", "nextmq_server.testing._plugin",
             }
     """
     assert outcomes(suite, test) == {"passed": 1}

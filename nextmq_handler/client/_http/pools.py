@@ -14,7 +14,7 @@ import weakref
 from urllib.parse import quote, urlencode
 
 from ...errors import ConfigurationError
-from ...protocol.times import shown
+from ...protocol.arguments import shown
 
 if t.TYPE_CHECKING:
     import httpx

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...protocol.times import timestamp_ms
+from ...protocol.arguments import timestamp_ms
 from ...rules.limits import MAX_PAGE
 from ...rules.options import Duration, JobTemplate, Moment, Repeat, check_list, milliseconds, to_wire
 from .._http.answer import listed, member

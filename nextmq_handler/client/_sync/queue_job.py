@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from ... import _overrides
 from ...errors import JobFailedError, JobRemovedError, NextMQTimeoutError
-from ...protocol.times import timeout_seconds
+from ...protocol.arguments import timeout_seconds
 from ...rules.options import Duration, milliseconds
 from .._http.answer import member
 from .._http.call import ATTEMPT_TIMEOUT

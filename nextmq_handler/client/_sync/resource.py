@@ -7,7 +7,7 @@ import typing as t
 from datetime import timedelta
 
 from ...errors import NotFoundError
-from ...protocol.names import check_queue_name
+from ...protocol.arguments import check_queue_name
 from ...telemetry import inject, producer_span
 from .._http.answer import R, Reader, ignored
 from .._http.call import DEFAULT_TIMEOUT, Options, key_of

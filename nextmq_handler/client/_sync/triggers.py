@@ -6,7 +6,7 @@ from __future__ import annotations
 import typing as t
 from datetime import timedelta
 
-from ...protocol.times import timeout_seconds
+from ...protocol.arguments import timeout_seconds
 from ...rules.options import Backoff, Repeat, job_options, to_wire
 from .._http.answer import done, listed, member
 from ..views import Trigger, TriggerRun

@@ -7,7 +7,7 @@ import functools
 import re
 import typing as t
 
-from nextmq_handler._version import SERVER
+from nextmq_handler._package import SERVER
 from nextmq_handler.protocol.signing import Secret, signature_headers
 
 from ..egress.resolver import CheckedResolver, Resolve, ask_system

@@ -41,7 +41,7 @@ class EventHub:
 
     def __init__(self, address: Address, commands: RedisConnection, *, name: str) -> None:
         self._commands = commands
-        self._reader = WakeableReader[dict[str, _Stream]](address, commands, name=name, what="read events")
+        self._reader = WakeableReader(address, commands, self._read, name=name, what="read events")
         self._streams: dict[str, _Stream] = {}
         self._listeners: set[Sink] = set()
         self._wake_id = START
@@ -109,17 +109,14 @@ class EventHub:
     async def _start(self) -> None:
         async with self._starting:
             if not (self._reader.is_running or self._stopped):
-                await self._connect()
+                try:
+                    await self._reader.start()
+                except ConfigurationError as exc:
+                    raise ConnectionLost(str(exc)) from exc
+                if self._stopped:  # meanwhile
+                    await self._reader.stop()
         if self._stopped:
             raise ConnectionLost("the server is stopping")
-
-    async def _connect(self) -> None:
-        try:
-            await self._reader.start(self._read)
-        except ConfigurationError as exc:
-            raise ConnectionLost(str(exc)) from exc
-        if self._stopped:  # meanwhile
-            await self._reader.stop()
 
     def _wake(self) -> None:
         """Restart the read that blocks now, with the streams of this moment."""
@@ -147,13 +144,10 @@ class EventHub:
             if key == wake_key:
                 self._wake_id = StreamId.parse(entries[-1][0])
             else:  # a stream that was left meanwhile has no sinks; joined again, it is another one
-                self._dispatch(streams[key], [Event.of(entry) for entry in entries])
-
-    def _dispatch(self, stream: _Stream, events: t.Sequence[Event]) -> None:
-        for event in events:
-            stream.last_id = event.id
-            for sink in tuple(stream.sinks):
-                sink.take(event)
+                for event in map(Event.of, entries):
+                    streams[key].last_id = event.id
+                    for sink in tuple(streams[key].sinks):
+                        sink.take(event)
 
     async def _on_error(self, error: RedisError) -> None:
         """End the listeners of keys that are not streams: one such key fails the read of all."""

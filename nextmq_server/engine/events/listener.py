@@ -43,12 +43,8 @@ class Listener:
         self._failure: Exception | None = None
 
     async def __aenter__(self) -> t.Self:
+        end = await self._hub.end_of(self._key)
         await self._hub.admit(self)
-        try:
-            end = await self._hub.end_of(self._key)
-        except BaseException:
-            self._hub.dismiss(self)
-            raise
         # An id of the future would hide what comes before it, here and for sinks that join later.
         self._read_to = self.last_id = end if self._from_now else min(self.last_id, end)
         return self

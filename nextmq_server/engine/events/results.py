@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import itertools
 import typing as t
 
 from nextmq_handler.rules.results import JobResult, unfinished
@@ -21,17 +22,7 @@ FINISHED = frozenset(("completed", "failed"))
 
 _LAST_EVENTS = frozenset(("completed", "failed", "removed"))
 
-_STATE_KEYS = (
-    "completed",
-    "failed",
-    "delayed",
-    "active",
-    "wait",
-    "paused",
-    "waiting-children",
-    "prioritized",
-)
-_SCRIPT = "nextmqResult"
+_STATE_KEYS = ("completed", "failed", "delayed", "active", "wait", "paused", "waiting-children", "prioritized")
 
 # KEYS: the 8 of getStateV2, the job. ARGV: the 1 of getStateV2, the job's id.
 _LUA = (
@@ -65,17 +56,19 @@ class Results:
             return await _look(scripts, job_id)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait / 1000
-        async with self._listening(scripts) as waiting:
+        async with self._listening(scripts, job_id) as (waiting, event):
             while True:
-                with waiting.expect(job_id) as event:
-                    # Only now its event cannot be missed. The job may have ended before.
-                    result = await _look(scripts, job_id)
-                    left = deadline - loop.time()
-                    if result["state"] in FINISHED or left <= 0:
-                        return result
-                    await asyncio.wait({event}, timeout=left)
-                    if event.cancelled():
-                        raise ConnectionLost("there are no more events")
+                event.clear()
+                # Only now its event cannot be missed. The job may have ended before.
+                result = await _look(scripts, job_id)
+                left = deadline - loop.time()
+                if result["state"] in FINISHED or left <= 0:
+                    return result
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await event.wait()
+                if waiting.has_ended:
+                    raise ConnectionLost("there are no more events")
 
     def look_again(self, queue: str) -> None:
         """Tell those who wait that jobs of the queue were removed in bulk: BullMQ writes no events for that."""
@@ -84,15 +77,20 @@ class Results:
             waiting.look_again()
 
     @contextlib.asynccontextmanager
-    async def _listening(self, scripts: QueueScripts) -> t.AsyncGenerator[_Waiting]:
+    async def _listening(
+        self, scripts: QueueScripts, job_id: str
+    ) -> t.AsyncGenerator[tuple[_Waiting, asyncio.Event]]:
+        """Give an event that is set when the job may have ended, or when no events will come."""
         key = scripts.keys["events"]
-        waiting = self._waiting.setdefault(key, _Waiting())
-        waiting.calls += 1
+        waiting, event = self._waiting.setdefault(key, _Waiting()), asyncio.Event()
+        waiting.calls[job_id].add(event)
         try:
             await self._events.join(key, waiting)
-            yield waiting
+            yield waiting, event
         finally:
-            waiting.calls -= 1
+            waiting.calls[job_id].discard(event)
+            if not waiting.calls[job_id]:
+                del waiting.calls[job_id]
             if not waiting.calls:
                 del self._waiting[key]
                 self._events.leave(key, waiting)
@@ -102,47 +100,29 @@ class _Waiting:
     """The `calls` that wait for jobs of one queue, by job id: an event wakes only those that wait for its job."""
 
     def __init__(self) -> None:
-        self.calls = 0
-        self._expected: collections.defaultdict[str, set[asyncio.Future[None]]] = collections.defaultdict(set)
-
-    @contextlib.contextmanager
-    def expect(self, job_id: str) -> t.Generator[asyncio.Future[None]]:
-        """Give a future: done with the next event that ends the job, cancelled if no events will come."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._expected[job_id].add(future)
-        try:
-            yield future
-        finally:
-            self._expected[job_id].discard(future)
-            if not self._expected[job_id]:
-                del self._expected[job_id]
+        self.calls: collections.defaultdict[str, set[asyncio.Event]] = collections.defaultdict(set)
+        self.has_ended = False
 
     def take(self, event: Event) -> None:
         """Take the hub's next event."""
         if event.name in _LAST_EVENTS:
-            _wake(self._expected.get(event.fields.get("jobId", ""), ()))
+            for call in self.calls.get(event.fields.get("jobId", ""), ()):
+                call.set()
 
     def look_again(self) -> None:
         """Wake all calls: any of the jobs may have changed."""
-        for futures in self._expected.values():
-            _wake(futures)
+        for call in itertools.chain.from_iterable(self.calls.values()):
+            call.set()
 
     def end(self, failure: Exception | None) -> None:  # noqa: ARG002 - part of Sink
         """End all calls: no more events come."""
-        for futures in self._expected.values():
-            for future in futures:
-                future.cancel()
-
-
-def _wake(futures: t.Iterable[asyncio.Future[None]]) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(None)
+        self.has_ended = True
+        self.look_again()
 
 
 async def _look(scripts: QueueScripts, job_id: str) -> JobResult:
     keys = [*scripts.all_keys(*_STATE_KEYS), scripts.key(job_id)]
-    found: list[t.Any] | None = await scripts.run_composed(_SCRIPT, _LUA, keys, [job_id])
+    found: list[t.Any] | None = await scripts.run_composed(_LUA, keys, [job_id])
     if found is None:
         snapshot = await read_snapshot(scripts, job_id)
         if snapshot is None:

@@ -13,8 +13,7 @@ from ..scripts.scripts import ScriptRunner, as_function, pack
 IDEMPOTENCY_LIFE = 86_400_000
 """How long (ms) an idempotency key is kept with its result."""
 
-SCRIPT = "nextmqAddJobs"
-
+_ADDER_NUMBERS = {script: number for number, script in enumerate(ADDERS, 1)}
 _PARENT_GONE = -5
 _REUSED = "IDEMPOTENCYKEYREUSED"
 
@@ -137,11 +136,7 @@ class JobToAdd:
     @property
     def state(self) -> str:
         """The state that the job has at first."""
-        if self.is_parent:
-            return "waiting-children"
-        if self.opts.get("delay"):
-            return "delayed"
-        return "prioritized" if self.opts.get("priority") else "waiting"
+        return ADDERS[self.call.script]
 
 
 @dataclass(frozen=True)
@@ -160,40 +155,32 @@ class AddResult(t.NamedTuple):
     replayed: bool
 
 
-class Adder:
-    """Adds jobs to queues."""
-
-    def __init__(self, runner: ScriptRunner) -> None:
-        self._runner = runner
-
-    async def add(self, jobs: t.Sequence[JobToAdd], idempotency: Idempotency | None = None) -> list[AddResult]:
-        """Add all jobs in one step, in their order. A parent comes before its children.
-
-        Raises IdempotencyKeyReused, UnusableParent, RedisError or ConnectionLost.
-        """
-        keys: list[str] = [idempotency.key if idempotency else ""]
-        key_ranges: list[tuple[int, int]] = []
-        sets: dict[tuple[str, str], int] = {}
-        adds: list[tuple[int, int, int, bool]] = []
-        arguments: list[t.Any] = []
-        for job in jobs:
-            call = job.call
-            if (job.queue, call.script) not in sets:
-                key_ranges.append((len(keys) + 1, len(keys) + len(call.keys)))
-                sets[job.queue, call.script] = len(key_ranges)
-                keys += call.keys
-            adder = ADDERS.index(call.script) + 1
-            adds.append((adder, sets[job.queue, call.script], len(call.args), job.is_plain))
-            arguments += call.args
-        request = idempotency.request if idempotency else ""
-        head = pack([idempotency is not None, request, IDEMPOTENCY_LIFE, key_ranges, adds])
-        try:
-            answer = await self._runner.run_composed(SCRIPT, _LUA, keys, [head, *arguments])
-        except RedisError as exc:
-            if _REUSED in str(exc):
-                raise IdempotencyKeyReused from None
-            raise
-        status, detail = answer
-        if status < 0:
-            raise UnusableParent(detail - 1, is_gone=status == _PARENT_GONE)
-        return [AddResult(result[1:], result[0] == "1", bool(status)) for result in detail]
+async def add_jobs(
+    runner: ScriptRunner, jobs: t.Sequence[JobToAdd], idempotency: Idempotency | None
+) -> list[AddResult]:
+    """Add all jobs in one step, as `Jobs.add` says."""
+    keys: list[str] = [idempotency.key if idempotency else ""]
+    key_ranges: list[tuple[int, int]] = []
+    sets: dict[tuple[str, str], int] = {}
+    adds: list[tuple[int, int, int, bool]] = []
+    arguments: list[t.Any] = []
+    for job in jobs:
+        call = job.call
+        if (job.queue, call.script) not in sets:
+            key_ranges.append((len(keys) + 1, len(keys) + len(call.keys)))
+            sets[job.queue, call.script] = len(key_ranges)
+            keys += call.keys
+        adds.append((_ADDER_NUMBERS[call.script], sets[job.queue, call.script], len(call.args), job.is_plain))
+        arguments += call.args
+    request = idempotency.request if idempotency else ""
+    head = pack([idempotency is not None, request, IDEMPOTENCY_LIFE, key_ranges, adds])
+    try:
+        answer = await runner.run_composed(_LUA, keys, [head, *arguments])
+    except RedisError as exc:
+        if _REUSED in str(exc):
+            raise IdempotencyKeyReused from None
+        raise
+    status, detail = answer
+    if status < 0:
+        raise UnusableParent(detail - 1, is_gone=status == _PARENT_GONE)
+    return [AddResult(result[1:], result[0] == "1", bool(status)) for result in detail]

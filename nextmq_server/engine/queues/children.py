@@ -6,6 +6,7 @@ import asyncio
 import typing as t
 
 from ...redis.connection import RedisConnection
+from ..scripts.scripts import fields_of
 from .jobs import Jobs, NoSuchJob, decoded
 
 KINDS = ("processed", "unprocessed", "ignored", "failed")
@@ -101,8 +102,7 @@ class Children:
         return list(dict.fromkeys(child for key in keys if (child := self._child(key))))
 
     def _pairs(self, flat: t.Sequence[str]) -> dict[ChildKey, str]:
-        keys = map(self._child, flat[::2])
-        return {child: text for child, text in zip(keys, flat[1::2], strict=True) if child}
+        return {child: text for key, text in fields_of(flat).items() if (child := self._child(key))}
 
     def _child(self, key: str) -> ChildKey | None:
         """Return the child of a key; None for a job of another project, which is never shown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from nextmq_handler.rules.dead_letters import DeadLetter, dead_letter_id
+from nextmq_handler.rules.results import JobResult
 
 from ..scripts.scripts import QueueScripts
 from .adding import JobToAdd
@@ -12,19 +13,14 @@ from .job import EngineJob
 from .jobs import decoded
 
 
-class FinalFailure(t.NamedTuple):
-    """Why and when (ms since the epoch) a job failed for good, and the status of the app's last HTTP answer."""
-
-    reason: str
-    stacktrace: list[str]
-    status: int | None
-    at: int
-
-
 def dead_letter_of(
-    job: EngineJob, scripts: QueueScripts, dead_letter_queue: str, failure: FinalFailure
+    job: EngineJob, scripts: QueueScripts, dead_letter_queue: str, result: JobResult, status: int | None
 ) -> JobToAdd:
-    """Return the dead letter to add for a job of the queue of `scripts`."""
+    """Return the dead letter to add for a job of the queue of `scripts` that ends with `result`.
+
+    `status` is that of the app's last HTTP answer.
+    """
+    at = t.cast("int", result["finishedOn"])
     opts = job.opts
     if isinstance(opts.get("parent"), dict):
         opts = {**opts, "parent": job.parent}
@@ -34,14 +30,14 @@ def dead_letter_of(
         "name": job.name,
         "data": decoded(job.data),
         "opts": opts,
-        "attemptsMade": job.attemptsMade + 1,
-        "reason": failure.reason,
-        "stacktrace": failure.stacktrace,
-        "status": failure.status,
-        "failedAt": failure.at,
+        "attemptsMade": job.attempts_made + 1,
+        "reason": result["failedReason"] or "",
+        "stacktrace": result["stacktrace"] or [],
+        "status": status,
+        "failedAt": at,
     }
-    id = dead_letter_id(scripts.queue, job.id, failure.at)
-    return JobToAdd(scripts.prefix, dead_letter_queue, _unicode(job.name), data, {}, failure.at, _unicode(id))
+    id = dead_letter_id(scripts.queue, job.id, at)
+    return JobToAdd(scripts.prefix, dead_letter_queue, _unicode(job.name), data, {}, at, _unicode(id))
 
 
 def _unicode(text: str) -> str:

@@ -30,23 +30,19 @@ def _is_whole(value: object) -> bool:
 
 
 def _is_backoff(value: object) -> bool:
-    if not value or _is_number(value):
-        return True
-    if not isinstance(value, dict):
-        return False
+    if not value or not isinstance(value, dict):
+        return not value or _is_number(value)
     members = t.cast("dict[str, object]", value)
-    return isinstance(members.get("type", ""), str) and all(
-        _is_number(members.get(name) or 0) for name in ("delay", "jitter")
-    )
+    numbers = members.get("delay") or 0, members.get("jitter") or 0
+    return isinstance(members.get("type", ""), str) and all(map(_is_number, numbers))
 
 
 def _is_keep(value: object) -> bool:
     if not isinstance(value, dict):
         return isinstance(value, str | bool | None) or _is_whole(value)
     members = t.cast("dict[str, object]", value)
-    return _is_number(members.get("age") or 0) and all(
-        _is_whole(members.get(name) or 0) for name in ("count", "limit")
-    )
+    whole = members.get("count") or 0, members.get("limit") or 0
+    return _is_number(members.get("age") or 0) and all(map(_is_whole, whole))
 
 
 _KEEP = "a boolean, a number of jobs, or an object with age and count"

@@ -57,11 +57,12 @@ class Flows:
         changed = {parent for parent, one in zip(plan.parents, added, strict=True) if one.deduplicated}
         looks: list[t.Awaitable[dict[str, t.Any]]] = []
         for index, (job, parent) in enumerate(zip(plan.jobs, plan.parents, strict=True)):
-            opts = job.opts
-            if parent is not None:  # a replayed parent has another id than the planned one
-                opts = {**opts, "parent": {**opts["parent"], "id": added[parent].id}}
             must_look = added[index].replayed or index in changed
-            looks.append(self._jobs.added(replace(job, opts=opts), added[index]._replace(replayed=must_look)))
+            opts = job.opts
+            if parent is not None and added[parent].id != opts["parent"]["id"]:  # it is replayed
+                opts = {**opts, "parent": {**opts["parent"], "id": added[parent].id}}
+            shown = job if opts is job.opts else replace(job, opts=opts)
+            looks.append(self._jobs.added(shown, added[index]._replace(replayed=must_look)))
         views = await asyncio.gather(*looks)
         trees = [_tree(view, job.queue) for view, job in zip(views, plan.jobs, strict=True)]
         for tree, parent in zip(trees, plan.parents, strict=True):

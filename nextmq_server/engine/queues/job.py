@@ -6,20 +6,12 @@ import typing as t
 
 from nextmq_handler.protocol import strict_json
 from nextmq_handler.rules.delivery_log import DeliveryEntry
+from nextmq_handler.rules.views import ParentView
 
 from ..scripts.packers import long_names
-from ..verdicts import Fail
+from ..verdicts import Failed
 from .delivery_log import FIELD, appended
 from .faulty_options import faults, in_words
-
-
-class HasOptions(t.Protocol):
-    """The part of a queue that bullmq's packers read: its worker options."""
-
-    @property
-    def opts(self) -> dict[str, t.Any]:
-        """The worker options in bullmq's spelling."""
-        ...
 
 
 class EngineJob:
@@ -27,12 +19,9 @@ class EngineJob:
 
     `is_answered`: the delivery has an answer, which must not get lost. `changes` are fields of its hash that its
     next move sets. `fault` says why the job cannot run as its options say, if it cannot.
-
-    bullmq's packers read the camelCase attributes.
     """
 
-    def __init__(self, queue: HasOptions, job_id: str, fields: dict[str, str], token: str) -> None:
-        self.queue = queue
+    def __init__(self, job_id: str, fields: dict[str, str], token: str) -> None:
         self.id = job_id
         self.fields = fields
         self.token = token
@@ -41,7 +30,7 @@ class EngineJob:
         self.name = fields.get("name", "")
         self.data = fields.get("data") or "null"
         self.opts, self.fault = _options(fields.get("opts") or "{}")
-        self.attemptsMade = _integer(fields, "atm") or _integer(fields, "attemptsMade")
+        self.attempts_made = _integer(fields, "atm") or _integer(fields, "attemptsMade")
         self.attempts_started = _integer(fields, "ats")
         self.stalled_counter = _integer(fields, "stc")
         self.priority = _integer(fields, "priority")
@@ -56,18 +45,13 @@ class EngineJob:
         self.changes[FIELD] = appended(self.fields.get(FIELD), entry)
 
     @property
-    def attempts_made(self) -> int:
-        """How many attempts were used before this one."""
-        return self.attemptsMade
-
-    @property
     def attempts(self) -> int:
         """How many attempts the job may use."""
         return int(self.opts.get("attempts") or 1)
 
-    def is_last_attempt(self, failure: Fail) -> bool:
+    def is_last_attempt(self, failure: Failed) -> bool:
         """Return whether the job fails for good with this failure."""
-        return failure.unrecoverable or self.attemptsMade + 1 >= self.attempts
+        return failure.unrecoverable or self.attempts_made + 1 >= self.attempts
 
     @property
     def progress(self) -> t.Any:
@@ -82,13 +66,13 @@ class EngineJob:
         return lines_of(_read(stored)) if stored else []
 
     @property
-    def parent(self) -> dict[str, str] | None:
+    def parent(self) -> ParentView | None:
         """The id of the job's parent in a flow, and the name of the parent's queue."""
         stored = self.fields.get("parent")
         return parent_of(_read(stored), "queueKey") if stored else None
 
 
-def parent_of(stored: object, queue: t.Literal["queueKey", "queue"]) -> dict[str, str] | None:
+def parent_of(stored: object, queue: t.Literal["queueKey", "queue"]) -> ParentView | None:
     """Return a parent's id and the name of its queue. The member `queue` of `stored` is the queue's full name."""
     parent = t.cast("dict[str, object]", stored) if isinstance(stored, dict) else {}
     if "id" not in parent or queue not in parent:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import typing as t
 
 from nextmq_handler.protocol import strict_json
-from nextmq_handler.rules.views import job_view
+from nextmq_handler.rules.views import JobView, new_job_view
 
-from ...redis.connection import RedisError
 from ..scripts.packers import long_names
 from ..scripts.scripts import QueueScripts, ScriptRunner, fields_of
-from .adding import Adder, AddResult, JobToAdd
+from .adding import AddResult, Idempotency, JobToAdd, add_jobs
 from .delivery_log import FIELD, deliveries
 from .job import lines_of, parent_of, whole
 from .snapshots import forget_snapshot
@@ -36,7 +35,6 @@ class Jobs:
     def __init__(self, runner: ScriptRunner, prefix: str) -> None:
         self._runner = runner
         self._prefix = prefix
-        self.adder = Adder(runner)
 
     def scripts(self, queue: str) -> QueueScripts:
         """Return the scripts of `queue`."""
@@ -48,17 +46,11 @@ class Jobs:
         Raises NoSuchJob, also if the id names a key that is not a job's: a queue has keys beside its jobs.
         """
         scripts = self.scripts(queue)
-        try:
-            timestamp = await scripts.connection.execute("HGET", scripts.key(job_id), "timestamp")
-        except RedisError as exc:
-            if str(exc).startswith("WRONGTYPE"):
-                raise NoSuchJob(job_id) from None
-            raise
-        if timestamp is None:
+        if await scripts.fields(job_id, "timestamp") == [None]:
             raise NoSuchJob(job_id)
         return scripts
 
-    async def get(self, queue: str, job_id: str) -> dict[str, t.Any]:
+    async def get(self, queue: str, job_id: str) -> JobView:
         """Return the job as the API shows it. Raises NoSuchJob."""
         scripts = await self.scripts_of(queue, job_id)
         # The state first: a job that finishes in between is shown active with a result, not finished without one.
@@ -78,6 +70,13 @@ class Jobs:
             opts = {**opts, "parent": {"id": parent["id"], "queue": f"{self._prefix}:{parent['queue']}"}}
         return JobToAdd(self._prefix, queue, name, data, opts, timestamp, opts.get("jobId"), is_parent)
 
+    async def add(self, jobs: t.Sequence[JobToAdd], idempotency: Idempotency | None = None) -> list[AddResult]:
+        """Add all jobs in one step, in their order. A parent comes before its children.
+
+        Raises IdempotencyKeyReused or UnusableParent.
+        """
+        return await add_jobs(self._runner, jobs, idempotency)
+
     async def added(self, new: JobToAdd, added: AddResult) -> dict[str, t.Any]:
         """Return what the API shows of a job that was just added or existed already."""
         if not (added.deduplicated or added.replayed):
@@ -90,10 +89,10 @@ class Jobs:
 
     async def page(
         self, queue: str, states: t.Sequence[str], start: int, end: int, *, ascending: bool
-    ) -> list[dict[str, t.Any]]:
+    ) -> list[JobView]:
         """Return the jobs from `start` to `end` of each of the states; the oldest first if `ascending`."""
         scripts = self.scripts(queue)
-        found: list[dict[str, t.Any]] = []
+        found: list[JobView] = []
         for state in states:
             by_state: list[list[t.Any]] = await scripts.pack.getJobs([state], start, end, ascending)
             # A job of a paused queue is shown as waiting.
@@ -116,15 +115,13 @@ class Jobs:
     ) -> None:
         """Put a job that ended in `state` back. Raises NoSuchJob or WrongState."""
         scripts = await self.scripts_of(queue, job_id)
-        keys = [scripts.key(job_id), *scripts.all_keys("events", state, "wait", "meta", "active", "marker")]
-        keys += scripts.all_keys("prioritized", "pc")
-        stored = await scripts.connection.execute("HGET", scripts.key(job_id), "opts")
+        keys = scripts.all_keys("events", state, "wait", "meta", "active", "marker", "prioritized", "pc")
+        [stored] = await scripts.fields(job_id, "opts")
         opts: dict[str, t.Any] = decoded(stored) or {}
+        push = "RPUSH" if opts.get("lifo") else "LPUSH"
         result = "failedReason" if state == "failed" else "returnvalue"
-        flags = [str(int(flag)) for flag in (reset_attempts_made, reset_attempts_started)]
-        answer = await scripts.run(
-            "reprocessJob", keys, [job_id, "RPUSH" if opts.get("lifo") else "LPUSH", result, state, *flags]
-        )
+        args = [job_id, push, result, state, int(reset_attempts_made), int(reset_attempts_started)]
+        answer = await scripts.run("reprocessJob", [scripts.key(job_id), *keys], args)
         _check(answer, job_id, f"is not {state}")
 
     async def promote(self, queue: str, job_id: str) -> None:
@@ -167,54 +164,42 @@ class Jobs:
         return bool(await scripts.run("removeDeduplicationKey", [scripts.key("de", held)], [job_id]))
 
 
-def view(job_id: str, state: str, flat: t.Sequence[str]) -> dict[str, t.Any]:
+def view(job_id: str, state: str, flat: t.Sequence[str]) -> JobView:
     """Return what the API shows of a job in `state`, from the answer of HGETALL."""
     fields = fields_of(flat)
     opts = long_names(decoded(fields.get("opts")))
     if "parent" in opts:
         opts["parent"] = parent_of(opts["parent"], "queue")
-    return job_view(
-        id=job_id,
-        name=fields.get("name", ""),
-        state=state,
-        data=decoded(fields.get("data")),
-        opts=opts,
-        timestamp=whole(fields.get("timestamp")) or 0,
-        delay=whole(fields.get("delay")) or 0,
-        priority=whole(fields.get("priority")) or 0,
-        parent=parent_of(decoded(fields.get("parent")), "queueKey"),
-        deduplication_id=fields.get("deid"),
-        repeat_job_key=fields.get("rjk"),
-        progress=decoded(fields.get("progress", "0")),
-        attempts_made=whole(fields.get("atm")) or 0,
-        attempts_started=whole(fields.get("ats")) or 0,
-        stalled_counter=whole(fields.get("stc")) or 0,
-        return_value=decoded(fields.get("returnvalue")),
-        failed_reason=fields.get("failedReason"),
-        stacktrace=lines_of(decoded(fields.get("stacktrace"))),
-        deliveries=deliveries(fields.get(FIELD)),
-        processed_on=whole(fields.get("processedOn")) or None,
-        finished_on=whole(fields.get("finishedOn")) or None,
-    )
+    return {
+        "id": job_id,
+        "name": fields.get("name", ""),
+        "state": state,
+        "data": decoded(fields.get("data")),
+        "opts": opts,
+        "progress": decoded(fields.get("progress", "0")),
+        "attemptsMade": whole(fields.get("atm")) or 0,
+        "attemptsStarted": whole(fields.get("ats")) or 0,
+        "stalledCounter": whole(fields.get("stc")) or 0,
+        "delay": whole(fields.get("delay")) or 0,
+        "priority": whole(fields.get("priority")) or 0,
+        "returnValue": decoded(fields.get("returnvalue")),
+        "failedReason": fields.get("failedReason"),
+        "stacktrace": lines_of(decoded(fields.get("stacktrace"))),
+        "deliveries": deliveries(fields.get(FIELD)),
+        "parent": parent_of(decoded(fields.get("parent")), "queueKey"),
+        "repeatJobKey": fields.get("rjk"),
+        "deduplicationId": fields.get("deid"),
+        "timestamp": whole(fields.get("timestamp")) or 0,
+        "processedOn": whole(fields.get("processedOn")) or None,
+        "finishedOn": whole(fields.get("finishedOn")) or None,
+    }
 
 
-def _fresh_view(new: JobToAdd, job_id: str) -> dict[str, t.Any]:
+def _fresh_view(new: JobToAdd, job_id: str) -> JobView:
     opts = long_names({name: value for name, value in new.job.opts.items() if value is not None})
-    parent = new.opts.get("parent")
-    if parent:
-        parent = opts["parent"] = parent_of(parent, "queue")
-    return job_view(
-        id=job_id,
-        name=new.name,
-        state=new.state,
-        data=new.data,
-        opts=opts,
-        timestamp=new.timestamp,
-        delay=new.opts.get("delay", 0),
-        priority=new.opts.get("priority", 0),
-        parent=parent,
-        deduplication_id=new.opts.get("deduplication", {}).get("id"),
-    )
+    if parent := new.opts.get("parent"):
+        opts["parent"] = parent_of(parent, "queue")
+    return new_job_view(job_id, new.state, new.timestamp, name=new.name, data=new.data, opts=opts)
 
 
 def decoded(text: str | None) -> t.Any:

@@ -19,23 +19,22 @@ BullMQ's own field, `concurrency`, holds the effective one: the lower of this an
 """
 
 _BATCH = 1000
-_EVERYTHING = "1.7976931348623157e+308"
 _NOT_PAUSED, _HAS_ACTIVE = -1, -2
 
-# KEYS: meta. ARGV: the field of the global concurrency, its new value or "", the worker's concurrency or "".
-_SET_CONCURRENCY = """
-local field, wanted, worker = ARGV[1], ARGV[2], ARGV[3]
-if wanted == '' then redis.call('HDEL', KEYS[1], field) else redis.call('HSET', KEYS[1], field, wanted) end
-local bound = tonumber(wanted)
+# KEYS: meta. ARGV: the field of the global concurrency, the worker's concurrency or "", and to set the global one
+# its new value or "".
+_APPLY_CONCURRENCY = """
+local field, worker, wanted = unpack(ARGV)
+if not wanted then
+  wanted = redis.call('HGET', KEYS[1], field)
+elseif wanted == '' then
+  redis.call('HDEL', KEYS[1], field)
+else
+  redis.call('HSET', KEYS[1], field, wanted)
+end
+local bound = tonumber(wanted or '')
 if worker ~= '' and (not bound or tonumber(worker) < bound) then bound = tonumber(worker) end
 if bound then redis.call('HSET', KEYS[1], 'concurrency', bound) else redis.call('HDEL', KEYS[1], 'concurrency') end
-"""
-
-# KEYS: meta. ARGV: the field of the global concurrency, the worker's concurrency.
-_APPLY_WORKER_CONCURRENCY = """
-local bound, wanted = tonumber(ARGV[2]), tonumber(redis.call('HGET', KEYS[1], ARGV[1]))
-if wanted and wanted < bound then bound = wanted end
-redis.call('HSET', KEYS[1], 'concurrency', bound)
 """
 
 
@@ -89,28 +88,30 @@ class Queues:
 
     async def obliterate(self, queue: str, *, force: bool) -> None:
         """Remove the queue with all its jobs. Raises WrongState if jobs run, unless `force`."""
-        await self.pause(queue)
         scripts = self._jobs.scripts(queue)
-        left = 1
-        while left > 0:
+        left = _NOT_PAUSED
+        while left:
+            if left == _NOT_PAUSED:  # at first; and if it was resumed, or all removed, in between
+                await self.pause(queue)
             left = await scripts.run(
                 "obliterate", scripts.all_keys("meta", ""), [_BATCH, "force" if force else ""]
             )
-            if left == _NOT_PAUSED:  # resumed, or all removed, in between
-                await self.pause(queue)
-                left = 1
-            elif left == _HAS_ACTIVE:
+            if left == _HAS_ACTIVE:
                 raise WrongState(
                     "has running jobs and is paused now: wait for them, force it, or resume the queue"
                 )
 
     async def retry_jobs(self, queue: str, state: str, before: int) -> None:
         """Put back the jobs that ended in `state` before `before`, ms since the epoch."""
-        await self._move_to_wait(queue, state, before)
+        scripts = self._jobs.scripts(queue)
+        keys = scripts.all_keys("", "events", state, "wait", "paused", "meta", "active", "marker")
+        while await scripts.run("moveJobsToWait", keys, [_BATCH, before, state]):
+            pass
 
     async def promote_jobs(self, queue: str) -> None:
         """Let all delayed jobs run now."""
-        await self._move_to_wait(queue, "delayed", _EVERYTHING)
+        while await self._jobs.scripts(queue).pack.promoteJobs(_BATCH):
+            pass
 
     async def trim_events(self, queue: str, length: int) -> int:
         """Keep about the last `length` events. Return how many were removed."""
@@ -154,12 +155,6 @@ class Queues:
             if client.get("name", "").partition(":w:")[0] in names
         ]
 
-    async def _move_to_wait(self, queue: str, state: str, before: int | str) -> None:
-        scripts = self._jobs.scripts(queue)
-        keys = scripts.all_keys("", "events", state, "wait", "paused", "meta", "active", "marker")
-        while await scripts.run("moveJobsToWait", keys, [_BATCH, before, state]):
-            pass
-
 
 class Limits:
     """Limits of how many jobs of a queue may run, or start, over all processes.
@@ -178,8 +173,7 @@ class Limits:
     async def set_global_concurrency(self, queue: str, value: int | None, *, worker: int | None) -> None:
         """Limit the jobs that run at once to `value`; None leaves only the concurrency of the `worker`."""
         scripts = self._jobs.scripts(queue)
-        args = (GLOBAL_CONCURRENCY, "" if value is None else value, "" if worker is None else worker)
-        await scripts.connection.execute("EVAL", _SET_CONCURRENCY, 1, scripts.keys["meta"], *args)
+        await scripts.run_composed(_APPLY_CONCURRENCY, [scripts.keys["meta"]], [GLOBAL_CONCURRENCY, worker, value])
 
     async def rate_limit(self, queue: str) -> dict[str, int] | None:
         """Return the global rate limit: at most `max` starts in each `duration` ms."""
@@ -227,9 +221,7 @@ async def apply_worker_concurrency(scripts: QueueScripts, concurrency: int) -> N
 
     Raises RedisError or ConnectionLost.
     """
-    await scripts.connection.execute(
-        "EVAL", _APPLY_WORKER_CONCURRENCY, 1, scripts.keys["meta"], GLOBAL_CONCURRENCY, concurrency
-    )
+    await scripts.run_composed(_APPLY_CONCURRENCY, [scripts.keys["meta"]], [GLOBAL_CONCURRENCY, concurrency])
 
 
 async def meta_rate_limit(scripts: QueueScripts) -> dict[str, int] | None:

@@ -7,16 +7,14 @@ import hashlib
 import typing as t
 from dataclasses import replace
 
-from nextmq_handler.rules.dead_letters import DeadLetter, Wanted, read_dead_letter, redriven_options
+from nextmq_handler.rules.bodies import RedriveBody
+from nextmq_handler.rules.dead_letters import DeadLetter, read_dead_letter, redriven_options
 from nextmq_handler.rules.job_ids import is_custom_id
 from nextmq_handler.rules.limits import MAX_PRIORITY
 
-from ...redis.connection import RedisError
 from ..scripts.scripts import QueueScripts, as_function
 from .adding import JobToAdd
 from .jobs import Jobs, decoded
-
-SCRIPT = "nextmqRedriveDeadLetter"
 
 _STATES = ("wait", "paused", "prioritized", "delayed", "completed", "failed")
 _PAGE = 100
@@ -51,8 +49,8 @@ class Redriver:
         self._jobs = jobs
         self._note = note
 
-    async def redrive(self, queue: str, wanted: Wanted, *, limit: int, now: int) -> dict[str, str]:
-        """Redrive up to `limit` of the wanted dead letters in `queue`, oldest first.
+    async def redrive(self, queue: str, wanted: RedriveBody, *, now: int) -> dict[str, str]:
+        """Redrive the wanted dead letters in `queue`, oldest first.
 
         Returns the target queue of each by the id of the dead letter. Dead letters that a worker has locked stay,
         and other jobs too. `now` is ms since the epoch. Raises RedisError or ConnectionLost: what was redriven
@@ -60,31 +58,33 @@ class Redriver:
         """
         scripts = self._jobs.scripts(queue)
         if wanted.ids is not None:
-            return await self._redrive(scripts, list(dict.fromkeys(wanted.ids)), wanted, limit, now)
+            return await self._redrive(scripts, list(dict.fromkeys(wanted.ids)), wanted, wanted.limit, now)
         redriven: dict[str, str] = {}
         for state in _STATES:
             start = 0
-            while len(redriven) < limit:
+            while len(redriven) < wanted.limit:
                 ids: list[str] = await scripts.pack.getRanges([state], start, start + _PAGE - 1, True)
                 if not ids:
                     break
-                gone = await self._redrive(scripts, ids, wanted, limit - len(redriven), now)
+                gone = await self._redrive(scripts, ids, wanted, wanted.limit - len(redriven), now)
                 redriven |= gone
                 start += len(ids) - len(gone)
         return redriven
 
     async def _redrive(
-        self, scripts: QueueScripts, ids: t.Sequence[str], wanted: Wanted, limit: int, now: int
+        self, scripts: QueueScripts, ids: t.Sequence[str], wanted: RedriveBody, limit: int, now: int
     ) -> dict[str, str]:
         redriven: dict[str, str] = {}
         for first in range(0, len(ids), _PAGE):
             page = ids[first : first + _PAGE]
-            texts = await asyncio.gather(*(_data(scripts, dead_letter_id) for dead_letter_id in page))
-            for dead_letter_id, text in zip(page, texts, strict=True):
-                dead_letter = read_dead_letter(decoded(text))
-                if text is None or dead_letter is None or dead_letter["queue"] == scripts.queue:
+            stored = await asyncio.gather(
+                *(scripts.fields(dead_letter_id, "data", "rjk") for dead_letter_id in page)
+            )
+            for dead_letter_id, (text, scheduler) in zip(page, stored, strict=True):
+                if text is None or scheduler:
                     continue
-                if not wanted.matches(dead_letter):
+                dead_letter = read_dead_letter(decoded(text))
+                if dead_letter is None or dead_letter["queue"] == scripts.queue or not wanted.selects(dead_letter):
                     continue
                 if len(redriven) == limit:
                     return redriven
@@ -113,7 +113,7 @@ class Redriver:
         digest = hashlib.sha1(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
         first_argument = with_first_id.args[0] if with_first_id else ""
         args = [digest, call.script, dead_letter_id, "0", scripts.keys[""], first_argument, *call.args]
-        return bool(await scripts.run_composed(SCRIPT, _LUA, keys, args))
+        return bool(await scripts.run_composed(_LUA, keys, args))
 
 
 def _new_job(target: QueueScripts, dead_letter: DeadLetter, now: int) -> JobToAdd:
@@ -122,14 +122,3 @@ def _new_job(target: QueueScripts, dead_letter: DeadLetter, now: int) -> JobToAd
     if priority and not (isinstance(priority, int) and 0 < priority <= MAX_PRIORITY):
         raise ValueError("not a priority that BullMQ allows")
     return JobToAdd(target.prefix, target.queue, dead_letter["name"], dead_letter["data"], opts, now)
-
-
-async def _data(scripts: QueueScripts, dead_letter_id: str) -> str | None:
-    """Return the data of a job that may be a dead letter; None if it is not a job, or is a scheduler's job."""
-    try:
-        data, scheduler = await scripts.connection.execute("HMGET", scripts.key(dead_letter_id), "data", "rjk")
-    except RedisError as exc:
-        if str(exc).startswith("WRONGTYPE"):  # the id is one of the queue's own keys
-            return None
-        raise
-    return None if scheduler else data

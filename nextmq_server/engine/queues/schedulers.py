@@ -10,7 +10,7 @@ from nextmq_handler.rules.views import scheduler_view
 
 from ...timers import now_ms
 from ..scripts.packers import long_names
-from ..scripts.scripts import QueueScripts, fields_of
+from ..scripts.scripts import fields_of
 from .job import whole
 from .jobs import Jobs, decoded
 from .scheduling import add
@@ -60,24 +60,38 @@ class JobSchedulers:
         ms, `startDate` and `endDate` ms since the epoch, `immediately`. Raises InvalidSchedule; WrongState if its
         next times have had their jobs already; or NoSuchScheduler if it is removed in the meantime.
         """
-        scripts = self._jobs.scripts(queue)
-        held = await _read(scripts, id)
+        held = await self.find(queue, id)
         if held is None or not held.is_same(repeat, template) or not (held.next_job or held.has_ended):
-            await add(scripts, id, repeat, template)
+            await add(self._jobs.scripts(queue), id, repeat, template)
         return await self.get(queue, id)
 
     async def get(self, queue: str, id: str) -> SchedulerState:
         """Return a scheduler. Raises NoSuchScheduler."""
-        found = await _read(self._jobs.scripts(queue), id)
+        found = await self.find(queue, id)
         if found is None:
             raise NoSuchScheduler(id)
         return found
 
+    async def find(self, queue: str, id: str) -> SchedulerState | None:
+        """Return a scheduler, if it exists."""
+        scripts = self._jobs.scripts(queue)
+        key = scripts.keys["repeat"]
+        execute = scripts.connection.execute
+        flat, millis = await asyncio.gather(execute("HGETALL", f"{key}:{id}"), execute("ZSCORE", key, id))
+        if not flat or millis is None:
+            return None
+        job_id = f"repeat:{id}:{millis}"
+        timestamp, finished_on = await execute("HMGET", scripts.key(job_id), "timestamp", "finishedOn")
+        next_job = None
+        if timestamp is not None and finished_on is None:
+            next_job = NextJob(job_id, max(0, int(millis) - now_ms()))
+        return SchedulerState(_view(id, fields_of(flat), int(millis) if next_job else None), next_job)
+
     async def page(self, queue: str, start: int, end: int, *, ascending: bool) -> list[SchedulerState]:
         """Return the schedulers from `start` to `end`; if `ascending`, the one that runs next first."""
-        scripts = self._jobs.scripts(queue)
-        ids: list[str] = await scripts.execute("ZRANGE" if ascending else "ZREVRANGE", "repeat", start, end)
-        found = await asyncio.gather(*(_read(scripts, id) for id in ids))
+        command = "ZRANGE" if ascending else "ZREVRANGE"
+        ids: list[str] = await self._jobs.scripts(queue).execute(command, "repeat", start, end)
+        found = await asyncio.gather(*(self.find(queue, id) for id in ids))
         # The others were removed just now, or are repeatable jobs of a BullMQ without job schedulers.
         return [scheduler for scheduler in found if scheduler is not None]
 
@@ -90,30 +104,10 @@ class JobSchedulers:
         return bool(await self._jobs.scripts(queue).pack.removeJobScheduler(id) == 0)
 
 
-async def _read(scripts: QueueScripts, id: str) -> SchedulerState | None:
-    key = scripts.keys["repeat"]
-    execute = scripts.connection.execute
-    flat, millis = await asyncio.gather(execute("HGETALL", f"{key}:{id}"), execute("ZSCORE", key, id))
-    if not flat or millis is None:
-        return None
-    fields = fields_of(flat)
-    job_id = f"repeat:{id}:{millis}"
-    timestamp, finished_on = await execute("HMGET", scripts.key(job_id), "timestamp", "finishedOn")
-    next_job = None
-    if timestamp is not None and finished_on is None:
-        next_job = NextJob(job_id, max(0, int(millis) - now_ms()))
-    return SchedulerState(_view(id, fields, int(millis) if next_job else None), next_job)
-
-
 def _view(id: str, fields: dict[str, str], next_millis: int | None) -> dict[str, t.Any]:
     numbers = ("every", "limit", "startDate", "endDate", *(["offset"] if "every" in fields else []))
-    return scheduler_view(
-        id=id,
-        name=fields.get("name", id),
-        repeat={name: fields.get(name) for name in ("pattern", "tz")}
-        | {name: whole(fields.get(name)) for name in numbers},
-        next=next_millis,
-        iteration_count=whole(fields.get("ic")) or 0,
-        data=decoded(fields.get("data", "{}")),
-        opts=long_names(decoded(fields.get("opts"))),
-    )
+    repeat: dict[str, t.Any] = {name: fields.get(name) for name in ("pattern", "tz")}
+    repeat |= {name: whole(fields.get(name)) for name in numbers}
+    data, opts = decoded(fields.get("data", "{}")), long_names(decoded(fields.get("opts")))
+    template = Template(fields.get("name", id), data, opts)
+    return scheduler_view(id, template, repeat, next=next_millis, iteration_count=whole(fields.get("ic")) or 0)

@@ -17,8 +17,6 @@ from .jobs import WrongState
 
 logger = logging.getLogger("nextmq_server.engine")
 
-SCRIPT = "nextmqUpsertScheduler"
-
 _TAKEN, _BUSY = -10, -11
 
 # BullMQ's script, with answers to the cases that it leaves open.
@@ -63,19 +61,22 @@ return addJobScheduler(KEYS, ARGV)
 class NotAdvanced(Exception):
     """Redis does not take a scheduler's next job at the moment."""
 
-    def __init__(self, id: str, reason: RedisError) -> None:
-        super().__init__(
-            f"job scheduler {id}: the job is retried later, as its next job cannot be added: {reason}"
-        )
-
 
 async def add(scripts: QueueScripts, id: str, repeat: dict[str, t.Any], template: Template) -> None:
     """Add a scheduler with its next job, or change the times and the template of an existing one.
 
     Raises InvalidSchedule, WrongState, RedisError or ConnectionLost.
     """
-    adding = _Adding(scripts, immediately=bool(repeat.get("immediately")))
-    packed = packers(scripts.prefix, scripts.queue, adding)
+
+    async def add_scheduler(keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
+        answer = await scripts.run_composed(_LUA, keys, [*args, 1 if repeat.get("immediately") else 0])
+        if answer == _TAKEN:
+            raise _TimeTaken(int(args[0]))
+        if answer == _BUSY:
+            raise WrongState(NO_TIME)
+        return answer
+
+    packed = packers(scripts.prefix, scripts.queue, {"addJobScheduler": add_scheduler})
     opts = short_names(template.opts)
     after = 0
     for _ in range(MAX_TRIES):
@@ -83,7 +84,7 @@ async def add(scripts: QueueScripts, id: str, repeat: dict[str, t.Any], template
         try:
             added = await scheduler.upsertJobScheduler(id, repeat, template.name, template.data, opts)
         except _TimeTaken as exc:
-            after = exc.millis
+            [after] = exc.args
             continue
         if added is None:
             raise InvalidSchedule(NO_RUN)
@@ -97,13 +98,14 @@ async def advance(scripts: QueueScripts, job: EngineJob) -> None:
     Does nothing if `job` is not the scheduler's newest job. Raises NotAdvanced if Redis takes no writes now, or
     ConnectionLost. Logs an error if no other try can succeed.
     """
-    assert job.scheduler_id is not None
+    id = job.scheduler_id
+    assert id is not None
     repeat: dict[str, t.Any] = job.opts.get("repeat") or {}
     try:
         if _is_past_end(job, repeat):
             return
         await job_scheduler(scripts.pack, _repeat_strategy(0)).upsertJobScheduler(
-            job.scheduler_id,
+            id,
             repeat,
             job.name,
             None,  # the scheduler's own template has the data
@@ -115,11 +117,13 @@ async def advance(scripts: QueueScripts, job: EngineJob) -> None:
         raise
     except Exception as exc:  # another client may have written anything
         if isinstance(exc, RedisError) and not _is_for_good(exc):
-            raise NotAdvanced(job.scheduler_id, exc) from exc
+            raise NotAdvanced(
+                f"job scheduler {id}: the job is retried later, as its next job cannot be added: {exc}"
+            ) from exc
         logger.error(
             "queue %s: job scheduler %s has stopped, as its next job cannot be added: %s; add the scheduler again",
             scripts.queue,
-            one_line(job.scheduler_id),
+            one_line(id),
             exc,
         )
 
@@ -148,27 +152,4 @@ def _repeat_strategy(after: int) -> RepeatStrategy:
 
 
 class _TimeTaken(Exception):
-    """The scheduler had a job at this time, ms since the epoch, before."""
-
-    def __init__(self, millis: int) -> None:
-        super().__init__(millis)
-        self.millis = millis
-
-
-class _Adding:
-    """Stands in for bullmq's RedisConnection: adds schedulers with the script of this module."""
-
-    conn = None
-
-    def __init__(self, scripts: QueueScripts, *, immediately: bool) -> None:
-        self.commands = {"addJobScheduler": self._add}
-        self._scripts = scripts
-        self._immediately = immediately
-
-    async def _add(self, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
-        answer = await self._scripts.run_composed(SCRIPT, _LUA, keys, [*args, int(self._immediately)])
-        if answer == _TAKEN:
-            raise _TimeTaken(int(args[0]))
-        if answer == _BUSY:
-            raise WrongState(NO_TIME)
-        return answer
+    """The scheduler had a job at this time (the argument, ms since the epoch) before."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import typing as t
 
-from nextmq_handler.protocol.strict_json import compact
 from nextmq_handler.rules.results import JobResult
 
 from ..scripts.scripts import QueueScripts
@@ -17,25 +16,24 @@ def snapshot_key(scripts: QueueScripts, job_id: str) -> str:
     return f"nextmq:result:{scripts.key(job_id)}"
 
 
-def snapshot_of(
+def result_of(
     job: EngineJob,
     state: t.Literal["completed", "failed"],
-    *,
     finished_on: int,
+    *,
     return_value: t.Any = None,
     reason: str | None = None,
     stacktrace: list[str] | None = None,
-) -> str:
-    """Return the text of the snapshot: what the API would show of the job. `finished_on` is ms since the epoch."""
+) -> JobResult:
+    """Return what the API shows of a job that ends at `finished_on`, ms since the epoch."""
     # A completed job goes on to show how earlier attempts failed.
-    result: JobResult = {
+    return {
         "state": state,
         "returnValue": return_value,
         "failedReason": job.fields.get("failedReason") if reason is None else reason,
         "stacktrace": job.stacktrace if stacktrace is None else stacktrace,
         "finishedOn": finished_on,
     }
-    return compact(result)
 
 
 async def read_snapshot(scripts: QueueScripts, job_id: str) -> JobResult | None:

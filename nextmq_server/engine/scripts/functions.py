@@ -46,7 +46,7 @@ redis.register_function{{
             await runner.connection.execute("FUNCTION", "LOAD", self._library)
         except RedisError as exc:
             if "already exists" not in str(exc):
-                await runner.add(self.name, self._source)
+                runner.commands[self.name] = runner.command(self._source)
                 return
         runner.commands[self.name] = functools.partial(self._call, runner)
 
@@ -55,7 +55,7 @@ redis.register_function{{
             return await runner.connection.execute("FCALL", self._id, *arguments(keys, args))
         except RedisError as exc:
             if str(exc).startswith("NOPERM"):
-                await runner.add(self.name, self._source)
+                runner.commands[self.name] = runner.command(self._source)
             elif "Function not found" in str(exc):  # Redis was restarted or its functions were flushed
                 await self.load(runner)
             else:

@@ -207,7 +207,7 @@ class Holds:
     async def fail(self, trouble: Trouble, now: int) -> Held | bool:
         """Note a failure. Return the hold, or whether the failure ended one because the endpoint was reached."""
         keys = [*self._keys, *self._scripts.all_keys("events", "meta")]
-        answer = await self._scripts.run_composed("nextmqFail", _FAIL, keys, [now, pack(asdict(trouble))])
+        answer = await self._scripts.run_composed(_FAIL, keys, [now, pack(asdict(trouble))])
         if isinstance(answer, int):
             return bool(answer)
         kind, since, until, _, detail, is_new = answer
@@ -216,16 +216,16 @@ class Holds:
     async def succeed(self, now: int, *, is_enabled: bool = False) -> bool:
         """Note that the endpoint works. Return whether that ended a hold: `is_enabled` ends a disabled one too."""
         args = [now, "1" if is_enabled else "0"]
-        return bool(await self._scripts.run_composed("nextmqSucceed", _SUCCEED, self._keys, args))
+        return bool(await self._scripts.run_composed(_SUCCEED, self._keys, args))
 
     async def limit(self, duration: int, now: int) -> None:
         """Rate-limit the queue for `duration` ms. If it is held, the limit applies after the hold too."""
-        await self._scripts.run_composed("nextmqLimit", _LIMIT, self._keys[:2], [now, duration])
+        await self._scripts.run_composed(_LIMIT, self._keys[:2], [now, duration])
 
     async def fetch(self, keys: list[str], args: list[t.Any]) -> tuple[bool, list[t.Any]]:
         """Run moveToActive if the hold allows it. Return whether the queue is held, and the answer.
 
         `keys` are those of moveToActive; `args` are its own and the flag of `limiter_of`.
         """
-        is_held, answer = await self._scripts.run_composed("nextmqProbe", _FETCH, [*keys, self._hold], args)
+        is_held, answer = await self._scripts.run_composed(_FETCH, [*keys, self._hold], args)
         return bool(is_held), answer

@@ -7,6 +7,7 @@ connection of their own; small stand-ins give them what they read.
 from __future__ import annotations
 
 import functools
+import types
 import typing as t
 
 from bullmq import job as bullmq_job
@@ -14,8 +15,13 @@ from bullmq import job_scheduler as bullmq_scheduler
 from bullmq import queue_keys as bullmq_keys
 from bullmq import scripts as bullmq_packers
 
-ADDERS = ("addStandardJob", "addDelayedJob", "addPrioritizedJob", "addParentJob")
-"""The scripts that add a job."""
+ADDERS = {
+    "addStandardJob": "waiting",
+    "addDelayedJob": "delayed",
+    "addPrioritizedJob": "prioritized",
+    "addParentJob": "waiting-children",
+}
+"""The scripts that add a job, and the state that each gives it."""
 
 QUEUE_KEYS: frozenset[str] = frozenset(t.cast("t.Any", bullmq_keys).QueueKeys().getKeys("queue"))
 """The names of a queue's own keys, which a job's id must not be."""
@@ -34,8 +40,9 @@ class ScriptCall(t.NamedTuple):
     args: list[t.Any]
 
 
-def packers(prefix: str, queue: str, connection: object) -> t.Any:
-    """Return bullmq's packers for a queue. They call the `commands` of `connection`."""
+def packers(prefix: str, queue: str, commands: t.Mapping[str, t.Callable[..., t.Any]]) -> t.Any:
+    """Return bullmq's packers for a queue, which call the `commands`."""
+    connection = types.SimpleNamespace(conn=None, commands=commands, getRedisVersion=_redis_version)
     return t.cast("t.Any", bullmq_packers).Scripts(prefix, queue, connection)
 
 
@@ -43,7 +50,7 @@ def bullmq_job_of(
     qualified_queue: str, name: str, data: t.Any, opts: dict[str, t.Any], job_id: str | None
 ) -> t.Any:
     """Return BullMQ's object of a new job, which its packers read. `opts` have BullMQ's long names."""
-    return t.cast("t.Any", bullmq_job).Job(_Producer(qualified_queue), name, data, short_names(opts), job_id)
+    return t.cast("t.Any", bullmq_job).Job(_queue(qualified_queue), name, data, short_names(opts), job_id)
 
 
 def add_call(prefix: str, queue: str, job: t.Any, *, is_parent: bool) -> ScriptCall:
@@ -60,7 +67,7 @@ def add_call(prefix: str, queue: str, job: t.Any, *, is_parent: bool) -> ScriptC
 
 def job_scheduler(packed: t.Any, strategy: RepeatStrategy) -> t.Any:
     """Return BullMQ's JobScheduler over the packers of a queue."""
-    return t.cast("t.Any", bullmq_scheduler).JobScheduler(_SchedulerQueue(packed), strategy)
+    return t.cast("t.Any", bullmq_scheduler).JobScheduler(_queue(packed.keys[""].rstrip(":"), packed), strategy)
 
 
 def long_names(stored: object) -> dict[str, t.Any]:
@@ -83,35 +90,21 @@ def short_names(opts: dict[str, t.Any]) -> dict[str, t.Any]:
     return {**rest, **{name: value for name, value in stored.items() if value is not None}}
 
 
+def _queue(qualified_name: str, packed: t.Any = None) -> object:
+    """Return what bullmq's classes read of a queue. Its packers stand in for the backend that calls them."""
+    return types.SimpleNamespace(opts={}, backend=packed, qualifiedName=qualified_name)
+
+
+async def _redis_version() -> str:
+    """Tell bullmq to use the newer variants of its scripts."""
+    return "7.0.8"
+
+
 def _record(script: str, keys: list[str], args: list[t.Any], client: object = None) -> ScriptCall:  # noqa: ARG001 - bullmq passes it
     return ScriptCall(script, keys, args)
 
 
-class _Recorder:
-    """Stands in for bullmq's RedisConnection: returns the calls of its packers instead of making them."""
-
-    conn = None
-    commands: t.ClassVar = {script: functools.partial(_record, script) for script in ADDERS}
-
-
 @functools.lru_cache(maxsize=1024)
 def _recording_packers(prefix: str, queue: str) -> t.Any:
-    return packers(prefix, queue, _Recorder)
-
-
-class _Producer:
-    """What bullmq's Job reads of a queue."""
-
-    def __init__(self, qualified_name: str) -> None:
-        self.opts: dict[str, t.Any] = {}
-        self.backend = None
-        self.qualifiedName = qualified_name
-
-
-class _SchedulerQueue:
-    """What bullmq's JobScheduler reads of a queue: its packers stand in for the backend that calls them."""
-
-    def __init__(self, packed: t.Any) -> None:
-        self.opts: dict[str, t.Any] = {}
-        self.backend = packed
-        self.qualifiedName = packed.keys[""].rstrip(":")
+    """Return packers that return the calls which add jobs instead of making them."""
+    return packers(prefix, queue, {script: functools.partial(_record, script) for script in ADDERS})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import typing as t
+from pathlib import Path
 
 import msgpack
 from bullmq import redis_connection as bullmq_scripts
@@ -13,28 +16,15 @@ from .packers import packers
 pack: t.Callable[[object], bytes] = t.cast("t.Any", msgpack).packb
 """Encode options as msgpack, the form that the scripts take."""
 
-# Scripts that bullmq's distribution has and its Python classes do not call.
-_MORE_SCRIPTS = {
-    name.partition("-")[0]: name
-    for name in (
-        "addLog-2.lua",
-        "changeDelay-4.lua",
-        "getDependencyCounts-4.lua",
-        "getMetrics-2.lua",
-        "getRateLimitTtl-2.lua",
-        "isMaxed-2.lua",
-        "moveJobFromActiveToWait-9.lua",
-        "removeChildDependency-1.lua",
-        "removeDeduplicationKey-1.lua",
-        "removeUnprocessedChildren-2.lua",
-    )
-}
-_FILES: dict[str, str] = {**t.cast("t.Any", bullmq_scripts).SCRIPT_DEFINITIONS, **_MORE_SCRIPTS}
+# All scripts of bullmq's distribution; its Python classes call most of them.
+_FOLDER = Path(t.cast("t.Any", bullmq_scripts).basePath, "commands")
+_FILES = {path.name.partition("-")[0]: path for path in _FOLDER.glob("*.lua")}
 
 
+@functools.cache
 def source_of(script: str) -> str:
     """Return the Lua text of one of BullMQ's scripts."""
-    return str(bullmq_scripts.loadScript(_FILES[script]))
+    return _FILES[script].read_text()
 
 
 def arguments(keys: t.Sequence[str], args: t.Sequence[t.Any]) -> list[t.Any]:
@@ -59,53 +49,32 @@ def as_function(script: str) -> str:
 
 
 class ScriptRunner:
-    """Runs scripts. It stands in for bullmq's RedisConnection, whose `commands` the packers call."""
-
-    conn = None
+    """Runs scripts: a script that Redis does not know yet is loaded. bullmq's packers call the `commands`."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self.connection = connection
-        self.commands: dict[str, t.Callable[..., t.Awaitable[t.Any]]] = {}
+        self.commands = {name: self.command(source_of(name)) for name in _FILES}
 
-    async def load(self) -> None:
-        """Load every script of BullMQ into Redis. Raises RedisError or ConnectionLost."""
-        for name in _FILES:
-            await self.add(name, source_of(name))
+    def command(self, source: str) -> t.Callable[..., t.Awaitable[t.Any]]:
+        """Return a function that calls a script. It raises RedisError or ConnectionLost."""
+        digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        return functools.partial(self._run, digest, source)
 
-    async def add(self, name: str, source: str) -> None:
-        """Load a script, so that `commands[name]` calls it. Raises RedisError or ConnectionLost."""
-        sha: str = await self.connection.execute("SCRIPT", "LOAD", source)
-        self.commands[name] = self._command(sha, source)
+    def run_composed(self, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Awaitable[t.Any]:
+        """Run a script of this server. Raises RedisError or ConnectionLost."""
+        if source not in self.commands:
+            self.commands[source] = self.command(source)
+        return self.commands[source](keys, args)
 
-    async def run_composed(
-        self, script: str, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]
-    ) -> t.Any:
-        """Run a script of this server, loaded at its first use. Raises RedisError or ConnectionLost."""
-        if script not in self.commands:
-            await self.add(script, source)
-        return await self.commands[script](keys=keys, args=args)
-
-    async def getRedisVersion(self) -> str:
-        """Tell bullmq to use the newer variants of its scripts."""
-        return "7.0.8"
-
-    def _command(self, sha: str, source: str) -> t.Callable[..., t.Awaitable[t.Any]]:
-        async def run(
-            keys: t.Sequence[str] = (),
-            args: t.Sequence[t.Any] = (),
-            client: object = None,  # noqa: ARG001 - bullmq's packers pass it
-        ) -> t.Any:
-            call = ("EVALSHA", sha, *arguments(keys, args))
-            try:
-                return await self.connection.execute(*call)
-            except RedisError as exc:
-                if not str(exc).startswith("NOSCRIPT"):
-                    raise
-            # Redis was restarted or its scripts were flushed.
-            await self.connection.execute("SCRIPT", "LOAD", source)
+    async def _run(self, sha: str, source: str, keys: t.Sequence[str] = (), args: t.Sequence[t.Any] = ()) -> t.Any:
+        call = ("EVALSHA", sha, *arguments(keys, args))
+        try:
             return await self.connection.execute(*call)
-
-        return run
+        except RedisError as exc:
+            if not str(exc).startswith("NOSCRIPT"):
+                raise
+        await self.connection.execute("SCRIPT", "LOAD", source)
+        return await self.connection.execute(*call)
 
 
 class QueueScripts:
@@ -115,8 +84,9 @@ class QueueScripts:
         self.queue = queue
         self.prefix = prefix
         self.connection = runner.connection
-        self.pack: t.Any = packers(prefix, queue, runner)
+        self.pack: t.Any = packers(prefix, queue, runner.commands)
         self.keys: dict[str, str] = self.pack.keys
+        self.run_composed = runner.run_composed
         self._runner = runner
 
     def key(self, *names: str) -> str:
@@ -127,6 +97,18 @@ class QueueScripts:
         """Return the queue's keys with these names."""
         return [self.keys[name] for name in names]
 
+    async def fields(self, job_id: str, *names: str) -> list[str | None]:
+        """Return fields of a job; None for each if there is no such job, or the id is one of the queue's own keys.
+
+        Raises RedisError or ConnectionLost.
+        """
+        try:
+            return t.cast("list[str | None]", await self.connection.execute("HMGET", self.key(job_id), *names))
+        except RedisError as exc:
+            if str(exc).startswith("WRONGTYPE"):
+                return [None] * len(names)
+            raise
+
     def execute(self, command: str, key: str, *args: Argument) -> t.Awaitable[t.Any]:
         """Run a Redis command on the queue's key of this name. Raises RedisError or ConnectionLost."""
         return self.connection.execute(command, self.keys[key], *args)
@@ -134,17 +116,3 @@ class QueueScripts:
     def run(self, script: str, keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Awaitable[t.Any]:
         """Run a script of BullMQ and return its raw answer. Raises RedisError or ConnectionLost."""
         return self._runner.commands[script](keys=keys, args=args)
-
-    def run_composed(
-        self, script: str, source: str, keys: t.Sequence[str], args: t.Sequence[t.Any]
-    ) -> t.Awaitable[t.Any]:
-        """Run a script of this server, loaded at its first use. Raises RedisError or ConnectionLost."""
-        return self._runner.run_composed(script, source, keys, args)
-
-    async def move_stalled(self, max_stalled_count: int, interval: int) -> list[str]:
-        """Put back the jobs without a lock at this check and the last, `interval` ms ago. Return their ids."""
-        return t.cast("list[str]", await self.pack.moveStalledJobsToWait(max_stalled_count, interval) or [])
-
-    async def extend_locks(self, job_ids: list[str], tokens: list[str], duration: int) -> list[str]:
-        """Renew locks for `duration` ms. Return the ids of the jobs whose locks are lost."""
-        return t.cast("list[str]", await self.pack.extendJobLocks(job_ids, tokens, duration) or [])

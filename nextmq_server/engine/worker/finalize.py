@@ -6,19 +6,24 @@ import typing as t
 
 from nextmq_handler.protocol.strict_json import compact
 from nextmq_handler.rules.attempts import CHILD_FAILED, OPEN_CHILDREN, next_attempt, stacktraces
-from nextmq_handler.rules.backoff import Strategies
-from nextmq_handler.rules.results import may_vanish
 
 from ...timers import now_ms
-from ..queues.dead_letters import FinalFailure, dead_letter_of
+from ..queues.dead_letters import dead_letter_of
 from ..queues.job import EngineJob
-from ..queues.snapshots import snapshot_of
+from ..queues.snapshots import result_of
 from ..scripts.holds import Holds
 from ..scripts.scripts import QueueScripts, as_function, fields_of, flat
-from ..verdicts import Complete, Delay, Fail, Hold, LimitRate, Verdict, WaitForChildren
-from .move_to_finished import Ending, Finishing
+from ..verdicts import Completed, Delayed, Failed, Hold, RateLimited, Verdict, WaitingChildren
+from .move_to_finished import Finishing
+from .options import RunnerOptions
 
-_JOB_GONE, _LOCK_GONE, _NOT_ACTIVE, _CHILDREN_OPEN, _OTHER_LOCK, _CHILD_FAILED = -1, -2, -3, -4, -6, -9
+_LOST = {
+    -1: "it was removed",
+    -2: "its lock expired",
+    -3: "it is not active any more",
+    -6: "another worker holds its lock",
+}
+_CHILDREN_OPEN, _CHILD_FAILED = -4, -9
 
 # KEYS: the 9 of moveJobFromActiveToWait. ARGV: its 3; 1 if this start does not count; fields to set, with values.
 _REQUEUE = (
@@ -43,7 +48,7 @@ class LostJob(Exception):
 class Refused(Exception):
     """The job's children do not allow the verdict. The job fails with `failure` instead."""
 
-    def __init__(self, failure: Fail) -> None:
+    def __init__(self, failure: Failed) -> None:
         super().__init__(failure.reason)
         self.failure = failure
 
@@ -73,37 +78,27 @@ class Next(t.NamedTuple):
 
 
 class Finalizer:
-    """Finishes the jobs of one queue.
+    """Finishes the jobs of one queue. `options` returns those of the moment."""
 
-    `dead_letter_queue` returns the queue for dead letters, `backoff_strategies` the worker's own strategies.
-    """
-
-    def __init__(
-        self,
-        scripts: QueueScripts,
-        *,
-        dead_letter_queue: t.Callable[[], str | None],
-        backoff_strategies: t.Callable[[], Strategies],
-    ) -> None:
+    def __init__(self, scripts: QueueScripts, options: t.Callable[[], RunnerOptions]) -> None:
         self._scripts = scripts
         self._holds = Holds(scripts)
-        self._finishing = Finishing(scripts)
-        self._dead_letter_queue = dead_letter_queue
-        self._backoff_strategies = backoff_strategies
+        self._finishing = Finishing(scripts, options)
+        self._options = options
 
     async def apply(self, job: EngineJob, verdict: Verdict, *, fetch_next: bool) -> Next:
         """Carry out the verdict. Raises Refused, LostJob, RedisError or ConnectionLost."""
         match verdict:
-            case Complete():
+            case Completed():
                 return await self._complete(job, verdict, fetch_next)
-            case Fail():
+            case Failed():
                 return await self._fail(job, verdict, fetch_next)
-            case Delay():
+            case Delayed():
                 return await self._delay(job, max(0, verdict.timestamp - now_ms()), fetch_next)
-            case LimitRate():
+            case RateLimited():
                 await self._holds.limit(verdict.delay, now_ms())
                 return Next(limited_for=await self._requeue(job))
-            case WaitForChildren():
+            case WaitingChildren():
                 return await self._wait_for_children(job)
             case Hold():
                 await self._requeue(job, is_uncounted=True)  # the processor did not run
@@ -115,23 +110,19 @@ class Finalizer:
         """Put an unfinished job back because the server stops. It uses no attempt. Raises LostJob."""
         await self._requeue(job)
 
-    async def _complete(self, job: EngineJob, verdict: Complete, fetch_next: bool) -> Next:
-        keep = job.opts.get("removeOnComplete", False)
-        ending = Ending("completed", compact(verdict.return_value), keep, now_ms())
-        snapshot = None
-        if may_vanish(keep):
-            snapshot = snapshot_of(job, "completed", return_value=verdict.return_value, finished_on=ending.at)
-        answer = await self._finishing.finish(job, ending, job.changes, fetch_next=fetch_next, snapshot=snapshot)
+    async def _complete(self, job: EngineJob, verdict: Completed, fetch_next: bool) -> Next:
+        result = result_of(job, "completed", now_ms(), return_value=verdict.return_value)
+        answer = await self._finishing.finish(job, result, job.changes, fetch_next=fetch_next)
         if answer == _CHILDREN_OPEN:
-            raise Refused(Fail("PendingDependencies", OPEN_CHILDREN))
+            raise Refused(Failed("PendingDependencies", OPEN_CHILDREN))
         if answer == _CHILD_FAILED:  # as it would on every attempt
-            raise Refused(Fail("ChildFailed", CHILD_FAILED.format("complete"), unrecoverable=True))
+            raise Refused(Failed("ChildFailed", CHILD_FAILED.format("complete"), unrecoverable=True))
         return Next.of(_checked(answer), fetched=fetch_next)
 
-    async def _fail(self, job: EngineJob, verdict: Fail, fetch_next: bool) -> Next:
+    async def _fail(self, job: EngineJob, verdict: Failed, fetch_next: bool) -> Next:
         delay, reason = None, verdict.reason
         if not verdict.unrecoverable:
-            delay, reason = next_attempt(reason, job.opts, job.attemptsMade, self._backoff_strategies())
+            delay, reason = next_attempt(reason, job.opts, job.attempts_made, self._options().backoff_strategies)
         latest = verdict.stack or verdict.reason
         stacktrace = stacktraces(job.stacktrace, latest, job.opts.get("stackTraceLimit"))
         fields = {**job.changes, "failedReason": reason, "stacktrace": compact(stacktrace)}
@@ -142,17 +133,10 @@ class Finalizer:
                 job.id, bool(job.opts.get("lifo")), job.token, {"fieldsToUpdate": fields}
             )
             return Next.of(_checked(await self._scripts.run("retryJob", keys, args)), fetched=False)
-        keep = job.opts.get("removeOnFail", False)
-        ending = Ending("failed", reason, keep, now_ms())
-        snapshot = dead_letter = None
-        if may_vanish(keep):
-            snapshot = snapshot_of(job, "failed", reason=reason, stacktrace=stacktrace, finished_on=ending.at)
-        if queue := self._dead_letter_queue():
-            failure = FinalFailure(reason, stacktrace, verdict.status, ending.at)
-            dead_letter = dead_letter_of(job, self._scripts, queue, failure)
-        answer = await self._finishing.finish(
-            job, ending, fields, fetch_next=fetch_next, snapshot=snapshot, dead_letter=dead_letter
-        )
+        result = result_of(job, "failed", now_ms(), reason=reason, stacktrace=stacktrace)
+        queue = self._options().dead_letter
+        dead_letter = dead_letter_of(job, self._scripts, queue, result, verdict.status) if queue else None
+        answer = await self._finishing.finish(job, result, fields, fetch_next=fetch_next, dead_letter=dead_letter)
         return Next.of(_checked(answer), fetched=fetch_next)
 
     async def _delay(
@@ -162,7 +146,7 @@ class Finalizer:
         options = {
             "skipAttempt": fields is None,
             "fetchNext": fetch_next,
-            "workerOpts": job.queue.opts,
+            "workerOpts": self._options().for_scripts(),
             "fieldsToUpdate": job.changes if fields is None else fields,
         }
         keys, args = self._scripts.pack.moveToDelayedArgs(job.id, now_ms(), job.token, delay, options)
@@ -171,16 +155,14 @@ class Finalizer:
 
     async def _wait_for_children(self, job: EngineJob) -> Next:
         if job.changes:
-            await self._scripts.connection.execute(
-                "EVAL", _CHANGE, 1, self._scripts.key(job.id), *flat(job.changes)
-            )
+            await self._scripts.run_composed(_CHANGE, [self._scripts.key(job.id)], flat(job.changes))
         keys, args = self._scripts.pack.moveToWaitingChildrenArgs(job.id, job.token)
         answer = await self._scripts.run("moveToWaitingChildren", keys, args)
         if answer == 1:  # no child is open any more
             await self._requeue(job)
             return Next()
         if answer == _CHILD_FAILED:
-            raise Refused(Fail("ChildFailed", CHILD_FAILED.format("wait"), unrecoverable=True))
+            raise Refused(Failed("ChildFailed", CHILD_FAILED.format("wait"), unrecoverable=True))
         _checked(answer)
         return Next()
 
@@ -190,17 +172,10 @@ class Finalizer:
             "active", "wait", "stalled", "paused", "meta", "limiter", "prioritized", "marker", "events"
         )
         args = [job.id, job.token, self._scripts.key(job.id), int(is_uncounted), *flat(job.changes)]
-        return int(_checked(await self._scripts.run_composed("nextmqRequeue", _REQUEUE, keys, args)))
+        return int(_checked(await self._scripts.run_composed(_REQUEUE, keys, args)))
 
 
 def _checked(answer: t.Any) -> t.Any:
-    if answer in (_JOB_GONE, _LOCK_GONE, _NOT_ACTIVE, _OTHER_LOCK):
-        raise LostJob(
-            {
-                _JOB_GONE: "it was removed",
-                _LOCK_GONE: "its lock expired",
-                _NOT_ACTIVE: "it is not active any more",
-                _OTHER_LOCK: "another worker holds its lock",
-            }[answer]
-        )
+    if isinstance(answer, int) and answer in _LOST:
+        raise LostJob(_LOST[answer])
     return answer

@@ -40,9 +40,8 @@ class Hub:
         self._adding = asyncio.Lock()
 
     async def start(self) -> None:
-        """Connect, load the scripts, start the upkeep. Raises ConfigurationError."""
+        """Connect, load the functions, start the upkeep. Raises ConfigurationError."""
         await self.connection.connect()
-        await self.scripts.load()
         for script in (FETCH, FINISH):
             await script.load(self.scripts)
         await self._instance.beat()
@@ -59,6 +58,7 @@ class Hub:
                 queue.change(options, slots)
                 return
             watcher = await self._free_watcher()
+            options.global_rate_limit = await meta_rate_limit(scripts)
             queue = QueueRunner(
                 scripts,
                 options,
@@ -67,7 +67,6 @@ class Hub:
                 new_token=self._instance.new_token,
                 on_cold=watcher.on_cold,
             )
-            queue.global_rate_limit = await meta_rate_limit(scripts)
             await self._upkeep.put_back_orphans(queue)
             self.queues[name] = watcher.queues[name] = queue
             queue.poke()
@@ -86,7 +85,7 @@ class Hub:
         """Read the global rate limit of queue `name`, which has changed. Raises RedisError or ConnectionLost."""
         queue = self.queues.get(name)
         if queue is not None:
-            queue.global_rate_limit = await meta_rate_limit(queue.scripts)
+            queue.options.global_rate_limit = await meta_rate_limit(queue.scripts)
             queue.look_again()
 
     async def stop(self, *, grace: float) -> None:
@@ -94,7 +93,7 @@ class Hub:
         for queue in self.queues.values():
             queue.pause()  # first, so that what `hurry` puts back meanwhile is not fetched again
         for watcher in self._watchers:
-            await watcher.stop()
+            await watcher.reader.stop()
         await asyncio.gather(*(queue.stop(grace) for queue in self.queues.values()))
         await self._upkeep.stop()
         with contextlib.suppress(ConnectionLost):
@@ -112,6 +111,6 @@ class Hub:
                 return watcher
         name = f"nextmq-{self._instance.id}-{len(self._watchers)}"
         watcher = Watcher(self._address, self.connection, name=name)
-        await watcher.start()
+        await watcher.reader.start()
         self._watchers.append(watcher)
         return watcher

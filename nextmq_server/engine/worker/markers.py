@@ -35,35 +35,27 @@ return popped
 
 
 class Watcher:
-    """One blocking connection that watches the markers of up to 128 queues."""
+    """One blocking connection that watches the markers of up to 128 queues while its `reader` runs."""
 
     def __init__(self, address: Address, commands: RedisConnection, *, name: str) -> None:
         self.queues: dict[str, QueueRunner] = {}
-        self._reader = WakeableReader[t.Collection[str]](address, commands, name=name, what="watch for jobs")
-        self._scripts = ScriptRunner(self._reader.connection)
-
-    async def start(self) -> None:
-        """Connect and watch. Raises ConfigurationError."""
-        await self._reader.start(self._wait)
-
-    async def stop(self) -> None:
-        """Stop watching and disconnect."""
-        await self._reader.stop()
+        self.reader = WakeableReader(address, commands, self._wait, name=name, what="watch for jobs")
+        self._scripts = ScriptRunner(self.reader.connection)
 
     def on_cold(self, queue: QueueRunner) -> None:
         """Watch a queue that turned cold: restart the wait of the moment if it does not cover the marker."""
-        armed = self._reader.armed
+        armed = self.reader.armed
         if armed is not None and queue.marker not in armed:
-            self._reader.wake(("ZADD", self._reader.wake_key, 0, "0"))
+            self.reader.wake(("ZADD", self.reader.wake_key, 0, "0"))
 
     async def _wait(self) -> None:
         """Wait for a marker, then wake the queues of all the markers there are by then."""
         cold = self._cold()
-        self._reader.arm(cold.keys())
-        popped: list[t.Any] | None = await self._reader.connection.execute(
-            "BZPOPMIN", self._reader.wake_key, *cold, BLOCK_TIME
+        self.reader.arm(cold.keys())
+        popped: list[t.Any] | None = await self.reader.connection.execute(
+            "BZPOPMIN", self.reader.wake_key, *cold, BLOCK_TIME
         )
-        self._reader.armed = None
+        self.reader.armed = None
         if not popped:
             return
         if popped[0] in cold:
@@ -73,9 +65,9 @@ class Watcher:
 
     async def _wake_all(self) -> None:
         cold = self._cold()
-        if not cold or not await self._reader.connection.execute("EXISTS", *cold):
+        if not cold or not await self.reader.connection.execute("EXISTS", *cold):
             return
-        popped: list[str] = await self._scripts.run_composed("nextmqPopMarkers", _POP, list(cold), ())
+        popped: list[str] = await self._scripts.run_composed(_POP, list(cold), ())
         for marker, score in zip(popped[::2], popped[1::2], strict=True):
             _wake(cold[marker], float(score))
 

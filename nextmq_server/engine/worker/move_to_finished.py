@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
-from nextmq_handler.rules.results import RESULT_LIFE
+from nextmq_handler.protocol.strict_json import compact
+from nextmq_handler.rules.results import RESULT_LIFE, JobResult, may_vanish
 from nextmq_handler.rules.states import FAILURE_POLICIES
 
 from ..queues.adding import JobToAdd
@@ -13,9 +14,11 @@ from ..queues.snapshots import snapshot_key
 from ..scripts.functions import HotScript
 from ..scripts.limiter import hear_of_limits, limiter_of
 from ..scripts.scripts import QueueScripts, flat, pack
+from .options import RunnerOptions
 
 _KEYS = ("wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc")
 _RESULT = {"completed": "returnvalue", "failed": "failedReason"}
+_KEEP = {"completed": "removeOnComplete", "failed": "removeOnFail"}
 _POLICIES = dict(zip(FAILURE_POLICIES, ("fpof", "cpof", "idof", "rdof"), strict=True))
 
 # KEYS: the 14 of moveToFinished; with a snapshot or a dead letter the snapshot; with a dead letter the 9 of
@@ -36,57 +39,46 @@ return finished
 )
 
 
-class Ending(t.NamedTuple):
-    """How a job ends: `result` is its return value as JSON, or the reason why it failed.
-
-    `keep` is its removeOnComplete or removeOnFail, `at` is ms since the epoch.
-    """
-
-    state: t.Literal["completed", "failed"]
-    result: str
-    keep: t.Any
-    at: int
-
-
 class Finishing:
-    """Calls BullMQ's moveToFinished for the jobs of one queue.
+    """Calls BullMQ's moveToFinished for the jobs of one queue. `options` returns those of the moment.
 
     Every job comes through here. It packs the arguments as bullmq's packer does, in a third of the time, without
     options that are false for Lua anyway.
     """
 
-    def __init__(self, scripts: QueueScripts) -> None:
+    def __init__(self, scripts: QueueScripts, options: t.Callable[[], RunnerOptions]) -> None:
         self._scripts = scripts
+        self._options = options
         self._keys = scripts.all_keys(*_KEYS)
         self._metrics = {state: scripts.key("metrics", state) for state in _RESULT}
 
     def call(
-        self, job: EngineJob, ending: Ending, changes: dict[str, str], *, fetch_next: bool
+        self, job: EngineJob, result: JobResult, changes: dict[str, str], *, fetch_next: bool
     ) -> tuple[list[str], list[t.Any]]:
         """Return keys and arguments of the script. `changes` are fields of the job's hash that it sets too."""
-        scripts = self._scripts
-        own = scripts.keys[ending.state], scripts.key(job.id), self._metrics[ending.state], scripts.keys["marker"]
+        scripts, state = self._scripts, result["state"]
+        own = scripts.keys[state], scripts.key(job.id), self._metrics[state], scripts.keys["marker"]
         keys = [*self._keys, *own]
-        worker = job.queue.opts
+        worker = self._options().for_scripts()
         limiter, is_free = limiter_of(worker)
         packed = pack(
             {
                 "token": job.token,
-                "keepJobs": _kept(ending.keep),
+                "keepJobs": _kept(job.opts.get(_KEEP[state])),
                 "limiter": limiter,
                 "lockDuration": worker["lockDuration"],
                 "attempts": job.attempts,
-                "attemptsMade": job.attemptsMade,
+                "attemptsMade": job.attempts_made,
                 "maxMetricsSize": worker["metrics"]["maxDataPoints"],
                 **{short: True for name, short in _POLICIES.items() if job.opts.get(name)},
             }
         )
         return keys, [
             job.id,
-            ending.at,
-            _RESULT[ending.state],
-            ending.result,
-            ending.state,
+            result["finishedOn"],
+            _RESULT[state],
+            compact(result["returnValue"]) if state == "completed" else result["failedReason"],
+            state,
             "1" if fetch_next else "",
             scripts.keys[""],
             packed,
@@ -97,21 +89,21 @@ class Finishing:
     async def finish(
         self,
         job: EngineJob,
-        ending: Ending,
+        result: JobResult,
         changes: dict[str, str],
         *,
         fetch_next: bool,
-        snapshot: str | None = None,
         dead_letter: JobToAdd | None = None,
     ) -> t.Any:
         """Run the script and return the answer of moveToFinished. If that refuses, the script does nothing else.
 
         Raises RedisError or ConnectionLost.
         """
-        keys, args = self.call(job, ending, changes, fetch_next=fetch_next)
-        if snapshot is not None or dead_letter is not None:
+        keys, args = self.call(job, result, changes, fetch_next=fetch_next)
+        snapshot = compact(result) if may_vanish(job.opts.get(_KEEP[result["state"]])) else ""
+        if snapshot or dead_letter is not None:
             keys.append(snapshot_key(self._scripts, job.id))
-            args += snapshot or "", RESULT_LIFE
+            args += snapshot, RESULT_LIFE
         if dead_letter is not None:
             keys += dead_letter.call.keys
             args += dead_letter.call.args

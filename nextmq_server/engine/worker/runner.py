@@ -12,7 +12,7 @@ from ...redis.connection import ConnectionLost, RedisError
 from ...timers import Timer
 from ..queues.job import EngineJob
 from ..scripts.scripts import QueueScripts
-from .finalize import Finalizer, Next
+from .finalize import Next
 from .gate import Gate
 from .options import RunnerOptions
 from .running import ERROR_PAUSE, JobRun, JobRunner, Process
@@ -28,7 +28,10 @@ FINISH_TIME = 5.0
 
 
 class QueueRunner:
-    """Runs one queue in this process. Create it in a running event loop."""
+    """Runs one queue in this process. Create it in a running event loop.
+
+    `marker` is the key of the marker that says there is something to fetch.
+    """
 
     def __init__(
         self,
@@ -42,21 +45,16 @@ class QueueRunner:
     ) -> None:
         self.name = scripts.queue
         self.scripts = scripts
+        self.marker = scripts.keys["marker"]
         self.gate = Gate(scripts)
         self.options = options
         self.active: dict[str, JobRun] = {}
-        self.global_rate_limit: dict[str, int] | None = None
         self.fetched_at = 0.0
         self.is_cold = False
         self._slots = slots
         self._new_token = new_token
         self._on_cold = on_cold
-        finalizer = Finalizer(
-            scripts,
-            dead_letter_queue=lambda: self.options.dead_letter,
-            backoff_strategies=lambda: self.options.backoff_strategies,
-        )
-        self._jobs = JobRunner(scripts, self.gate, finalizer, process, self._may_fetch)
+        self._jobs = JobRunner(scripts, self.gate, process, lambda: self.options, self._may_fetch)
         self._fetching = False
         self._fetch_again = False
         self._timer = Timer(self.poke)
@@ -66,19 +64,9 @@ class QueueRunner:
         self._reconnecting: asyncio.Task[None] | None = None
 
     @property
-    def marker(self) -> str:
-        """The key of the marker that says there is something to fetch."""
-        return self.scripts.keys["marker"]
-
-    @property
     def has_slot(self) -> bool:
         """Whether one more job of this queue may run here now."""
         return not (self._stopped or self._paused) and len(self.active) < self.options.concurrency
-
-    @property
-    def opts(self) -> dict[str, t.Any]:
-        """The worker options as bullmq's packers want them."""
-        return self.options.for_scripts(self.global_rate_limit)
 
     def poke(self) -> None:
         """Fetch while slots are free: there may be jobs."""
@@ -100,6 +88,7 @@ class QueueRunner:
 
     def change(self, options: RunnerOptions, slots: QueueSlots) -> None:
         """Fetch with these options from now on. Jobs in flight keep the slots they hold."""
+        options.global_rate_limit = self.options.global_rate_limit
         self.options = options
         self._slots.give_up()
         self._slots = slots
@@ -215,7 +204,8 @@ class QueueRunner:
     async def _fetch_burst(self, size: int, slots: QueueSlots, found: list[Next]) -> None:
         """Fetch up to `size` jobs in one round trip and start them, each in one of the taken `slots`."""
         tokens = [self._new_token() for _ in range(size)]
-        fetches = (self.gate.fetch(token, self.opts) for token in tokens)
+        worker = self.options.for_scripts()
+        fetches = (self.gate.fetch(token, worker) for token in tokens)
         answers = await asyncio.gather(*fetches, return_exceptions=True)
         errors: list[BaseException] = []
         for token, answer in zip(tokens, answers, strict=True):
@@ -231,8 +221,7 @@ class QueueRunner:
             raise errors[0]  # after what was fetched has been started
 
     def _begin(self, job_id: str, fields: dict[str, str], token: str, slots: QueueSlots) -> JobRun:
-        job = EngineJob(self, job_id, fields, token)
-        run = self.active[job.id] = JobRun(job, time.monotonic(), slots)
+        run = self.active[job_id] = JobRun(EngineJob(job_id, fields, token), time.monotonic(), slots)
         return run
 
     def _look_again_after(self, found: Next) -> None:

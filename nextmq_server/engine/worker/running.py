@@ -13,9 +13,10 @@ from ...redis.connection import ConnectionLost, RedisError
 from ..queues.job import EngineJob
 from ..queues.scheduling import NotAdvanced, advance
 from ..scripts.scripts import QueueScripts
-from ..verdicts import Fail, Hold, Verdict
+from ..verdicts import Failed, Hold, Verdict
 from .finalize import Finalizer, LostJob, Next, Refused
 from .gate import Gate
+from .options import RunnerOptions
 from .slots import QueueSlots
 
 logger = logging.getLogger("nextmq_server.engine")
@@ -47,20 +48,23 @@ class JobRun:
 
 
 class JobRunner:
-    """Runs the jobs of one queue. `may_fetch` tells whether finishing a job may fetch the next one."""
+    """Runs the jobs of one queue, by the `options` of the moment.
+
+    `may_fetch` tells whether finishing a job may fetch the next one.
+    """
 
     def __init__(
         self,
         scripts: QueueScripts,
         gate: Gate,
-        finalizer: Finalizer,
         process: Process,
+        options: t.Callable[[], RunnerOptions],
         may_fetch: t.Callable[[], bool],
     ) -> None:
         self._queue = scripts.queue
         self._scripts = scripts
         self._gate = gate
-        self._finalizer = finalizer
+        self._finalizer = Finalizer(scripts, options)
         self._process = process
         self._may_fetch = may_fetch
 
@@ -103,9 +107,9 @@ class JobRunner:
             if job.scheduler_id is not None:
                 await advance(self._scripts, job)
             if job.fault:
-                return Fail("InvalidOptions", job.fault, unrecoverable=True)
+                return Failed("InvalidOptions", job.fault, unrecoverable=True)
             if job.deferred_failure:
-                return Fail("UnrecoverableError", job.deferred_failure, unrecoverable=True)
+                return Failed("UnrecoverableError", job.deferred_failure, unrecoverable=True)
             return await self._process(job)
         except NotAdvanced as exc:
             logger.error("queue %s: %s", self._queue, exc)
@@ -114,13 +118,13 @@ class JobRunner:
             return Hold(0, "the connection to Redis was lost before the delivery")
         except Exception as exc:  # a bug here must not lose the job
             logger.exception("queue %s job %s: the dispatcher failed", self._queue, one_line(job.id))
-            return Fail("InternalError", f"the queue server failed to deliver: {type(exc).__name__}")
+            return Failed("InternalError", f"the queue server failed to deliver: {type(exc).__name__}")
 
     async def _finish(self, run: JobRun, verdict: Verdict) -> Next:
         job = run.job
-        if isinstance(verdict, Fail) and job.is_last_attempt(verdict):
+        if isinstance(verdict, Failed) and job.is_last_attempt(verdict):
             job_id, name, reason = map(one_line, (job.id, job.name, verdict.reason))
-            args = (self._queue, job_id, name, job.attemptsMade + 1, reason)
+            args = (self._queue, job_id, name, job.attempts_made + 1, reason)
             failures.error("queue %s job %s (%s) failed for good on attempt %d: %s", *args)
         retried = False
         while True:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ...timers import now_ms
-from ..scripts.scripts import QueueScripts, as_function
-
-SCRIPT = "nextmqPutBackJobs"
+from ..scripts.packers import packers
+from ..scripts.scripts import QueueScripts, as_function, flat
 
 # KEYS: the 9 of moveStalledJobsToWait. ARGV: the 4 of moveStalledJobsToWait; the id and the token of each job.
 _LUA = (
@@ -37,9 +35,9 @@ async def put_back(
     Returns their ids and those of other jobs that had stalled. `interval` is ms until the next check. Raises
     RedisError or ConnectionLost.
     """
-    keys = scripts.all_keys(
-        "stalled", "wait", "active", "stalled-check", "meta", "paused", "marker", "events", "repeat"
-    )
-    args = [max_stalled_count, scripts.keys[""], now_ms(), interval]
-    held = [part for pair in tokens.items() for part in pair]
-    return t.cast("list[str]", await scripts.run_composed(SCRIPT, _LUA, keys, [*args, *held]))
+
+    def run(keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Awaitable[t.Any]:
+        return scripts.run_composed(_LUA, keys, [*args, *flat(tokens)])
+
+    packed = packers(scripts.prefix, scripts.queue, {"moveStalledJobsToWait": run})
+    return t.cast("list[str]", await packed.moveStalledJobsToWait(max_stalled_count, interval))

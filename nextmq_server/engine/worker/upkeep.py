@@ -77,10 +77,10 @@ class Upkeep:
             asyncio.create_task(self._repeat(work, every))
             for work, every in (
                 (self._instance.beat, HEARTBEAT_LIFE / 3),
-                (self._renew_locks, TICK),
-                (self._sweep, TICK),
-                (self._find_stalled, TICK),
-                (self._put_back_all_orphans, HEARTBEAT_LIFE),
+                (self._each(self._renew_locks), TICK),
+                (self._each(self._sweep), TICK),
+                (self._each(self._find_stalled), TICK),
+                (self._each(self.put_back_orphans), HEARTBEAT_LIFE),
             )
         ]
 
@@ -128,44 +128,41 @@ class Upkeep:
                 logger.exception("upkeep failed, trying again")
             await asyncio.sleep(every)
 
-    async def _put_back_all_orphans(self) -> None:
-        for queue in list(self._queues.values()):
-            await self.put_back_orphans(queue)
+    def _each(self, work: t.Callable[[QueueRunner], t.Awaitable[object]]) -> t.Callable[[], t.Awaitable[None]]:
+        async def work_for_all() -> None:
+            for queue in list(self._queues.values()):
+                await work(queue)
 
-    async def _renew_locks(self) -> None:
-        now = time.monotonic()
-        for queue in list(self._queues.values()):
-            half = queue.options.lock_duration / 2000
-            due = [run for run in queue.active.values() if now - run.renewed_at > half]
-            if not due:
-                continue
-            ids, tokens = [run.job.id for run in due], [run.job.token for run in due]
-            lost = await queue.scripts.extend_locks(ids, tokens, queue.options.lock_duration)
-            for run in due:
-                run.renewed_at = now
-            for job_id in lost:
-                logger.error("queue %s job %s: lost its lock, aborting its delivery", queue.name, one_line(job_id))
-                queue.drop(job_id)
+        return work_for_all
 
-    async def _sweep(self) -> None:
-        now = time.monotonic()
-        for queue in list(self._queues.values()):
-            if now - queue.fetched_at > SWEEP_INTERVAL:
-                queue.poke()
+    async def _renew_locks(self, queue: QueueRunner) -> None:
+        now, half = time.monotonic(), queue.options.lock_duration / 2000
+        due = [run for run in queue.active.values() if now - run.renewed_at > half]
+        if not due:
+            return
+        ids, tokens = [run.job.id for run in due], [run.job.token for run in due]
+        lost: list[str] = await queue.scripts.pack.extendJobLocks(ids, tokens, queue.options.lock_duration)
+        for run in due:
+            run.renewed_at = now
+        for job_id in lost:
+            logger.error("queue %s job %s: lost its lock, aborting its delivery", queue.name, one_line(job_id))
+            queue.drop(job_id)
 
-    async def _find_stalled(self) -> None:
-        now = time.monotonic()
-        for queue in list(self._queues.values()):
-            interval = queue.options.stalled_interval
-            if now - self._stalled_checked_at.get(queue.name, 0) < interval / 1000:
-                continue
-            self._stalled_checked_at[queue.name] = now
-            # Another client of BullMQ may have changed it.
-            queue.global_rate_limit = await meta_rate_limit(queue.scripts)
-            moved = await queue.scripts.move_stalled(queue.options.max_stalled_count, interval)
-            if moved:
-                logger.warning("queue %s: %d jobs had stalled and wait again", queue.name, len(moved))
-                queue.poke()
+    async def _sweep(self, queue: QueueRunner) -> None:
+        if time.monotonic() - queue.fetched_at > SWEEP_INTERVAL:
+            queue.poke()
+
+    async def _find_stalled(self, queue: QueueRunner) -> None:
+        now, interval = time.monotonic(), queue.options.stalled_interval
+        if now - self._stalled_checked_at.get(queue.name, 0) < interval / 1000:
+            return
+        self._stalled_checked_at[queue.name] = now
+        # Another client of BullMQ may have changed it.
+        queue.options.global_rate_limit = await meta_rate_limit(queue.scripts)
+        moved = await queue.scripts.pack.moveStalledJobsToWait(queue.options.max_stalled_count, interval)
+        if moved:
+            logger.warning("queue %s: %d jobs had stalled and wait again", queue.name, len(moved))
+            queue.poke()
 
 
 def _heartbeat_key(id: str) -> str:

@@ -103,7 +103,7 @@ async def test_options_are_sent_in_camel_case_and_ms(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"attempt": 5}, "attempt: no such job option; there are attempts, backoff, delay"),
+        ({"attempt": 5}, "attempt: no such job option; there are attempts, backoff, keep_logs"),
         ({"jobId": "a"}, "jobId: no such job option"),
         ({"delay": timedelta(days=4000)}, "delay takes 0 to"),
         ({"delay": timedelta(seconds=-1)}, "delay takes 0 to"),

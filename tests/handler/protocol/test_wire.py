@@ -43,7 +43,7 @@ outcomes: st.SearchStrategy[Outcome] = st.one_of(
 
 
 def members(outcome: Outcome) -> tuple[str, dict[str, t.Any]]:
-    return type(outcome).__name__, {name: getattr(outcome, name) for name in type(outcome).__slots__}
+    return type(outcome).__name__, vars(outcome)
 
 
 def sent(outcome: Outcome, **options: t.Any) -> dict[str, t.Any]:

@@ -57,7 +57,7 @@ def test_every_member_of_a_delivery_is_read() -> None:
         77,
         "f1",
     )
-    assert {name: getattr(job, name) for name in job.__slots__} == {
+    assert vars(job) == {
         "id": "42",
         "name": "welcome",
         "data": [1, None],

@@ -16,8 +16,7 @@ from nextmq_handler import (
     Worker,
 )
 from nextmq_handler.protocol.wire import Delivery
-from nextmq_handler.receiver.attempt import Attempt
-from nextmq_handler.receiver.run_sync import run_sync
+from nextmq_handler.receiver.attempt import Attempt, run_sync
 from nextmq_handler.settings import load_settings
 from tests.support.handler import AnyJob, Body, Style, as_def, delivery, failed, outcome_of, sync_and_async
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler import ConfigurationError, Worker
-from nextmq_handler.protocol.names import is_queue_name
+from nextmq_handler.protocol.arguments import is_queue_name
 from nextmq_handler.workers.worker import find_processor, freeze
 
 Function = Callable[..., t.Any]

@@ -10,7 +10,7 @@ import pytest
 
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.queues.job import EngineJob
-from nextmq_server.engine.verdicts import Complete, Fail, Verdict
+from nextmq_server.engine.verdicts import Completed, Failed, Verdict
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.redis.address import Address
@@ -35,7 +35,7 @@ COUNTED = {"processed": 1, "unprocessed": 1, "ignored": 1, "failed": 1}
 
 async def process(job: EngineJob) -> Verdict:
     """Children fail that have a policy for it, the others complete."""
-    return Fail("Error", "no") if job.name in POLICIES else Complete(VALUE)
+    return Failed("Error", "no") if job.name in POLICIES else Completed(VALUE)
 
 
 @pytest.fixture

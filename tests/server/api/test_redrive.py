@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_handler.rules.dead_letters import Wanted
+from nextmq_handler.rules.bodies import RedriveBody
 from nextmq_server.engine.queues.redrive import Redriver
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
@@ -187,7 +187,7 @@ async def test_a_letter_that_changes_after_it_was_read_stays_as_it_is(
             await service.jobs.remove("emails-dlq", letter_id, with_children=True)
 
     redriver = Redriver(service.jobs, note=change_it)
-    assert await redriver.redrive("emails-dlq", Wanted(), limit=1, now=1) == {}
+    assert await redriver.redrive("emails-dlq", RedriveBody(), now=1) == {}
     assert await jobs(api) == []
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nextmq_handler._version import __version__
+from nextmq_handler._package import __version__
 from nextmq_handler.settings import ServerConnection, parse_connection_string
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project, load_or_create_project

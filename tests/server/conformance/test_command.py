@@ -9,9 +9,11 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner, Result
 
+from nextmq_handler.protocol.messages import Response
 from nextmq_handler.protocol.signing import parse_secret
 from nextmq_server.cli.commands import app
-from nextmq_server.conformance.judge import HandlerAnswer, Silence
+from nextmq_server.conformance.cases import Case
+from nextmq_server.conformance.judge import Silence
 from nextmq_server.conformance.limits import Integration, obstacle
 from nextmq_server.conformance.report import summary
 from nextmq_server.conformance.requests import Sender, Wire
@@ -150,12 +152,12 @@ def test_a_hole_tells_what_was_sent_what_was_expected_and_what_came(flawed: Serv
 
 
 def test_a_score_below_all_is_never_100_percent() -> None:
-    hole = Hole("a case", "section 2", Wire(), "404", Silence("nothing"), "nothing")
+    hole = Hole(Case("a case", Wire(), 404), "section 2", Silence("nothing"), "nothing")
     assert summary([GroupScore("paths", passed=9999, holes=[hole])])[-1] == "9999 of 10000 cases passed: 99 %"
 
 
 def test_what_came_cannot_steer_the_terminal() -> None:
-    hole = Hole("a case", "section 2", Wire(), "404", HandlerAnswer(200, [], b"\x1b[2J"), "another status")
+    hole = Hole(Case("a case", Wire(), 404), "section 2", Response(200, [], b"\x1b[2J"), "another status")
     assert r"  came      200 \x1b[2J (another status)" in summary([GroupScore("paths", holes=[hole])])
 
 

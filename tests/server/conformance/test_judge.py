@@ -7,18 +7,20 @@ import typing as t
 
 import pytest
 
+from nextmq_handler.protocol.messages import Response
 from nextmq_handler.protocol.signing import OUTCOME, parse_secret, signature_headers
-from nextmq_server.conformance.cases import BrokenCase, OutcomeCase, StatusCase
-from nextmq_server.conformance.judge import HandlerAnswer, Silence, fault
+from nextmq_server.conformance.cases import Case, completed
+from nextmq_server.conformance.judge import Silence, fault
 from nextmq_server.conformance.requests import UNKNOWN_SECRET, HeaderList, Sender, Wire
 
 NOW = 1_790_000_000
 SENDER = Sender(parse_secret("whsec_pZ4tVw9Qx2mKc7RjY1nLs8HdGb3Fq0Ue"), NOW)
 JSON = (b"content-type", b"application/json")
-COMPLETED = OutcomeCase("a row", Wire(), {"outcome": "completed", "returnValue": 1})
-FAILED = OutcomeCase("a row", Wire(), {"outcome": "failed"}, {"message": "no"})
-REFUSED = StatusCase("a case", Wire(), 401, "unauthorized")
-NOT_ALLOWED = StatusCase("a case", Wire(method="PUT"), 405, "method_not_allowed")
+COMPLETED = completed("a row", Wire(), 1)
+FAILED = Case("a row", Wire(), outcome={"outcome": "failed"}, error={"message": "no"})
+REFUSED = Case("a case", Wire(), 401, "unauthorized")
+BROKEN = Case("a case", Wire(), status=None)
+NOT_ALLOWED = Case("a case", Wire(method="PUT"), 405, "method_not_allowed")
 
 
 def sealed(content: t.Any, **changes: t.Any) -> HeaderList:
@@ -27,16 +29,16 @@ def sealed(content: t.Any, **changes: t.Any) -> HeaderList:
     return signature_headers([secret], body=json.dumps(content).encode(), **how)
 
 
-def outcome(content: t.Any, *headers: tuple[bytes, bytes], **changes: t.Any) -> HandlerAnswer:
-    return HandlerAnswer(200, [*(headers or (JSON,)), *sealed(content, **changes)], json.dumps(content).encode())
+def outcome(content: t.Any, *headers: tuple[bytes, bytes], **changes: t.Any) -> Response:
+    return Response(200, [*(headers or (JSON,)), *sealed(content, **changes)], json.dumps(content).encode())
 
 
-def error(**members: t.Any) -> HandlerAnswer:
+def error(**members: t.Any) -> Response:
     return outcome({"outcome": "failed", "error": {"name": "E", "message": "no", "stack": "", **members}})
 
 
 RIGHT = {"outcome": "completed", "returnValue": 1}
-FAULTS: dict[str, tuple[t.Any, HandlerAnswer | Silence, str | None]] = {
+FAULTS: dict[str, tuple[Case, Response | Silence, str | None]] = {
     "right": (COMPLETED, outcome(RIGHT), None),
     "a failure that is right": (FAILED, error(), None),
     "a failure of another name": (FAILED, error(name="F"), None),
@@ -54,7 +56,7 @@ FAULTS: dict[str, tuple[t.Any, HandlerAnswer | Silence, str | None]] = {
     "a long stack": (FAILED, error(stack="x" * 20_481), "error.stack is over 20480 bytes"),
     "a stack that is a list": (FAILED, error(stack=[]), "error.stack is not text"),
     "no object": (COMPLETED, outcome([]), "the outcome is not an object"),
-    "unsigned": (COMPLETED, HandlerAnswer(200, [JSON], b"{}"), "not an authentic outcome: header_missing"),
+    "unsigned": (COMPLETED, Response(200, [JSON], b"{}"), "not an authentic outcome: header_missing"),
     "another secret's": (
         COMPLETED,
         outcome(RIGHT, secret=UNKNOWN_SECRET),
@@ -81,59 +83,57 @@ FAULTS: dict[str, tuple[t.Any, HandlerAnswer | Silence, str | None]] = {
         outcome(RIGHT, JSON, (b"content-encoding", b"gzip")),
         "an outcome must not have a content-encoding",
     ),
-    "another status than 200": (COMPLETED, HandlerAnswer(201, [JSON], b"{}"), "another status"),
-    "a fault": (COMPLETED, HandlerAnswer(503, [], b""), "no input yields a 5xx"),
+    "another status than 200": (COMPLETED, Response(201, [JSON], b"{}"), "another status"),
+    "a fault": (COMPLETED, Response(503, [], b""), "no input yields a 5xx"),
     "silence": (COMPLETED, Silence("closed", is_closed=True), "closed"),
-    "a refusal": (REFUSED, HandlerAnswer(401, [JSON], b'{"error":"unauthorized"}'), None),
+    "a refusal": (REFUSED, Response(401, [JSON], b'{"error":"unauthorized"}'), None),
     "a refusal that says more": (
         REFUSED,
-        HandlerAnswer(401, [JSON], b'{"error":"unauthorized","id":"dlv_1"}'),
+        Response(401, [JSON], b'{"error":"unauthorized","id":"dlv_1"}'),
         "another content",
     ),
-    "a refusal that is not JSON": (REFUSED, HandlerAnswer(401, [], b"no"), "another content"),
+    "a refusal that is not JSON": (REFUSED, Response(401, [], b"no"), "another content"),
     "a refusal that is signed": (
         REFUSED,
-        HandlerAnswer(401, sealed({}), b'{"error":"unauthorized"}'),
+        Response(401, sealed({}), b'{"error":"unauthorized"}'),
         "an answer without an outcome must not have signature headers",
     ),
     "a method that is refused by a router": (
         NOT_ALLOWED,
-        HandlerAnswer(405, [(b"allow", b"POST")], b"<html>"),
+        Response(405, [(b"allow", b"POST")], b"<html>"),
         None,
     ),
-    "a method that is refused without allow": (NOT_ALLOWED, HandlerAnswer(405, [], b""), "no allow header"),
+    "a method that is refused without allow": (NOT_ALLOWED, Response(405, [], b""), "no allow header"),
     "a HEAD with a body": (
-        StatusCase("a case", Wire(method="HEAD"), 200),
-        HandlerAnswer(200, [], b"{}"),
+        Case("a case", Wire(method="HEAD"), 200),
+        Response(200, [], b"{}"),
         "the answer to HEAD has a body",
     ),
     "health": (
-        StatusCase("a case", Wire(method="GET"), 200),
-        HandlerAnswer(200, [JSON], b'{"status":"ok"}'),
+        Case("a case", Wire(method="GET"), 200),
+        Response(200, [JSON], b'{"status":"ok"}'),
         None,
     ),
     "health of another app": (
-        StatusCase("a case", Wire(method="GET"), 200),
-        HandlerAnswer(200, [JSON], b'{"ok":true}'),
+        Case("a case", Wire(method="GET"), 200),
+        Response(200, [JSON], b'{"ok":true}'),
         "another content",
     ),
-    "a broken body that is refused": (BrokenCase("a case", Wire()), HandlerAnswer(400, [], b""), None),
-    "a broken body that is dropped": (BrokenCase("a case", Wire()), Silence("closed", is_closed=True), None),
+    "a broken body that is refused": (BROKEN, Response(400, [], b""), None),
+    "a broken body that is dropped": (BROKEN, Silence("closed", is_closed=True), None),
     "a broken body that is waited for": (
-        BrokenCase("a case", Wire()),
+        BROKEN,
         Silence("no answer within 1 s"),
         "no answer within 1 s",
     ),
     "a broken body that is a fault": (
-        BrokenCase("a case", Wire()),
-        HandlerAnswer(500, [], b""),
+        BROKEN,
+        Response(500, [], b""),
         "no input yields a 5xx",
     ),
 }
 
 
 @pytest.mark.parametrize(("case", "answer", "wrong"), FAULTS.values(), ids=FAULTS)
-def test_an_answer_is_judged_by_the_protocol(
-    case: t.Any, answer: HandlerAnswer | Silence, wrong: str | None
-) -> None:
+def test_an_answer_is_judged_by_the_protocol(case: Case, answer: Response | Silence, wrong: str | None) -> None:
     assert fault(case, answer, SENDER, now=NOW) == wrong

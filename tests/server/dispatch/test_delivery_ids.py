@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nextmq_server.dispatch.delivery_ids import delivery_id, owns
 from nextmq_server.engine.queues.job import EngineJob
-from nextmq_server.engine.verdicts import Complete, Fail, Verdict
+from nextmq_server.engine.verdicts import Completed, Failed, Verdict
 from nextmq_server.engine.worker.options import RunnerOptions
 from tests.support.dispatching import make_job
 
@@ -35,7 +35,7 @@ def test_another_start_makes_another_id() -> None:
 async def test_a_delivery_owns_its_job_until_that_has_ended(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
-    process = processor(Complete(None))
+    process = processor(Completed(None))
     process.gate.clear()
     job_id = await engine.add()
     await engine.run(process)
@@ -56,7 +56,7 @@ async def test_a_delivery_owns_its_job_until_that_has_ended(
 async def test_the_delivery_of_an_earlier_attempt_owns_nothing(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
-    process = processor(Fail("Error", "once"), Complete(None))
+    process = processor(Failed("Error", "once"), Completed(None))
     job_id = await engine.add(attempts=2)
     await engine.run(process)
     await until(lambda: len(process.started) == 2)
@@ -75,7 +75,7 @@ async def test_a_job_that_is_added_again_under_its_id_gets_another_delivery_id(
         started.append(job)
         if len(started) == 2:
             await engine.add(jobId="again", removeOnComplete=True)
-        return Complete(None)
+        return Completed(None)
 
     await engine.add(jobId="again", removeOnComplete=True)
     await engine.add()

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_handler._version import __version__
+from nextmq_handler._package import __version__
 from nextmq_handler.protocol.signing import Secret, read_seal, signature_headers
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, parse_delivery
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.dispatch.reports import Report
 from nextmq_server.engine.queues.job import EngineJob
-from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
+from nextmq_server.engine.verdicts import Completed, Failed, Hold, Verdict
 from nextmq_server.engine.worker.gate import Gate
 from tests.support.dispatching import (
     DONE,
@@ -26,7 +26,6 @@ from tests.support.dispatching import (
     SECRETS,
     WELCOME,
     App,
-    Queue,
     Rig,
     delivery_body,
     make_job,
@@ -79,7 +78,7 @@ def test_a_delivery_holds_every_field_of_the_protocol() -> None:
 
 
 def test_a_job_with_hardly_a_field_makes_a_delivery() -> None:
-    body = delivery_body(ENDPOINT, EngineJob(Queue(), "1", {}, "token"), "dlv_1", now=NOW)
+    body = delivery_body(ENDPOINT, EngineJob("1", {}, "token"), "dlv_1", now=NOW)
     job = parse_delivery(body, "dlv_1").job
     assert (job.name, job.data, job.opts, job.progress, job.parent) == ("", None, {}, 0, None)
 
@@ -143,21 +142,21 @@ def test_a_receiver_reads_the_parent_of_a_flow(parent: tuple[str, str, str] | No
 
 @pytest.mark.anyio
 async def test_a_signed_outcome_completes_the_job(rig: Rig) -> None:
-    assert await rig.deliver() == Complete({"sent": True})
+    assert await rig.deliver() == Completed({"sent": True})
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("secret", SECRETS, ids=["old", "new"])
 async def test_an_outcome_is_taken_under_every_active_secret(rig: Rig, secret: Secret) -> None:
     rig.app.secret = secret
-    assert isinstance(await rig.deliver(), Complete)
+    assert isinstance(await rig.deliver(), Completed)
 
 
 @pytest.mark.anyio
 async def test_an_outcome_under_another_secret_is_none(rig: Rig) -> None:
     rig.app.secret = Secret(b"other secret" * 4)
     verdict = await rig.deliver()
-    assert isinstance(verdict, Fail)
+    assert isinstance(verdict, Failed)
     assert verdict.name == "InvalidOutcome"
 
 
@@ -195,7 +194,7 @@ async def test_the_headers_are_those_of_the_protocol(rig: Rig) -> None:
 @pytest.mark.parametrize(("atm", "ats"), [("0", "101"), ("3", "104"), ("0", "500")])
 async def test_after_100_free_starts_a_job_fails_for_good(rig: Rig, atm: str, ats: str) -> None:
     verdict = await rig.deliver(atm=atm, ats=ats)
-    assert isinstance(verdict, Fail)
+    assert isinstance(verdict, Failed)
     assert (verdict.name, verdict.unrecoverable) == ("TooManyStarts", True)
 
 
@@ -208,11 +207,11 @@ async def test_after_100_free_starts_nothing_is_sent(rig: Rig) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize(("atm", "ats"), [("0", "100"), ("99", "199"), ("100", "101")])
 async def test_before_100_free_starts_a_job_is_sent(rig: Rig, atm: str, ats: str) -> None:
-    assert isinstance(await rig.deliver(atm=atm, ats=ats), Complete)
+    assert isinstance(await rig.deliver(atm=atm, ats=ats), Completed)
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("ats", "verdict"), [("3", Complete), ("4", Fail)])
+@pytest.mark.parametrize(("ats", "verdict"), [("3", Completed), ("4", Failed)])
 async def test_how_many_starts_are_free_can_be_chosen(rig: Rig, ats: str, verdict: type[Verdict]) -> None:
     rig.max_free_starts = 3
     assert isinstance(await rig.deliver(ats=ats), verdict)
@@ -243,7 +242,7 @@ async def test_a_report_tells_of_the_delivery(rig: Rig) -> None:
         attempt=2,
         delivery_id=rig.delivery_id,
         status=200,
-        verdict=Complete({"sent": True}),
+        verdict=Completed({"sent": True}),
         duration=0.0,
         is_final=False,
     )
@@ -288,12 +287,12 @@ async def test_an_app_that_is_not_there_holds_its_queue(rig: Rig) -> None:
 async def test_the_timeout_of_the_endpoint_ends_a_delivery(rig: Rig, listen: Listen) -> None:
     rig.endpoint = replace(rig.endpoint, url=f"http://127.0.0.1:{await listen(keep_silent)}/", timeout=200)
     verdict = await rig.deliver()
-    assert isinstance(verdict, Fail)
+    assert isinstance(verdict, Failed)
     assert verdict.name == "DeliveryTimeout"
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("size", "expected"), [(MAX_OUTCOME_SIZE, Complete), (MAX_OUTCOME_SIZE + 1, Fail)])
+@pytest.mark.parametrize(("size", "expected"), [(MAX_OUTCOME_SIZE, Completed), (MAX_OUTCOME_SIZE + 1, Failed)])
 async def test_an_outcome_is_taken_up_to_the_limit(rig: Rig, size: int, expected: type[Verdict]) -> None:
     rig.app.outcome = DONE.ljust(size)
     assert type(await rig.deliver()) is expected

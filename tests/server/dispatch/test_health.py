@@ -10,7 +10,7 @@ import pytest
 from nextmq_server.dispatch.health import Health
 from nextmq_server.dispatch.judge import Broken, Finding, NotRun, Reached
 from nextmq_server.engine.scripts.holds import Held, Holds
-from nextmq_server.engine.verdicts import Complete, Fail, Hold, Verdict
+from nextmq_server.engine.verdicts import Completed, Failed, Hold, Verdict
 from nextmq_server.engine.worker.gate import Gate
 from nextmq_server.redis.connection import ConnectionLost
 
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.anyio
 
 DAY = 86_400.0
 REFUSED = NotRun("connection refused")
-FAILED = Broken(Fail("EndpointUnavailable", "the app answered 500"))
-DONE = Reached(Complete(None))
+FAILED = Broken(Failed("EndpointUnavailable", "the app answered 500"))
+DONE = Reached(Completed(None))
 GONE = NotRun("the app answered 410", "disabled")
 
 
@@ -143,7 +143,7 @@ async def test_just_before_a_day_is_over_no_attempt_is_used(rig: Rig) -> None:
 async def test_after_a_day_an_attempt_is_used(rig: Rig) -> None:
     await rig.judge(REFUSED)
     rig.now += DAY
-    expected = Fail("EndpointUnavailable", "connection refused; this has lasted for a day")
+    expected = Failed("EndpointUnavailable", "connection refused; this has lasted for a day")
     assert await rig.judge(REFUSED) == expected
 
 
@@ -242,8 +242,8 @@ async def test_half_of_ten_deliveries_open_the_circuit(rig: Rig) -> None:
 
 
 async def test_what_the_app_says_itself_does_not_open_the_circuit(rig: Rig) -> None:
-    refusal = Fail("DeliveryRefused", "the app answered 413", unrecoverable=True)
-    await rig.judge(*[Reached(Fail("ValueError", "no such address")), Reached(refusal)] * 20)
+    refusal = Failed("DeliveryRefused", "the app answered 413", unrecoverable=True)
+    await rig.judge(*[Reached(Failed("ValueError", "no such address")), Reached(refusal)] * 20)
     assert await rig.held() is None
 
 

@@ -15,7 +15,7 @@ from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import ID, SIGNATURE, TIMESTAMP, Secret
 from nextmq_server.dispatch.http.answers import AppAnswer, NoAnswer
 from nextmq_server.dispatch.judge import EXCERPT_SIZE, Broken, Finding, NotRun, Reached
-from nextmq_server.engine.verdicts import Complete, Delay, Fail, LimitRate, Verdict, WaitForChildren
+from nextmq_server.engine.verdicts import Completed, Delayed, Failed, RateLimited, Verdict, WaitingChildren
 from tests.support.judging import (
     DONE,
     NEW,
@@ -36,26 +36,26 @@ DAY = 86_400.0
 ERROR = {"name": "SMTPError", "message": "no route", "stack": "Traceback …"}
 
 OUTCOMES: dict[str, tuple[AppAnswer, Verdict]] = {
-    "completed": (outcome("completed", returnValue={"sent": ["é", None]}), Complete({"sent": ["é", None]})),
-    "completed without a value": (outcome("completed"), Complete(None)),
-    "completed, signed with the old secret": (sealed(secret=OLD), Complete(1)),
-    "completed 300 s ago": (sealed(timestamp=NOW - 300), Complete(1)),
-    "completed 300 s ahead": (sealed(timestamp=NOW + 300), Complete(1)),
-    "failed": (outcome("failed", error=ERROR), Fail("SMTPError", "no route", "Traceback …")),
-    "failed without an error": (outcome("failed"), Fail("Error", "")),
+    "completed": (outcome("completed", returnValue={"sent": ["é", None]}), Completed({"sent": ["é", None]})),
+    "completed without a value": (outcome("completed"), Completed(None)),
+    "completed, signed with the old secret": (sealed(secret=OLD), Completed(1)),
+    "completed 300 s ago": (sealed(timestamp=NOW - 300), Completed(1)),
+    "completed 300 s ahead": (sealed(timestamp=NOW + 300), Completed(1)),
+    "failed": (outcome("failed", error=ERROR), Failed("SMTPError", "no route", "Traceback …")),
+    "failed without an error": (outcome("failed"), Failed("Error", "")),
     "unrecoverable": (
         outcome("failed", unrecoverable=True, error={"name": "Bad", "message": "data"}),
-        Fail("Bad", "data", unrecoverable=True),
+        Failed("Bad", "data", unrecoverable=True),
     ),
     "unrecoverable only where true": (
         outcome("failed", unrecoverable=1, error={"name": "Bad", "message": "data"}),
-        Fail("Bad", "data"),
+        Failed("Bad", "data"),
     ),
-    "shortest rate limit": (outcome("rateLimited", delay=1), LimitRate(1)),
-    "longest rate limit": (outcome("rateLimited", delay=86_400_000), LimitRate(86_400_000)),
-    "delayed": (outcome("delayed", timestamp=1_790_000_060_000), Delay(1_790_000_060_000)),
-    "delayed to the last ms": (outcome("delayed", timestamp=2_099_999_999_999), Delay(2_099_999_999_999)),
-    "waiting children": (outcome("waitingChildren"), WaitForChildren()),
+    "shortest rate limit": (outcome("rateLimited", delay=1), RateLimited(1)),
+    "longest rate limit": (outcome("rateLimited", delay=86_400_000), RateLimited(86_400_000)),
+    "delayed": (outcome("delayed", timestamp=1_790_000_060_000), Delayed(1_790_000_060_000)),
+    "delayed to the last ms": (outcome("delayed", timestamp=2_099_999_999_999), Delayed(2_099_999_999_999)),
+    "waiting children": (outcome("waitingChildren"), WaitingChildren()),
 }
 
 NO_OUTCOMES: dict[str, AppAnswer] = {
@@ -151,7 +151,7 @@ def test_an_outcome_becomes_its_verdict(given_answer: AppAnswer, verdict: Verdic
 
 @pytest.mark.parametrize("secret", [NEW, OLD], ids=["the new secret", "the old secret"])
 def test_an_outcome_names_the_secret_that_signed_it(secret: Secret) -> None:
-    assert judge(sealed(secret=secret)) == Reached(Complete(1), secret.id)
+    assert judge(sealed(secret=secret)) == Reached(Completed(1), secret.id)
 
 
 @pytest.mark.parametrize(("member", "limit"), [("message", 4096), ("stack", 20_480)])
@@ -219,7 +219,7 @@ def test_410_says_that_the_endpoint_is_gone() -> None:
 
 @pytest.mark.parametrize("status", [400, 413])
 def test_a_refused_delivery_fails_the_job_for_good(status: int) -> None:
-    expected = Fail("DeliveryRefused", f'the app answered {status}: {{"error":"é"}}', unrecoverable=True)
+    expected = Failed("DeliveryRefused", f'the app answered {status}: {{"error":"é"}}', unrecoverable=True)
     assert judge(answer(status, body='{"error":"é"}'.encode())) == Reached(expected)
 
 
@@ -229,7 +229,7 @@ def test_a_refused_delivery_fails_the_job_for_good(status: int) -> None:
 def test_the_excerpt_of_a_refusal_is_short(body: bytes) -> None:
     finding = judge(answer(400, body=body))
     assert isinstance(finding, Reached)
-    assert isinstance(finding.verdict, Fail)
+    assert isinstance(finding.verdict, Failed)
     excerpt = finding.verdict.message.removeprefix("the app answered 400: ")
     assert EXCERPT_SIZE - 3 < len(excerpt.encode()) <= EXCERPT_SIZE == 2048
 

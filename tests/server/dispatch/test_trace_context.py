@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nextmq_handler.telemetry import MAX_TRACE_SIZE, delivery_headers
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.client import DeliveryClient
-from nextmq_server.engine.verdicts import Complete
+from nextmq_server.engine.verdicts import Completed
 from nextmq_server.engine.worker.gate import Gate
 from tests.support.dispatching import App, Rig, make_job
 
@@ -36,7 +36,7 @@ async def rig(serve: Serve, gate: Gate) -> t.AsyncIterator[Rig]:
 
 async def sent(rig: Rig, **opts: object) -> dict[str, str]:
     """Return the trace headers of the delivery of a job with these options in Redis."""
-    assert await rig.deliver(opts=json.dumps(opts)) == Complete({"sent": True})
+    assert await rig.deliver(opts=json.dumps(opts)) == Completed({"sent": True})
     headers, _ = rig.app.received[-1]
     names = ("traceparent", "tracestate", "baggage")
     return {name: value.decode() for name in names for value in headers.all(name.encode())}

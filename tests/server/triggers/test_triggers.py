@@ -162,7 +162,7 @@ async def test_a_job_that_somebody_else_put_there_sends_nothing(
     triggers: Triggering, until: Until, service: Service, caplog: pytest.LogCaptureFixture, data: t.Any
 ) -> None:
     await triggers.create()
-    await service.jobs.adder.add([service.jobs.new(QUEUE, "odd", data, {"removeOnComplete": True}, now=1)])
+    await service.jobs.add([service.jobs.new(QUEUE, "odd", data, {"removeOnComplete": True}, now=1)])
     await until(lambda: is_done(service))
     assert (triggers.receiver.received, caplog.records) == ([], [])
 

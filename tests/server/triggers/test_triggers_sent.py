@@ -10,7 +10,7 @@ import httpx
 import pytest
 import standardwebhooks
 
-from nextmq_handler._version import __version__
+from nextmq_handler._package import __version__
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import parse_secret, read_seal
 from nextmq_server.projects.projects import Project

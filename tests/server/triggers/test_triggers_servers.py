@@ -16,7 +16,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.testing.processes import start_dev_server
-from nextmq_server.triggers import runner
+from nextmq_server.triggers import triggers as trigger_queue
 from nextmq_server.triggers.schedules import QUEUE
 from tests.support.triggering import Triggering, add_due_job, redis
 
@@ -88,7 +88,7 @@ async def test_a_server_without_triggers_runs_those_that_another_one_makes(
     project: Project,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner, "LOOK_INTERVAL", 0.01)
+    monkeypatch.setattr(trigger_queue, "LOOK_INTERVAL", 0.01)
     reports: list[Report] = []
     other = Service(project, valkey.url, egress=EgressRules.for_development(), report=reports.append)
     await other.start()

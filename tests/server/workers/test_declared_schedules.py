@@ -9,6 +9,7 @@ import typing as t
 import httpx
 import pytest
 
+from nextmq_handler.rules.views import JobView
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
@@ -45,7 +46,7 @@ async def ids(service: Service) -> list[str]:
     return sorted(scheduler.view["id"] for scheduler in found)
 
 
-async def delayed_jobs(service: Service) -> list[dict[str, t.Any]]:
+async def delayed_jobs(service: Service) -> list[JobView]:
     states = ("waiting", "delayed")
     return await service.jobs.page("emails", states, 0, 99, ascending=True)
 

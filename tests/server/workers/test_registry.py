@@ -254,7 +254,7 @@ async def test_the_warning_counts_the_jobs_that_wait(
     api: httpx.AsyncClient, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
-        await service.jobs.adder.add([service.jobs.new("Emails", "welcome", None, {}, now=0)])
+        await service.jobs.add([service.jobs.new("Emails", "welcome", None, {}, now=0)])
     await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
     assert warnings(caplog)[0].startswith('queue "Emails" has 3 waiting jobs and no worker; ')
 

@@ -13,8 +13,7 @@ from nextmq_handler.testing.simulator.engine.delivering import LocalApp
 def delivered(app: LocalApp, delivery_id: str) -> tuple[str, int | None]:
     """Deliver a job, and return its outcome and the status of the answer."""
     record = JobRecord({"id": "1", "name": "welcome"})
-    fields = {name: getattr(record, name) for name in JobRecord.__slots__}
-    job = SimpleNamespace(**fields, queue_name="emails")
+    job = SimpleNamespace(**vars(record), queue_name="emails")
     steps = app.deliver(t.cast("t.Any", job), delivery_id, None)
     while True:
         try:

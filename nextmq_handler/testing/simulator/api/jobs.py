@@ -7,7 +7,7 @@ import typing as t
 from ....protocol import strict_json
 from ....rules.limits import MAX_NAME
 from ....rules.refusals import check_size, no_such_job, wanted_states, wrong_state
-from ....rules.views import by_name
+from ....rules.views import JobView, by_name
 from ..engine.adding import SimulatedAdd, add_all
 from ..engine.job import Key, NewSimulatedJob, SimulatedJob
 from .routing import ROUTER, SimulatedRequest, read
@@ -47,7 +47,7 @@ def add_jobs(request: SimulatedRequest, store: Store, body: bodies.NewJobsBody) 
 @ROUTER.route("GET", "queues/*/jobs")
 def get_jobs(request: SimulatedRequest, queue: QueueState) -> dict[str, t.Any]:
     start, end = request.number("start", 0), request.number("end", 99) + 1
-    found: list[dict[str, t.Any]] = []
+    found: list[JobView] = []
     for state in wanted_states(request.query.get("states")):
         jobs = queue.by_state[state][:: 1 if request.flag("asc", default=False) else -1]
         found += [job_view(job) for job in jobs[start:end]]
@@ -55,7 +55,7 @@ def get_jobs(request: SimulatedRequest, queue: QueueState) -> dict[str, t.Any]:
 
 
 @ROUTER.route("GET", _JOB)
-def get_job(job: SimulatedJob) -> dict[str, t.Any]:
+def get_job(job: SimulatedJob) -> JobView:
     return job_view(job)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from ....rules.cron import InvalidSchedule
-from ....rules.dead_letters import Wanted, read_dead_letter, redriven_options
+from ....rules.dead_letters import read_dead_letter, redriven_options
 from ....rules.job_ids import is_custom_id
 from ....rules.refusals import Refusal, no_such_scheduler, not_deduplicated
 from ..engine.job import NewSimulatedJob
@@ -90,13 +90,13 @@ def promote_jobs(queue: QueueState) -> None:
 
 @ROUTER.route("POST", f"{_QUEUE}/redrive")
 def redrive(store: Store, queue: QueueState, body: bodies.RedriveBody) -> dict[str, t.Any]:
-    wanted, redriven = Wanted(body.ids, body.name, body.reason), list[str]()
+    redriven = list[str]()
     states = ("waiting", "prioritized", "delayed", "completed", "failed")
     ids = body.ids
     if ids is None:
         ids = [job.id for state in states for job in queue.by_state[state]]
     for job_id in dict.fromkeys(ids):
-        if len(redriven) < body.limit and _redrive(store, queue, job_id, wanted):
+        if len(redriven) < body.limit and _redrive(store, queue, job_id, body):
             redriven.append(job_id)
     return {"redriven": redriven}
 
@@ -203,12 +203,12 @@ def remove_scheduler(request: SimulatedRequest) -> dict[str, t.Any]:
     return {"removed": request.simulation.schedulers.remove(*request.names)}
 
 
-def _redrive(store: Store, queue: QueueState, job_id: str, wanted: Wanted) -> bool:
+def _redrive(store: Store, queue: QueueState, job_id: str, wanted: bodies.RedriveBody) -> bool:
     job = queue.jobs.get(job_id)
     if job is None or job.state in ("active", "waiting-children") or job.repeat_job_key:
         return False
     dead_letter = read_dead_letter(job.data)
-    if dead_letter is None or dead_letter["queue"] == queue.name or not wanted.matches(dead_letter):
+    if dead_letter is None or dead_letter["queue"] == queue.name or not wanted.selects(dead_letter):
         return False
     target = store.queue(dead_letter["queue"])
     new_id, first_id = target.new_id(), dead_letter["id"]

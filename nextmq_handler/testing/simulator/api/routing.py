@@ -82,7 +82,7 @@ class SimulatedRequest:
         return int(self.query.get(name, default))
 
 
-Content = dict[str, t.Any] | None
+Content = t.Mapping[str, t.Any] | None
 Route = t.TypeVar("Route", bound=t.Callable[..., "Content | Steps[Content]"])
 
 
@@ -182,5 +182,5 @@ def read(model: str, content: t.Any) -> t.Any:
         raise invalid_values(exc.errors()) from None
 
 
-def _encoded(content: dict[str, t.Any]) -> bytes:
+def _encoded(content: t.Mapping[str, t.Any]) -> bytes:
     return strict_json.compact(content).encode("ascii")

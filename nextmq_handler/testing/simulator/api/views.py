@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import typing as t
+from dataclasses import replace
 
 from ....rules import views
 
@@ -13,12 +14,31 @@ if t.TYPE_CHECKING:
     from ..engine.schedulers import SimulatedScheduler, SimulatedSchedulers
 
 
-_JOB_MEMBERS = [name for name in views.job_view.__annotations__ if name != "return"]
-
-
-def job_view(job: SimulatedJob) -> dict[str, t.Any]:
-    """Return a job as it is now. Its attributes have the names of the view's parameters."""
-    return views.job_view(**{name: getattr(job, name) for name in _JOB_MEMBERS})
+def job_view(job: SimulatedJob) -> views.JobView:
+    """Return a job as it is now."""
+    return {
+        "id": job.id,
+        "name": job.name,
+        "state": job.state,
+        "data": job.data,
+        "opts": job.opts,
+        "progress": job.progress,
+        "attemptsMade": job.attempts_made,
+        "attemptsStarted": job.attempts_started,
+        "stalledCounter": job.stalled_counter,
+        "delay": job.delay,
+        "priority": job.priority,
+        "returnValue": job.return_value,
+        "failedReason": job.failed_reason,
+        "stacktrace": job.stacktrace,
+        "deliveries": job.deliveries,
+        "parent": job.parent,
+        "repeatJobKey": job.repeat_job_key,
+        "deduplicationId": job.deduplication_id,
+        "timestamp": job.timestamp,
+        "processedOn": job.processed_on,
+        "finishedOn": job.finished_on,
+    }
 
 
 def counts(queue: QueueState) -> dict[str, int]:
@@ -51,11 +71,9 @@ def scheduler_view(schedulers: SimulatedSchedulers, scheduler: SimulatedSchedule
     """Return a job scheduler. It shows its next run until that has finished."""
     template = scheduler.template
     return views.scheduler_view(
-        id=scheduler.id,
-        name=template.name,
-        repeat=scheduler.repeat,
+        scheduler.id,
+        template if template.data is not None else replace(template, data={}),
+        scheduler.repeat,
         next=scheduler.next if schedulers.pending(scheduler) else None,
         iteration_count=scheduler.iterations,
-        data={} if template.data is None else template.data,
-        opts=template.opts,
     )

@@ -7,7 +7,7 @@ import typing as t
 from datetime import UTC, datetime, timedelta
 
 from ....errors import ConfigurationError
-from ....protocol.times import duration_ms, timestamp_ms
+from ....protocol.arguments import duration_ms, timestamp_ms
 
 _MAX_MS = 100 * 365 * 86_400_000
 

@@ -7,7 +7,7 @@ import itertools
 import typing as t
 
 from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
-from ....rules.attempts import CHILD_FAILED, OPEN_CHILDREN, failed_reason, next_attempt, stacktraces
+from ....rules.attempts import CHILD_FAILED, OPEN_CHILDREN, next_attempt, stacktraces
 from ....rules.backoff import Strategies
 from ....rules.dead_letters import DeadLetter, dead_letter_id
 from ....rules.results import RESULT_LIFE, may_vanish
@@ -54,7 +54,7 @@ class Finisher:
         return self._store.queue(job.key.queue)
 
     def _fail(self, job: SimulatedJob, failure: Failed, status: int | None) -> None:
-        reason = failed_reason(failure.name, failure.message)
+        reason = failure.reason
         job.stacktrace = stacktraces(job.stacktrace, failure.stack or reason, job.opts.get("stackTraceLimit"))
         job.failed_reason = reason
         if not failure.unrecoverable:

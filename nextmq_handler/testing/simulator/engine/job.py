@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from ....rules.delivery_log import DeliveryEntry
 from ....rules.results import JobResult, unfinished
 from ....rules.states import FAILURE_POLICIES
+from ....rules.views import ParentView
 
 State = t.Literal["waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed"]
 
@@ -96,7 +97,7 @@ class SimulatedJob:
         return self.key.id
 
     @property
-    def parent(self) -> dict[str, str] | None:
+    def parent(self) -> ParentView | None:
         """The parent's id and the name of its queue, as deliveries and views show them."""
         return {"id": self.parent_key.id, "queue": self.parent_key.queue} if self.parent_key else None
 

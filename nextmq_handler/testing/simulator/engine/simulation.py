@@ -9,9 +9,9 @@ import threading
 import typing as t
 
 from ....errors import NextMQError
-from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
+from ....protocol.wire import Failed, Outcome
 from ....receiver.sync_driver import run_attempt
-from ....rules.attempts import MAX_FREE_STARTS, failed_reason, too_many_starts
+from ....rules.attempts import MAX_FREE_STARTS, too_many_starts
 from ....rules.delivery_log import delivery_entry, with_entry
 from ....workers.worker import schedules_of
 from .delivering import LocalApp, Steps, T
@@ -25,14 +25,6 @@ if t.TYPE_CHECKING:
     from ....workers.worker import Worker
     from .clock import VirtualClock
     from .job import SimulatedJob
-
-_OUTCOMES: dict[type[Outcome], str] = {
-    Completed: "completed",
-    Failed: "failed",
-    RateLimited: "rateLimited",
-    Delayed: "delayed",
-    WaitingChildren: "waitingChildren",
-}
 
 
 LIMIT = 10_000
@@ -155,10 +147,8 @@ class Simulation:
         sent_at = self.clock.ms
         job.starts.append(sent_at)
         seen, status = yield from self.app.deliver(job, delivery_id, take_fault(self.faults, job))
-        detail = failed_reason(seen.name, seen.message) if isinstance(seen, Failed) else None
-        entry = delivery_entry(
-            delivery_id, at=sent_at, status=status, ms=0, outcome=_OUTCOMES[type(seen)], detail=detail
-        )
+        detail = seen.reason if isinstance(seen, Failed) else None
+        entry = delivery_entry(delivery_id, at=sent_at, status=status, ms=0, outcome=seen.outcome, detail=detail)
         job.deliveries = with_entry(job.deliveries, entry)
         if job.state == "active" and job.delivery_id == delivery_id:
             job.delivery_id = None

@@ -14,7 +14,7 @@ import pytest
 
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.client import DeliveryClient
-from nextmq_server.engine.verdicts import Complete, Fail, Verdict
+from nextmq_server.engine.verdicts import Completed, Failed, Verdict
 from nextmq_server.engine.worker.gate import Gate
 from tests.support.dispatching import App, Rig
 from tests.support.raw_http import OK, RawHandler, answering, read_request
@@ -171,7 +171,7 @@ def deliver(client: DeliveryClient, listen: Listen, gate: Gate) -> Deliver:
 
 def failure(verdict: Verdict, expected: tuple[str, str]) -> tuple[str, str]:
     """Return the name of the error and, if the message contains it, the expected part."""
-    assert isinstance(verdict, Fail), verdict
+    assert isinstance(verdict, Failed), verdict
     _, part = expected
     return verdict.name, part if part in verdict.message else verdict.message
 
@@ -201,7 +201,7 @@ async def test_other_queues_are_delivered_meanwhile(
     verdicts = [await Rig(app, await serve(app.handle), client, gate).deliver() for _ in range(3)]
     was_done = delivering.done()
     delivering.cancel()
-    assert (verdicts, was_done) == ([Complete({"sent": True})] * 3, False)
+    assert (verdicts, was_done) == ([Completed({"sent": True})] * 3, False)
 
 
 async def test_all_of_them_at_once_take_little_memory(deliver: Deliver) -> None:

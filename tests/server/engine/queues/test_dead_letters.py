@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler.rules.dead_letters import read_dead_letter
-from nextmq_server.engine.queues.dead_letters import FinalFailure, dead_letter_of
+from nextmq_handler.rules.views import JobView
+from nextmq_server.engine.queues.dead_letters import dead_letter_of
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.jobs import decoded
-from nextmq_server.engine.queues.snapshots import read_snapshot
+from nextmq_server.engine.queues.snapshots import read_snapshot, result_of
 from nextmq_server.engine.scripts.scripts import QueueScripts
-from nextmq_server.engine.verdicts import Complete, Fail, Verdict, WaitForChildren
+from nextmq_server.engine.verdicts import Completed, Failed, Verdict, WaitingChildren
 from nextmq_server.engine.worker.finalize import Finalizer, LostJob
 from nextmq_server.engine.worker.options import RunnerOptions
 
@@ -26,8 +27,8 @@ if t.TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 DLQ = "emails-dlq"
-FAILED = Fail("ValueError", "no such address", stack="Traceback …", status=200)
-GONE = Fail("UnrecoverableJobError", "gone", unrecoverable=True)
+FAILED = Failed("ValueError", "no such address", stack="Traceback …", status=200)
+GONE = Failed("UnrecoverableJobError", "gone", unrecoverable=True)
 
 KEEPS: dict[str, t.Any] = {
     "true": True,
@@ -39,7 +40,7 @@ KEEPS: dict[str, t.Any] = {
 }
 
 
-async def dead_letters(engine: Engine, queue: str = DLQ) -> list[dict[str, t.Any]]:
+async def dead_letters(engine: Engine, queue: str = DLQ) -> list[JobView]:
     """Return the jobs of the dead-letter queue in every state."""
     return await engine.jobs.page(queue, ["waiting", "completed", "failed"], 0, 99, ascending=True)
 
@@ -48,7 +49,7 @@ async def has_dead_letter(engine: Engine) -> bool:
     return bool(await dead_letters(engine))
 
 
-async def only_dead_letter(engine: Engine) -> dict[str, t.Any]:
+async def only_dead_letter(engine: Engine) -> JobView:
     [dead_letter] = await dead_letters(engine)
     return dead_letter
 
@@ -95,7 +96,7 @@ async def test_the_parent_in_a_dead_letter_is_shown_as_the_api_shows_it(
     now = 1_700_000_000_000
     parent = engine.jobs.new("orders", "order", None, {"jobId": "p"}, now=now, is_parent=True)
     child = engine.jobs.new("emails", "welcome", None, {"parent": {"id": "p", "queue": "orders"}}, now=now)
-    job_id = (await engine.jobs.adder.add([parent, child]))[1].id
+    job_id = (await engine.jobs.add([parent, child]))[1].id
     await engine.run(processor(FAILED), dead_letter=DLQ)
     await engine.until_state(job_id, "failed")
     assert (await only_dead_letter(engine))["data"]["opts"]["parent"] == {"id": "p", "queue": "orders"}
@@ -134,7 +135,7 @@ async def test_a_deferred_failure_leaves_a_dead_letter(engine: Engine, processor
     assert (await only_dead_letter(engine))["data"]["reason"] == "UnrecoverableError: a child failed"
 
 
-@pytest.mark.parametrize("verdict", [Complete(1), WaitForChildren()], ids=["completed", "waits for its children"])
+@pytest.mark.parametrize("verdict", [Completed(1), WaitingChildren()], ids=["completed", "waits for its children"])
 async def test_a_job_that_its_children_fail_leaves_a_dead_letter(
     engine: Engine, processor: type[Processor], verdict: Verdict
 ) -> None:
@@ -146,7 +147,7 @@ async def test_a_job_that_its_children_fail_leaves_a_dead_letter(
 
 
 async def test_a_failed_attempt_leaves_no_dead_letter(engine: Engine, processor: type[Processor]) -> None:
-    await engine.run(processor(FAILED, Complete(1)), dead_letter=DLQ)
+    await engine.run(processor(FAILED, Completed(1)), dead_letter=DLQ)
     await engine.until_state(await engine.add(attempts=2), "completed")
     assert await dead_letters(engine) == []
 
@@ -184,7 +185,7 @@ async def test_a_failure_that_is_carried_out_again_leaves_one_dead_letter(
     await until(lambda: process.running)
     [run] = hub.queues["emails"].active.values()
     scripts = hub.queues["emails"].scripts
-    finalizer = Finalizer(scripts, dead_letter_queue=lambda: DLQ, backoff_strategies=dict)
+    finalizer = Finalizer(scripts, lambda: RunnerOptions(dead_letter=DLQ))
     await finalizer.apply(run.job, GONE, fetch_next=False)
     with pytest.raises(LostJob):
         await finalizer.apply(run.job, GONE, fetch_next=False)
@@ -237,8 +238,8 @@ def is_custom_id(job_id: str) -> bool:
 def id_of_dead_letter(failure: tuple[str, str, int]) -> str:
     queue, job_id, failed_at = failure
     scripts = t.cast("QueueScripts", t.cast("t.Any", _Scripts)(queue))
-    job = EngineJob(t.cast("t.Any", None), job_id, {}, "token")
-    dead_letter = dead_letter_of(job, scripts, DLQ, FinalFailure("", [], None, failed_at))
+    job = EngineJob(job_id, {}, "token")
+    dead_letter = dead_letter_of(job, scripts, DLQ, result_of(job, "failed", failed_at, reason=""), None)
     return dead_letter.job_id or ""
 
 
@@ -262,7 +263,7 @@ def test_the_id_of_a_dead_letter_is_one_that_bullmq_takes() -> None:
 
 
 async def test_a_worker_takes_the_dead_letters(engine: Engine, processor: type[Processor]) -> None:
-    process = processor(Complete("read"))
+    process = processor(Completed("read"))
     hub = await engine.run(processor(FAILED), dead_letter=DLQ)
     await hub.add(DLQ, RunnerOptions(), process)
     job_id = await engine.add()

@@ -14,17 +14,18 @@ from nextmq_handler.rules.backoff import UnknownBackoff, backoff_delay
 from nextmq_server.dispatch.dispatcher import AppEndpoint
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.jobs import view
+from nextmq_server.engine.queues.snapshots import result_of
 from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
-from nextmq_server.engine.verdicts import Fail
+from nextmq_server.engine.verdicts import Failed
 from nextmq_server.engine.worker.finalize import Finalizer
-from nextmq_server.engine.worker.move_to_finished import Ending, Finishing
+from nextmq_server.engine.worker.move_to_finished import Finishing
 from nextmq_server.engine.worker.options import RunnerOptions
-from tests.support.dispatching import Queue, delivery_body
+from tests.support.dispatching import delivery_body
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, Until
 
-FAILED = Fail("ValueError", "no")
+FAILED = Failed("ValueError", "no")
 
 
 async def add(engine: Engine, job_id: str, **fields: str | bytes) -> None:
@@ -127,16 +128,16 @@ FIELDS = st.fixed_dictionaries(
 
 
 def job_of(fields: dict[str, str]) -> EngineJob:
-    return EngineJob(Queue(RunnerOptions().for_scripts(None)), "42", fields, "token")
+    return EngineJob("42", fields, "token")
 
 
 @given(fields=FIELDS)
 def test_whatever_a_job_holds_it_can_be_finished(fields: dict[str, str]) -> None:
     scripts = QueueScripts(ScriptRunner(t.cast("t.Any", None)), "emails", "bull")
     job = job_of(fields)
-    ending = Ending("failed", "no", job.opts.get("removeOnFail"), 1)
-    _, args = Finishing(scripts).call(job, ending, {}, fetch_next=True)
-    assert (args[0], job.is_last_attempt(FAILED)) == ("42", job.attemptsMade + 1 >= job.attempts)
+    result = result_of(job, "failed", 1, reason="no", stacktrace=[])
+    _, args = Finishing(scripts, RunnerOptions).call(job, result, {}, fetch_next=True)
+    assert (args[0], job.is_last_attempt(FAILED)) == ("42", job.attempts_made + 1 >= job.attempts)
 
 
 @given(fields=FIELDS)

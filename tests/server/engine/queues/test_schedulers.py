@@ -12,7 +12,7 @@ from nextmq_handler.rules.scheduling import Template
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.scheduling import NotAdvanced, advance
 from nextmq_server.engine.scripts.scripts import pack
-from nextmq_server.engine.verdicts import Complete, Fail, Hold, LimitRate, Verdict
+from nextmq_server.engine.verdicts import Completed, Failed, Hold, RateLimited, Verdict
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.redis.connection import RedisError
 
@@ -27,13 +27,7 @@ HOUR = 3_600_000
 OFTEN = {"every": 50}
 HOURLY = {"every": HOUR, "offset": 1}
 NEW_YEAR = {"pattern": "0 0 1 1 *"}
-FAILED = Fail("ValueError", "no such address")
-
-
-class QueueOptions:
-    """What a job needs of its queue."""
-
-    opts: t.ClassVar[dict[str, t.Any]] = {}
+FAILED = Failed("ValueError", "no such address")
 
 
 async def upsert(
@@ -263,24 +257,24 @@ async def test_no_run_comes_after_the_end_date(
 
 
 @pytest.mark.parametrize(
-    "verdict", [FAILED, Hold(0.001, "404"), LimitRate(1)], ids=["failed", "held", "rate-limited"]
+    "verdict", [FAILED, Hold(0.001, "404"), RateLimited(1)], ids=["failed", "held", "rate-limited"]
 )
 async def test_it_goes_on_whatever_becomes_of_a_run(
     engine: Engine, processor: type[Processor], until: Until, verdict: Verdict
 ) -> None:
-    process = processor(verdict, verdict, Complete(None))
+    process = processor(verdict, verdict, Completed(None))
     await engine.run(process, concurrency=5)
     await upsert(engine, OFTEN)
     await until(lambda: len({job.id for job in process.started}) >= 3)
 
 
 @pytest.mark.parametrize(
-    "verdict", [FAILED, Hold(0.001, "404"), LimitRate(1)], ids=["failed", "held", "rate-limited"]
+    "verdict", [FAILED, Hold(0.001, "404"), RateLimited(1)], ids=["failed", "held", "rate-limited"]
 )
 async def test_a_run_that_starts_again_makes_no_other_job(
     engine: Engine, processor: type[Processor], until: Until, verdict: Verdict
 ) -> None:
-    process = processor(verdict, verdict, verdict, Complete(None))
+    process = processor(verdict, verdict, verdict, Completed(None))
     await engine.run(process)
     first = await upsert(engine, {"every": HOUR}, attempts=4)
     assert first.next_job is not None
@@ -325,10 +319,9 @@ async def test_redis_that_takes_no_writes_now_stops_no_scheduler(own_engine: Eng
     scripts = own_engine.jobs.scripts("emails")
     flat = await own_engine.redis.execute("HGETALL", own_engine.key(first.next_job.id))
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    queue = QueueOptions()
     await own_engine.redis.execute("CONFIG", "SET", "min-replicas-to-write", 1)
     with pytest.raises(NotAdvanced, match="job scheduler report: the job is retried later"):
-        await advance(scripts, EngineJob(queue, first.next_job.id, fields, "token"))
+        await advance(scripts, EngineJob(first.next_job.id, fields, "token"))
 
 
 async def test_a_run_whose_next_one_cannot_be_made_now_is_delivered_once_it_can(

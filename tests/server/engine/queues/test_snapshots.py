@@ -10,7 +10,7 @@ import pytest
 from nextmq_handler.rules.results import RESULT_LIFE, JobResult
 from nextmq_server.engine.queues.jobs import NoSuchJob
 from nextmq_server.engine.queues.snapshots import read_snapshot, snapshot_key
-from nextmq_server.engine.verdicts import Complete, Fail, Verdict
+from nextmq_server.engine.verdicts import Completed, Failed, Verdict
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, Until
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 Finish = t.Callable[..., t.Awaitable[str]]
 
-FAILED = Fail("ValueError", "no such address", stack="Traceback …")
+FAILED = Failed("ValueError", "no such address", stack="Traceback …")
 
 MAY_VANISH: dict[str, t.Any] = {
     "true": True,
@@ -58,7 +58,7 @@ async def snapshot(engine: Engine, job_id: str) -> JobResult | None:
 async def test_a_completed_job_that_may_vanish_leaves_its_result(
     engine: Engine, finish: Finish, keep: object
 ) -> None:
-    seen = await snapshot(engine, await finish(Complete({"to": ["ä", None, 1.5]}), removeOnComplete=keep))
+    seen = await snapshot(engine, await finish(Completed({"to": ["ä", None, 1.5]}), removeOnComplete=keep))
     assert seen is not None
     assert (seen["state"], seen["returnValue"]) == ("completed", {"to": ["ä", None, 1.5]})
 
@@ -79,7 +79,7 @@ async def test_a_failed_job_that_may_vanish_leaves_its_reason(
 
 @pytest.mark.parametrize("keep", STAYS.values(), ids=STAYS)
 async def test_a_completed_job_that_stays_leaves_no_snapshot(engine: Engine, finish: Finish, keep: object) -> None:
-    assert await snapshot(engine, await finish(Complete(1), removeOnComplete=keep, removeOnFail=True)) is None
+    assert await snapshot(engine, await finish(Completed(1), removeOnComplete=keep, removeOnFail=True)) is None
 
 
 @pytest.mark.parametrize("keep", STAYS.values(), ids=STAYS)
@@ -87,14 +87,14 @@ async def test_a_failed_job_that_stays_leaves_no_snapshot(engine: Engine, finish
     assert await snapshot(engine, await finish(FAILED, removeOnComplete=True, removeOnFail=keep)) is None
 
 
-@pytest.mark.parametrize("verdict", [Complete(1), FAILED], ids=["completed", "failed"])
+@pytest.mark.parametrize("verdict", [Completed(1), FAILED], ids=["completed", "failed"])
 async def test_a_job_that_says_nothing_of_it_leaves_no_snapshot(
     engine: Engine, finish: Finish, verdict: Verdict
 ) -> None:
     assert await snapshot(engine, await finish(verdict)) is None
 
 
-@pytest.mark.parametrize("verdicts", [[Complete("done")], [FAILED, Complete("done")], [FAILED, FAILED]])
+@pytest.mark.parametrize("verdicts", [[Completed("done")], [FAILED, Completed("done")], [FAILED, FAILED]])
 async def test_the_snapshot_says_what_the_job_would_show(
     engine: Engine, finish: Finish, verdicts: list[Verdict]
 ) -> None:
@@ -106,7 +106,7 @@ async def test_the_snapshot_says_what_the_job_would_show(
 
 
 async def test_the_snapshot_is_kept_for_a_minute(engine: Engine, finish: Finish) -> None:
-    key = snapshot_key(engine.jobs.scripts("emails"), await finish(Complete(1), removeOnComplete=True))
+    key = snapshot_key(engine.jobs.scripts("emails"), await finish(Completed(1), removeOnComplete=True))
     left = await engine.redis.execute("PTTL", key)
     assert RESULT_LIFE - 30_000 < left <= RESULT_LIFE == 60_000
 
@@ -115,7 +115,7 @@ async def test_there_is_no_moment_without_the_job_and_its_snapshot(
     engine: Engine, processor: type[Processor]
 ) -> None:
     scripts = engine.jobs.scripts("emails")
-    await engine.run(processor(Complete(1)), concurrency=5)
+    await engine.run(processor(Completed(1)), concurrency=5)
     for _ in range(50):
         job_id = await engine.add(removeOnComplete=True)
         keys = scripts.key(job_id), snapshot_key(scripts, job_id)
@@ -124,7 +124,7 @@ async def test_there_is_no_moment_without_the_job_and_its_snapshot(
         assert await engine.redis.execute("EXISTS", keys[1])
 
 
-@pytest.mark.parametrize("verdict", [Complete(1), FAILED], ids=["completed", "failed"])
+@pytest.mark.parametrize("verdict", [Completed(1), FAILED], ids=["completed", "failed"])
 async def test_a_job_whose_lock_was_lost_leaves_no_snapshot(
     engine: Engine, processor: type[Processor], until: Until, verdict: Verdict
 ) -> None:
@@ -142,7 +142,7 @@ async def test_a_job_whose_lock_was_lost_leaves_no_snapshot(
 async def test_a_job_that_was_removed_while_it_ran_leaves_no_snapshot(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
-    process = processor(Complete(1))
+    process = processor(Completed(1))
     process.gate.clear()
     hub = await engine.run(process)
     job_id = await engine.add(removeOnComplete=True)
@@ -156,7 +156,7 @@ async def test_a_job_that_was_removed_while_it_ran_leaves_no_snapshot(
 async def test_the_snapshot_is_of_how_the_job_ended_not_of_what_was_refused(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
-    process = processor(Complete(1))
+    process = processor(Completed(1))
     process.gate.clear()
     hub = await engine.run(process)
     job_id = await engine.add(removeOnComplete=True, removeOnFail=True)
@@ -175,7 +175,7 @@ async def test_the_snapshot_is_of_how_the_job_ended_not_of_what_was_refused(
 async def test_the_next_job_is_fetched_with_the_snapshot(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
-    process = processor(Complete(1))
+    process = processor(Completed(1))
     process.gate.clear()
     hub = await engine.run(process)
     for _ in range(3):
@@ -190,7 +190,7 @@ async def test_the_next_job_is_fetched_with_the_snapshot(
 async def test_a_snapshot_that_redis_has_no_script_for_is_kept_all_the_same(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
-    process = processor(Complete(1))
+    process = processor(Completed(1))
     hub = await engine.run(process)
     await engine.add(removeOnComplete=True)
     await until(lambda: len(process.started) == 1 and not hub.queues["emails"].active)
@@ -201,13 +201,13 @@ async def test_a_snapshot_that_redis_has_no_script_for_is_kept_all_the_same(
 
 
 async def test_a_job_removed_by_hand_leaves_no_snapshot(engine: Engine, finish: Finish) -> None:
-    job_id = await finish(Complete(1), removeOnComplete=5)
+    job_id = await finish(Completed(1), removeOnComplete=5)
     await engine.jobs.remove("emails", job_id, with_children=True)
     assert await snapshot(engine, job_id) is None
 
 
 async def test_a_snapshot_is_no_job(engine: Engine, finish: Finish) -> None:
-    job_id = await finish(Complete(1), removeOnComplete=True)
+    job_id = await finish(Completed(1), removeOnComplete=True)
     with pytest.raises(NoSuchJob):
         await engine.job(job_id)
 
@@ -218,6 +218,6 @@ async def test_a_job_that_never_was_has_no_snapshot(engine: Engine, job_id: str)
 
 
 async def test_a_reason_may_hold_what_utf_8_cannot(engine: Engine, finish: Finish) -> None:
-    job_id = await finish(Complete("\ud800"), removeOnComplete=True)
+    job_id = await finish(Completed("\ud800"), removeOnComplete=True)
     text = await engine.redis.execute("GET", snapshot_key(engine.jobs.scripts("emails"), job_id))
     assert json.loads(text)["returnValue"] == "\ud800"

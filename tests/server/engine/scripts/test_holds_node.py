@@ -13,7 +13,7 @@ import pytest
 from nextmq_handler.rules.delivery_log import DeliveryEntry
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.scripts.holds import Holds, Kind, Trouble
-from nextmq_server.engine.verdicts import Fail, Verdict
+from nextmq_server.engine.verdicts import Failed, Verdict
 from nextmq_server.engine.worker.options import RunnerOptions
 from tests.interop.node import FOLDER, NODE, install_packages
 
@@ -71,7 +71,7 @@ async def test_node_hears_of_a_disabled_endpoint(engine: Engine) -> None:
 async def test_node_reads_a_job_that_has_deliveries(engine: Engine) -> None:
     async def process(job: EngineJob) -> Verdict:
         job.note_delivery(DELIVERY)
-        return Fail("EndpointUnavailable", "the app answered 500")
+        return Failed("EndpointUnavailable", "the app answered 500")
 
     hub = await engine.start_hub()
     await hub.add("emails", RunnerOptions(), process)

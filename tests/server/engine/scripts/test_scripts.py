@@ -1,4 +1,4 @@
-"""BullMQ's scripts over our connection: loaded once, loaded again where Redis has forgotten them."""
+"""BullMQ's scripts over our connection: a script is loaded when Redis does not know it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def runner(engine: Engine) -> ScriptRunner:
-    runner = ScriptRunner(engine.redis)
-    await runner.load()
-    return runner
+def runner(engine: Engine) -> ScriptRunner:
+    return ScriptRunner(engine.redis)
 
 
-async def test_every_script_that_bullmq_calls_is_loaded(runner: ScriptRunner) -> None:
+async def test_every_script_that_bullmq_calls_is_known(runner: ScriptRunner) -> None:
     assert {"moveToActive", "moveToFinished", "addStandardJob", "moveJobFromActiveToWait"} <= set(runner.commands)
 
 

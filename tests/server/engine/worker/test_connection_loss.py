@@ -8,7 +8,7 @@ import typing as t
 import pytest
 
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.verdicts import Complete, Verdict
+from nextmq_server.engine.verdicts import Completed, Verdict
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import RunnerOptions
@@ -90,7 +90,7 @@ async def is_connected(engine: Engine) -> bool:
 async def test_a_job_that_runs_while_the_connection_breaks_is_finished(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
-    process = processor(Complete("done"))
+    process = processor(Completed("done"))
     process.gate.clear()
     await engine.run(process)
     job_id = await engine.add()
@@ -117,7 +117,7 @@ async def test_a_job_that_runs_while_the_connection_breaks_is_delivered_once(
 async def test_a_job_that_runs_while_redis_restarts_is_finished(
     own_engine: Engine, own_valkey: EmbeddedValkey, processor: type[Processor], until: Until
 ) -> None:
-    process = processor(Complete("done"))
+    process = processor(Completed("done"))
     process.gate.clear()
     await own_engine.run(process)
     job_id = await own_engine.add()
@@ -239,10 +239,10 @@ async def test_a_connection_lost_before_the_delivery_uses_no_attempt(engine: Eng
     seen: list[tuple[int, int]] = []
 
     async def process(job: t.Any) -> Verdict:
-        seen.append((job.attemptsMade, job.attempts_started))
+        seen.append((job.attempts_made, job.attempts_started))
         if len(seen) == 1:
             raise ConnectionLost("closed")
-        return Complete(None)
+        return Completed(None)
 
     await engine.run(t.cast("t.Any", process))
     await engine.until_state(await engine.add(), "completed")

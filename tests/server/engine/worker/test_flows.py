@@ -12,7 +12,7 @@ from nextmq_handler.rules.flows import FlowNode
 from nextmq_server.engine.queues.adding import UnusableParent
 from nextmq_server.engine.queues.children import ChildKey, Children
 from nextmq_server.engine.queues.flows import Flows
-from nextmq_server.engine.verdicts import Complete, Fail, WaitForChildren
+from nextmq_server.engine.verdicts import Completed, Failed, WaitingChildren
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, Until
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 AddFlow = t.Callable[..., t.Awaitable[tuple[str, str]]]
 Add = t.Callable[[FlowNode], t.Awaitable[t.Any]]
 
-NO = Fail("Error", "no")
+NO = Failed("Error", "no")
 CONTINUE: dict[str, t.Any] = {"continueParentOnFailure": True}
 IGNORE: dict[str, t.Any] = {"ignoreDependencyOnFailure": True}
 REMOVE: dict[str, t.Any] = {"removeDependencyOnFailure": True}
@@ -40,7 +40,7 @@ def add(engine: Engine) -> Add:
 
     async def add(root: FlowNode) -> t.Any:
         plan = flows.plan([root], now=1_700_000_000_000)
-        return (await flows.show(plan, await engine.jobs.adder.add(plan.jobs)))[0]
+        return (await flows.show(plan, await engine.jobs.add(plan.jobs)))[0]
 
     return add
 
@@ -101,14 +101,14 @@ async def start_child(engine: Engine, parent: str) -> None:
 async def test_a_parent_with_an_open_child_waits_for_it(engine: Engine, processor: type[Processor]) -> None:
     parent = await engine.add()
     await start_child(engine, parent)
-    await engine.run(processor(WaitForChildren()))
+    await engine.run(processor(WaitingChildren()))
     assert (await engine.until_state(parent, "waiting-children"))["attemptsMade"] == 0
 
 
 async def test_a_parent_with_an_open_child_cannot_complete(engine: Engine, processor: type[Processor]) -> None:
     parent = await engine.add()
     await start_child(engine, parent)
-    await engine.run(processor(Complete(None)))
+    await engine.run(processor(Completed(None)))
     job = await engine.until_state(parent, "failed")
     assert job["failedReason"] == "PendingDependencies: the job cannot complete: it has open children"
 
@@ -116,12 +116,12 @@ async def test_a_parent_with_an_open_child_cannot_complete(engine: Engine, proce
 @pytest.mark.parametrize(
     ("verdict", "reason"),
     [
-        (WaitForChildren(), "ChildFailed: the job cannot wait: it has a child that failed"),
-        (Complete(None), "ChildFailed: the job cannot complete: it has a child that failed"),
+        (WaitingChildren(), "ChildFailed: the job cannot wait: it has a child that failed"),
+        (Completed(None), "ChildFailed: the job cannot complete: it has a child that failed"),
     ],
 )
 async def test_a_parent_whose_child_failed_fails(
-    engine: Engine, processor: type[Processor], verdict: WaitForChildren | Complete, reason: str
+    engine: Engine, processor: type[Processor], verdict: WaitingChildren | Completed, reason: str
 ) -> None:
     parent = await engine.add()
     await engine.redis.execute(
@@ -135,7 +135,7 @@ async def test_a_child_may_fail_its_parent(engine: Engine, processor: type[Proce
     parent, child = await add_flow(failParentOnFailure=True)
     process = processor()
     await engine.run(process)
-    await engine.run(processor(Fail("Error", "no")), queue="reports")
+    await engine.run(processor(Failed("Error", "no")), queue="reports")
     job = await engine.until_state(parent, "failed")
     assert (process.started, job["failedReason"]) == (
         [],

@@ -9,14 +9,14 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.verdicts import Complete, Delay, Fail, Hold, LimitRate, Verdict, WaitForChildren
+from nextmq_server.engine.verdicts import Completed, Delayed, Failed, Hold, RateLimited, Verdict, WaitingChildren
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, Until
 
 pytestmark = pytest.mark.anyio
 
-FAILED = Fail("ValueError", "no such address")
+FAILED = Failed("ValueError", "no such address")
 
 
 async def limiter_is_gone(engine: Engine) -> bool:
@@ -24,13 +24,13 @@ async def limiter_is_gone(engine: Engine) -> bool:
 
 
 async def test_a_completed_job_has_its_return_value(engine: Engine, processor: type[Processor]) -> None:
-    await engine.run(processor(Complete({"sent": True, "to": "ä"})))
+    await engine.run(processor(Completed({"sent": True, "to": "ä"})))
     job = await engine.until_state(await engine.add(), "completed")
     assert job["returnValue"] == {"sent": True, "to": "ä"}
 
 
 async def test_a_completed_job_has_used_one_attempt(engine: Engine, processor: type[Processor]) -> None:
-    await engine.run(processor(Complete(None)))
+    await engine.run(processor(Completed(None)))
     job = await engine.until_state(await engine.add(), "completed")
     assert (job["attemptsMade"], job["attemptsStarted"]) == (1, 1)
 
@@ -51,7 +51,7 @@ async def test_a_failed_job_has_its_reason(engine: Engine, processor: type[Proce
 
 
 async def test_a_failed_attempt_keeps_its_stack(engine: Engine, processor: type[Processor]) -> None:
-    await engine.run(processor(Fail("ValueError", "no", stack="Traceback …")))
+    await engine.run(processor(Failed("ValueError", "no", stack="Traceback …")))
     job_id = await engine.add()
     await engine.until_state(job_id, "failed")
     assert json.loads(await engine.field(job_id, "stacktrace") or "") == ["Traceback …"]
@@ -67,7 +67,7 @@ async def test_a_final_failure_is_one_error_line(
 
 
 async def test_a_failed_attempt_is_tried_again(engine: Engine, processor: type[Processor]) -> None:
-    await engine.run(processor(FAILED, FAILED, Complete("third time")))
+    await engine.run(processor(FAILED, FAILED, Completed("third time")))
     job = await engine.until_state(await engine.add(attempts=3), "completed")
     assert (job["returnValue"], job["attemptsMade"]) == ("third time", 3)
 
@@ -76,7 +76,7 @@ async def test_attempts_are_not_exceeded(engine: Engine, processor: type[Process
     process = processor(FAILED)
     await engine.run(process)
     await engine.until_state(await engine.add(attempts=3), "failed")
-    assert [job.attemptsMade for job in process.started] == [0, 1, 2]
+    assert [job.attempts_made for job in process.started] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("kind", ["fixed", "exponential"])
@@ -88,7 +88,7 @@ async def test_a_backoff_delays_the_next_attempt(engine: Engine, processor: type
 
 
 async def test_a_job_runs_again_after_its_backoff(engine: Engine, processor: type[Processor]) -> None:
-    await engine.run(processor(FAILED, FAILED, Complete("third time")))
+    await engine.run(processor(FAILED, FAILED, Completed("third time")))
     job_id = await engine.add(attempts=3, backoff={"type": "exponential", "delay": 5})
     assert (await engine.until_state(job_id, "completed"))["attemptsMade"] == 3
 
@@ -122,27 +122,27 @@ async def test_a_backoff_strategy_of_the_worker_delays_each_attempt_by_its_own_t
 async def test_an_unrecoverable_failure_leaves_the_attempts_unused(
     engine: Engine, processor: type[Processor]
 ) -> None:
-    await engine.run(processor(Fail("UnrecoverableJobError", "gone", unrecoverable=True)))
+    await engine.run(processor(Failed("UnrecoverableJobError", "gone", unrecoverable=True)))
     assert (await engine.until_state(await engine.add(attempts=5), "failed"))["attemptsMade"] == 1
 
 
 @pytest.mark.parametrize(
-    "verdict", [LimitRate(20), Hold(0.01, "the app answered 404"), Delay(0), WaitForChildren()]
+    "verdict", [RateLimited(20), Hold(0.01, "the app answered 404"), Delayed(0), WaitingChildren()]
 )
 async def test_a_job_that_comes_back_has_used_no_attempt(
     engine: Engine, processor: type[Processor], verdict: Verdict
 ) -> None:
-    process = processor(verdict, Complete(None))
+    process = processor(verdict, Completed(None))
     await engine.run(process)
     await engine.until_state(await engine.add(), "completed")
-    assert [job.attemptsMade for job in process.started] == [0, 0]
+    assert [job.attempts_made for job in process.started] == [0, 0]
 
 
-@pytest.mark.parametrize("verdict", [LimitRate(20), Delay(0), WaitForChildren()])
+@pytest.mark.parametrize("verdict", [RateLimited(20), Delayed(0), WaitingChildren()])
 async def test_a_job_that_comes_back_has_one_more_start(
     engine: Engine, processor: type[Processor], verdict: Verdict
 ) -> None:
-    process = processor(verdict, Complete(None))
+    process = processor(verdict, Completed(None))
     await engine.run(process)
     await engine.until_state(await engine.add(), "completed")
     assert [job.attempts_started for job in process.started] == [1, 2]
@@ -150,7 +150,7 @@ async def test_a_job_that_comes_back_has_one_more_start(
 
 async def test_a_held_job_has_no_start_counted(engine: Engine, processor: type[Processor]) -> None:
     hold = Hold(0.01, "the app answered 404")
-    process = processor(hold, hold, Complete(None))
+    process = processor(hold, hold, Completed(None))
     await engine.run(process)
     await engine.until_state(await engine.add(), "completed")
     assert [job.attempts_started for job in process.started] == [1, 1, 1]
@@ -171,7 +171,7 @@ async def test_a_held_queue_leaves_its_jobs_waiting(
 
 
 async def test_a_hold_ends_when_it_is_released(engine: Engine, processor: type[Processor], until: Until) -> None:
-    process = processor(Hold(3600, "the app answered 404"), Complete(None))
+    process = processor(Hold(3600, "the app answered 404"), Completed(None))
     hub = await engine.run(process)
     job_id = await engine.add()
     await until(lambda: process.started and not hub.queues["emails"].active)
@@ -180,7 +180,7 @@ async def test_a_hold_ends_when_it_is_released(engine: Engine, processor: type[P
 
 
 async def test_a_rate_limit_rests_the_queue(engine: Engine, processor: type[Processor], until: Until) -> None:
-    process = processor(LimitRate(3_600_000))
+    process = processor(RateLimited(3_600_000))
     hub = await engine.run(process)
     for _ in range(2):
         await engine.add()
@@ -193,7 +193,7 @@ async def test_a_rate_limit_rests_the_queue(engine: Engine, processor: type[Proc
 async def test_another_server_sees_the_rate_limit(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
-    limited, other = processor(LimitRate(3_600_000)), processor()
+    limited, other = processor(RateLimited(3_600_000)), processor()
     hub = await engine.run(limited)
     await engine.add()
     await until(lambda: limited.started and not hub.queues["emails"].active)
@@ -203,7 +203,7 @@ async def test_another_server_sees_the_rate_limit(
 
 async def test_a_job_delayed_by_its_processor_waits_until_then(engine: Engine, processor: type[Processor]) -> None:
     until_ms = round(time.time() * 1000) + 3_600_000
-    await engine.run(processor(Delay(until_ms)))
+    await engine.run(processor(Delayed(until_ms)))
     job_id = await engine.add()
     await engine.until_state(job_id, "delayed")
     score = float(await engine.redis.execute("ZSCORE", engine.key("delayed"), job_id))
@@ -222,7 +222,7 @@ async def test_a_server_bug_fails_the_attempt_and_names_the_exception(engine: En
 async def test_a_rate_limit_does_not_shorten_a_hold(
     engine: Engine, processor: type[Processor], until: Until
 ) -> None:
-    process = processor(Hold(3600, "the app answered 404"), LimitRate(1), Complete(None))
+    process = processor(Hold(3600, "the app answered 404"), RateLimited(1), Completed(None))
     hub = await engine.run(process, concurrency=2)
     process.gate.clear()
     for _ in range(2):
@@ -266,7 +266,7 @@ async def test_remove_on_fail_removes_the_job(engine: Engine, processor: type[Pr
 async def test_the_stack_trace_limit_keeps_the_last_ones(
     engine: Engine, processor: type[Processor], limit: int, kept: list[str]
 ) -> None:
-    await engine.run(processor(Fail("Error", "", stack="first"), Fail("Error", "", stack="second")))
+    await engine.run(processor(Failed("Error", "", stack="first"), Failed("Error", "", stack="second")))
     job_id = await engine.add(attempts=2, stackTraceLimit=limit)
     await engine.until_state(job_id, "failed")
     assert json.loads(await engine.field(job_id, "stacktrace") or "") == kept
@@ -275,6 +275,6 @@ async def test_the_stack_trace_limit_keeps_the_last_ones(
 async def test_a_job_that_recovered_logs_no_error(
     engine: Engine, processor: type[Processor], caplog: pytest.LogCaptureFixture
 ) -> None:
-    await engine.run(processor(FAILED, Complete(None)))
+    await engine.run(processor(FAILED, Completed(None)))
     await engine.until_state(await engine.add(attempts=2), "completed")
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 import msgpack
 import pytest
@@ -12,22 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_server.engine.queues.job import EngineJob
+from nextmq_server.engine.queues.snapshots import result_of
 from nextmq_server.engine.scripts.limiter import NEVER_LIMITS
 from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
-from nextmq_server.engine.worker.move_to_finished import Ending, Finishing
+from nextmq_server.engine.worker.move_to_finished import Finishing
 from nextmq_server.engine.worker.options import RunnerOptions
 
 AT = 1_790_000_000_000
 unpack: t.Callable[[bytes], t.Any] = t.cast("t.Any", msgpack).unpackb
-
-
-@dataclass
-class Queue:
-    worker: RunnerOptions
-
-    @property
-    def opts(self) -> dict[str, t.Any]:
-        return self.worker.for_scripts(None)
 
 
 KEEPS = st.one_of(
@@ -63,15 +55,24 @@ def test_the_arguments_are_those_of_bullmqs_packer(
     fetch_next: bool,
 ) -> None:
     scripts = QueueScripts(ScriptRunner(t.cast("t.Any", None)), "emails", "bull")
-    job = EngineJob(Queue(worker), "42", {"opts": json.dumps(options), "atm": str(made)}, "token")
+    name = "removeOnComplete" if state == "completed" else "removeOnFail"
+    job = EngineJob("42", {"opts": json.dumps({**options, name: keep}), "atm": str(made)}, "token")
+    packed = SimpleNamespace(
+        id=job.id,
+        opts=job.opts,
+        attempts=job.attempts,
+        attemptsMade=made,
+        queue=SimpleNamespace(opts=worker.for_scripts()),
+    )
     if state == "completed":
         given_call = scripts.pack.moveToFinishedArgs(
-            job, [1, "ä"], "returnvalue", keep, state, "token", fetch_next, changes
+            packed, [1, "ä"], "returnvalue", keep, state, "token", fetch_next, changes
         )
     else:
-        given_call = scripts.pack.moveToFailedArgs(job, "Error: no", keep, "token", fetch_next, changes)
-    result = json.dumps([1, "ä"], separators=(",", ":")) if state == "completed" else "Error: no"
-    keys, args = Finishing(scripts).call(job, Ending(state, result, keep, AT), changes, fetch_next=fetch_next)
+        given_call = scripts.pack.moveToFailedArgs(packed, "Error: no", keep, "token", fetch_next, changes)
+    result = result_of(job, state, AT, return_value=[1, "ä"], reason="Error: no")
+    finishing = Finishing(scripts, lambda: worker)
+    keys, args = finishing.call(job, result, changes, fetch_next=fetch_next)
     assert _seen(keys, args[:-1]) == _seen(*given_call)
 
 
@@ -82,8 +83,9 @@ def test_the_limiter_that_never_limits_is_a_flag(
     limiter: dict[str, int] | None, packed: dict[str, int] | None, flag: str
 ) -> None:
     scripts = QueueScripts(ScriptRunner(t.cast("t.Any", None)), "emails", "bull")
-    job = EngineJob(Queue(RunnerOptions(limiter=limiter)), "42", {}, "token")
-    _, args = Finishing(scripts).call(job, Ending("completed", "1", None, AT), {}, fetch_next=True)
+    job = EngineJob("42", {}, "token")
+    finishing = Finishing(scripts, lambda: RunnerOptions(limiter=limiter))
+    _, args = finishing.call(job, result_of(job, "completed", AT), {}, fetch_next=True)
     assert (unpack(args[7])["limiter"], args[9]) == (packed, flag)
 
 

@@ -6,7 +6,7 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.verdicts import Complete, Fail
+from nextmq_server.engine.verdicts import Completed, Failed
 from nextmq_server.engine.worker.options import RunnerOptions
 
 if t.TYPE_CHECKING:
@@ -179,7 +179,7 @@ async def test_a_lifo_job_runs_before_those_that_wait(
 async def test_a_failed_job_is_tried_again_where_its_option_says(
     engine: Engine, processor: type[Processor], until: Until, lifo: bool, order: list[int]
 ) -> None:
-    process = processor(Fail("Error", "no"), Complete(None))
+    process = processor(Failed("Error", "no"), Completed(None))
     ids = [await engine.add({"number": 0}, attempts=2), await engine.add({"number": 1})]
     if lifo:
         await engine.redis.execute("HSET", engine.key(ids[0]), "opts", '{"attempts": 2, "lifo": true}')

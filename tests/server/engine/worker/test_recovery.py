@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from nextmq_server.engine.scripts.scripts import pack
-from nextmq_server.engine.verdicts import Complete, Verdict
+from nextmq_server.engine.verdicts import Completed, Verdict
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.engine.worker.options import RunnerOptions
 
@@ -85,7 +85,7 @@ async def test_a_delivery_that_follows_another_is_aborted_when_its_own_lock_is_l
     holding.gate.clear()
 
     async def process(job: EngineJob) -> Verdict:
-        return Complete(None) if job.id == first else await holding(job)
+        return Completed(None) if job.id == first else await holding(job)
 
     hub = await engine.start_hub()
     await hub.add("emails", RunnerOptions(lock_duration=200), process)
@@ -247,7 +247,7 @@ async def test_freeing_a_job_counts_as_a_stall_and_not_as_an_attempt(
     process = processor()
     await engine.run(process)
     await engine.until_state(job_id, "completed")
-    assert [(job.stalled_counter, job.attemptsMade) for job in process.started] == [(1, 0)]
+    assert [(job.stalled_counter, job.attempts_made) for job in process.started] == [(1, 0)]
 
 
 async def test_a_job_that_stalled_too_often_fails_without_a_delivery(

@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 from nextmq_server.engine.queues.job import EngineJob
-from nextmq_server.engine.verdicts import Complete, Verdict
+from nextmq_server.engine.verdicts import Completed, Verdict
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.engine.worker.slots import Slots
@@ -59,7 +59,7 @@ async def fill(engine: Engine, queues: t.Iterable[str], *, jobs: int) -> None:
     """Add so many jobs to each queue."""
     now = round(time.time() * 1000)
     for queue in queues:
-        await engine.jobs.adder.add([engine.jobs.new(queue, "welcome", None, {}, now=now) for _ in range(jobs)])
+        await engine.jobs.add([engine.jobs.new(queue, "welcome", None, {}, now=now) for _ in range(jobs)])
 
 
 def is_empty(slots: Slots, count: int) -> bool:
@@ -196,7 +196,7 @@ async def test_a_fetch_that_finds_nothing_gives_its_slots_back(
 ) -> None:
     slots = Slots(5)
     hub = await start_hub(slots)
-    await hub.add("a", RunnerOptions(concurrency=10), processor(Complete(None)))
+    await hub.add("a", RunnerOptions(concurrency=10), processor(Completed(None)))
     await engine.until_state(await engine.add(queue="a"), "completed", queue="a")
     await until(lambda: hub.queues["a"].is_cold)
     assert is_empty(slots, 5)

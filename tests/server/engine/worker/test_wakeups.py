@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 import typing as t
@@ -9,7 +10,7 @@ import typing as t
 import pytest
 
 from nextmq_handler.rules.limits import UNLIMITED
-from nextmq_server.engine.verdicts import Complete, Hold, LimitRate
+from nextmq_server.engine.verdicts import Completed, Hold, RateLimited
 from nextmq_server.engine.worker import gate as gate_module
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.engine.worker.markers import QUEUES_PER_WATCHER
@@ -70,9 +71,9 @@ async def test_three_hundred_queues_complete_all_their_jobs(
         await hub.add(queue, RunnerOptions(), process)
     await until(lambda: all(hub.queues[queue].is_cold for queue in queues))
     for queue in queues * 2:
-        await engine.add(queue=queue)
+        await engine.add(queue, queue=queue)
     await until(lambda: len(process.started) == 600 and not process.running)
-    assert sorted({job.queue for job in process.started}, key=id) == sorted(hub.queues.values(), key=id)
+    assert sorted(json.loads(job.data) for job in process.started) == sorted(queues * 2)
 
 
 async def test_three_hundred_queues_take_few_connections(
@@ -93,6 +94,7 @@ async def test_a_delayed_job_runs_when_its_time_has_come(
     await until_cold(hub, until)
     added_at = time.time() * 1000
     job = await engine.until_state(await engine.add(delay=30), "completed")
+    assert job["processedOn"] is not None
     assert job["processedOn"] >= int(added_at) + 30
 
 
@@ -140,7 +142,7 @@ async def test_a_server_that_meets_the_rate_limit_of_another_goes_on_when_it_end
 async def test_a_rate_limited_queue_goes_on_when_the_limit_ends(
     engine: Engine, processor: type[Processor]
 ) -> None:
-    await engine.run(processor(LimitRate(20), Complete(None)))
+    await engine.run(processor(RateLimited(20), Completed(None)))
     ids = [await engine.add() for _ in range(3)]
     states = [(await engine.until_state(job_id, "completed"))["state"] for job_id in ids]
     assert states == ["completed"] * 3
@@ -150,7 +152,7 @@ async def test_a_rate_limit_that_another_client_lifts_is_over(
     engine: Engine, processor: type[Processor], until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gate_module, "LOOK_INTERVAL", 0.05)
-    hub = await engine.run(processor(LimitRate(3_600_000), Complete(None)))
+    hub = await engine.run(processor(RateLimited(3_600_000), Completed(None)))
     job_id = await engine.add()
     await until(lambda: hub.queues["emails"].gate.rest_left)
     await engine.redis.execute("DEL", engine.key("limiter"))

@@ -1,9 +1,21 @@
-"""Load the public names of a package when they are first used, so that an app pays only for what it runs."""
+"""What the package tells about itself: its version, and its public names, which load when they are first used.
+
+So an app pays only for what it runs.
+"""
 
 from __future__ import annotations
 
 import sys
 import typing as t
+
+__version__ = "0.1.0"
+"""pyproject.toml has it too: change both."""
+
+SDK = f"nextmq-python/{__version__}"
+"""The `sdk` member of a registration (protocol section 4)."""
+
+SERVER = f"nextmq-server/{__version__}"
+"""The `user-agent` of every request that the server sends: deliveries, triggers, alerts."""
 
 
 def public_names(

@@ -1,4 +1,4 @@
-"""Check the durations and moments that the caller gives, and convert them to the protocol's ms."""
+"""Check the names, numbers, durations and moments that the caller gives; convert times to the protocol's ms."""
 
 from __future__ import annotations
 
@@ -16,6 +16,32 @@ MAX_TIMESTAMP_MS = 2_100_000_000_000
 """Timestamps stay below this (protocol section 3): later ones do not fit BullMQ's score."""
 
 _MAX_TIMEOUT = 10 * 365 * 86_400
+_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
+
+
+def is_queue_name(name: object) -> bool:
+    """Return whether `name` passes every router and proxy unescaped (protocol section 1)."""
+    if not isinstance(name, str) or name in (".", ".."):
+        return False
+    return 1 <= len(name) <= 100 and not name.lstrip(_CHARACTERS)
+
+
+def check_queue_name(name: object, *, argument: str = "", what: str = "queue name") -> str:
+    """Return `name`. Raises ConfigurationError, `argument` first, which states the rule, if it cannot be one."""
+    if not isinstance(name, str) or not is_queue_name(name):
+        text = repr(name) if len(repr(name)) <= 120 else repr(name)[:120] + "…"
+        raise ConfigurationError(
+            f"{argument}{text} is not a {what}: use 1 to 100 of the characters A-Z a-z 0-9 . _ ~ - "
+            '(and not "." or ".." alone)'
+        )
+    return name
+
+
+def whole_number(name: str, value: object, *, low: int, high: int) -> int:
+    """Return `value`. Raises ConfigurationError if it is not an int from `low` to `high`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigurationError(f"{name} takes a whole number from {low} to {high}, not {shown(value)}")
+    return value
 
 
 def timeout_seconds(name: str, value: float | timedelta, *, low: float = 0.0, high: float = _MAX_TIMEOUT) -> float:
@@ -24,7 +50,7 @@ def timeout_seconds(name: str, value: float | timedelta, *, low: float = 0.0, hi
     Raises ConfigurationError if it is not positive or not from `low` to `high`.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        value = _total_seconds(name, value, "a number of s or a timedelta")
+        value = _number_of(name, value, "total_seconds", "a number of s or a timedelta")
     if not (value > 0 and low <= value <= high):
         bounds = f"{low} to" if low else "more than 0 and up to"
         raise ConfigurationError(f"{name} takes {bounds} {high} s, not {shown(value)}")
@@ -37,7 +63,7 @@ def duration_ms(name: str, value: int | timedelta, *, low: int, high: int) -> in
     Raises ConfigurationError if it is not from `low` to `high`.
     """
     if isinstance(value, bool) or not isinstance(value, int):
-        value = round(_total_seconds(name, value, "a whole number of ms or a timedelta") * 1000)
+        value = round(_number_of(name, value, "total_seconds", "a whole number of ms or a timedelta") * 1000)
     if not low <= value <= high:
         raise ConfigurationError(f"{name} takes {low} to {high} ms, not {shown(value)}")
     return value
@@ -49,7 +75,9 @@ def timestamp_ms(name: str, value: int | datetime) -> int:
     Raises ConfigurationError for another value.
     """
     if isinstance(value, bool) or not isinstance(value, int):
-        value = _moment_ms(name, value)
+        if getattr(value, "tzinfo", "") is None:
+            raise ConfigurationError(f"{name} takes an aware datetime: give this one a time zone")
+        value = round(_number_of(name, value, "timestamp", "ms since the epoch or an aware datetime") * 1000)
     if not 0 <= value < MAX_TIMESTAMP_MS:
         raise ConfigurationError(
             f"{name} takes ms since the epoch, 0 to {MAX_TIMESTAMP_MS - 1}, not {shown(value)}"
@@ -62,21 +90,9 @@ def shown(value: object) -> str:
     return repr(value) if not isinstance(value, int) or abs(value) < 10**30 else "a far larger number"
 
 
-def _total_seconds(name: str, value: t.Any, expected: str) -> float:
+def _number_of(name: str, value: object, method: str, expected: str) -> float:
+    """Return what the method of a timedelta or datetime returns."""
     try:
-        return float(value.total_seconds())
+        return float(getattr(value, method)())
     except (AttributeError, TypeError):
-        raise _wrong_type(name, value, expected) from None
-
-
-def _moment_ms(name: str, value: t.Any) -> int:
-    if getattr(value, "tzinfo", "") is None:
-        raise ConfigurationError(f"{name} takes an aware datetime: give this one a time zone")
-    try:
-        return round(float(value.timestamp()) * 1000)
-    except (AttributeError, TypeError):
-        raise _wrong_type(name, value, "ms since the epoch or an aware datetime") from None
-
-
-def _wrong_type(name: str, value: object, expected: str) -> ConfigurationError:
-    return ConfigurationError(f"{name} takes {expected}, not {type(value).__name__}")
+        raise ConfigurationError(f"{name} takes {expected}, not {type(value).__name__}") from None
