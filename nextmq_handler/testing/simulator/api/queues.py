@@ -5,7 +5,6 @@ from __future__ import annotations
 import typing as t
 
 from ....rules.cron import InvalidSchedule
-from ....rules.dead_letters import read_dead_letter, redriven_options
 from ....rules.job_ids import is_custom_id
 from ....rules.refusals import Refusal, no_such_scheduler, not_deduplicated
 from ..engine.job import NewSimulatedJob
@@ -204,6 +203,8 @@ def remove_scheduler(request: SimulatedRequest) -> dict[str, t.Any]:
 
 
 def _redrive(store: Store, queue: QueueState, job_id: str, wanted: bodies.RedriveBody) -> bool:
+    from ....rules.dead_letters import read_dead_letter, redriven_options  # it imports pydantic
+
     job = queue.jobs.get(job_id)
     if job is None or job.state in ("active", "waiting-children") or job.repeat_job_key:
         return False

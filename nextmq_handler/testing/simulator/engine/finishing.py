@@ -9,12 +9,12 @@ import typing as t
 from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
 from ....rules.attempts import CHILD_FAILED, OPEN_CHILDREN, next_attempt, stacktraces
 from ....rules.backoff import Strategies
-from ....rules.dead_letters import DeadLetter, dead_letter_id
 from ....rules.results import RESULT_LIFE, may_vanish
 from .adding import add_all
 from .job import NewSimulatedJob
 
 if t.TYPE_CHECKING:
+    from ....rules.dead_letters import DeadLetter
     from .job import SimulatedJob
     from .queue_state import QueueState
     from .store import Store
@@ -112,6 +112,8 @@ class Finisher:
         target = queue.worker.options.get("deadLetter") if queue.worker else None
         if target is None:
             return
+        from ....rules.dead_letters import dead_letter_id  # it imports pydantic
+
         failed_at, existing = self._store.now, self._store.queue(target).jobs
         while (id := dead_letter_id(queue.name, job.id, failed_at)) in existing:
             failed_at += 1  # the job failed before at this time: virtual time stands still
