@@ -101,6 +101,7 @@ async def kind(service: Service) -> str | None:
 
 async def settle(service: Service, app: App, until: Until) -> None:
     """Wait until the server is done: let a job of another queue complete."""
+    await until(lambda: "emails" in service._hub.queues)
     service._hub.queues["emails"].look_again()
     await service.workers.register("sentinel", Registration.model_validate(app.registration()), replace=None)
     [sentinel] = await service.add([service.jobs.new("sentinel", "sentinel", None, {}, now=0)])
