@@ -7,7 +7,7 @@ import typing as t
 from pydantic import Field
 
 from .dead_letters import DeadLetter
-from .limits import MAX_BULK, MAX_DATA_SIZE, MAX_DELAY_MS, MAX_ID, MAX_LOG_ROW, MAX_PAGE, MAX_STARTS
+from .limits import MAX_BULK, MAX_DELAY_MS, MAX_ID, MAX_LOG_ROW, MAX_PAGE, MAX_STARTS
 from .models import (
     BoundedData,
     Closed,
@@ -18,9 +18,7 @@ from .models import (
     Priority,
     Span,
     Timestamp,
-    over_limit,
 )
-from .refusals import invalid
 from .schedules import RepeatModel, TemplateOptions
 from .scheduling import Template
 
@@ -40,13 +38,6 @@ class NewJobsBody(Closed):
     """Jobs to add."""
 
     jobs: list[NewJobBody] = Field(min_length=1, max_length=MAX_BULK)
-
-
-def check_size(size: int, opts: t.Mapping[str, t.Any], path: str) -> None:
-    """Raise Refusal if a job's data, `size` bytes of JSON at `path`, is over its own limit or the server's."""
-    limit = min(MAX_DATA_SIZE, opts.get("sizeLimit", MAX_DATA_SIZE))
-    if size > limit:
-        raise invalid(path, over_limit(size, limit))
 
 
 class RetryBody(Closed):

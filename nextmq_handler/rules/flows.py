@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pydantic import Field, field_validator, model_validator
 
 from ..protocol import strict_json
-from .bodies import NewJobBody, check_size
+from .bodies import NewJobBody
 from .limits import MAX_BULK, MAX_FLOW_DEPTH
 from .models import Closed, JobOptionsModel, Queue
-from .refusals import invalid
+from .refusals import check_size, invalid
 from .states import FAILURE_POLICIES
 
 

@@ -34,7 +34,7 @@ from .limits import (
     MAX_PRIORITY,
     MAX_TRACE_CONTEXT,
 )
-from .refusals import TAG
+from .refusals import TAG, over_limit
 from .states import FAILURE_POLICIES
 
 Delay = t.Annotated[int, Field(ge=0, le=MAX_DELAY_MS)]
@@ -204,11 +204,6 @@ def check_data_size(value: t.Any, limit: int) -> t.Any:
     if (size := len(strict_json.compact(value))) > limit:
         raise ValueError(over_limit(size, limit))
     return value
-
-
-def over_limit(size: int, limit: int) -> str:
-    """Return what to say of data that is too large; both in bytes."""
-    return f"the data is {size} bytes, over the limit of {limit}: store it elsewhere"
 
 
 def _bounded(value: t.Any) -> t.Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .limits import MAX_DATA_SIZE
 from .states import STATES, STORED_STATES
 
 TAG = "|"
@@ -39,6 +40,18 @@ def invalid_values(errors: t.Sequence[t.Mapping[str, t.Any]], *, skip: int = 0) 
 def problem_of(error: t.Mapping[str, t.Any]) -> str:
     """Return what pydantic says of a value, without its prefix before a validator's own text."""
     return str(error["msg"]).removeprefix("Value error, ")
+
+
+def check_size(size: int, opts: t.Mapping[str, t.Any], path: str) -> None:
+    """Raise Refusal if a job's data, `size` bytes of JSON at `path`, is over its own limit or the server's."""
+    limit = min(MAX_DATA_SIZE, opts.get("sizeLimit", MAX_DATA_SIZE))
+    if size > limit:
+        raise invalid(path, over_limit(size, limit))
+
+
+def over_limit(size: int, limit: int) -> str:
+    """Return what to say of data that is too large; both in bytes."""
+    return f"the data is {size} bytes, over the limit of {limit}: store it elsewhere"
 
 
 def no_such_job(queue: str, job_id: str) -> Refusal:

@@ -7,9 +7,9 @@ import typing as t
 from fastapi import Query, Response
 from pydantic import ConfigDict, with_config
 
-from nextmq_handler.rules.bodies import NewJobBody, NewJobsBody, check_size
+from nextmq_handler.rules.bodies import NewJobBody, NewJobsBody
 from nextmq_handler.rules.models import Closed
-from nextmq_handler.rules.refusals import parent_refused, wanted_states
+from nextmq_handler.rules.refusals import check_size, parent_refused, wanted_states
 from nextmq_handler.rules.states import STORED_STATES
 from nextmq_handler.rules.views import JobView
 

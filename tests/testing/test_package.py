@@ -67,5 +67,9 @@ def test_a_queue_in_process_needs_no_httpx() -> None:
     assert "httpx" not in loaded_by(IN_PROCESS)
 
 
+def test_a_job_without_options_in_process_loads_no_pydantic() -> None:
+    assert "pydantic" not in loaded_by(IN_PROCESS)
+
+
 def test_the_measure_sees_what_is_loaded() -> None:
     assert {"asyncio"} <= loaded_by(IN_PROCESS)

@@ -95,7 +95,7 @@ class Assertions:
                 recorded(job)
                 for job in self._simulation.store.added
                 if job.state in ("waiting", "prioritized")
-                and not (job.scheduler_id or job.attempts_started or job.is_removed or job.key in self._seen)
+                and not (job.repeat_job_key or job.attempts_started or job.is_removed or job.key in self._seen)
                 and self._simulation.store.queue(job.key.queue).worker is not None
             ]
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 import typing as t
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from ... import _overrides
 from ...errors import NextMQError
 from .api.routes import ROUTER
-from .engine.job import Key, SimulatedJob
 
 if t.TYPE_CHECKING:
     from .engine.simulation import Simulation
@@ -46,27 +44,10 @@ class Interception:
 
     def answer(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
         """Answer a call with a status and content. Raises NotSimulatedError."""
-        if wait := self._wait_of(method, url):
-            self._simulation.drive(self._simulation.run_until_finished(*wait))
-        with self._simulation.lock:
-            return ROUTER.answer(self._simulation, method, url, headers, body)
+        return self._simulation.drive(ROUTER.answer(self._simulation, method, url, headers, body))
 
     async def async_answer(
         self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None
     ) -> tuple[int, bytes]:
         """Answer an awaited call as `answer` does."""
-        if wait := self._wait_of(method, url):
-            await self._simulation.drive_awaited(self._simulation.run_until_finished(*wait))
-        with self._simulation.lock:
-            return ROUTER.answer(self._simulation, method, url, headers, body)
-
-    def _wait_of(self, method: str, url: str) -> tuple[SimulatedJob, int] | None:
-        """Return the job that a call waits for, and until when (ms since the epoch). None for other calls."""
-        parts = urlsplit(url)
-        if method != "GET" or not parts.path.endswith("/result"):
-            return None
-        wait = int(parse_qs(parts.query).get("wait", ["0"])[0])
-        _, _, _, queue, _, job_id, _ = (unquote(part) for part in parts.path.split("/"))
-        with self._simulation.lock:
-            job = self._simulation.store.find(Key(queue, job_id))
-        return None if job is None or not wait else (job, self._simulation.clock.ms + wait)
+        return await self._simulation.drive_awaited(ROUTER.answer(self._simulation, method, url, headers, body))

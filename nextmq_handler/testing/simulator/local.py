@@ -12,9 +12,10 @@ from ...protocol.wire import Completed, Failed
 from ...workers.worker import listed
 from .assertions import Assertions, warn_of_unrun
 from .engine.clock import VirtualClock, span_ms
+from .engine.delivering import Steps
 from .engine.faults import CRASH, Fault
 from .engine.job import Key, LocalJob, SimulatedJob
-from .engine.simulation import LIMIT, Simulation, Steps
+from .engine.simulation import LIMIT, Simulation
 from .interception import Interception
 
 if t.TYPE_CHECKING:
@@ -64,21 +65,24 @@ class LocalBase(Assertions):
         as if the app crashed (EndpointUnavailable). Raises ConfigurationError for a queue without a worker and for
         `times` below 1.
         """
-        self._timeout_of(queue)
-        _check_times(times)
-        verdict = CRASH if error is None else None
-        self._simulation.faults.append(Fault(queue, name, times, error, verdict, status=None if error else 500))
+        if error is None:
+            self._add_fault(Fault(queue, name, times, verdict=CRASH, status=500))
+        else:
+            self._add_fault(Fault(queue, name, times, error, runs=True))
 
     def timeout_next(self, queue: str, *, name: str | None = None, times: int = 1, runs: bool = True) -> None:
         """Lose the answers of the next `times` deliveries of `queue`: the attempts fail with DeliveryTimeout.
 
         The processor runs before that, unless `runs=False`. No virtual time passes. Raises as `fail_next` does.
         """
-        _check_times(times)
         text = f"no whole answer within {self._timeout_of(queue):g} s; the processor may still be running"
-        self._simulation.faults.append(
-            Fault(queue, name, times, verdict=Failed("DeliveryTimeout", text), runs=runs)
-        )
+        self._add_fault(Fault(queue, name, times, verdict=Failed("DeliveryTimeout", text), runs=runs))
+
+    def _add_fault(self, fault: Fault) -> None:
+        self._timeout_of(fault.queue)
+        if fault.times < 1:
+            raise ConfigurationError(f"times takes 1 or more deliveries, not {fault.times}")
+        self._simulation.faults.append(fault)
 
     def _run_all(self, limit: int) -> Steps[int]:
         return self._simulation.run_until(self.clock.ms, limit)
@@ -194,11 +198,6 @@ class AsyncLocalNextMQ(LocalBase):
     async def redeliver(self, job: LocalJob) -> t.Any:
         """Deliver a job again, as `LocalNextMQ.redeliver` does."""
         return await self._simulation.drive_awaited(self._redeliver(job))
-
-
-def _check_times(times: int) -> None:
-    if times < 1:
-        raise ConfigurationError(f"times takes 1 or more deliveries, not {times}")
 
 
 def _same_numbers() -> t.Callable[[], float]:

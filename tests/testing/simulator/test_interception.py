@@ -185,6 +185,9 @@ def test_what_is_not_simulated_fails_by_name(name: str, call: t.Callable[[], obj
 
 
 def test_an_event_loop_that_is_not_asyncios_is_refused() -> None:
-    mq = AsyncLocalNextMQ()
+    mq = AsyncLocalNextMQ(workers=[Worker("emails", echo)])
+    mq.start()
+    Queue("emails").add("welcome")
     with pytest.raises(NextMQError, match='let the fixture anyio_backend return "asyncio"'):
         mq.run_all().send(None)
+    mq.stop()

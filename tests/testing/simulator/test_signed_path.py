@@ -5,19 +5,23 @@ from types import SimpleNamespace
 
 from nextmq_handler import Worker
 from nextmq_handler.protocol.wire import JobRecord
+from nextmq_handler.receiver.sync_driver import run_attempt
 from nextmq_handler.testing import VirtualClock
-from nextmq_handler.testing.simulator.engine.delivering import LocalApp, LocalDelivery, run_here
+from nextmq_handler.testing.simulator.engine.delivering import LocalApp
 
 
 def delivered(app: LocalApp, delivery_id: str) -> tuple[str, int | None]:
     """Deliver a job, and return its outcome and the status of the answer."""
     record = JobRecord({"id": "1", "name": "welcome"})
     job = SimpleNamespace(**vars(record), queue_name="emails")
-    delivery = LocalDelivery(t.cast("t.Any", job), delivery_id, None)
-    app.open(delivery)
-    run_here(delivery)
-    outcome, status = app.judge(delivery)
-    return type(outcome).__name__, status
+    steps = app.deliver(t.cast("t.Any", job), delivery_id, None)
+    while True:
+        try:
+            attempt = next(steps)
+        except StopIteration as end:
+            outcome, status = end.value
+            return type(outcome).__name__, status
+        attempt.outcome = run_attempt(attempt)
 
 
 def test_a_delivery_id_is_accepted_once() -> None:

@@ -6,84 +6,78 @@ import itertools
 import typing as t
 import uuid
 
-from ....rules.flows import FlowNode, NewFlowBody, NewFlowsBody, check_jobs
 from ....rules.refusals import no_such_job
+from ..engine.adding import SimulatedAdd, add_all
 from ..engine.job import Key, NewSimulatedJob, SimulatedJob
-from .jobs import add, added_view
-from .routing import Router, SimulatedRequest
+from .jobs import added_view
+from .routing import ROUTER, SimulatedRequest
 from .views import job_view
 
-router: Router = Router()
+if t.TYPE_CHECKING:
+    from ....rules import flows
+    from ..engine.store import Store
+
 
 Tree = dict[str, t.Any]
 
 
-class _Plan(t.NamedTuple):
-    """The jobs of some flows, each after its parent, and the index of each one's parent: None for roots."""
-
-    jobs: list[NewSimulatedJob]
-    parents: list[int | None]
+@ROUTER.route("POST", "flows", status=201)
+def add_flow(request: SimulatedRequest, body: flows.NewFlowBody) -> dict[str, t.Any]:
+    return {"flow": _add(request, body)[0]}
 
 
-@router.route("POST", "flows", status=201, body=NewFlowBody)
-def add_flow(request: SimulatedRequest) -> dict[str, t.Any]:
-    return {"flow": _add(request)[0]}
+@ROUTER.route("POST", "flows/bulk", status=201)
+def add_flows(request: SimulatedRequest, body: flows.NewFlowsBody) -> dict[str, t.Any]:
+    return {"flows": _add(request, body)}
 
 
-@router.route("POST", "flows/bulk", status=201, body=NewFlowsBody)
-def add_flows(request: SimulatedRequest) -> dict[str, t.Any]:
-    return {"flows": _add(request)}
-
-
-@router.route("GET", "flows/*/*")
-def get_flow(request: SimulatedRequest) -> dict[str, t.Any]:
+@ROUTER.route("GET", "flows/*/*")
+def get_flow(request: SimulatedRequest, store: Store) -> dict[str, t.Any]:
     queue, job_id = request.names
-    job = request.simulation.store.find(Key(queue, job_id))
+    job = store.find(Key(queue, job_id))
     if job is None:
         raise no_such_job(queue, job_id)
-    return _tree(request, job, request.number("depth", 10), request.number("maxChildren", 20))
+    return _tree(store, job, request.number("depth", 10), request.number("maxChildren", 20))
 
 
-def _add(request: SimulatedRequest) -> list[Tree]:
-    body: NewFlowBody | NewFlowsBody = request.body
+def _add(request: SimulatedRequest, body: flows.NewFlowBody | flows.NewFlowsBody) -> list[Tree]:
+    from ....rules.flows import check_jobs  # it imports pydantic
+
     roots = body.roots(request.trace)
     check_jobs(roots)
-    plan = _Plan([], [])
-    for root in roots.values():
-        _plan(request, plan, root, None)
-    added = add(request, plan.jobs)
-    views = [added_view(request, new, one) for new, one in zip(plan.jobs, added, strict=True)]
-    trees: list[Tree] = [
-        {"job": {**view, "queueName": new.queue}, "children": []}
-        for view, new in zip(views, plan.jobs, strict=True)
-    ]
-    for tree, parent in zip(trees, plan.parents, strict=True):
-        if parent is not None:
-            trees[parent]["children"].append(tree)
-    return [tree for tree, parent in zip(trees, plan.parents, strict=True) if parent is None]
+    jobs = [job for root in roots.values() for job in _planned(request, root, None)]
+    added = iter([*zip(jobs, add_all(request.store, jobs), strict=True)])
+    return [_added_tree(request.store, root, added) for root in roots.values()]
 
 
-def _plan(request: SimulatedRequest, plan: _Plan, node: FlowNode, parent: int | None) -> None:
+def _planned(
+    request: SimulatedRequest, node: flows.FlowNode, parent: NewSimulatedJob | None
+) -> t.Iterator[NewSimulatedJob]:
+    """Yield the jobs of a flow, each after its parent."""
     opts: dict[str, t.Any] = dict(node.opts)
     if parent is not None:
-        above = plan.jobs[parent]
-        opts["parent"] = {"id": above.job_id, "queue": above.queue}
+        opts["parent"] = {"id": parent.job_id, "queue": parent.queue}
     timestamp = opts.get("timestamp") or request.now
     job_id = opts.get("jobId") or uuid.uuid4().hex
-    index = len(plan.jobs)
-    plan.jobs.append(
-        NewSimulatedJob(node.queue, node.name, node.data, opts, timestamp, job_id, bool(node.children))
-    )
-    plan.parents.append(parent)
+    job = NewSimulatedJob(node.queue, node.name, node.data, opts, timestamp, job_id, bool(node.children))
+    yield job
     for child in node.children:
-        _plan(request, plan, child, index)
+        yield from _planned(request, child, job)
 
 
-def _tree(request: SimulatedRequest, job: SimulatedJob, depth: int, limit: int) -> Tree:
+def _added_tree(
+    store: Store, node: flows.FlowNode, added: t.Iterator[tuple[NewSimulatedJob, SimulatedAdd]]
+) -> Tree:
+    """Return a flow as it was added. The next of `added` are its jobs."""
+    new, one = next(added)
+    view = {**added_view(store, new, one), "queueName": new.queue}
+    return {"job": view, "children": [_added_tree(store, child, added) for child in node.children]}
+
+
+def _tree(store: Store, job: SimulatedJob, depth: int, limit: int) -> Tree:
     view = {**job_view(job), "deduplicated": False, "queueName": job.key.queue}
     if depth <= 1:
         return {"job": view, "children": []}
-    kinds = (job.processed_children, job.open_children, job.failed_children, job.ignored_children)
-    keys = dict.fromkeys(key for kind in kinds for key in itertools.islice(kind, limit))
-    found = [child for key in keys if (child := request.simulation.store.find(key))]
-    return {"job": view, "children": [_tree(request, child, depth - 1, limit) for child in found]}
+    keys = dict.fromkeys(key for kind in job.children.values() for key in itertools.islice(kind, limit))
+    found = [child for key in keys if (child := store.find(key))]
+    return {"job": view, "children": [_tree(store, child, depth - 1, limit) for child in found]}

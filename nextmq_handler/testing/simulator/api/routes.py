@@ -5,18 +5,16 @@ from __future__ import annotations
 import typing as t
 
 from . import cleaning, flows, jobs, queues
-from .routing import Router, SimulatedRequest
+from .routing import ROUTER, SimulatedRequest
 
-ROUTER: Router = Router()
-for _router in (jobs.router, queues.router, cleaning.router, flows.router):
-    ROUTER.include(_router)
+__all__ = ["ROUTER", "cleaning", "flows", "jobs", "queues"]  # importing a module registers its routes
 
 
 @ROUTER.route("PUT", "queues/*/worker")
 def register_worker(request: SimulatedRequest) -> dict[str, t.Any]:
-    return {**request.body, "lastSeen": request.now}
+    return {**request.content, "lastSeen": request.now}
 
 
 @ROUTER.route("DELETE", "queues/*/worker")
-def unregister_worker(_request: SimulatedRequest) -> None:
+def unregister_worker() -> None:
     pass

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import types
 import typing as t
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import ValidationError
-
 from ....errors import NextMQError
 from ....protocol import strict_json
-from ....rules.models import Closed
 from ....rules.refusals import Refusal, idempotency_key_reused, invalid_values, no_such_job, stale_delivery
 from ....telemetry import trace_options
 from ..engine.job import Key, SimulatedJob
 
 if t.TYPE_CHECKING:
+    from ....rules.models import Closed
+    from ..engine.delivering import Steps
     from ..engine.queue_state import QueueState
     from ..engine.simulation import Simulation
+    from ..engine.store import Store
 
 # The calls of the SDK that are not simulated, by the part of the path that names them.
 _CALLS = {
@@ -35,12 +37,12 @@ class NotSimulatedError(NextMQError, NotImplementedError):
 
 @dataclass(frozen=True, slots=True)
 class SimulatedRequest:
-    """A call of the SDK: `names` are the parts of the path that match "*", `body` is the route's model."""
+    """A call of the SDK: `names` are the parts of the path that match "*", `content` is the body's JSON."""
 
     simulation: Simulation
     names: tuple[str, ...]
     query: dict[str, str]
-    body: t.Any
+    content: t.Any
     delivery_id: str | None
     trace: dict[str, t.Any]
     """The job options that hand the trace of this call on."""
@@ -51,14 +53,20 @@ class SimulatedRequest:
         return self.simulation.clock.ms
 
     @property
+    def store(self) -> Store:
+        """The queues and their jobs."""
+        return self.simulation.store
+
+    @property
     def queue(self) -> QueueState:
         """The queue of the path."""
-        return self.simulation.store.queue(self.names[0])
+        return self.store.queue(self.names[0])
 
+    @property
     def job(self) -> SimulatedJob:
-        """Return the job of the path. Raises Refusal if it does not exist, or another delivery owns it."""
+        """The job of the path. Raises Refusal if it does not exist, or another delivery owns it."""
         queue, job_id = self.names[:2]
-        job = self.simulation.store.find(Key(queue, job_id))
+        job = self.store.find(Key(queue, job_id))
         if self.delivery_id is not None and (job is None or job.delivery_id != self.delivery_id):
             raise stale_delivery(job_id)
         if job is None:
@@ -74,14 +82,16 @@ class SimulatedRequest:
         return int(self.query.get(name, default))
 
 
-Route = t.Callable[[SimulatedRequest], "t.Mapping[str, t.Any] | None"]
+Content = t.Mapping[str, t.Any] | None
+Route = t.TypeVar("Route", bound=t.Callable[..., "Content | Steps[Content]"])
 
 
 class _SimulatedRoute(t.NamedTuple):
     pattern: tuple[str, ...]
-    function: Route
+    function: t.Callable[..., Content | Steps[Content]]
     status: int
-    body: type[Closed] | None
+    parameters: dict[str, str]
+    """The names of the function's parameters, with their annotations."""
 
 
 class Router:
@@ -90,28 +100,24 @@ class Router:
     def __init__(self) -> None:
         self._routes: dict[tuple[str, int], list[_SimulatedRoute]] = {}
 
-    def route(
-        self, method: str, path: str, *, status: int = 200, body: type[Closed] | None = None
-    ) -> t.Callable[[Route], Route]:
-        """Register the function for these calls, whose body is a `body`. It returns None for an empty object."""
-        pattern = tuple(path.split("/"))
+    def route(self, method: str, path: str, *, status: int = 200) -> t.Callable[[Route], Route]:
+        """Register the function for these calls. It returns None for an empty object.
+
+        Its parameters name what it takes: the `request`, or its `store`, `queue`, `job` or `body`. The annotation
+        of `body` is the model that checks it.
+        """
 
         def register(function: Route) -> Route:
-            self._routes.setdefault((method, len(pattern)), []).append(
-                _SimulatedRoute(pattern, function, status, body)
-            )
+            parameters = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
+            entry = _SimulatedRoute(tuple(path.split("/")), function, status, parameters)
+            self._routes.setdefault((method, len(entry.pattern)), []).append(entry)
             return function
 
         return register
 
-    def include(self, other: Router) -> None:
-        """Add the routes of another router."""
-        for key, routes in other._routes.items():
-            self._routes.setdefault(key, []).extend(routes)
-
     def answer(
         self, simulation: Simulation, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None
-    ) -> tuple[int, bytes]:
+    ) -> Steps[tuple[int, bytes]]:
         """Return status and content. Raises NotSimulatedError if no route matches."""
         parts = urlsplit(url)
         path = tuple(unquote(part) for part in parts.path.split("/")[2:])
@@ -120,19 +126,16 @@ class Router:
         request_line = f"{method} {url}\n".encode() + (body or b"")
         if key is not None and key in simulation.replies:
             return _replayed(simulation.replies[key], request_line)
+        query, content = dict(parse_qsl(parts.query)), json.loads(body) if body else None
+        delivery_id, trace = headers.get("x-nextmq-delivery"), trace_options(headers)
+        request = SimulatedRequest(simulation, names, query, content, delivery_id, trace)
         try:
-            request = SimulatedRequest(
-                simulation,
-                names,
-                dict(parse_qsl(parts.query)),
-                _read(entry.body, body),
-                headers.get("x-nextmq-delivery"),
-                trace_options(headers),
-            )
-            content = entry.function(request)
+            found = entry.function(**_arguments(entry, request))
+            if isinstance(found, types.GeneratorType):
+                found = yield from t.cast("Steps[Content]", found)
         except Refusal as exc:
             return exc.status, _encoded(exc.body)
-        answer = _encoded(content or {})
+        answer = _encoded(t.cast("Content", found) or {})
         if key is not None:
             simulation.replies[key] = (request_line, answer)
         return entry.status, answer
@@ -148,6 +151,9 @@ class Router:
         )
 
 
+ROUTER: Router = Router()
+
+
 def _replayed(kept: tuple[bytes, bytes], request_line: bytes) -> tuple[int, bytes]:
     seen, answer = kept
     if seen == request_line:
@@ -156,13 +162,22 @@ def _replayed(kept: tuple[bytes, bytes], request_line: bytes) -> tuple[int, byte
     return refusal.status, _encoded(refusal.body)
 
 
-def _read(model: type[Closed] | None, body: bytes | None) -> t.Any:
-    """Return the body as the route's model; as parsed JSON for a route without one. Raises Refusal."""
-    content = json.loads(body) if body else None
-    if model is None:
-        return content
+def _arguments(route: _SimulatedRoute, request: SimulatedRequest) -> dict[str, t.Any]:
+    """Return what the route's function takes. Raises Refusal."""
+    found: dict[str, t.Any] = {"request": request}
+    if "body" in route.parameters:
+        found["body"] = read(route.parameters["body"], request.content)
+    return {name: found[name] if name in found else getattr(request, name) for name in route.parameters}
+
+
+def read(model: str, content: t.Any) -> t.Any:
+    """Return a body as the model that `bodies.Name` or `flows.Name` of the rules names. Raises Refusal."""
+    from pydantic import ValidationError  # tests that only add jobs without options never load it
+
+    module, name = model.split(".")
+    reader: type[Closed] = getattr(importlib.import_module(f"nextmq_handler.rules.{module}"), name)
     try:
-        return model.model_validate(content)
+        return reader.model_validate(content)
     except ValidationError as exc:
         raise invalid_values(exc.errors()) from None
 

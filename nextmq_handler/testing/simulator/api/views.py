@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from dataclasses import replace
 
 from ....rules import views
-from ....rules.states import STATES
 
 if t.TYPE_CHECKING:
     from ..engine.job import SimulatedJob
     from ..engine.queue_state import QueueState
-    from ..engine.schedulers import SimulatedScheduler
+    from ..engine.schedulers import SimulatedScheduler, SimulatedSchedulers
 
 
 def job_view(job: SimulatedJob) -> views.JobView:
@@ -33,7 +33,7 @@ def job_view(job: SimulatedJob) -> views.JobView:
         "stacktrace": job.stacktrace,
         "deliveries": job.deliveries,
         "parent": job.parent,
-        "repeatJobKey": job.scheduler_id,
+        "repeatJobKey": job.repeat_job_key,
         "deduplicationId": job.deduplication_id,
         "timestamp": job.timestamp,
         "processedOn": job.processed_on,
@@ -43,7 +43,7 @@ def job_view(job: SimulatedJob) -> views.JobView:
 
 def counts(queue: QueueState) -> dict[str, int]:
     """Count the jobs in each state."""
-    return {**{state: len(queue.ids(state)) for state in STATES}, "paused": 0}
+    return {state: len(jobs) for state, jobs in queue.by_state.items()}
 
 
 def queue_view(queue: QueueState, now: int) -> dict[str, t.Any]:
@@ -62,27 +62,18 @@ def queue_view(queue: QueueState, now: int) -> dict[str, t.Any]:
 
 def dependencies_view(job: SimulatedJob, limit: int) -> dict[str, t.Any]:
     """Return a job's children by their outcome, up to `limit` of each kind."""
-    return views.dependencies_view(
-        processed=dict([*job.processed_children.items()][:limit]),
-        unprocessed=[*job.open_children][:limit],
-        ignored=dict([*job.ignored_children.items()][:limit]),
-        failed=[*job.failed_children][:limit],
-        counts={
-            "processed": len(job.processed_children),
-            "unprocessed": len(job.open_children),
-            "ignored": len(job.ignored_children),
-            "failed": len(job.failed_children),
-        },
-    )
+    some = {kind: dict(itertools.islice(found.items(), limit)) for kind, found in job.children.items()}
+    counts = {kind: len(found) for kind, found in job.children.items()}
+    return views.dependencies_view(**some, counts=counts)
 
 
-def scheduler_view(scheduler: SimulatedScheduler, next_run: int | None) -> dict[str, t.Any]:
-    """Return a job scheduler; `next_run` is ms since the epoch."""
+def scheduler_view(schedulers: SimulatedSchedulers, scheduler: SimulatedScheduler) -> dict[str, t.Any]:
+    """Return a job scheduler. It shows its next run until that has finished."""
     template = scheduler.template
     return views.scheduler_view(
         scheduler.id,
         template if template.data is not None else replace(template, data={}),
         scheduler.repeat,
-        next=next_run,
+        next=scheduler.next if schedulers.pending(scheduler) else None,
         iteration_count=scheduler.iterations,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ....rules.refusals import parent_refused
 from .job import Key, NewSimulatedJob, SimulatedJob
 
 if t.TYPE_CHECKING:
@@ -17,18 +18,11 @@ class SimulatedAdd(t.NamedTuple):
     deduplicated: bool
 
 
-class SimulatedParentError(Exception):
-    """The parent of a job does not exist, or the existing job with this id has another parent."""
-
-    def __init__(self, new: NewSimulatedJob, index: int, *, is_gone: bool) -> None:
-        super().__init__("is gone" if is_gone else "cannot be replaced")
-        self.new = new
-        self.index = index
-        self.is_gone = is_gone
-
-
 def add_all(store: Store, jobs: t.Sequence[NewSimulatedJob]) -> list[SimulatedAdd]:
-    """Add the jobs in their order; a parent comes before its children. Raises SimulatedParentError."""
+    """Add the jobs in their order; a parent comes before its children.
+
+    Raises Refusal for a parent that does not exist, or that an existing job cannot get.
+    """
     _check(store, jobs)
     # A child that has completed lets its parent run unless another is open: the open ones come first.
     order = sorted(range(len(jobs)), key=lambda index: _is_done(store, jobs[index]))
@@ -40,13 +34,13 @@ def _check(store: Store, jobs: t.Sequence[NewSimulatedJob]) -> None:
     coming: dict[Key, Key | None] = {}
     for index, new in enumerate(jobs):
         if new.parent and new.parent not in coming and not store.find(new.parent):
-            raise SimulatedParentError(new, index, is_gone=True)
+            raise parent_refused(index, new.opts["parent"], "is gone", is_gone=True)
         if new.key is None:
             continue
         there = store.find(new.key)
         held = coming.get(new.key) or (there.parent_key if there else None)
         if new.parent and held and held != new.parent and (held in coming or store.find(held)):
-            raise SimulatedParentError(new, index, is_gone=False)
+            raise parent_refused(index, new.opts["parent"], "cannot be replaced", is_gone=False)
         coming[new.key] = held or new.parent
 
 
@@ -63,7 +57,7 @@ def _add(store: Store, new: NewSimulatedJob) -> SimulatedAdd:
         if there is not None:
             _adopt(store, there, new)
             return SimulatedAdd(job_id, deduplicated=True)
-    holder = store.deduplicators[new.queue].admit(new, job_id, store.clock.ms)
+    holder = store.deduplicators[new.queue].admit(new, job_id, store.now)
     if holder is not None:
         return SimulatedAdd(holder, deduplicated=True)
     store.put(new, job_id)

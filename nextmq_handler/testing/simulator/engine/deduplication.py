@@ -54,7 +54,7 @@ class Deduplicator:
             self._following.pop(id, None)
             self._hold(opts, job_id, now)
             return None
-        if opts.get("keepLastIfActive") and held.job_id in self._queue.active:
+        if opts.get("keepLastIfActive") and holder is not None and holder.state == "active":
             self._following[id] = (new, job_id)
             held.until = None
         elif opts.get("extend") and opts.get("ttl") and not replaces:
@@ -62,18 +62,18 @@ class Deduplicator:
         return held.job_id
 
     def finished(self, job: SimulatedJob, now: int) -> tuple[NewSimulatedJob, str] | None:
-        """Release the id of a finished job; return the job to add next and its id, if any."""
+        """Release the id of a finished job; return the job to add next and its id, if any. That job holds it."""
         id = job.deduplication_id
         if id is None:
             return None
         held = self._held(id, now)
         if held is not None and held.until is None and held.job_id == job.id:
             del self._holders[id]
-        return self._following.pop(id, None)
-
-    def adopt(self, new: NewSimulatedJob, job_id: str, now: int) -> None:
-        """Let the job that was added after a finished one hold the id."""
-        self._hold(new.opts["deduplication"], job_id, now)
+        following = self._following.pop(id, None)
+        if following is not None:
+            new, job_id = following
+            self._hold(new.opts["deduplication"], job_id, now)
+        return following
 
     def removed(self, job: SimulatedJob, now: int) -> bool:
         """Release the id of a removed job; return whether the job still held it."""

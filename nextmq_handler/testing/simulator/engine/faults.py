@@ -19,8 +19,8 @@ CRASH = Failed("EndpointUnavailable", "the app answered 500; the job may have ru
 class Fault:
     """What happens to the next `times` deliveries of a queue (with `name`: of jobs with this name).
 
-    With an `error` the processor raises it instead of running. Otherwise the server sees `verdict`, and the
-    processor runs only if `runs` is true. `status` is that of the HTTP answer, None if there was none.
+    With an `error` the processor raises it instead of running. Otherwise the server sees `verdict`; `status` is
+    that of the HTTP answer, None if there was none. The app gets the delivery only if `runs` is true.
     """
 
     queue: str
@@ -34,17 +34,11 @@ class Fault:
     def put_into(self, attempt: Attempt) -> None:
         """Raise the error in the place of the processor. Everything after that runs as usual."""
         if self.error is not None:
-            error = self.error
+            attempt.processor = BoundProcessor(self._fail, is_async=False, label="fail_next")
 
-            def fail(_: object) -> t.NoReturn:
-                raise error
-
-            attempt.processor = BoundProcessor(fail, is_async=False, label="fail_next")
-
-    @property
-    def keeps_processor_out(self) -> bool:
-        """Whether no processor is called."""
-        return self.error is None and not self.runs
+    def _fail(self, _job: object) -> t.NoReturn:
+        assert self.error is not None
+        raise self.error
 
 
 def take_fault(faults: list[Fault], job: SimulatedJob) -> Fault | None:

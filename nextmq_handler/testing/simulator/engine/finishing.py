@@ -10,14 +10,13 @@ from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, 
 from ....rules.attempts import CHILD_FAILED, OPEN_CHILDREN, next_attempt, stacktraces
 from ....rules.backoff import Strategies
 from ....rules.dead_letters import DeadLetter, dead_letter_id
-from ....rules.results import may_vanish
+from ....rules.results import RESULT_LIFE, may_vanish
 from .adding import add_all
 from .job import NewSimulatedJob
 
 if t.TYPE_CHECKING:
     from .job import SimulatedJob
     from .queue_state import QueueState
-    from .snapshots import Snapshots
     from .store import Store
 
 _BATCH = 1000
@@ -26,14 +25,13 @@ _BATCH = 1000
 class Finisher:
     """Carries out the outcomes of active jobs. `rand` returns numbers from 0 to 1, for the jitter of backoffs."""
 
-    def __init__(self, store: Store, snapshots: Snapshots, rand: t.Callable[[], float]) -> None:
+    def __init__(self, store: Store, rand: t.Callable[[], float]) -> None:
         self._store = store
-        self._snapshots = snapshots
         self._rand = rand
 
     def finish(self, job: SimulatedJob, outcome: Outcome, status: int | None) -> None:
         """Carry out an outcome. `status` is that of the app's HTTP answer, for the dead letter."""
-        outcome = _forbidden_by_children(job, outcome) or outcome
+        outcome, queue = _forbidden_by_children(job, outcome) or outcome, self._queue(job)
         match outcome:
             case Completed():
                 job.return_value = outcome.return_value
@@ -41,18 +39,16 @@ class Finisher:
             case Failed():
                 self._fail(job, outcome, status)
             case RateLimited():
-                self._queue(job).starts.rest(outcome.delay, self._now)
-                self._requeue(job)
+                queue.starts.rest(outcome.delay, self._store.now)
+                queue.push(job, is_next=True)
             case Delayed():
-                self._postpone(job, max(0, outcome.timestamp - self._now))
+                self._postpone(job, max(0, outcome.timestamp - self._store.now))
+            case WaitingChildren() if job.open_children:
+                queue.enter(job, "waiting-children")
             case WaitingChildren():
-                self._wait_for_children(job)
+                queue.push(job, is_next=True)
             case _:
                 t.assert_never(outcome)
-
-    @property
-    def _now(self) -> int:
-        return self._store.clock.ms
 
     def _queue(self, job: SimulatedJob) -> QueueState:
         return self._store.queue(job.key.queue)
@@ -80,32 +76,15 @@ class Finisher:
             self._postpone(job, delay)
             return
         queue = self._queue(job)
-        queue.promote_due(self._now)
-        queue.detach(job)
+        queue.promote_due(self._store.now)
         queue.push_in_turn(job, is_next=bool(job.opts.get("lifo")))
 
     def _postpone(self, job: SimulatedJob, delay: int) -> None:
-        queue = self._queue(job)
-        queue.detach(job)
         job.delay = delay
-        queue.postpone(job, self._now + delay)
-
-    def _requeue(self, job: SimulatedJob) -> None:
-        queue = self._queue(job)
-        queue.detach(job)
-        queue.push(job, is_next=True)
-
-    def _wait_for_children(self, job: SimulatedJob) -> None:
-        if not job.open_children:
-            self._requeue(job)
-            return
-        queue = self._queue(job)
-        queue.detach(job)
-        queue.enter(job, "waiting-children")
+        self._queue(job).postpone(job, self._store.now + delay)
 
     def _end(self, job: SimulatedJob, state: t.Literal["completed", "failed"]) -> None:
-        queue, now = self._queue(job), self._now
-        queue.detach(job)
+        queue, now = self._queue(job), self._store.now
         self._add_following(job)
         job.finished_on = now
         job.attempts_made += 1
@@ -117,26 +96,23 @@ class Finisher:
             job.deferred_failure = None
         keep = job.opts.get("removeOnComplete" if state == "completed" else "removeOnFail", False)
         if may_vanish(keep):
-            self._snapshots.take(job, now)
+            self._store.results[job.key] = (now + RESULT_LIFE, job.result)
             for finished in _to_remove(queue, state, keep, now):
                 self._store.remove(finished)
 
     def _add_following(self, job: SimulatedJob) -> None:
-        deduplicator = self._store.deduplicators[job.key.queue]
-        following = deduplicator.finished(job, self._now)
-        if following is None:
-            return
-        new, job_id = following
-        self._queue(job).new_id()
-        deduplicator.adopt(new, job_id, self._now)
-        self._store.put(dataclasses.replace(new, timestamp=self._now), job_id)
+        following = self._store.deduplicators[job.key.queue].finished(job, self._store.now)
+        if following is not None:
+            new, job_id = following
+            self._queue(job).new_id()
+            self._store.put(dataclasses.replace(new, timestamp=self._store.now), job_id)
 
     def _send_dead_letter(self, job: SimulatedJob, status: int | None) -> None:
         queue = self._queue(job)
         target = queue.worker.options.get("deadLetter") if queue.worker else None
         if target is None:
             return
-        failed_at, existing = self._now, self._store.queue(target).jobs
+        failed_at, existing = self._store.now, self._store.queue(target).jobs
         while (id := dead_letter_id(queue.name, job.id, failed_at)) in existing:
             failed_at += 1  # the job failed before at this time: virtual time stands still
         data: DeadLetter = {
@@ -170,12 +146,12 @@ def _forbidden_by_children(job: SimulatedJob, outcome: Outcome) -> Failed | None
 def _to_remove(queue: QueueState, state: str, keep: t.Any, now: int) -> list[SimulatedJob]:
     """Return the finished jobs to remove by `keep`, a removeOnComplete or removeOnFail that is not False."""
     bounds = t.cast("dict[str, int]", keep if isinstance(keep, dict) else {"count": 0 if keep is True else keep})
-    count, age, ids = bounds.get("count"), bounds.get("age"), queue.ids(state)
+    count, age, jobs = bounds.get("count"), bounds.get("age"), queue.by_state[state]
     if count == 0:
-        return [queue.jobs[ids[-1]]]
-    surplus = len(ids) - count if count else 0
+        return jobs[-1:]
+    surplus = len(jobs) - count if count else 0
     if age is not None:
         since = now - age * 1000
-        aged = itertools.takewhile(lambda id: (queue.jobs[id].finished_on or 0) <= since, ids[:_BATCH])
+        aged = itertools.takewhile(lambda job: (job.finished_on or 0) <= since, jobs[:_BATCH])
         surplus = max(surplus, sum(1 for _ in aged))
-    return [queue.jobs[id] for id in ids[: max(0, surplus)]]
+    return jobs[: max(0, surplus)]

@@ -7,6 +7,7 @@ import typing as t
 from dataclasses import dataclass, field, fields
 
 from ....rules.delivery_log import DeliveryEntry
+from ....rules.results import JobResult, unfinished
 from ....rules.states import FAILURE_POLICIES
 from ....rules.views import ParentView
 
@@ -59,8 +60,11 @@ class SimulatedJob:
     delay: int
     priority: int
     parent_key: Key | None = None
-    scheduler_id: str | None = None
+    repeat_job_key: str | None = None
+    """The id of the scheduler that added the job."""
     state: State = "waiting"
+    score: int = 0
+    """The order among the jobs that are prioritized or delayed."""
     progress: t.Any = 0
     attempts_made: int = 0
     attempts_started: int = 0
@@ -101,6 +105,29 @@ class SimulatedJob:
     def policy(self) -> str | None:
         """What the failure of the job means for its parent. None: the parent keeps waiting."""
         return next((policy for policy in FAILURE_POLICIES if self.opts.get(policy)), None)
+
+    @property
+    def children(self) -> dict[str, dict[Key, t.Any]]:
+        """The children by their outcome, as views show it."""
+        return {
+            "processed": self.processed_children,
+            "unprocessed": self.open_children,
+            "failed": self.failed_children,
+            "ignored": self.ignored_children,
+        }
+
+    @property
+    def result(self) -> JobResult:
+        """The state, and the result if the job has finished."""
+        if self.finished_on is None:
+            return unfinished(self.state)
+        return {
+            "state": self.state,
+            "returnValue": self.return_value,
+            "failedReason": self.failed_reason,
+            "stacktrace": self.stacktrace,
+            "finishedOn": self.finished_on,
+        }
 
     @property
     def deduplication_id(self) -> str | None:

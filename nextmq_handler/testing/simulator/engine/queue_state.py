@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import bisect
 import typing as t
-from collections import deque
 
-from .job import SimulatedJob
+from ....rules.limits import UNLIMITED
+from ....rules.states import STORED_STATES
+from .job import SimulatedJob, State
 
 if t.TYPE_CHECKING:
     from ....workers.worker import Worker
-
-SetState = t.Literal["active", "waiting-children", "completed", "failed"]
-
-UNLIMITED = 2**53 - 1
-"""The `max` of a rate without a limit."""
 
 # BullMQ's scores: a priority, then the order of adding; a time in ms, then the same.
 _PRIORITY_STEP = 2**32
@@ -68,17 +64,8 @@ class QueueState:
         self.name = name
         self.worker = worker
         self.jobs: dict[str, SimulatedJob] = {}
-        self.waiting: deque[str] = deque()
-        """The next job is the last."""
-        self.prioritized: list[tuple[int, str]] = []
-        self.delayed: list[tuple[int, str]] = []
-        self.active: dict[str, None] = {}
-        self._sets: dict[str, dict[str, None]] = {
-            "active": self.active,
-            "waiting-children": {},
-            "completed": {},
-            "failed": {},
-        }
+        self.by_state: dict[str, list[SimulatedJob]] = {state: [] for state in STORED_STATES}
+        """The jobs in each state, the next or the oldest first."""
         self.is_paused: bool = False
         self.global_concurrency: int | None = None
         self.global_rate: Rate | None = None
@@ -107,93 +94,76 @@ class QueueState:
     def is_maxed(self) -> bool:
         """Whether as many jobs are active as may be."""
         bound = self.concurrency
-        return bound is not None and len(self.active) >= bound
+        return bound is not None and len(self.by_state["active"]) >= bound
 
-    def take(self, now: int) -> SimulatedJob | None:
-        """Start the next job and return it, None if no job may start at `now`. BullMQ: moveToActive."""
+    def next_job(self, now: int) -> SimulatedJob | None:
+        """Return the job that may start at `now`, if any."""
         if self.worker is None:
             return None
         self.promote_due(now)
         if self.starts.rest_left(self.rate.max, now) or self.is_paused or self.is_maxed:
             return None
-        job_id = self._pop()
-        if job_id is None:
+        ready = self.by_state["waiting"] or self.by_state["prioritized"]
+        if not ready:
+            self._priority_counter = 0
             return None
-        job = self.jobs[job_id]
+        return ready[0]
+
+    def start(self, job: SimulatedJob, now: int) -> None:
+        """Start a job. BullMQ: moveToActive."""
         if job.deferred_failure is None:
             self.starts.note(self.rate.duration, now)
         self.enter(job, "active")
         job.processed_on = now
         job.attempts_started += 1
-        return job
 
     def next_due(self, now: int) -> int | None:
         """Return the first time after `now` at which a job may start, or None."""
         if self.worker is None:
             return None
-        due = [self.delayed[0][0] // _TIME_STEP] if self.delayed else []
-        if (self.waiting or self.prioritized) and not self.is_paused:
+        due = [job.score // _TIME_STEP for job in self.by_state["delayed"][:1]]
+        if (self.by_state["waiting"] or self.by_state["prioritized"]) and not self.is_paused:
             due.append(now + self.starts.rest_left(self.rate.max, now))
         return min((moment for moment in due if moment > now), default=None)
 
     def push(self, job: SimulatedJob, *, is_next: bool = False) -> None:
         """Queue a job: last, or first with `is_next`, among the jobs with the same priority."""
         if not job.priority:
-            self.push_plain(job, is_next=is_next)
+            self.enter(job, "waiting", is_next=is_next)
             return
         if not is_next:
             self._priority_counter += 1
         order = 0 if is_next else self._priority_counter
-        job.state = "prioritized"
-        bisect.insort(self.prioritized, (job.priority * _PRIORITY_STEP + order, job.id))
+        self._enter_by_score(job, "prioritized", job.priority * _PRIORITY_STEP + order)
 
     def push_in_turn(self, job: SimulatedJob, *, is_next: bool = False) -> None:
         """Queue a job as `push` does; `is_next` counts only for jobs without a priority."""
         self.push(job, is_next=is_next and not job.priority)
 
-    def push_plain(self, job: SimulatedJob, *, is_next: bool = False) -> None:
-        """Queue a job among those without a priority."""
-        job.state = "waiting"
-        (self.waiting.append if is_next else self.waiting.appendleft)(job.id)
-
     def postpone(self, job: SimulatedJob, until: int, *, in_order: bool = True) -> None:
         """Delay a job until this time; with `in_order` behind those that are delayed until the same ms."""
-        job.state = "delayed"
         score = until * _TIME_STEP
-        if in_order:
-            following = bisect.bisect_left(self.delayed, (score + _TIME_STEP, ""))
-            last = self.delayed[following - 1][0] if following else -1
-            score = max(score, min(last + 1, score + _TIME_STEP - 1))
-        bisect.insort(self.delayed, (score, job.id))
+        earlier = self._delayed_before(until + 1)
+        if in_order and earlier:
+            score = max(score, min(earlier[-1].score + 1, score + _TIME_STEP - 1))
+        self._enter_by_score(job, "delayed", score)
 
     def promote_due(self, now: int) -> None:
         """Queue the delayed jobs that are due."""
-        due = bisect.bisect_left(self.delayed, ((now + 1) * _TIME_STEP, ""))
-        for _, job_id in self.delayed[:due]:
-            job = self.jobs[job_id]
+        for job in self._delayed_before(now + 1):
             job.delay = 0
             self.push(job)
-        del self.delayed[:due]
 
-    def enter(self, job: SimulatedJob, state: SetState) -> None:
-        """Put a job into the set of this state."""
+    def enter(self, job: SimulatedJob, state: State, *, is_next: bool = False) -> None:
+        """Move a job to this state, behind the jobs that are in it, or before them with `is_next`."""
+        self._leave(job)
         job.state = state
-        self._sets[state][job.id] = None
-
-    def detach(self, job: SimulatedJob) -> None:
-        """Take a job out of the list or set that its state names."""
-        match job.state:
-            case "waiting":
-                self.waiting.remove(job.id)
-            case "prioritized" | "delayed":
-                scored = self.delayed if job.state == "delayed" else self.prioritized
-                scored[:] = [pair for pair in scored if pair[1] != job.id]
-            case state:
-                self._sets[state].pop(job.id, None)
+        jobs = self.by_state[state]
+        jobs.insert(0 if is_next else len(jobs), job)
 
     def remove(self, job: SimulatedJob) -> None:
         """Remove a job from the queue."""
-        self.detach(job)
+        self._leave(job)
         del self.jobs[job.id]
         job.is_removed = True
 
@@ -203,20 +173,19 @@ class QueueState:
         self.global_concurrency = self.global_rate = None
         self._last_id = self._priority_counter = 0
 
-    def ids(self, state: str) -> list[str]:
-        """Return the ids of the jobs in `state`, the next or the oldest first."""
-        match state:
-            case "waiting":
-                return [*reversed(self.waiting)]
-            case "prioritized" | "delayed":
-                return [job_id for _, job_id in (self.delayed if state == "delayed" else self.prioritized)]
-            case _:
-                return [*self._sets.get(state, ())]
+    def _enter_by_score(self, job: SimulatedJob, state: State, score: int) -> None:
+        self._leave(job)
+        job.state, job.score = state, score
+        bisect.insort(self.by_state[state], job, key=_rank)
 
-    def _pop(self) -> str | None:
-        if self.waiting:
-            return self.waiting.pop()
-        if self.prioritized:
-            return self.prioritized.pop(0)[1]
-        self._priority_counter = 0
-        return None
+    def _leave(self, job: SimulatedJob) -> None:
+        if self.jobs.get(job.id) is job:  # a new job is in no state yet
+            self.by_state[job.state].remove(job)
+
+    def _delayed_before(self, moment: int) -> list[SimulatedJob]:
+        delayed = self.by_state["delayed"]
+        return delayed[: bisect.bisect_left(delayed, (moment * _TIME_STEP, ""), key=_rank)]
+
+
+def _rank(job: SimulatedJob) -> tuple[int, str]:
+    return job.score, job.id

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ....errors import ConfigurationError
 from ....rules.cron import InvalidSchedule
+from ....rules.refusals import wrong_scheduler_state
 from ....rules.scheduling import (
     MAX_TRIES,
     NO_RUN,
@@ -21,14 +22,6 @@ from .job import NewSimulatedJob, SimulatedJob
 
 if t.TYPE_CHECKING:
     from .store import Store
-
-
-class InvalidTimes(ValueError):
-    """The times of a scheduler are not valid. The message names the option and the problem."""
-
-
-class NoSlotLeft(Exception):
-    """There were jobs already at the next times of the scheduler."""
 
 
 @dataclass(slots=True)
@@ -59,6 +52,11 @@ class SimulatedSchedulers:
         """Return the schedulers of a queue by their ids."""
         return self._by_queue.setdefault(queue, {})
 
+    def of_newest(self, job: SimulatedJob) -> SimulatedScheduler | None:
+        """Return the scheduler whose newest job this is, if any."""
+        scheduler = self.of(job.key.queue).get(job.repeat_job_key) if job.repeat_job_key else None
+        return scheduler if scheduler is not None and scheduler.newest_job == job.id else None
+
     def pending(self, scheduler: SimulatedScheduler) -> SimulatedJob | None:
         """Return the newest job of a scheduler, None if it has finished."""
         job = self._store.queue(scheduler.queue).jobs.get(scheduler.newest_job)
@@ -67,18 +65,18 @@ class SimulatedSchedulers:
     def upsert(self, new: SimulatedScheduler) -> SimulatedScheduler:
         """Add or change a scheduler, with its next job. An equal scheduler stays as it is.
 
-        Raises InvalidTimes or NoSlotLeft.
+        Raises InvalidSchedule, or Refusal if there were jobs at its next times already.
         """
         held = self.of(new.queue).get(new.id)
         if (
             held is not None
             and is_same_scheduler(held.repeat, held.template, new.repeat, new.template)
-            and (self.pending(held) or has_ended(held.repeat, held.iterations, self._now))
+            and (self.pending(held) or has_ended(held.repeat, held.iterations, self._store.now))
         ):
             return held
         end = new.repeat.get("endDate")
-        if end is not None and self._now > end:
-            raise InvalidTimes(NO_RUN)
+        if end is not None and self._store.now > end:
+            raise InvalidSchedule(NO_RUN)
         if held is not None:
             new.iterations = held.iterations
         times = self._times_of_every(new, held) if new.repeat.get("every") else self._times_of_pattern(new, held)
@@ -86,7 +84,7 @@ class SimulatedSchedulers:
             if new.newest_job not in self._store.queue(new.queue).jobs:
                 break
         else:
-            raise NoSlotLeft(NO_TIME)
+            raise wrong_scheduler_state(new.queue, new.id, NO_TIME)
         new.repeat.pop("immediately", None)
         self.of(new.queue)[new.id] = new
         self._add_job(new, count=1)
@@ -94,17 +92,17 @@ class SimulatedSchedulers:
 
     def advance(self, job: SimulatedJob) -> None:
         """Add the next job, if this is the newest job of a scheduler."""
-        scheduler = self.of(job.key.queue).get(job.scheduler_id) if job.scheduler_id else None
-        if scheduler is None or job.id != scheduler.newest_job:
+        scheduler = self.of_newest(job)
+        if scheduler is None:
             return
         repeat: dict[str, t.Any] = job.opts["repeat"]
         count, limit, end = repeat["count"] + 1, repeat.get("limit"), repeat.get("endDate")
         if limit is not None and count > limit:
             return
         if scheduler.repeat.get("every"):
-            following = _next_every(scheduler.next, scheduler.repeat, self._now)
+            following = _next_every(scheduler.next, scheduler.repeat, self._store.now)
         else:
-            following = _next_of_pattern(repeat, max(self._now, scheduler.next))
+            following = _next_of_pattern(repeat, max(self._store.now, scheduler.next))
         if end is not None and following > end:
             return
         scheduler.next = following
@@ -122,10 +120,6 @@ class SimulatedSchedulers:
             self._store.remove(job)
         return True
 
-    @property
-    def _now(self) -> int:
-        return self._store.clock.ms
-
     def _times_of_every(self, new: SimulatedScheduler, held: SimulatedScheduler | None) -> t.Iterator[int]:
         repeat, before = new.repeat, held.repeat if held else {}
         is_moved = repeat.get("startDate") != before.get("startDate") or (
@@ -133,7 +127,7 @@ class SimulatedSchedulers:
         )
         continues = before.get("every") == repeat["every"] and not is_moved
         previous = held.next if held and continues else None
-        first = _next_every(previous, repeat, self._now)
+        first = _next_every(previous, repeat, self._store.now)
         if held and self._drop_pending(held) and previous is not None:
             first = previous
         if repeat.get("offset") is None and continues and "offset" in before:
@@ -148,11 +142,11 @@ class SimulatedSchedulers:
         was_pending = held is not None and self._drop_pending(held)
         if held is not None and is_same and was_pending and not repeat.get("immediately"):
             yield held.next  # only the template is new: a run that is due must not be put off
-        after, end = self._now, repeat.get("endDate")
+        after, end = self._store.now, repeat.get("endDate")
         while True:
-            following = self._now if repeat.get("immediately") else _next_of_pattern(repeat, after)
+            following = self._store.now if repeat.get("immediately") else _next_of_pattern(repeat, after)
             if end is not None and following > end:
-                raise InvalidTimes(NO_RUN)
+                raise InvalidSchedule(NO_RUN)
             yield (after := following)
 
     def _drop_pending(self, scheduler: SimulatedScheduler) -> bool:
@@ -165,7 +159,7 @@ class SimulatedSchedulers:
         return True
 
     def _add_job(self, scheduler: SimulatedScheduler, *, count: int) -> None:
-        delay = max(0, scheduler.next - self._now)
+        delay = max(0, scheduler.next - self._store.now)
         opts = {
             **scheduler.template.opts,
             "delay": delay,
@@ -173,11 +167,11 @@ class SimulatedSchedulers:
             "prevMillis": scheduler.next,
             "repeat": {**scheduler.repeat, "count": count},
             "repeatJobKey": scheduler.id,
-            "timestamp": self._now,
+            "timestamp": self._store.now,
         }
         self._store.queue(scheduler.queue).new_id()
         data: t.Any = {} if scheduler.template.data is None else scheduler.template.data
-        new = NewSimulatedJob(scheduler.queue, scheduler.template.name, data, opts, self._now)
+        new = NewSimulatedJob(scheduler.queue, scheduler.template.name, data, opts, self._store.now)
         self._store.put(new, scheduler.newest_job, scheduler_id=scheduler.id)
 
 
@@ -206,5 +200,3 @@ def _next_of_pattern(repeat: dict[str, t.Any], after: int) -> int:
             "cron patterns need croniter: install it for your tests, or install the server, which brings it: "
             "pip install 'nextmq-handler[server]'"
         ) from None
-    except InvalidSchedule as exc:
-        raise InvalidTimes(str(exc)) from None

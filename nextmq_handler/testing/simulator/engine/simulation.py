@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import threading
 import typing as t
 
 from ....errors import NextMQError
 from ....protocol.wire import Failed, Outcome
+from ....receiver.sync_driver import run_attempt
 from ....rules.attempts import MAX_FREE_STARTS, too_many_starts
 from ....rules.delivery_log import delivery_entry, with_entry
 from ....workers.worker import schedules_of
-from .delivering import LocalApp, LocalDelivery, run_awaited, run_here
+from .delivering import LocalApp, Steps, T
 from .faults import Fault, take_fault
 from .finishing import Finisher
 from .schedulers import SimulatedScheduler, SimulatedSchedulers
-from .snapshots import Snapshots
 from .store import Store
 
 if t.TYPE_CHECKING:
+    from ....receiver.attempt import Attempt
     from ....workers.worker import Worker
     from .clock import VirtualClock
     from .job import SimulatedJob
 
-T = t.TypeVar("T")
-Steps = t.Generator[LocalDelivery, None, T]
-"""Yields the deliveries whose processors the caller runs."""
 
 LIMIT = 10_000
 """The default limit of deliveries for one call."""
@@ -47,13 +47,12 @@ class Simulation:
         self.clock: VirtualClock = clock
         self.app: LocalApp = LocalApp(workers, clock)
         self.store: Store = Store(workers, clock)
-        self.snapshots: Snapshots = Snapshots()
         self.faults: list[Fault] = []
         """The faults that the test asked for and that have not happened yet."""
         self.schedulers: SimulatedSchedulers = SimulatedSchedulers(self.store)
         self.replies: dict[str, tuple[bytes, bytes]] = {}
         """The request and the answer of each idempotency key."""
-        self._finisher = Finisher(self.store, self.snapshots, rand)
+        self._finisher = Finisher(self.store, rand)
         self._numbers = itertools.count(1)
         for worker in workers:
             for declared in schedules_of(worker):
@@ -61,27 +60,27 @@ class Simulation:
 
     def drive(self, steps: Steps[T]) -> T:
         """Take the steps in this thread; return their result."""
-        while True:
-            try:
-                with self.lock:
-                    delivery = next(steps)
-            except StopIteration as end:
-                return t.cast(T, end.value)
-            run_here(delivery)
+        with contextlib.closing(steps):
+            while True:
+                try:
+                    with self.lock:
+                        attempt = next(steps)
+                except StopIteration as end:
+                    return t.cast(T, end.value)
+                attempt.outcome = run_attempt(attempt)
 
     async def drive_awaited(self, steps: Steps[T]) -> T:
         """Take the steps on the running loop; return their result. Raises NextMQError unless it is asyncio's."""
-        import anyio
-
-        _check_loop()
-        limiter = anyio.CapacityLimiter(1)
-        while True:
-            try:
-                with self.lock:
-                    delivery = next(steps)
-            except StopIteration as end:
-                return t.cast(T, end.value)
-            await run_awaited(delivery, limiter)
+        run: t.Callable[[Attempt], t.Awaitable[Outcome]] | None = None
+        with contextlib.closing(steps):
+            while True:
+                try:
+                    with self.lock:
+                        attempt = next(steps)
+                except StopIteration as end:
+                    return t.cast(T, end.value)
+                run = run or _async_runner()
+                attempt.outcome = await run(attempt)
 
     def run_until(self, moment: int | None, limit: int) -> Steps[int]:
         """Run what is due up to `moment` (ms since the epoch), in this order; it is that time then.
@@ -111,9 +110,8 @@ class Simulation:
 
     def redeliver(self, job: SimulatedJob) -> Steps[Outcome]:
         """Deliver a job once more, whatever its state; return the outcome and leave the job as it is."""
-        delivery = self._begin(job, None)
-        yield delivery
-        outcome, _ = self.app.judge(delivery)
+        job.delivery_id = self._new_delivery_id()
+        outcome, _ = yield from self.app.deliver(job, job.delivery_id, None)
         job.delivery_id = None
         return outcome
 
@@ -124,10 +122,10 @@ class Simulation:
     def _run(self, limit: int, *, until: int | None, awaited: SimulatedJob | None = None) -> Steps[int]:
         started = 0
         while True:
-            while (job := self._take()) is not None:
+            while (job := self._next_job()) is not None:
                 if started >= limit:
-                    self._put_back(job)
                     raise NotIdleError(f"more jobs are due after {limit} deliveries: {self._open()}")
+                self.store.queue(job.queue_name).start(job, self.clock.ms)
                 started += yield from self._deliver(job)
             due = self._next_due()
             is_done = awaited is not None and awaited.finished_on is not None
@@ -135,18 +133,9 @@ class Simulation:
                 return started
             self.clock.ms = due
 
-    def _take(self) -> SimulatedJob | None:
-        for queue in self.store.queues.values():
-            job = queue.take(self.clock.ms)
-            if job is not None:
-                return job
-        return None
-
-    def _put_back(self, job: SimulatedJob) -> None:
-        queue = self.store.queue(job.queue_name)
-        queue.detach(job)
-        job.attempts_started -= 1
-        queue.push(job, is_next=True)
+    def _next_job(self) -> SimulatedJob | None:
+        ready = (queue.next_job(self.clock.ms) for queue in self.store.queues.values())
+        return next((job for job in ready if job is not None), None)
 
     def _deliver(self, job: SimulatedJob) -> Steps[int]:
         self.schedulers.advance(job)
@@ -154,30 +143,25 @@ class Simulation:
         if failure is not None:
             self._finisher.finish(job, failure, None)
             return 0
-        delivery = self._begin(job, take_fault(self.faults, job))
+        delivery_id = job.delivery_id = self._new_delivery_id()
         sent_at = self.clock.ms
         job.starts.append(sent_at)
-        yield delivery
-        seen, status = self.app.judge(delivery)
+        seen, status = yield from self.app.deliver(job, delivery_id, take_fault(self.faults, job))
         detail = seen.reason if isinstance(seen, Failed) else None
-        entry = delivery_entry(delivery.id, at=sent_at, status=status, ms=0, outcome=seen.outcome, detail=detail)
+        entry = delivery_entry(delivery_id, at=sent_at, status=status, ms=0, outcome=seen.outcome, detail=detail)
         job.deliveries = with_entry(job.deliveries, entry)
-        if job.state == "active" and job.delivery_id == delivery.id:
+        if job.state == "active" and job.delivery_id == delivery_id:
             job.delivery_id = None
             self._finisher.finish(job, seen, status)
         return 1
 
-    def _begin(self, job: SimulatedJob, fault: Fault | None) -> LocalDelivery:
-        delivery = LocalDelivery(job, f"dlv_local{next(self._numbers)}", fault)
-        job.delivery_id = delivery.id
-        if fault is None or not fault.keeps_processor_out:
-            self.app.open(delivery)
-        return delivery
+    def _new_delivery_id(self) -> str:
+        return f"dlv_local{next(self._numbers)}"
 
     def _open(self) -> str:
         states = ("waiting", "prioritized", "delayed", "active")
         queues = self.store.queues.values()
-        counts = ((queue.name, state, len(queue.ids(state))) for queue in queues for state in states)
+        counts = ((queue.name, state, len(queue.by_state[state])) for queue in queues for state in states)
         return ", ".join(f"{name} has {count} {state}" for name, state, count in counts if count)
 
 
@@ -197,8 +181,13 @@ def _scheduler(queue: str, declared: dict[str, t.Any]) -> SimulatedScheduler:
     return SimulatedScheduler(queue, schedule.id, schedule.repeat(), schedule.template())
 
 
-def _check_loop() -> None:
+def _async_runner() -> t.Callable[[Attempt], t.Awaitable[Outcome]]:
+    """Return what runs attempts on the running loop, one at a time."""
     import asyncio
+
+    import anyio
+
+    from ....receiver.run_async import run_async
 
     try:
         asyncio.get_running_loop()
@@ -207,3 +196,4 @@ def _check_loop() -> None:
             "AsyncLocalNextMQ needs asyncio, as processors do, and this is another event loop: with anyio's "
             'plugin let the fixture anyio_backend return "asyncio"'
         ) from None
+    return functools.partial(run_async, limiter=anyio.CapacityLimiter(1))

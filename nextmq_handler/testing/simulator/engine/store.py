@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ....rules.results import JobResult
 from .deduplication import Deduplicator
 from .job import Key, NewSimulatedJob, SimulatedJob
 from .queue_state import QueueState
@@ -26,8 +27,15 @@ class Store:
         self.deduplicators: dict[str, Deduplicator] = {}
         self.added: list[SimulatedJob] = []
         """Every job that was ever added, in this order."""
+        self.results: dict[Key, tuple[int, JobResult]] = {}
+        """The results of jobs that were not kept, and until when (ms since the epoch) they are known."""
         for name in self._workers:
             self.queue(name)
+
+    @property
+    def now(self) -> int:
+        """The time, in ms since the epoch."""
+        return self.clock.ms
 
     def queue(self, name: str) -> QueueState:
         """Return the queue of this name."""
@@ -42,6 +50,14 @@ class Store:
         queue = self.queues.get(key.queue) if key else None
         return queue.jobs.get(key.id) if queue and key else None
 
+    def result(self, key: Key) -> JobResult | None:
+        """Return the state and the result of a job, None if it is not known (any more)."""
+        job = self.find(key)
+        if job is not None:
+            return job.result
+        until, result = self.results.get(key, (0, None))
+        return result if until > self.now else None
+
     def put(self, new: NewSimulatedJob, job_id: str, *, scheduler_id: str | None = None) -> None:
         """Store a new job in its first state."""
         queue, opts = self.queue(new.queue), new.opts
@@ -54,9 +70,8 @@ class Store:
             delay=opts.get("delay") or 0,
             priority=opts.get("priority") or 0,
             parent_key=new.parent,
-            scheduler_id=scheduler_id,
+            repeat_job_key=scheduler_id,
         )
-        queue.jobs[job_id] = job
         self.added.append(job)
         if new.is_parent:
             queue.enter(job, "waiting-children")
@@ -64,15 +79,15 @@ class Store:
             queue.postpone(job, new.timestamp + job.delay)
         else:
             queue.push_in_turn(job, is_next=bool(opts.get("lifo")))
+        queue.jobs[job_id] = job
         parent = self.find(job.parent_key)
         if parent is not None:
             parent.open_children[job.key] = None
 
     def child_completed(self, child: SimulatedJob) -> None:
         """Give the result to the parent, which continues if no other child is open."""
-        parent = self.find(child.parent_key)
-        if parent is not None and child.key in parent.open_children:
-            del parent.open_children[child.key]
+        parent = self._close(child)
+        if parent is not None:
             self.take_result(parent, child)
 
     def take_result(self, parent: SimulatedJob, child: SimulatedJob) -> None:
@@ -83,10 +98,10 @@ class Store:
 
     def child_failed(self, child: SimulatedJob, reason: str) -> None:
         """Apply the failure policy of the child to its parent. BullMQ: moveChildFromDependenciesIfNeeded."""
-        parent, policy = self.find(child.parent_key), child.policy
-        if parent is None or policy is None or child.key not in parent.open_children:
+        policy = child.policy
+        parent = self._close(child) if policy else None
+        if parent is None:
             return
-        del parent.open_children[child.key]
         if policy == "failParentOnFailure":
             parent.failed_children[child.key] = None
             self._fail_with(parent, child)
@@ -109,14 +124,11 @@ class Store:
 
     def part(self, child: SimulatedJob) -> bool:
         """Stop the parent waiting for a child; return whether it did. BullMQ: removeParentDependencyKey."""
-        parent = self.find(child.parent_key)
-        if parent is None or child.key not in parent.open_children:
+        parent = self._close(child)
+        if parent is None:
             return False
-        del parent.open_children[child.key]
         if not parent.open_children and parent.state == "waiting-children":
-            queue = self.queue(parent.key.queue)
-            queue.detach(parent)
-            queue.push_plain(parent, is_next=True)
+            self.queue(parent.key.queue).enter(parent, "waiting", is_next=True)
         return True
 
     def remove(self, job: SimulatedJob) -> None:
@@ -124,12 +136,16 @@ class Store:
         self.part(job)
         self.queue(job.key.queue).remove(job)
 
+    def release(self, job: SimulatedJob) -> bool:
+        """Release the deduplication id of a job; return whether the job held it."""
+        return self.deduplicators[job.key.queue].removed(job, self.now)
+
     def clear(self, job: SimulatedJob) -> None:
         """Remove a job, release its deduplication id, and remove a parent in its queue that waited only for it.
 
         BullMQ: removeJob, hard.
         """
-        self.deduplicators[job.key.queue].removed(job, self.clock.ms)
+        self.release(job)
         self._clear(job)
 
     def remove_unprocessed(self, job: SimulatedJob) -> None:
@@ -139,7 +155,7 @@ class Store:
             if child is not None and child.state not in ("active", "failed"):
                 self.part(child)
                 self.remove_unprocessed(child)
-                self.deduplicators[key.queue].removed(child, self.clock.ms)
+                self.release(child)
                 self.remove(child)
 
     def family(self, job: SimulatedJob) -> list[SimulatedJob]:
@@ -148,10 +164,17 @@ class Store:
         while left:
             one = left.pop()
             found.append(one)
-            kinds = (one.open_children, one.processed_children, one.ignored_children, one.failed_children)
-            keys = dict.fromkeys(key for kind in kinds for key in kind)
+            keys = dict.fromkeys(key for kind in one.children.values() for key in kind)
             left += [child for key in keys if (child := self.find(key)) and child.parent_key == one.key]
         return found
+
+    def _close(self, child: SimulatedJob) -> SimulatedJob | None:
+        """Stop counting a child as open; return its parent, None if that does not wait for it."""
+        parent = self.find(child.parent_key)
+        if parent is None or child.key not in parent.open_children:
+            return None
+        del parent.open_children[child.key]
+        return parent
 
     def _clear(self, job: SimulatedJob) -> None:
         parent = self.find(job.parent_key)
@@ -178,9 +201,8 @@ class Store:
         if parent.state not in states:
             return
         queue = self.queue(parent.key.queue)
-        queue.detach(parent)
         if parent.delay > 0:
-            queue.postpone(parent, self.clock.ms + parent.delay, in_order=False)
+            queue.postpone(parent, self.now + parent.delay, in_order=False)
         else:
             queue.push_in_turn(parent, is_next=True)
 
