@@ -80,7 +80,7 @@ def test_a_contact_is_tried_again_after_200_ms_and_then_400(local_nextmq: LocalN
 
 
 @pytest.mark.usefixtures("crm")
-def test_a_busy_crm_gets_a_second_of_rest_which_burns_no_attempt(local_nextmq: LocalNextMQ) -> None:
+def test_a_busy_crm_gets_a_second_of_rest_which_uses_no_attempt(local_nextmq: LocalNextMQ) -> None:
     Queue("contacts").add("sync", {"email": "busy@example.com"})
     start = local_nextmq.now
     local_nextmq.run_until_idle()

@@ -60,7 +60,7 @@ def _first(pattern: str, wall: datetime, zone: tzinfo, after: int, *, fold: t.Li
             wall = times.get_next(datetime)
             run = round(wall.replace(tzinfo=zone, fold=fold).timestamp() * 1000)
         except (ValueError, OverflowError):
-            raise InvalidSchedule(f'pattern: "{pattern}" never comes: there is no such day') from None
+            raise InvalidSchedule(f'pattern: "{pattern}" never comes: that day does not exist') from None
         if run > after:
             return run
 

@@ -146,7 +146,7 @@ async def _on_http_exception(request: Request, exc: HTTPException) -> JSONRespon
         return _answer(exc.__cause__)
     code, message = _HTTP_CODES.get(exc.status_code, "http_error"), str(exc.detail)
     if exc.status_code in _HTTP_CODES:
-        message = f"there is no {request.method} {request.url.path[:200]}: /docs lists the routes"
+        message = f"{request.method} {request.url.path[:200]} does not exist: /docs lists the routes"
     return _answer(Refusal(exc.status_code, code, message), exc.headers)  # a 405's name the methods allowed
 
 

@@ -135,4 +135,4 @@ async def end_hold(limits: Limits, queue: str) -> bool:
 
 
 def _log_end_of_hold(queue: str) -> None:
-    logger.warning("queue %s is no longer held", queue)
+    logger.warning("the hold of queue %s is over", queue)

@@ -50,7 +50,7 @@ RawHandler = t.Callable[[asyncio.StreamReader, asyncio.StreamWriter], t.Awaitabl
 Listen = t.Callable[[RawHandler], t.Awaitable[int]]
 
 
-class Until(t.Protocol):
+class WaitUntil(t.Protocol):
     async def __call__(self, condition: t.Callable[[], object], /) -> None: ...
 
 
@@ -199,7 +199,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def until() -> Until:
+def wait_until() -> WaitUntil:
     """Give a function that waits until a sync or async condition holds, and fails the test if it never does."""
     return _until
 

@@ -18,7 +18,7 @@ from nextmq_server import embedded
 from nextmq_server.embedded import EmbeddedValkey
 
 if t.TYPE_CHECKING:
-    from .conftest import Until
+    from .conftest import WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -143,11 +143,13 @@ async def test_the_folder_can_be_opened_once_its_owner_has_stopped(
     assert here.pid is not None
 
 
-async def test_valkey_ends_when_its_owner_is_killed(start_owner: StartOwner, folder: Path, until: Until) -> None:
+async def test_valkey_ends_when_its_owner_is_killed(
+    start_owner: StartOwner, folder: Path, wait_until: WaitUntil
+) -> None:
     owner = start_owner()
     assert owner.valkey_pid
     owner.kill()
-    await until(lambda: not answers(folder))
+    await wait_until(lambda: not answers(folder))
     assert not answers(folder)
 
 

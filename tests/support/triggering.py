@@ -15,7 +15,7 @@ from nextmq_server.triggers.schedules import QUEUE
 from tests.support.api import send
 
 if t.TYPE_CHECKING:
-    from ..server.conftest import Serve, Until
+    from ..server.conftest import Serve, WaitUntil
 
 TRIGGERS = "/v1/triggers"
 PAYLOAD = {"report": "é😀", "days": [1, 2.5, None]}
@@ -52,16 +52,16 @@ class Receiver:
 class Triggering:
     """A client of the API's triggers, with a receiver for them."""
 
-    def __init__(self, api: httpx.AsyncClient, receiver: Receiver, until: Until) -> None:
+    def __init__(self, api: httpx.AsyncClient, receiver: Receiver, wait_until: WaitUntil) -> None:
         self.api = api
         self.receiver = receiver
-        self._until = until
+        self._until = wait_until
 
     @classmethod
-    async def open(cls, api: httpx.AsyncClient, serve: Serve, until: Until) -> t.Self:
+    async def open(cls, api: httpx.AsyncClient, serve: Serve, wait_until: WaitUntil) -> t.Self:
         receiver = Receiver()
         receiver.url = await serve(receiver.handle) + "/hooks?of=a"
-        return cls(api, receiver, until)
+        return cls(api, receiver, wait_until)
 
     async def create(self, **changes: t.Any) -> dict[str, t.Any]:
         answer = await send(self.api, "POST", TRIGGERS, trigger(self.receiver.url) | changes)

@@ -98,7 +98,7 @@ class QueueScripts:
         return [self.keys[name] for name in names]
 
     async def fields(self, job_id: str, *names: str) -> list[str | None]:
-        """Return fields of a job; None for each if there is no such job, or the id is one of the queue's own keys.
+        """Return fields of a job; None for each if the job does not exist or the id is a key of the queue.
 
         Raises RedisError or ConnectionLost.
         """

@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
     from nextmq_server.projects.projects import Project
     from nextmq_server.service import Service
 
-    from ..conftest import App, Until
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +78,7 @@ async def counts(api: httpx.AsyncClient) -> dict[str, int]:
 
 
 @pytest.fixture
-async def family(api: httpx.AsyncClient, run: Run, until: Until) -> None:
+async def family(api: httpx.AsyncClient, run: Run, wait_until: WaitUntil) -> None:
     """Add a parent with a child of each kind: processed, open, ignored, and lost, which failed."""
     await add(api, "processed", "open", "ignored", "lost")
     await run("reports")
@@ -86,7 +86,7 @@ async def family(api: httpx.AsyncClient, run: Run, until: Until) -> None:
     async def are_done() -> bool:
         return await counts(api) == COUNTED
 
-    await until(are_done)
+    await wait_until(are_done)
 
 
 @pytest.mark.usefixtures("family")
@@ -168,7 +168,7 @@ async def test_a_value_that_is_no_json_is_told_as_text(api: httpx.AsyncClient, s
 
 
 async def test_a_parent_goes_on_without_a_child_that_is_no_dependency_any_more(
-    api: httpx.AsyncClient, run: Run, until: Until
+    api: httpx.AsyncClient, run: Run, wait_until: WaitUntil
 ) -> None:
     await add(api, "child")
     await run("emails")
@@ -177,7 +177,7 @@ async def test_a_parent_goes_on_without_a_child_that_is_no_dependency_any_more(
     async def has_run() -> bool:
         return await states(api, PARENT, CHILD) == ["completed", "waiting"]
 
-    await until(has_run)
+    await wait_until(has_run)
 
 
 async def test_a_child_that_is_no_dependency_any_more_has_no_parent(api: httpx.AsyncClient) -> None:
@@ -224,7 +224,7 @@ async def test_removing_the_unprocessed_children_leaves_the_others(api: httpx.As
 
 
 async def test_a_parent_runs_once_its_unprocessed_children_are_removed(
-    api: httpx.AsyncClient, run: Run, until: Until
+    api: httpx.AsyncClient, run: Run, wait_until: WaitUntil
 ) -> None:
     await add(api, "child", "open")
     await run("emails")
@@ -233,14 +233,14 @@ async def test_a_parent_runs_once_its_unprocessed_children_are_removed(
     async def has_run() -> bool:
         return await states(api, PARENT) == ["completed"]
 
-    await until(has_run)
+    await wait_until(has_run)
 
 
-async def test_a_child_that_runs_is_not_removed(api: httpx.AsyncClient, app: App, until: Until) -> None:
+async def test_a_child_that_runs_is_not_removed(api: httpx.AsyncClient, app: App, wait_until: WaitUntil) -> None:
     app.gate.clear()
     await api.put("/v1/queues/reports/worker", json=app.registration())
     await add(api, "child")
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     await api.delete(f"{PARENT}/children")
     assert await states(api, CHILD) == ["active"]
     app.gate.set()

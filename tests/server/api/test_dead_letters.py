@@ -13,7 +13,7 @@ from nextmq_server.service import Service
 from tests.support.api import JOBS, WORKER, refusal, registration
 
 if t.TYPE_CHECKING:
-    from ..conftest import App, Serve, Until
+    from ..conftest import App, Serve, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ async def register(api: httpx.AsyncClient, project: Project) -> Register:
 
 @pytest.mark.parametrize("status", [200, 400, 500])
 async def test_a_letter_says_which_status_the_app_answered(
-    api: httpx.AsyncClient, service: Service, register: Register, serve: Serve, until: Until, status: int
+    api: httpx.AsyncClient, service: Service, register: Register, serve: Serve, wait_until: WaitUntil, status: int
 ) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(status=status)
@@ -44,7 +44,7 @@ async def test_a_letter_says_which_status_the_app_answered(
     async def is_there() -> bool:
         return bool((await service.queues.counts(DLQ))["waiting"])
 
-    await until(is_there)
+    await wait_until(is_there)
     [letter] = (await api.get(f"/v1/queues/{DLQ}/jobs")).json()["jobs"]
     assert letter["data"]["status"] == status
 
@@ -98,7 +98,7 @@ async def test_another_dead_letter_queue_is_another_registration(register: Regis
 
 
 async def test_a_failure_of_the_app_ends_in_the_dead_letter_queue(
-    api: httpx.AsyncClient, service: Service, app: App, register: Register, until: Until
+    api: httpx.AsyncClient, service: Service, app: App, register: Register, wait_until: WaitUntil
 ) -> None:
     app.outcome = {"outcome": "failed", "error": {"name": "ValueError", "message": "no", "stack": ""}}
     await register(DLQ, url=app.url)
@@ -107,6 +107,6 @@ async def test_a_failure_of_the_app_ends_in_the_dead_letter_queue(
     async def is_there() -> bool:
         return bool((await service.queues.counts(DLQ))["waiting"])
 
-    await until(is_there)
+    await wait_until(is_there)
     [letter] = (await api.get(f"/v1/queues/{DLQ}/jobs")).json()["jobs"]
     assert (letter["data"]["reason"], letter["data"]["data"]) == ("ValueError: no", {"to": 1})

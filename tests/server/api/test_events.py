@@ -30,7 +30,7 @@ from tests.support.api import JOBS, WORKER, refusal, send
 from tests.support.serving import EventSource, serving, streaming
 
 if t.TYPE_CHECKING:
-    from ..conftest import App, Until
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -152,7 +152,7 @@ async def test_a_stream_too_many_is_refused(client: httpx.AsyncClient, monkeypat
 
 
 async def test_a_client_that_goes_away_makes_place(
-    client: httpx.AsyncClient, until: Until, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_events, "MAX_LISTENERS", 1)
     async with streaming(client, EVENTS):
@@ -162,7 +162,7 @@ async def test_a_client_that_goes_away_makes_place(
         async with client.stream("GET", EVENTS) as response:
             return response.is_success
 
-    await until(is_let_in)
+    await wait_until(is_let_in)
 
 
 async def test_streams_end_when_the_service_stops(service: Service, client: httpx.AsyncClient) -> None:

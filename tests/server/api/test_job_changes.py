@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.server.conftest import App, Until
+from tests.server.conftest import App, WaitUntil
 from tests.support.api import JOBS, WORKER, refusal, send
 
 pytestmark = pytest.mark.anyio
@@ -99,7 +99,7 @@ async def test_a_priority_is_changed(api: httpx.AsyncClient) -> None:
     assert (shown["state"], shown["priority"]) == ("prioritized", 7)
 
 
-async def test_retry_lets_a_failed_job_wait_again(api: httpx.AsyncClient, app: App, until: Until) -> None:
+async def test_retry_lets_a_failed_job_wait_again(api: httpx.AsyncClient, app: App, wait_until: WaitUntil) -> None:
     app.outcome = {"outcome": "failed", "error": {"name": "Error", "message": "boom", "stack": ""}}
     await send(api, "PUT", WORKER, app.registration())
     job_id = await add(api)
@@ -107,7 +107,7 @@ async def test_retry_lets_a_failed_job_wait_again(api: httpx.AsyncClient, app: A
     async def has_failed() -> bool:
         return bool((await job(api, job_id))["state"] == "failed")
 
-    await until(has_failed)
+    await wait_until(has_failed)
     await api.post("/v1/queues/emails/pause")
     await api.post(f"{JOBS}/{job_id}/retry", json={"resetAttemptsMade": True})
     shown = await job(api, job_id)
@@ -159,11 +159,11 @@ async def test_a_removed_job_is_gone(api: httpx.AsyncClient) -> None:
     assert (answer.status_code, refusal(await api.get(f"{JOBS}/{job_id}"))) == (200, (404, "not_found"))
 
 
-async def test_a_job_that_runs_is_not_removed(api: httpx.AsyncClient, app: App, until: Until) -> None:
+async def test_a_job_that_runs_is_not_removed(api: httpx.AsyncClient, app: App, wait_until: WaitUntil) -> None:
     app.gate.clear()
     await send(api, "PUT", WORKER, app.registration())
     job_id = await add(api)
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     answer = await api.delete(f"{JOBS}/{job_id}")
     app.gate.set()
     assert refusal(answer) == (409, "job_locked")

@@ -19,7 +19,7 @@ from tests.support.api_cases import DATA, MIB, NO_JSON, RENAMED, RIGHT, WRONG, W
 if t.TYPE_CHECKING:
     from nextmq_server.service import Service
 
-    from ..conftest import App, Until
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -39,12 +39,12 @@ async def in_redis(service: Service, job_id: str, field: str) -> t.Any:
 
 
 @pytest.fixture
-async def busy_queue(api: httpx.AsyncClient, app: App, until: Until) -> t.AsyncIterator[None]:
+async def busy_queue(api: httpx.AsyncClient, app: App, wait_until: WaitUntil) -> t.AsyncIterator[None]:
     """Fill a queue: an active job, two waiting jobs, a delayed one and one with a priority."""
     app.gate.clear()
     await send(api, "PUT", WORKER, app.registration())
     await add(api)
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     for opts in ({}, {}, {"delay": 3_600_000}, {"priority": 1}):
         await add(api, opts=opts)
     yield
@@ -88,7 +88,9 @@ async def test_get_answers_what_adding_did(api: httpx.AsyncClient) -> None:
     assert {**await get(api, added["id"]), "deduplicated": False} == added
 
 
-async def test_a_finished_job_has_its_return_value(api: httpx.AsyncClient, app: App, until: Until) -> None:
+async def test_a_finished_job_has_its_return_value(
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil
+) -> None:
     app.outcome = {"outcome": "completed", "returnValue": ["\ud800", 0.5]}
     await send(api, "PUT", WORKER, app.registration())
     added = await add(api)
@@ -96,7 +98,7 @@ async def test_a_finished_job_has_its_return_value(api: httpx.AsyncClient, app: 
     async def is_finished() -> bool:
         return bool((await get(api, added["id"]))["state"] == "completed")
 
-    await until(is_finished)
+    await wait_until(is_finished)
     assert (await get(api, added["id"]))["returnValue"] == ["\ud800", 0.5]
 
 

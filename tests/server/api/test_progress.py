@@ -13,7 +13,7 @@ from hypothesis import given
 from tests.support.api import JOBS, WORKER, any_json, one_service, problem_paths, refusal, send
 
 if t.TYPE_CHECKING:
-    from ..conftest import App, Until
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -46,21 +46,21 @@ async def add(api: httpx.AsyncClient, **opts: t.Any) -> str:
 
 
 @pytest.fixture
-async def running(api: httpx.AsyncClient, app: App, until: Until) -> t.AsyncIterator[Running]:
+async def running(api: httpx.AsyncClient, app: App, wait_until: WaitUntil) -> t.AsyncIterator[Running]:
     """Start a job whose app has the delivery and answers only once its gate is open."""
     app.gate.clear()
     await api.put(WORKER, json=app.registration())
     job_id = await add(api, attempts=5)
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     yield Running(job_id, app.deliveries[0]["deliveryId"])
     app.gate.set()
 
 
-async def until_state(api: httpx.AsyncClient, until: Until, job_id: str, state: str) -> None:
+async def until_state(api: httpx.AsyncClient, wait_until: WaitUntil, job_id: str, state: str) -> None:
     async def is_there() -> bool:
         return bool((await api.get(f"{JOBS}/{job_id}")).json()["state"] == state)
 
-    await until(is_there)
+    await wait_until(is_there)
 
 
 async def test_the_delivery_that_owns_the_job_stores_progress(api: httpx.AsyncClient, running: Running) -> None:
@@ -87,29 +87,29 @@ async def test_a_stale_delivery_stores_nothing(api: httpx.AsyncClient, running: 
 
 
 async def test_an_older_delivery_of_the_job_is_stale(
-    api: httpx.AsyncClient, app: App, running: Running, until: Until
+    api: httpx.AsyncClient, app: App, running: Running, wait_until: WaitUntil
 ) -> None:
     app.outcome = {"outcome": "failed", "error": {"name": "Error", "message": "again"}}
     first, app.gate = app.gate, asyncio.Event()
     first.set()
-    await until(lambda: len(app.deliveries) == 2)
+    await wait_until(lambda: len(app.deliveries) == 2)
     assert refusal(await report(api, running.job_id, 5, running.delivery_id)) == STALE
 
 
 async def test_the_last_delivery_of_a_finished_job_is_stale(
-    api: httpx.AsyncClient, app: App, running: Running, until: Until
+    api: httpx.AsyncClient, app: App, running: Running, wait_until: WaitUntil
 ) -> None:
     app.gate.set()
-    await until_state(api, until, running.job_id, "completed")
+    await until_state(api, wait_until, running.job_id, "completed")
     assert refusal(await report(api, running.job_id, 5, running.delivery_id)) == STALE
 
 
 async def test_the_last_delivery_of_a_job_that_waits_again_is_stale(
-    api: httpx.AsyncClient, app: App, running: Running, until: Until
+    api: httpx.AsyncClient, app: App, running: Running, wait_until: WaitUntil
 ) -> None:
     app.outcome = {"outcome": "delayed", "timestamp": 2_099_999_999_999}
     app.gate.set()
-    await until_state(api, until, running.job_id, "delayed")
+    await until_state(api, wait_until, running.job_id, "delayed")
     assert refusal(await report(api, running.job_id, 5, running.delivery_id)) == STALE
 
 
@@ -118,11 +118,11 @@ async def test_a_delivery_is_stale_for_another_job(api: httpx.AsyncClient, runni
 
 
 async def test_a_delivery_is_stale_for_a_job_of_the_same_id_in_another_queue(
-    api: httpx.AsyncClient, app: App, running: Running, until: Until
+    api: httpx.AsyncClient, app: App, running: Running, wait_until: WaitUntil
 ) -> None:
     await api.put("/v1/queues/invoices/worker", json=app.registration())
     await api.post("/v1/queues/invoices/jobs", json={"name": "welcome"})
-    await until(lambda: len(app.deliveries) == 2)
+    await wait_until(lambda: len(app.deliveries) == 2)
     assert refusal(await report(api, running.job_id, 5, app.deliveries[1]["deliveryId"])) == STALE
 
 

@@ -14,7 +14,7 @@ from nextmq_server.workers.registration import Registration
 from tests.support.api import JOBS
 
 if t.TYPE_CHECKING:
-    from ..conftest import App, Until
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -35,11 +35,11 @@ async def test_a_secret_that_signed_nothing_has_no_last_use(api: httpx.AsyncClie
 
 
 async def test_an_outcome_is_a_use_of_the_secret_that_signed_it(
-    api: httpx.AsyncClient, service: Service, app: App, until: Until
+    api: httpx.AsyncClient, service: Service, app: App, wait_until: WaitUntil
 ) -> None:
     await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
-    await until(lambda: is_completed(service.jobs, job_id))
+    await wait_until(lambda: is_completed(service.jobs, job_id))
     [secret] = (await api.get("/v1/project")).json()["webhookSecrets"]
     assert isinstance(secret["lastUsed"], int)
 

@@ -10,7 +10,7 @@ import pytest
 
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
-from tests.server.conftest import App, Until
+from tests.server.conftest import App, WaitUntil
 from tests.support.api import COUNTS, JOBS, WORKER, refusal, registration, send
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +43,7 @@ async def ids(api: httpx.AsyncClient, query: str) -> list[str]:
     return [job["id"] for job in (await api.get(f"{JOBS}?{query}")).json()["jobs"]]
 
 
-async def finish(api: httpx.AsyncClient, app: App, until: Until, count: int, state: str) -> None:
+async def finish(api: httpx.AsyncClient, app: App, wait_until: WaitUntil, count: int, state: str) -> None:
     """Have `count` jobs of the queue end in `state`."""
     if state == "failed":
         app.outcome = {"outcome": "failed", "error": {"name": "Error", "message": "boom", "stack": ""}}
@@ -53,7 +53,7 @@ async def finish(api: httpx.AsyncClient, app: App, until: Until, count: int, sta
     async def have_ended() -> bool:
         return (await counts(api)).get(state) == count
 
-    await until(have_ended)
+    await wait_until(have_ended)
 
 
 async def test_a_queue_that_nobody_used_is_an_empty_one(api: httpx.AsyncClient) -> None:
@@ -112,7 +112,7 @@ async def test_a_page_that_cannot_be_is_refused(api: httpx.AsyncClient, query: s
 
 
 async def test_a_paused_queue_starts_nothing_until_it_is_resumed(
-    api: httpx.AsyncClient, app: App, until: Until
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil
 ) -> None:
     await api.post(f"{QUEUE}/pause")
     await send(api, "PUT", WORKER, app.registration())
@@ -120,10 +120,10 @@ async def test_a_paused_queue_starts_nothing_until_it_is_resumed(
     paused = (await api.get(QUEUE)).json()["isPaused"]
     await send(api, "PUT", "/v1/queues/reports/worker", app.registration())
     await api.post("/v1/queues/reports/jobs", json={"name": "welcome"})
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     delivered = [delivery["queue"] for delivery in app.deliveries]
     await api.post(f"{QUEUE}/resume")
-    await until(lambda: len(app.deliveries) == 2)
+    await wait_until(lambda: len(app.deliveries) == 2)
     assert (paused, delivered, app.deliveries[1]["queue"]) == (True, ["reports"], "emails")
 
 
@@ -136,14 +136,16 @@ async def test_draining_removes_what_waits(api: httpx.AsyncClient, delayed: bool
     assert await counts(api) == left
 
 
-async def test_cleaning_removes_as_many_as_it_was_told(api: httpx.AsyncClient, app: App, until: Until) -> None:
-    await finish(api, app, until, 3, "completed")
+async def test_cleaning_removes_as_many_as_it_was_told(
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil
+) -> None:
+    await finish(api, app, wait_until, 3, "completed")
     answer = await api.post(f"{QUEUE}/clean", json={"grace": 0, "limit": 2})
     assert (len(answer.json()["removed"]), await counts(api)) == (2, {"completed": 1})
 
 
-async def test_cleaning_leaves_what_is_younger(api: httpx.AsyncClient, app: App, until: Until) -> None:
-    await finish(api, app, until, 1, "completed")
+async def test_cleaning_leaves_what_is_younger(api: httpx.AsyncClient, app: App, wait_until: WaitUntil) -> None:
+    await finish(api, app, wait_until, 1, "completed")
     assert (await api.post(f"{QUEUE}/clean", json={"grace": 60_000})).json() == {"removed": []}
 
 
@@ -158,12 +160,12 @@ async def test_an_obliterated_queue_has_nothing_left(
 
 
 async def test_a_queue_with_a_running_job_is_obliterated_by_force_only(
-    api: httpx.AsyncClient, app: App, until: Until
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil
 ) -> None:
     app.gate.clear()
     await send(api, "PUT", WORKER, app.registration())
     await add(api)
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     refused = refusal(await api.post(f"{QUEUE}/obliterate", json={}))
     forced = await api.post(f"{QUEUE}/obliterate", json={"force": True})
     app.gate.set()
@@ -171,25 +173,29 @@ async def test_a_queue_with_a_running_job_is_obliterated_by_force_only(
 
 
 async def test_a_worker_goes_on_after_its_queue_was_obliterated(
-    api: httpx.AsyncClient, app: App, until: Until
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil
 ) -> None:
-    await finish(api, app, until, 1, "completed")
+    await finish(api, app, wait_until, 1, "completed")
     await api.post(f"{QUEUE}/obliterate", json={})
     await add(api)
-    await until(lambda: len(app.deliveries) == 2)
+    await wait_until(lambda: len(app.deliveries) == 2)
     assert app.deliveries[1]["queue"] == "emails"
 
 
 @pytest.mark.parametrize("state", ["completed", "failed"])
-async def test_finished_jobs_are_tried_again(api: httpx.AsyncClient, app: App, until: Until, state: str) -> None:
-    await finish(api, app, until, 3, state)
+async def test_finished_jobs_are_tried_again(
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil, state: str
+) -> None:
+    await finish(api, app, wait_until, 3, state)
     await api.post(f"{QUEUE}/pause")
     await api.post(f"{QUEUE}/retry-jobs", json={"state": state})
     assert await counts(api) == {"waiting": 3}
 
 
-async def test_jobs_that_ended_later_are_not_tried_again(api: httpx.AsyncClient, app: App, until: Until) -> None:
-    await finish(api, app, until, 1, "failed")
+async def test_jobs_that_ended_later_are_not_tried_again(
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil
+) -> None:
+    await finish(api, app, wait_until, 1, "failed")
     await api.post(f"{QUEUE}/retry-jobs", json={"timestamp": 1})
     assert await counts(api) == {"failed": 1}
 
@@ -213,8 +219,8 @@ async def test_priorities_that_cannot_be_are_refused(api: httpx.AsyncClient, pri
     assert refusal(answer) == (422, "invalid_request")
 
 
-async def test_minutes_are_counted(api: httpx.AsyncClient, app: App, until: Until) -> None:
-    await finish(api, app, until, 2, "completed")
+async def test_minutes_are_counted(api: httpx.AsyncClient, app: App, wait_until: WaitUntil) -> None:
+    await finish(api, app, wait_until, 2, "completed")
     metrics = (await api.get(f"{QUEUE}/metrics/completed")).json()
     assert metrics["meta"]["count"] == 2
 
@@ -247,31 +253,33 @@ async def test_a_global_concurrency_is_kept_until_it_is_removed(api: httpx.Async
 
 @pytest.mark.parametrize(("wanted", "together"), [(2, 2), (9, 3)])
 async def test_the_lower_of_the_two_concurrencies_holds(
-    api: httpx.AsyncClient, app: App, until: Until, wanted: int, together: int
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil, wanted: int, together: int
 ) -> None:
     app.gate.clear()
     await api.put(f"{QUEUE}/concurrency", json={"concurrency": wanted})
     await send(api, "PUT", WORKER, app.registration(options={"concurrency": 3}))
     await add(api, 5)
-    await until(lambda: len(app.deliveries) == together)
+    await wait_until(lambda: len(app.deliveries) == together)
 
     async def is_maxed() -> bool:
         return bool((await api.get(f"{QUEUE}/maxed")).json()["isMaxed"])
 
-    await until(is_maxed)
+    await wait_until(is_maxed)
     active = (await counts(api))["active"]
     app.gate.set()
     assert active == together
 
 
-async def test_a_global_concurrency_is_lifted_at_once(api: httpx.AsyncClient, app: App, until: Until) -> None:
+async def test_a_global_concurrency_is_lifted_at_once(
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil
+) -> None:
     app.gate.clear()
     await api.put(f"{QUEUE}/concurrency", json={"concurrency": 1})
     await send(api, "PUT", WORKER, app.registration(options={"concurrency": 3}))
     await add(api, 3)
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     await api.delete(f"{QUEUE}/concurrency")
-    await until(lambda: len(app.deliveries) == 3)
+    await wait_until(lambda: len(app.deliveries) == 3)
     app.gate.set()
     assert len(app.deliveries) == 3
 
@@ -288,34 +296,36 @@ async def test_a_global_rate_limit_is_kept_until_it_is_removed(api: httpx.AsyncC
 
 @pytest.mark.parametrize("options", [{}, {"limiter": {"max": 50, "duration": 10}}])
 async def test_a_global_rate_limit_takes_the_place_of_the_workers_own(
-    api: httpx.AsyncClient, app: App, until: Until, options: dict[str, t.Any]
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil, options: dict[str, t.Any]
 ) -> None:
     await send(api, "PUT", WORKER, app.registration(options={"concurrency": 10, **options}))
     await api.put(f"{QUEUE}/rate-limit", json={"max": 2, "duration": 3_600_000})
     await add(api, 5)
-    await until(lambda: len(app.deliveries) == 2)
+    await wait_until(lambda: len(app.deliveries) == 2)
 
     async def rests() -> bool:
         return bool((await api.get(f"{QUEUE}/rate-limited?maxJobs=2")).json()["ttl"] > 3_000_000)
 
-    await until(rests)
+    await wait_until(rests)
     assert len(app.deliveries) == 2
 
 
 async def test_jobs_start_again_when_the_rate_limit_is_lifted(
-    api: httpx.AsyncClient, app: App, until: Until
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil
 ) -> None:
     await send(api, "PUT", WORKER, app.registration(options={"concurrency": 10}))
     await api.put(f"{QUEUE}/rate-limit", json={"max": 2, "duration": 3_600_000})
     await add(api, 5)
-    await until(lambda: len(app.deliveries) == 2)
+    await wait_until(lambda: len(app.deliveries) == 2)
     await api.delete(f"{QUEUE}/rate-limit")
     await api.delete(f"{QUEUE}/rate-limited")
-    await until(lambda: len(app.deliveries) == 5)
+    await wait_until(lambda: len(app.deliveries) == 5)
     assert len(app.deliveries) == 5
 
 
-async def test_a_queue_rests_until_the_rest_is_ended(api: httpx.AsyncClient, app: App, until: Until) -> None:
+async def test_a_queue_rests_until_the_rest_is_ended(
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil
+) -> None:
     await api.put(f"{QUEUE}/rate-limited", json={"duration": 3_600_000})
     left = (await api.get(f"{QUEUE}/rate-limited")).json()["ttl"]
     await send(api, "PUT", WORKER, app.registration())
@@ -323,7 +333,7 @@ async def test_a_queue_rests_until_the_rest_is_ended(api: httpx.AsyncClient, app
     await asyncio.gather(*(api.get(QUEUE) for _ in range(20)))
     rested = not app.deliveries
     await api.delete(f"{QUEUE}/rate-limited")
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     assert (left > 3_500_000, rested) == (True, True)
 
 

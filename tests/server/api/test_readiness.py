@@ -21,7 +21,7 @@ from nextmq_server.workers.registration import Registration
 from tests.support.api import COUNTS, registration
 
 if t.TYPE_CHECKING:
-    from ..conftest import App, Until
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -80,26 +80,26 @@ async def test_a_server_whose_redis_hangs_is_not_ready(
 
 
 async def test_a_draining_server_is_not_ready_while_it_still_answers(
-    valkey: EmbeddedValkey, project: Project, app: App, until: Until
+    valkey: EmbeddedValkey, project: Project, app: App, wait_until: WaitUntil
 ) -> None:
     service = Service(project, valkey.url, egress=EgressRules.for_development())
     await service.start()
     await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     app.gate.clear()
     await service.add([service.jobs.new("emails", "welcome", None, {}, now=0)])
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     stopping = asyncio.create_task(service.stop(grace=30))
 
     async def is_stopping() -> bool:
         return await readiness(service) == unavailable("shutting down")
 
-    await until(is_stopping)
+    await wait_until(is_stopping)
     app.gate.set()
     await stopping
 
 
 async def test_a_service_with_nothing_in_flight_stops_at_once_without_redis(
-    own_valkey: EmbeddedValkey, project: Project, until: Until, monkeypatch: pytest.MonkeyPatch
+    own_valkey: EmbeddedValkey, project: Project, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "SWEEP_INTERVAL", 0.0)  # it tries to fetch again and again
     monkeypatch.setattr(upkeep, "TICK", 0.01)
@@ -111,7 +111,7 @@ async def test_a_service_with_nothing_in_flight_stops_at_once_without_redis(
     async def is_lost() -> bool:
         return await service.readiness() == "Redis does not answer"
 
-    await until(is_lost)
+    await wait_until(is_lost)
     await asyncio.wait_for(service.stop(grace=600), 60)
     assert await service.readiness() == "shutting down"
 
@@ -133,7 +133,7 @@ async def test_a_key_that_was_taken_out_opens_nothing(service: Service, project:
 
 
 async def test_with_a_new_secret_beside_the_old_the_old_apps_jobs_complete(
-    service: Service, project: Project, app: App, until: Until
+    service: Service, project: Project, app: App, wait_until: WaitUntil
 ) -> None:
     await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     secrets = (*new_project("other").webhook_secrets, *project.webhook_secrets)
@@ -143,7 +143,7 @@ async def test_with_a_new_secret_beside_the_old_the_old_apps_jobs_complete(
     async def is_completed() -> bool:
         return bool((await service.jobs.get("emails", added.id))["state"] == "completed")
 
-    await until(is_completed)
+    await wait_until(is_completed)
 
 
 async def test_an_app_that_has_none_of_the_new_secrets_is_warned_of(

@@ -15,7 +15,7 @@ from nextmq_server.service import Service
 from tests.support.api import COUNTS, JOBS, WORKER, refusal, registration
 
 if t.TYPE_CHECKING:
-    from ..conftest import App, Until
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +54,9 @@ async def api(service: Service, project: Project) -> t.AsyncIterator[httpx.Async
 
 
 @pytest.fixture
-def back(own_valkey: EmbeddedValkey, api: httpx.AsyncClient, until: Until) -> t.Callable[[], t.Awaitable[None]]:
+def back(
+    own_valkey: EmbeddedValkey, api: httpx.AsyncClient, wait_until: WaitUntil
+) -> t.Callable[[], t.Awaitable[None]]:
     """Stop Valkey and start it again on its folder; return once the API has noticed."""
 
     async def works() -> bool:
@@ -63,7 +65,7 @@ def back(own_valkey: EmbeddedValkey, api: httpx.AsyncClient, until: Until) -> t.
     async def back() -> None:
         own_valkey.stop()
         own_valkey.start()
-        await until(works)
+        await wait_until(works)
 
     return back
 
@@ -134,20 +136,20 @@ async def test_jobs_are_added_when_redis_is_back(
 
 
 async def test_jobs_are_delivered_when_redis_is_back(
-    api: httpx.AsyncClient, app: App, back: t.Callable[[], t.Awaitable[None]], until: Until
+    api: httpx.AsyncClient, app: App, back: t.Callable[[], t.Awaitable[None]], wait_until: WaitUntil
 ) -> None:
     await back()
     await api.put(WORKER, json=app.registration())
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     assert app.deliveries[0]["job"]["data"] == JOB["data"]
 
 
 async def test_a_queue_that_ran_before_runs_when_redis_is_back(
-    api: httpx.AsyncClient, app: App, back: t.Callable[[], t.Awaitable[None]], until: Until
+    api: httpx.AsyncClient, app: App, back: t.Callable[[], t.Awaitable[None]], wait_until: WaitUntil
 ) -> None:
     await api.put(WORKER, json=app.registration())
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     await back()
     added = await api.post(JOBS, json=JOB)
-    await until(lambda: len(app.deliveries) == 2)
+    await wait_until(lambda: len(app.deliveries) == 2)
     assert app.deliveries[1]["job"]["id"] == added.json()["id"]

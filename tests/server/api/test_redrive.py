@@ -18,7 +18,7 @@ from tests.support.api import JOBS, WORKER, any_json, one_service, problem_paths
 from tests.support.redriving import DLQ, LETTER, REDRIVE, add_letter, jobs, only_job, redrive
 
 if t.TYPE_CHECKING:
-    from ..conftest import App, Until
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ NO_LETTERS: dict[str, t.Any] = {
 
 
 async def test_a_job_that_failed_for_good_runs_again(
-    api: httpx.AsyncClient, service: Service, project: Project, app: App, until: Until
+    api: httpx.AsyncClient, service: Service, project: Project, app: App, wait_until: WaitUntil
 ) -> None:
     app.outcome = {"outcome": "failed", "error": {"name": "Error", "message": "", "stack": ""}}
     sent = registration(project, url=app.url, options={"deadLetter": "emails-dlq"})
@@ -52,10 +52,10 @@ async def test_a_job_that_failed_for_good_runs_again(
     async def has(queue: str, state: str) -> bool:
         return bool((await service.queues.counts(queue))[state])
 
-    await until(lambda: has("emails-dlq", "waiting"))
+    await wait_until(lambda: has("emails-dlq", "waiting"))
     app.outcome = {"outcome": "completed", "returnValue": "sent"}
     assert len(await redrive(api)) == 1
-    await until(lambda: has("emails", "completed"))
+    await wait_until(lambda: has("emails", "completed"))
     job = await only_job(api)
     assert (job["data"], job["returnValue"], await jobs(api, f"{DLQ}/jobs")) == ({"to": 1}, "sent", [])
 
@@ -133,7 +133,7 @@ async def test_a_letter_of_a_paused_queue_goes_back(api: httpx.AsyncClient) -> N
 
 @pytest.mark.parametrize("outcome", ["completed", "failed"])
 async def test_a_letter_that_a_worker_has_seen_goes_back(
-    api: httpx.AsyncClient, service: Service, project: Project, app: App, until: Until, outcome: str
+    api: httpx.AsyncClient, service: Service, project: Project, app: App, wait_until: WaitUntil, outcome: str
 ) -> None:
     app.outcome = {"outcome": outcome}
     sent = registration(project, url=app.url.replace("emails", "emails-dlq"))
@@ -143,18 +143,18 @@ async def test_a_letter_that_a_worker_has_seen_goes_back(
     async def is_seen() -> bool:
         return bool((await service.queues.counts("emails-dlq"))[outcome])
 
-    await until(is_seen)
+    await wait_until(is_seen)
     assert await redrive(api) == [letter_id]
 
 
 @pytest.mark.parametrize("by_id", [True, False], ids=["named", "not named"])
 async def test_a_letter_that_a_worker_holds_stays(
-    api: httpx.AsyncClient, project: Project, app: App, until: Until, by_id: bool
+    api: httpx.AsyncClient, project: Project, app: App, wait_until: WaitUntil, by_id: bool
 ) -> None:
     app.gate.clear()
     await api.put(f"{DLQ}/worker", json=registration(project, url=app.url))
     letter_id = await add_letter(api)
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     redriven = await redrive(api, ids=[letter_id] if by_id else None)
     app.gate.set()
     assert (redriven, await jobs(api)) == ([], [])

@@ -20,7 +20,7 @@ from tests.support.api import JOBS, WORKER, refusal, send
 from tests.support.serving import serving
 
 if t.TYPE_CHECKING:
-    from ..conftest import App, Until
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -139,11 +139,11 @@ async def test_a_result_that_is_there_is_answered_again(api: httpx.AsyncClient, 
 
 
 async def test_a_job_that_ends_while_it_is_waited_for_is_answered(
-    api: httpx.AsyncClient, app: App, looks: list[str], until: Until
+    api: httpx.AsyncClient, app: App, looks: list[str], wait_until: WaitUntil
 ) -> None:
     job_id = await add(api)
     waiting = asyncio.create_task(waited(api, job_id))
-    await until(lambda: looks)
+    await wait_until(lambda: looks)
     await run(api, app)
     assert (await waiting)["returnValue"] == "sent"
 
@@ -153,15 +153,15 @@ async def test_a_job_that_does_not_end_in_time_has_its_state(api: httpx.AsyncCli
 
 
 async def test_an_event_alone_is_no_result(
-    service: Service, api: httpx.AsyncClient, app: App, looks: list[str], until: Until
+    service: Service, api: httpx.AsyncClient, app: App, looks: list[str], wait_until: WaitUntil
 ) -> None:
     job_id = await add(api)
     waiting = asyncio.create_task(waited(api, job_id))
-    await until(lambda: looks)
+    await wait_until(lambda: looks)
     scripts = service.jobs.scripts("emails")
     event = ("event", "failed", "jobId", job_id)
     await scripts.connection.execute("XADD", scripts.keys["events"], "*", *event)
-    await until(lambda: len(looks) == 2)
+    await wait_until(lambda: len(looks) == 2)
     await run(api, app)
     assert (await waiting)["state"] == "completed"
 
@@ -173,7 +173,7 @@ async def test_a_job_that_is_not_kept_has_its_result(api: httpx.AsyncClient, app
 
 
 async def test_a_job_that_was_not_kept_has_its_result_for_a_while(
-    api: httpx.AsyncClient, app: App, until: Until
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil
 ) -> None:
     await run(api, app)
     job_id = await add(api, removeOnComplete=True)
@@ -181,7 +181,7 @@ async def test_a_job_that_was_not_kept_has_its_result_for_a_while(
     async def is_gone() -> bool:
         return (await api.get(f"{JOBS}/{job_id}")).status_code == 404
 
-    await until(is_gone)
+    await wait_until(is_gone)
     assert (await result(api, job_id)).json()["returnValue"] == "sent"
 
 
@@ -193,11 +193,11 @@ async def test_what_is_no_job_has_no_result(api: httpx.AsyncClient, job_id: str,
 
 
 async def test_a_job_removed_while_it_is_waited_for_has_no_result(
-    api: httpx.AsyncClient, looks: list[str], until: Until
+    api: httpx.AsyncClient, looks: list[str], wait_until: WaitUntil
 ) -> None:
     job_id = await add(api)
     waiting = asyncio.create_task(result(api, job_id, LONG))
-    await until(lambda: looks)
+    await wait_until(lambda: looks)
     (await api.delete(f"{JOBS}/{job_id}")).raise_for_status()
     assert refusal(await waiting) == (404, "not_found")
 
@@ -208,10 +208,10 @@ async def test_a_job_removed_while_it_is_waited_for_has_no_result(
     ids=["drain", "clean", "obliterate"],
 )
 async def test_a_job_removed_with_all_others_while_it_is_waited_for_has_no_result(
-    api: httpx.AsyncClient, looks: list[str], until: Until, call: str, body: dict[str, t.Any]
+    api: httpx.AsyncClient, looks: list[str], wait_until: WaitUntil, call: str, body: dict[str, t.Any]
 ) -> None:
     waiting = asyncio.create_task(result(api, await add(api), LONG))
-    await until(lambda: looks)
+    await wait_until(lambda: looks)
     (await send(api, "POST", f"/v1/queues/emails/{call}", body)).raise_for_status()
     assert refusal(await waiting) == (404, "not_found")
 
@@ -223,22 +223,22 @@ async def test_a_wait_is_a_minute_at_most(api: httpx.AsyncClient, wait: str) -> 
 
 
 async def test_everybody_who_waits_for_a_job_is_answered(
-    api: httpx.AsyncClient, app: App, looks: list[str], until: Until
+    api: httpx.AsyncClient, app: App, looks: list[str], wait_until: WaitUntil
 ) -> None:
     job_id = await add(api)
     waiting = [asyncio.create_task(waited(api, job_id)) for _ in range(3)]
-    await until(lambda: len(looks) == 3)
+    await wait_until(lambda: len(looks) == 3)
     await run(api, app)
     assert [answer["returnValue"] for answer in await asyncio.gather(*waiting)] == ["sent"] * 3
 
 
 async def test_a_thousand_waits_take_one_connection_and_two_looks_each(
-    own_service: Service, own_api: httpx.AsyncClient, app: App, looks: list[str], until: Until
+    own_service: Service, own_api: httpx.AsyncClient, app: App, looks: list[str], wait_until: WaitUntil
 ) -> None:
     jobs = {"jobs": [{"name": "welcome"}] * 1000}
     added = (await send(own_api, "POST", f"{JOBS}/bulk", jobs)).raise_for_status().json()["jobs"]
     waiting = [asyncio.create_task(waited(own_api, job["id"])) for job in added]
-    await until(lambda: len(looks) == 1000)
+    await wait_until(lambda: len(looks) == 1000)
     connection = own_service.jobs.scripts("emails").connection
     everyone: str = await connection.execute("CLIENT", "LIST")
     (await send(own_api, "PUT", WORKER, app.registration(options={"concurrency": 100}))).raise_for_status()
@@ -247,7 +247,7 @@ async def test_a_thousand_waits_take_one_connection_and_two_looks_each(
 
 
 async def test_a_client_that_goes_away_waits_no_more(
-    service: Service, looks: list[str], until: Until, monkeypatch: pytest.MonkeyPatch
+    service: Service, looks: list[str], wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_events, "BLOCK_TIME", 3600)
     connection = service.jobs.scripts("emails").connection
@@ -262,10 +262,10 @@ async def test_a_client_that_goes_away_waits_no_more(
 
     async with serving(service) as client:
         waiting = asyncio.create_task(result(client, await add(client, delay=LONG), LONG))
-        await until(lambda: looks)
-        await until(reads)
+        await wait_until(lambda: looks)
+        await wait_until(reads)
         waiting.cancel()
-        await until(reads_no_more)
+        await wait_until(reads_no_more)
         assert not await reads()
 
 
@@ -275,26 +275,26 @@ async def test_a_wait_outlives_a_restart_of_redis(
     own_valkey: EmbeddedValkey,
     app: App,
     looks: list[str],
-    until: Until,
+    wait_until: WaitUntil,
 ) -> None:
     job_id = await add(own_api)
     waiting = asyncio.create_task(waited(own_api, job_id))
-    await until(lambda: looks)
+    await wait_until(lambda: looks)
     own_valkey.stop()
     own_valkey.start()
 
     async def is_back() -> bool:
         return (await send(own_api, "PUT", WORKER, app.registration())).is_success
 
-    await until(is_back)
+    await wait_until(is_back)
     assert (await waiting)["returnValue"] == "sent"
 
 
 async def test_a_wait_that_ends_without_redis_is_a_503(
-    own_api: httpx.AsyncClient, own_valkey: EmbeddedValkey, looks: list[str], until: Until
+    own_api: httpx.AsyncClient, own_valkey: EmbeddedValkey, looks: list[str], wait_until: WaitUntil
 ) -> None:
     waiting = asyncio.create_task(result(own_api, await add(own_api), 1000))
-    await until(lambda: looks)
+    await wait_until(lambda: looks)
     own_valkey.stop()
     assert refusal(await waiting) == (503, "storage_unavailable")
 
@@ -306,19 +306,19 @@ async def test_no_wait_begins_without_redis(own_api: httpx.AsyncClient, own_valk
 
 
 async def test_a_wait_ends_when_the_service_stops(
-    service: Service, api: httpx.AsyncClient, looks: list[str], until: Until
+    service: Service, api: httpx.AsyncClient, looks: list[str], wait_until: WaitUntil
 ) -> None:
     waiting = asyncio.create_task(result(api, await add(api), LONG))
-    await until(lambda: looks)
+    await wait_until(lambda: looks)
     await service.stop(grace=0)
     assert refusal(await waiting) == (503, "storage_unavailable")
 
 
 async def test_a_wait_ends_when_the_events_cannot_be_read(
-    service: Service, api: httpx.AsyncClient, looks: list[str], until: Until
+    service: Service, api: httpx.AsyncClient, looks: list[str], wait_until: WaitUntil
 ) -> None:
     waiting = asyncio.create_task(result(api, await add(api), LONG))
-    await until(lambda: looks)
+    await wait_until(lambda: looks)
     scripts = service.jobs.scripts("emails")
     await scripts.connection.execute("SET", scripts.keys["events"], "text")
     other = await send(api, "POST", "/v1/queues/orders/jobs", {"name": "ship"})

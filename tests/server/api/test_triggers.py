@@ -21,7 +21,7 @@ from tests.support.api import any_json, one_service, problem_paths, refusal, sen
 from tests.support.triggering import HOUR, PAYLOAD, TRIGGERS, Triggering, trigger
 
 if t.TYPE_CHECKING:
-    from ..conftest import Serve, Until
+    from ..conftest import Serve, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -95,8 +95,8 @@ def cases(table: dict[str, list[t.Any]]) -> list[t.Any]:
 
 
 @pytest.fixture
-async def triggers(api: httpx.AsyncClient, serve: Serve, until: Until) -> Triggering:
-    return await Triggering.open(api, serve, until)
+async def triggers(api: httpx.AsyncClient, serve: Serve, wait_until: WaitUntil) -> Triggering:
+    return await Triggering.open(api, serve, wait_until)
 
 
 async def test_what_is_created_is_shown_with_its_defaults(triggers: Triggering) -> None:

@@ -15,7 +15,7 @@ from nextmq_server.projects.projects import Project
 from tests.support.api import WORKER, any_json, one_service, problem_paths, refusal, registration, send
 
 if t.TYPE_CHECKING:
-    from ..conftest import Until
+    from ..conftest import WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -147,13 +147,13 @@ async def test_registering_again_changes_nothing_but_last_seen(register: Registe
 
 
 async def test_registering_again_refreshes_last_seen(
-    register: Register, held: dict[str, t.Any], until: Until
+    register: Register, held: dict[str, t.Any], wait_until: WaitUntil
 ) -> None:
     async def is_refreshed() -> bool:
         answer = await register()
         return bool(answer.json()["lastSeen"] > held["lastSeen"])
 
-    await until(is_refreshed)
+    await wait_until(is_refreshed)
 
 
 async def test_last_seen_is_the_servers_to_say(register: Register) -> None:

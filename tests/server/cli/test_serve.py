@@ -28,7 +28,7 @@ from tests.support.api import COUNTS, JOBS, WORKER, registration
 from ..conftest import App
 
 if t.TYPE_CHECKING:
-    from ..conftest import Serve, Until
+    from ..conftest import Serve, WaitUntil
 
 MODULE = [sys.executable, "-m", "nextmq_server"]
 _names = (f"served{number}" for number in itertools.count(1))
@@ -208,7 +208,7 @@ def test_an_evicting_redis_exits_1_with_one_line(tmp_path: Path, own_valkey: Emb
 
 @pytest.mark.anyio
 async def test_no_more_deliveries_are_in_flight_than_the_option_says(
-    tmp_path: Path, valkey: EmbeddedValkey, serve: Serve, until: Until
+    tmp_path: Path, valkey: EmbeddedValkey, serve: Serve, wait_until: WaitUntil
 ) -> None:
     file = tmp_path / "projects.json"
     project = add_fresh(file)
@@ -230,13 +230,13 @@ async def test_no_more_deliveries_are_in_flight_than_the_option_says(
             worker = registration(project, url=f"{url}/queues/{queue}", options={"concurrency": 10})
             served.call(project, "PUT", f"/v1/queues/{queue}/worker", json=worker)
             served.call(project, "POST", f"/v1/queues/{queue}/jobs/bulk", json=jobs)
-        await until(lambda: len(app.deliveries) == 20)
+        await wait_until(lambda: len(app.deliveries) == 20)
     assert set(most) == {1}
 
 
 @pytest.mark.anyio
 async def test_a_job_starts_no_more_often_without_an_attempt_than_the_option_says(
-    tmp_path: Path, valkey: EmbeddedValkey, serve: Serve, until: Until
+    tmp_path: Path, valkey: EmbeddedValkey, serve: Serve, wait_until: WaitUntil
 ) -> None:
     file = tmp_path / "projects.json"
     project = add_fresh(file)
@@ -250,7 +250,7 @@ async def test_a_job_starts_no_more_often_without_an_attempt_than_the_option_say
         def job() -> dict[str, t.Any]:
             return t.cast("dict[str, t.Any]", served.call(project, "GET", f"{JOBS}/{job_id}").json())
 
-        await until(lambda: job()["state"] == "failed")
+        await wait_until(lambda: job()["state"] == "failed")
         assert job()["failedReason"].startswith("TooManyStarts")
     assert len(app.deliveries) == 2
 

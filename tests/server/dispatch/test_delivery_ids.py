@@ -16,7 +16,7 @@ from nextmq_server.engine.worker.options import RunnerOptions
 from tests.support.dispatching import make_job
 
 if t.TYPE_CHECKING:
-    from ..conftest import Engine, Processor, Until
+    from ..conftest import Engine, Processor, WaitUntil
 
 
 @given(job_id=st.text(min_size=1), name=st.text(), ats=st.integers(0, 2**31))
@@ -33,33 +33,33 @@ def test_another_start_makes_another_id() -> None:
 
 @pytest.mark.anyio
 async def test_a_delivery_owns_its_job_until_that_has_ended(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor(Completed(None))
     process.gate.clear()
     job_id = await engine.add()
     await engine.run(process)
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     scripts, id = engine.jobs.scripts("emails"), delivery_id("emails", process.started[0])
     owned = await owns(scripts, job_id, id)
     process.gate.set()
-    await until(lambda: not process.running)
+    await wait_until(lambda: not process.running)
 
     async def is_lost() -> bool:
         return not await owns(scripts, job_id, id)
 
-    await until(is_lost)
+    await wait_until(is_lost)
     assert owned
 
 
 @pytest.mark.anyio
 async def test_the_delivery_of_an_earlier_attempt_owns_nothing(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor(Failed("Error", "once"), Completed(None))
     job_id = await engine.add(attempts=2)
     await engine.run(process)
-    await until(lambda: len(process.started) == 2)
+    await wait_until(lambda: len(process.started) == 2)
     first, second = (delivery_id("emails", job) for job in process.started)
     assert first != second
     assert not await owns(engine.jobs.scripts("emails"), job_id, first)
@@ -67,7 +67,7 @@ async def test_the_delivery_of_an_earlier_attempt_owns_nothing(
 
 @pytest.mark.anyio
 async def test_a_job_that_is_added_again_under_its_id_gets_another_delivery_id(
-    engine: Engine, until: Until
+    engine: Engine, wait_until: WaitUntil
 ) -> None:
     started: list[EngineJob] = []
 
@@ -81,7 +81,7 @@ async def test_a_job_that_is_added_again_under_its_id_gets_another_delivery_id(
     await engine.add()
     hub = await engine.start_hub()
     await hub.add("emails", RunnerOptions(), process)
-    await until(lambda: len(started) == 3)
+    await wait_until(lambda: len(started) == 3)
     first, _, second = started
     assert (first.id, first.token) == (second.id, second.token)
     assert delivery_id("emails", first) != delivery_id("emails", second)

@@ -400,7 +400,7 @@ async def test_the_end_of_a_hold_is_said(rig: Rig, caplog: pytest.LogCaptureFixt
     await rig.judge(REFUSED)
     caplog.clear()
     await rig.judge(finding)
-    assert caplog.messages == ["queue emails is no longer held"]
+    assert caplog.messages == ["the hold of queue emails is over"]
 
 
 async def test_a_success_says_nothing_of_a_queue_that_is_not_held(

@@ -15,7 +15,7 @@ from nextmq_server.redis.address import Address, Place
 from nextmq_server.redis.connection import ConnectionLost, RedisConnection, RedisError
 
 if t.TYPE_CHECKING:
-    from ..conftest import Engine, Until
+    from ..conftest import Engine, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -137,7 +137,7 @@ async def test_it_comes_back_when_the_server_was_restarted(own_valkey: EmbeddedV
 
 
 async def test_it_comes_back_after_many_tries(
-    own_valkey: EmbeddedValkey, connect: Connect, until: Until, monkeypatch: pytest.MonkeyPatch
+    own_valkey: EmbeddedValkey, connect: Connect, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_module, "MAX_RETRY_DELAY", 0.01)
     tries: list[object] = []
@@ -150,7 +150,7 @@ async def test_it_comes_back_after_many_tries(
         return await real_connect(address, place, protocol)
 
     monkeypatch.setattr(Address, "connect", counted)
-    await until(lambda: len(tries) >= 10)
+    await wait_until(lambda: len(tries) >= 10)
     own_valkey.start()
     await connection.ready()
     assert await connection.execute("PING") == "PONG"

@@ -22,7 +22,7 @@ from tests.support.failover import Pair, ask
 from ..conftest import Engine
 
 if t.TYPE_CHECKING:
-    from ..conftest import Processor, Until
+    from ..conftest import Processor, WaitUntil
 
 # A loaded machine makes a Sentinel wait for half a minute before it trusts its clock again.
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -35,19 +35,19 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def pair(tmp_path: Path, until: Until) -> t.AsyncIterator[Pair]:
+async def pair(tmp_path: Path, wait_until: WaitUntil) -> t.AsyncIterator[Pair]:
     """Start a primary and a replica of it."""
     pair = Pair(tmp_path)
     pair.start()
     try:
-        await until(pair.is_synced)
+        await wait_until(pair.is_synced)
         yield pair
     finally:
         pair.stop()
 
 
 @pytest.fixture
-async def sentinel(pair: Pair, until: Until) -> int:
+async def sentinel(pair: Pair, wait_until: WaitUntil) -> int:
     """Start a Sentinel that knows both and give its port."""
     port = pair.start_sentinel()
 
@@ -56,7 +56,7 @@ async def sentinel(pair: Pair, until: Until) -> int:
             return bool(await ask(port, "watching", "SENTINEL", "REPLICAS", "main"))
         return False
 
-    await until(knows_the_replica)
+    await wait_until(knows_the_replica)
     return port
 
 
@@ -133,15 +133,15 @@ async def test_of_several_hosts_the_primary_is_used(pair: Pair) -> None:
 
 
 async def test_jobs_go_on_after_the_other_host_became_the_primary(
-    pair: Pair, processor: type[Processor], until: Until
+    pair: Pair, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     async with engine_on(by_hosts(pair.primary, pair.replica)) as engine:
         process = processor()
         process.gate.clear()
         await engine.run(process, concurrency=2)
         under_way = await engine.add()
-        await until(lambda: process.running)
-        await until(pair.is_synced)
+        await wait_until(lambda: process.running)
+        await wait_until(pair.is_synced)
         await ask(pair.replica, "hunter2", "REPLICAOF", "NO", "ONE")
         await ask(pair.primary, "hunter2", "REPLICAOF", "127.0.0.1", pair.replica)
         process.gate.set()
@@ -164,14 +164,16 @@ async def test_a_write_of_a_script_that_a_replica_refuses_is_a_lost_connection(p
             await engine.redis.execute("EVAL", "return redis.call('SET', KEYS[1], 1)", 1, "key")
 
 
-async def test_a_wait_for_markers_that_a_new_replica_ends_is_a_lost_connection(pair: Pair, until: Until) -> None:
+async def test_a_wait_for_markers_that_a_new_replica_ends_is_a_lost_connection(
+    pair: Pair, wait_until: WaitUntil
+) -> None:
     async with engine_on(by_hosts(pair.primary)) as engine:
         waiting = engine.redis.execute("BZPOPMIN", "marker", 0)
 
         async def is_waiting() -> bool:
             return "blocked_clients:1" in await ask(pair.primary, "hunter2", "INFO", "clients")
 
-        await until(is_waiting)
+        await wait_until(is_waiting)
         await ask(pair.primary, "hunter2", "REPLICAOF", "127.0.0.1", pair.replica)
         with pytest.raises(ConnectionLost, match="UNBLOCKED"):
             await waiting

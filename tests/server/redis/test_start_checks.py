@@ -17,7 +17,7 @@ from nextmq_server.redis.connection import RedisConnection
 from nextmq_server.testing.processes import ChildProcess
 
 if t.TYPE_CHECKING:
-    from ..conftest import Until
+    from ..conftest import WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -87,8 +87,8 @@ async def test_a_wrong_password_is_refused_and_not_repeated(own_valkey: Embedded
         await check_redis(Address(own_valkey.url.replace("unix://", "unix://jobs:hunter2@")))
 
 
-async def test_a_cluster_is_refused_with_the_fix(cluster: Path, until: Until) -> None:
-    await until(cluster.exists)
+async def test_a_cluster_is_refused_with_the_fix(cluster: Path, wait_until: WaitUntil) -> None:
+    await wait_until(cluster.exists)
     with pytest.raises(ConfigurationError, match=r"cluster mode, .* \(cluster-enabled no\)"):
         await check_redis(Address(f"unix://{cluster}"))
 

@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from nextmq_server.embedded import EmbeddedValkey
     from nextmq_server.projects.projects import Project
 
-    from ..conftest import App, Until
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +62,7 @@ class Full:
 
 @pytest.fixture
 async def full(
-    own_valkey: EmbeddedValkey, project: Project, app: App, until: Until, monkeypatch: pytest.MonkeyPatch
+    own_valkey: EmbeddedValkey, project: Project, app: App, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> t.AsyncIterator[Full]:
     """Five jobs run and five wait; then Valkey is full."""
     monkeypatch.setattr(storage, "INTERVAL", 0.005)  # adds are quick here: the rest is full in less than a second
@@ -77,7 +77,7 @@ async def full(
         await api.put(WORKER, json=app.registration(options={"concurrency": 5}))
         for _ in range(10):
             await api.post(JOBS, json={"name": "welcome"})
-        await until(lambda: len(app.deliveries) == 5)
+        await wait_until(lambda: len(app.deliveries) == 5)
         made = Full(api, service, app)
         await made.fill()
         yield made
@@ -90,26 +90,26 @@ async def test_adding_is_refused_before_valkey_refuses_a_write(full: Full) -> No
     assert (refusal(full.refused), await full.writes_refused()) == ((503, "storage_full"), False)
 
 
-async def test_jobs_that_run_and_wait_are_completed_meanwhile(full: Full, until: Until) -> None:
+async def test_jobs_that_run_and_wait_are_completed_meanwhile(full: Full, wait_until: WaitUntil) -> None:
     full.app.gate.set()
 
     async def are_completed() -> bool:
         return bool((await full.api.get(COUNTS)).json()["completed"] == 10)
 
-    await until(are_completed)
+    await wait_until(are_completed)
     assert (refusal(await full.api.post(JOBS, json=JOB)), await full.writes_refused()) == (
         (503, "storage_full"),
         False,
     )
 
 
-async def test_jobs_are_taken_again_once_memory_is_free(full: Full, until: Until) -> None:
+async def test_jobs_are_taken_again_once_memory_is_free(full: Full, wait_until: WaitUntil) -> None:
     await full.api.post(f"{SHELF}/drain", json={"delayed": False})
 
     async def is_taken() -> bool:
         return (await full.api.post(JOBS, json={"name": "welcome"})).status_code == 201
 
-    await until(is_taken)
+    await wait_until(is_taken)
 
 
 async def test_what_valkey_itself_refuses_has_the_same_code(full: Full, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,14 +18,14 @@ from nextmq_server.triggers.schedules import QUEUE
 from tests.support.triggering import Triggering, add_due_job, is_done, redis
 
 if t.TYPE_CHECKING:
-    from ..conftest import Serve, Until
+    from ..conftest import Serve, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def triggers(api: httpx.AsyncClient, serve: Serve, until: Until) -> Triggering:
-    return await Triggering.open(api, serve, until)
+async def triggers(api: httpx.AsyncClient, serve: Serve, wait_until: WaitUntil) -> Triggering:
+    return await Triggering.open(api, serve, wait_until)
 
 
 async def test_attempts_go_on_until_one_succeeds(triggers: Triggering) -> None:
@@ -39,30 +39,32 @@ async def test_attempts_go_on_until_one_succeeds(triggers: Triggering) -> None:
     ]
 
 
-async def test_all_attempts_of_a_run_have_one_id(triggers: Triggering, until: Until) -> None:
+async def test_all_attempts_of_a_run_have_one_id(triggers: Triggering, wait_until: WaitUntil) -> None:
     triggers.receiver.statuses = [500, 200]
     await triggers.fired(attempts=2)
-    await until(lambda: len(triggers.receiver.received) == 2)
+    await wait_until(lambda: len(triggers.receiver.received) == 2)
     assert len({received.headers["webhook-id"] for received in triggers.receiver.received}) == 1
 
 
-async def test_each_run_has_an_id_of_its_own(triggers: Triggering, until: Until) -> None:
+async def test_each_run_has_an_id_of_its_own(triggers: Triggering, wait_until: WaitUntil) -> None:
     created = await triggers.fired()
     await triggers.post(created["id"], "fire")
-    await until(lambda: len(triggers.receiver.received) == 2)
+    await wait_until(lambda: len(triggers.receiver.received) == 2)
     assert len({received.headers["webhook-id"] for received in triggers.receiver.received}) == 2
 
 
-async def test_without_attempts_a_failure_is_final(triggers: Triggering, until: Until, service: Service) -> None:
+async def test_without_attempts_a_failure_is_final(
+    triggers: Triggering, wait_until: WaitUntil, service: Service
+) -> None:
     triggers.receiver.statuses = [500]
     created = await triggers.fired()
     await triggers.last_run(created["id"])
-    await until(lambda: is_done(service))
+    await wait_until(lambda: is_done(service))
     assert len(triggers.receiver.received) == 1
 
 
 async def test_a_final_failure_is_one_line_in_the_log(
-    triggers: Triggering, until: Until, caplog: pytest.LogCaptureFixture
+    triggers: Triggering, wait_until: WaitUntil, caplog: pytest.LogCaptureFixture
 ) -> None:
     triggers.receiver.statuses = [500]
     await triggers.fired(name="nightly", attempts=2)
@@ -70,48 +72,48 @@ async def test_a_final_failure_is_one_line_in_the_log(
     def lines() -> list[str]:
         return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
-    await until(lines)
+    await wait_until(lines)
     assert [line.partition(" job ")[2].partition(" ")[2] for line in lines()] == [
         "(nightly) failed for good on attempt 2: TriggerFailed: the receiver answered 500"
     ]
 
 
 async def test_an_attempt_is_reported_as_a_delivery_is(
-    triggers: Triggering, until: Until, reports: list[Report]
+    triggers: Triggering, wait_until: WaitUntil, reports: list[Report]
 ) -> None:
     await triggers.fired(name="nightly")
-    await until(lambda: reports)
+    await wait_until(lambda: reports)
     (report,) = reports
     assert (report.queue, report.job_name, report.status, report.is_final) == (QUEUE, "nightly", 204, False)
 
 
-async def test_the_schedule_runs_a_trigger_again_and_again(triggers: Triggering, until: Until) -> None:
+async def test_the_schedule_runs_a_trigger_again_and_again(triggers: Triggering, wait_until: WaitUntil) -> None:
     await triggers.create(repeat={"every": 1000})
-    await until(lambda: len(triggers.receiver.received) == 2)
+    await wait_until(lambda: len(triggers.receiver.received) == 2)
 
 
-async def test_a_pattern_runs_a_trigger(triggers: Triggering, until: Until) -> None:
+async def test_a_pattern_runs_a_trigger(triggers: Triggering, wait_until: WaitUntil) -> None:
     await triggers.create(repeat={"pattern": "* * * * * *", "tz": "Europe/Berlin"})
-    await until(lambda: triggers.receiver.received)
+    await wait_until(lambda: triggers.receiver.received)
 
 
 async def test_what_a_paused_trigger_still_has_to_do_is_dropped(
-    triggers: Triggering, until: Until, service: Service
+    triggers: Triggering, wait_until: WaitUntil, service: Service
 ) -> None:
     created = await triggers.create()
     await service.queues.pause(QUEUE)
     await add_due_job(service, created["id"])
     await triggers.post(created["id"], "pause")
     await service.queues.resume(QUEUE)
-    await until(lambda: is_done(service))
+    await wait_until(lambda: is_done(service))
     assert triggers.receiver.received == []
 
 
-async def test_a_paused_trigger_can_be_fired(triggers: Triggering, until: Until) -> None:
+async def test_a_paused_trigger_can_be_fired(triggers: Triggering, wait_until: WaitUntil) -> None:
     created = await triggers.create()
     await triggers.post(created["id"], "pause")
     await triggers.post(created["id"], "fire")
-    await until(lambda: triggers.receiver.received)
+    await wait_until(lambda: triggers.receiver.received)
 
 
 async def test_deleting_a_trigger_removes_all_its_jobs(triggers: Triggering, service: Service) -> None:
@@ -137,33 +139,33 @@ async def test_deleting_a_trigger_with_more_jobs_than_a_page_removes_them_all(
 
 
 async def test_deleting_a_trigger_leaves_nothing_of_it_in_redis(
-    triggers: Triggering, until: Until, service: Service, project: Project
+    triggers: Triggering, wait_until: WaitUntil, service: Service, project: Project
 ) -> None:
     triggers.receiver.gate.clear()
     created = await triggers.fired()
     await triggers.delete(created["id"])
     triggers.receiver.gate.set()
-    await until(lambda: is_done(service))
+    await wait_until(lambda: is_done(service))
     assert [key for key in await redis(service, "KEYS", "*") if created["id"] in key] == []
     assert await redis(service, "HGETALL", f"nextmq:{project.name}:triggers") == []
 
 
 async def test_a_job_of_a_trigger_that_is_gone_sends_nothing(
-    triggers: Triggering, until: Until, service: Service
+    triggers: Triggering, wait_until: WaitUntil, service: Service
 ) -> None:
     await triggers.create()
     await add_due_job(service, "trg_gone")
-    await until(lambda: is_done(service))
+    await wait_until(lambda: is_done(service))
     assert triggers.receiver.received == []
 
 
 @pytest.mark.parametrize("data", [None, 5, "x", [], {}, {"trigger": 5}, {"trigger": ["x"]}], ids=json.dumps)
 async def test_a_job_that_somebody_else_put_there_sends_nothing(
-    triggers: Triggering, until: Until, service: Service, caplog: pytest.LogCaptureFixture, data: t.Any
+    triggers: Triggering, wait_until: WaitUntil, service: Service, caplog: pytest.LogCaptureFixture, data: t.Any
 ) -> None:
     await triggers.create()
     await service.jobs.add([service.jobs.new(QUEUE, "odd", data, {"removeOnComplete": True}, now=1)])
-    await until(lambda: is_done(service))
+    await wait_until(lambda: is_done(service))
     assert (triggers.receiver.received, caplog.records) == ([], [])
 
 
@@ -198,7 +200,7 @@ async def test_a_record_that_cannot_be_read_is_said_and_hides_no_other(
     assert "trg_broken" in caplog.text
 
 
-async def test_only_the_last_fifty_runs_are_kept(triggers: Triggering, until: Until) -> None:
+async def test_only_the_last_fifty_runs_are_kept(triggers: Triggering, wait_until: WaitUntil) -> None:
     created = await triggers.create()
     for _ in range(52):
         await triggers.post(created["id"], "fire")
@@ -206,9 +208,9 @@ async def test_only_the_last_fifty_runs_are_kept(triggers: Triggering, until: Un
     async def are_all_done() -> bool:
         return len(triggers.receiver.received) == 52
 
-    await until(are_all_done)
+    await wait_until(are_all_done)
 
     async def are_noted() -> bool:
         return len(await triggers.runs(created["id"])) == 50
 
-    await until(are_noted)
+    await wait_until(are_noted)

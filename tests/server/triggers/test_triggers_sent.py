@@ -19,7 +19,7 @@ from tests.support.raw_http import RawHandler, answering, close_at_once, endless
 from tests.support.triggering import PAYLOAD, Triggering, redis, verify
 
 if t.TYPE_CHECKING:
-    from ..conftest import Listen, Serve, Until
+    from ..conftest import Listen, Serve, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -27,8 +27,8 @@ HEAD_ALONE = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"
 
 
 @pytest.fixture
-async def triggers(api: httpx.AsyncClient, serve: Serve, until: Until) -> Triggering:
-    return await Triggering.open(api, serve, until)
+async def triggers(api: httpx.AsyncClient, serve: Serve, wait_until: WaitUntil) -> Triggering:
+    return await Triggering.open(api, serve, wait_until)
 
 
 async def test_the_standard_webhooks_library_verifies_what_a_receiver_gets(triggers: Triggering) -> None:
@@ -152,17 +152,17 @@ async def test_a_receiver_that_is_not_there_is_a_failure(triggers: Triggering) -
     assert (await triggers.last_run(created["id"]))["outcome"] == "failed"
 
 
-async def test_after_a_rotation_both_secrets_verify_for_a_day(triggers: Triggering, until: Until) -> None:
+async def test_after_a_rotation_both_secrets_verify_for_a_day(triggers: Triggering, wait_until: WaitUntil) -> None:
     created = await triggers.create()
     rotated = await triggers.post(created["id"], "rotate-secret")
     await triggers.post(created["id"], "fire")
-    await until(lambda: triggers.receiver.received)
+    await wait_until(lambda: triggers.receiver.received)
     for secret in (created["secret"], rotated["secret"]):
         verify(secret, triggers.receiver.received[0])
 
 
 async def test_a_day_after_a_rotation_the_new_secret_alone_verifies(
-    triggers: Triggering, until: Until, service: Service, project: Project
+    triggers: Triggering, wait_until: WaitUntil, service: Service, project: Project
 ) -> None:
     created = await triggers.create()
     rotated = await triggers.post(created["id"], "rotate-secret")
@@ -170,7 +170,7 @@ async def test_a_day_after_a_rotation_the_new_secret_alone_verifies(
     record = json.loads(await redis(service, "HGET", key, created["id"]))
     await redis(service, "HSET", key, created["id"], json.dumps({**record, "previousUntil": 1}))
     await triggers.post(created["id"], "fire")
-    await until(lambda: triggers.receiver.received)
+    await wait_until(lambda: triggers.receiver.received)
     verify(rotated["secret"], triggers.receiver.received[0])
     with pytest.raises(standardwebhooks.WebhookVerificationError):
         verify(created["secret"], triggers.receiver.received[0])

@@ -21,36 +21,36 @@ from nextmq_server.triggers.schedules import QUEUE
 from tests.support.triggering import Triggering, add_due_job, redis
 
 if t.TYPE_CHECKING:
-    from ..conftest import Serve, Until
+    from ..conftest import Serve, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def triggers(api: httpx.AsyncClient, serve: Serve, until: Until) -> Triggering:
-    return await Triggering.open(api, serve, until)
+async def triggers(api: httpx.AsyncClient, serve: Serve, wait_until: WaitUntil) -> Triggering:
+    return await Triggering.open(api, serve, wait_until)
 
 
 async def test_a_server_that_starts_again_goes_on_with_its_triggers(
-    valkey: EmbeddedValkey, service: Service, triggers: Triggering, until: Until, project: Project
+    valkey: EmbeddedValkey, service: Service, triggers: Triggering, wait_until: WaitUntil, project: Project
 ) -> None:
     await triggers.create(repeat={"every": 1000})
     await service.stop(grace=0)
     other = Service(project, valkey.url, egress=EgressRules.for_development())
     await other.start()
-    await until(lambda: triggers.receiver.received)
+    await wait_until(lambda: triggers.receiver.received)
     await other.stop(grace=0)
 
 
 async def test_a_run_that_a_stop_interrupts_is_done_by_the_next_server(
-    valkey: EmbeddedValkey, service: Service, triggers: Triggering, until: Until, project: Project
+    valkey: EmbeddedValkey, service: Service, triggers: Triggering, wait_until: WaitUntil, project: Project
 ) -> None:
     triggers.receiver.gate.clear()
     await triggers.fired()
     await service.stop(grace=0)
     other = Service(project, valkey.url, egress=EgressRules.for_development())
     await other.start()
-    await until(lambda: len(triggers.receiver.received) == 2)
+    await wait_until(lambda: len(triggers.receiver.received) == 2)
     triggers.receiver.gate.set()
     await other.stop(grace=1)
 
@@ -84,7 +84,7 @@ async def test_a_server_without_triggers_runs_those_that_another_one_makes(
     valkey: EmbeddedValkey,
     service: Service,
     triggers: Triggering,
-    until: Until,
+    wait_until: WaitUntil,
     project: Project,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -95,7 +95,7 @@ async def test_a_server_without_triggers_runs_those_that_another_one_makes(
     created = await triggers.create()
     await service.stop(grace=0)
     await add_due_job(other, created["id"])
-    await until(lambda: reports)
+    await wait_until(lambda: reports)
     await other.stop(grace=0)
 
 
@@ -130,20 +130,20 @@ async def test_a_trigger_that_is_deleted_while_it_is_resumed_has_no_scheduler(
 
 
 async def test_triggers_run_on_after_the_server_process_was_killed(
-    tmp_path: Path, serve: Serve, until: Until
+    tmp_path: Path, serve: Serve, wait_until: WaitUntil
 ) -> None:
     server, url = await asyncio.to_thread(start_dev_server, tmp_path)
     parts = urlsplit(url)
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{parts.port}", headers={"authorization": f"Bearer {parts.username}"}
     ) as client:
-        triggers = await Triggering.open(client, serve, until)
+        triggers = await Triggering.open(client, serve, wait_until)
         await triggers.create(repeat={"every": 1000})
-        await until(lambda: triggers.receiver.received)
+        await wait_until(lambda: triggers.receiver.received)
     await asyncio.to_thread(server.kill)
     triggers.receiver.received.clear()
     server, _ = await asyncio.to_thread(start_dev_server, tmp_path)
     try:
-        await until(lambda: triggers.receiver.received)
+        await wait_until(lambda: triggers.receiver.received)
     finally:
         await asyncio.to_thread(server.stop)

@@ -18,7 +18,7 @@ from nextmq_server.workers.registration import Registration
 from tests.support.api import WORKER, problem_paths, registration, send
 
 if t.TYPE_CHECKING:
-    from ..conftest import App, Until
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -156,13 +156,13 @@ async def test_two_versions_that_register_in_turn_run_nothing_by_that(service: S
 
 
 async def test_a_declared_schedule_is_delivered_to_its_app_again_and_again(
-    service: Service, app: App, until: Until
+    service: Service, app: App, wait_until: WaitUntil
 ) -> None:
     schedules = [{"id": "often", "every": 20, "name": "report", "data": {"n": 1}}]
     await service.workers.register(
         "emails", Registration.model_validate(app.registration(schedules=schedules)), replace=None
     )
-    await until(lambda: len(app.deliveries) >= 3)
+    await wait_until(lambda: len(app.deliveries) >= 3)
     jobs = [delivery["job"] for delivery in app.deliveries]
     assert {(job["name"], json_of(job)) for job in jobs} == {("report", (("n", 1),))}
     assert len({job["id"] for job in jobs}) == len(jobs)

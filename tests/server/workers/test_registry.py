@@ -21,7 +21,7 @@ from nextmq_server.workers.registry import Registry, WorkerConflict
 from tests.support.api import JOBS, registration
 
 if t.TYPE_CHECKING:
-    from ..conftest import App, Until
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -133,7 +133,7 @@ async def test_a_registration_that_cannot_be_applied_is_tried_again(
     connection: RedisConnection,
     registry: Registry,
     project: Project,
-    until: Until,
+    wait_until: WaitUntil,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(registry_module, "POLL_INTERVAL", 0.01)
@@ -146,7 +146,7 @@ async def test_a_registration_that_cannot_be_applied_is_tried_again(
 
     follower = asyncio.create_task(registry.follow(apply))
     await Registry(connection, project.name).put("emails", worker(project), replace=False)
-    await until(lambda: applied == ["emails"] * 2)
+    await wait_until(lambda: applied == ["emails"] * 2)
     follower.cancel()
     await asyncio.wait({follower})
     assert registry.get("emails") is not None
@@ -219,14 +219,14 @@ async def test_a_new_service_knows_the_registrations_of_the_last(
 
 
 async def test_a_new_service_runs_the_queues_of_the_last(
-    service: Service, valkey: EmbeddedValkey, project: Project, app: App, until: Until
+    service: Service, valkey: EmbeddedValkey, project: Project, app: App, wait_until: WaitUntil
 ) -> None:
     await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     await service.stop(grace=0)
     successor = Service(project, valkey.url, egress=EgressRules.for_development())
     await successor.start()
     [added] = await successor.add([successor.jobs.new("emails", "welcome", None, {}, now=0)])
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     await successor.stop(grace=0)
     assert app.deliveries[0]["job"]["id"] == added.id
 

@@ -19,7 +19,7 @@ from nextmq_server.workers.registry import Registry, WorkerConflict
 from tests.support.api import registration
 
 if t.TYPE_CHECKING:
-    from ..conftest import App, Until
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -54,53 +54,53 @@ def worker(project: Project, **changes: t.Any) -> Registration:
 
 
 async def test_a_worker_registered_through_one_gets_its_jobs_from_the_other(
-    service: Service, other: Service, app: App, until: Until
+    service: Service, other: Service, app: App, wait_until: WaitUntil
 ) -> None:
     await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
-    await until(lambda: other.registry.get("emails"))
+    await wait_until(lambda: other.registry.get("emails"))
     await service.stop(grace=0)
     await other.add([other.jobs.new("emails", "welcome", None, {}, now=0)])
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
 
 
 async def test_after_a_worker_left_through_one_the_other_fetches_no_more(
-    service: Service, other: Service, app: App, until: Until
+    service: Service, other: Service, app: App, wait_until: WaitUntil
 ) -> None:
     await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
-    await until(lambda: other.registry.get("emails"))
+    await wait_until(lambda: other.registry.get("emails"))
     await service.workers.unregister("emails")
-    await until(lambda: other.registry.get("emails") is None)
+    await wait_until(lambda: other.registry.get("emails") is None)
     await service.stop(grace=0)
     await other.add([other.jobs.new("emails", "welcome", None, {}, now=0)])
     await other.workers.register("reports", Registration.model_validate(app.registration()), replace=None)
     [sentinel] = await other.add([other.jobs.new("reports", "sentinel", None, {}, now=0)])
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     assert [delivery["job"]["id"] for delivery in app.deliveries] == [sentinel.id]
 
 
 async def test_a_worker_that_left_and_came_back_through_one_is_served_by_the_other(
-    service: Service, other: Service, app: App, until: Until
+    service: Service, other: Service, app: App, wait_until: WaitUntil
 ) -> None:
     held = await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
-    await until(lambda: other.registry.get("emails"))
+    await wait_until(lambda: other.registry.get("emails"))
     await service.workers.unregister("emails")
-    await until(lambda: other.registry.get("emails") is None)
+    await wait_until(lambda: other.registry.get("emails") is None)
     await service.workers.register("emails", held, replace=None)
-    await until(lambda: other.registry.get("emails"))
+    await wait_until(lambda: other.registry.get("emails"))
     await service.stop(grace=0)
     await other.add([other.jobs.new("emails", "welcome", None, {}, now=0)])
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
 
 
 async def test_options_changed_through_one_hold_in_the_other(
-    service: Service, other: Service, project: Project, until: Until
+    service: Service, other: Service, project: Project, wait_until: WaitUntil
 ) -> None:
     first = await service.workers.register("emails", worker(project), replace=None)
-    await until(lambda: other.registry.get("emails"))
+    await wait_until(lambda: other.registry.get("emails"))
     await service.workers.register(
         "emails", worker(project, options={"concurrency": 7}), replace=first.fingerprint
     )
-    await until(lambda: other._hub.queues["emails"].options.concurrency == 7)
+    await wait_until(lambda: other._hub.queues["emails"].options.concurrency == 7)
 
 
 async def test_a_worker_seen_again_through_one_was_seen_by_the_other(
@@ -164,7 +164,7 @@ async def test_the_news_of_another_server_come_with_what_was_held_before(
 
 
 async def test_news_that_could_not_be_applied_are_applied_again(
-    registries: tuple[Registry, Registry], project: Project, until: Until
+    registries: tuple[Registry, Registry], project: Project, wait_until: WaitUntil
 ) -> None:
     one, two = registries
     await two.load()
@@ -177,6 +177,6 @@ async def test_news_that_could_not_be_applied_are_applied_again(
 
     following = asyncio.create_task(two.follow(apply))
     await one.put("emails", worker(project), replace=False)
-    await until(lambda: len(calls) == 2)
+    await wait_until(lambda: len(calls) == 2)
     following.cancel()
     assert calls == [("emails", None), ("emails", None)]

@@ -19,7 +19,7 @@ from tests.support.egress import NameServer
 from tests.support.raw_http import CERTIFICATE, OK, RawHandler, Recorder, answering, keep_silent, read_request
 
 if t.TYPE_CHECKING:
-    from ...conftest import Listen, Until
+    from ...conftest import Listen, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -86,17 +86,17 @@ def then_silent(*parts: bytes) -> RawHandler:
 
 
 async def test_a_kept_connection_that_the_app_has_closed_is_replaced(
-    client: DeliveryClient, listen: Listen, until: Until
+    client: DeliveryClient, listen: Listen, wait_until: WaitUntil
 ) -> None:
     connections = Connections(answering(DONE), answering(DONE))
     port = await listen(connections)
     await post(client, port)
-    await until(lambda: connections.ended == 1)
+    await wait_until(lambda: connections.ended == 1)
     assert (status(await post(client, port)), connections.begun) == (200, 2)
 
 
 async def test_what_comes_after_an_answer_is_not_taken_for_the_next(
-    client: DeliveryClient, listen: Listen, until: Until
+    client: DeliveryClient, listen: Listen, wait_until: WaitUntil
 ) -> None:
     smuggle, smuggled = asyncio.Event(), asyncio.Event()
 
@@ -115,7 +115,7 @@ async def test_what_comes_after_an_answer_is_not_taken_for_the_next(
     smuggle.set()
     await smuggled.wait()
     assert (status(await post(client, port)), connections.begun) == (200, 2)
-    await until(lambda: connections.ended == 2)
+    await wait_until(lambda: connections.ended == 2)
 
 
 CLOSING = {
@@ -127,25 +127,25 @@ CLOSING = {
 
 @pytest.mark.parametrize("raw", CLOSING.values(), ids=CLOSING)
 async def test_a_connection_that_cannot_be_kept_is_closed(
-    client: DeliveryClient, listen: Listen, until: Until, raw: bytes
+    client: DeliveryClient, listen: Listen, wait_until: WaitUntil, raw: bytes
 ) -> None:
     connections = Connections(then_silent(raw))
     assert status(await post(client, await listen(connections))) == 200
-    await until(lambda: connections.ended == 1)
+    await wait_until(lambda: connections.ended == 1)
 
 
 async def test_a_body_that_nobody_waits_for_closes_its_connection(
-    client: DeliveryClient, listen: Listen, until: Until
+    client: DeliveryClient, listen: Listen, wait_until: WaitUntil
 ) -> None:
     connections = Connections(then_silent(OK + b"content-length: 3\r\n\r\n"))
     answer = await post(client, await listen(connections), max_size=0)
     assert isinstance(answer, AppAnswer)
     assert (answer.status, answer.body, answer.is_truncated) == (200, b"", False)
-    await until(lambda: connections.ended == 1)
+    await wait_until(lambda: connections.ended == 1)
 
 
 async def test_an_answer_before_the_request_is_whole_closes_its_connection(
-    client: DeliveryClient, listen: Listen, until: Until
+    client: DeliveryClient, listen: Listen, wait_until: WaitUntil
 ) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -156,15 +156,15 @@ async def test_an_answer_before_the_request_is_whole_closes_its_connection(
     connections = Connections(refuse)
     answer = await post(client, await listen(connections), bytes(50_000_000))
     assert status(answer) == 413
-    await until(lambda: connections.ended == 1)
+    await wait_until(lambda: connections.ended == 1)
 
 
 async def test_an_idle_connection_is_closed_by_and_by(
-    client: DeliveryClient, listen: Listen, until: Until
+    client: DeliveryClient, listen: Listen, wait_until: WaitUntil
 ) -> None:
     connections = Connections(then_silent(DONE))
     await post(client, await listen(connections))
-    await until(lambda: connections.ended == 1)
+    await wait_until(lambda: connections.ended == 1)
 
 
 async def test_concurrent_deliveries_have_a_connection_each(client: DeliveryClient, listen: Listen) -> None:
@@ -182,24 +182,24 @@ async def test_concurrent_deliveries_have_a_connection_each(client: DeliveryClie
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_the_deadline_closes_the_connection(
-    client: DeliveryClient, listen: Listen, until: Until, scheme: str
+    client: DeliveryClient, listen: Listen, wait_until: WaitUntil, scheme: str
 ) -> None:
     connections = Connections(keep_silent)
     url = f"{scheme}://127.0.0.1:{await listen(connections)}/"
     assert isinstance(await client.send(url, {}, b"{}", timeout=1, max_size=1000), NoAnswer)
-    await until(lambda: connections.ended == 1)
+    await wait_until(lambda: connections.ended == 1)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_who_stops_waiting_closes_the_connection(
-    client: DeliveryClient, listen: Listen, until: Until, scheme: str
+    client: DeliveryClient, listen: Listen, wait_until: WaitUntil, scheme: str
 ) -> None:
     connections = Connections(keep_silent)
     url = f"{scheme}://127.0.0.1:{await listen(connections)}/"
     sending = asyncio.create_task(client.send(url, {}, b"{}", timeout=60, max_size=1000))
-    await until(lambda: connections.begun == 1)
+    await wait_until(lambda: connections.begun == 1)
     sending.cancel()
-    await until(lambda: connections.ended == 1)
+    await wait_until(lambda: connections.ended == 1)
 
 
 async def test_a_later_request_has_its_own_deadline(client: DeliveryClient, listen: Listen) -> None:
@@ -223,18 +223,20 @@ async def test_a_deadline_that_has_passed_does_not_end_a_later_request(
     assert status(await post(client, port)) == 200
 
 
-async def test_closing_the_client_closes_what_is_idle_and_what_is_not(listen: Listen, until: Until) -> None:
+async def test_closing_the_client_closes_what_is_idle_and_what_is_not(
+    listen: Listen, wait_until: WaitUntil
+) -> None:
     client = DeliveryClient(EgressRules.for_development())
     connections, busy = Connections(then_silent(DONE)), Connections(keep_silent)
     port = await listen(busy)
     sending = asyncio.create_task(post(client, port))
-    await until(lambda: busy.begun == 1)
+    await wait_until(lambda: busy.begun == 1)
     await post(client, await listen(connections))
     await client.close()
     answer = await sending
     assert isinstance(answer, NoAnswer)
     assert answer.kind == "broken"
-    await until(lambda: connections.ended == busy.ended == 1)
+    await wait_until(lambda: connections.ended == busy.ended == 1)
 
 
 @pytest.mark.parametrize("value", ["a\r\nx-two: b", "a\nb", "a\rb", "a\0b"], ids=ascii)

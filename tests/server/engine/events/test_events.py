@@ -18,7 +18,7 @@ from nextmq_server.engine.events.streams import StreamId
 from tests.support.event_rig import Rig, running, take, take_all
 
 if t.TYPE_CHECKING:
-    from ...conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -104,11 +104,11 @@ async def test_queues_are_kept_apart(rig: Rig) -> None:
         assert [await take(emails, 1), await take(orders, 1)] == [["of emails"], ["of orders"]]
 
 
-async def test_who_listens_again_hears_again(rig: Rig, until: Until) -> None:
+async def test_who_listens_again_hears_again(rig: Rig, wait_until: WaitUntil) -> None:
     async with rig.listen() as events:
         await rig.emit("one")
         await take(events, 1)
-        await until(rig.is_reading)
+        await wait_until(rig.is_reading)
     await rig.emit("two")
     async with rig.listen() as events:
         await rig.emit("three")

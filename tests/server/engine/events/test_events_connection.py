@@ -15,7 +15,7 @@ from nextmq_server.redis.connection import ConnectionLost, RedisError
 from tests.support.event_rig import Rig, running, take, take_all
 
 if t.TYPE_CHECKING:
-    from ...conftest import Engine, Until
+    from ...conftest import Engine, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -40,10 +40,10 @@ async def own_rig(own_engine: Engine) -> t.AsyncIterator[Rig]:
         yield rig
 
 
-async def test_a_queue_that_is_added_while_another_is_waited_for_is_heard(rig: Rig, until: Until) -> None:
+async def test_a_queue_that_is_added_while_another_is_waited_for_is_heard(rig: Rig, wait_until: WaitUntil) -> None:
     async with rig.listen(queue="emails") as emails:
         reading = asyncio.create_task(take(emails, 1))
-        await until(rig.is_reading)
+        await wait_until(rig.is_reading)
         async with rig.listen(queue="orders") as orders:
             first = asyncio.create_task(take(orders, 1))
             await asyncio.sleep(0)
@@ -74,28 +74,28 @@ async def test_without_a_listener_there_is_no_connection(rig: Rig) -> None:
     assert await rig.clients() == []
 
 
-async def test_without_a_listener_nothing_is_read(rig: Rig, until: Until) -> None:
+async def test_without_a_listener_nothing_is_read(rig: Rig, wait_until: WaitUntil) -> None:
     async with rig.listen(queue="emails") as events:
         await rig.emit("last")
         await take(events, 1)
-        await until(rig.is_reading)
+        await wait_until(rig.is_reading)
     await rig.emit("unheard")
 
     async def is_idle() -> bool:
         return not await rig.is_reading()
 
-    await until(is_idle)
+    await wait_until(is_idle)
     await rig.emit("unheard")
     assert not await rig.is_reading()
 
 
-async def test_between_events_nothing_is_read(own_rig: Rig, until: Until) -> None:
+async def test_between_events_nothing_is_read(own_rig: Rig, wait_until: WaitUntil) -> None:
     async with own_rig.listen(queue="emails") as emails, own_rig.listen(queue="orders") as orders:
         for events, queue in ((emails, "emails"), (orders, "orders")):
             await own_rig.emit("one", queue=queue)
             await take(events, 1)
             waiting = asyncio.create_task(take(events, 1))
-            await until(own_rig.is_reading)
+            await wait_until(own_rig.is_reading)
             await own_rig.emit("two", queue=queue)
             await waiting
     stats: str = await own_rig.engine.redis.execute("INFO", "commandstats")
@@ -116,26 +116,28 @@ class Recorder:
         pass
 
 
-async def test_a_stream_joined_again_from_before_the_running_read_lacks_nothing(rig: Rig, until: Until) -> None:
+async def test_a_stream_joined_again_from_before_the_running_read_lacks_nothing(
+    rig: Rig, wait_until: WaitUntil
+) -> None:
     before, after = Recorder(), Recorder()
     await rig.hub.join(rig.key(), before)
     first_id = await rig.emit("one")
     await rig.emit("two")
-    await until(lambda: len(before.names) == 2)
-    await until(rig.is_reading)
+    await wait_until(lambda: len(before.names) == 2)
+    await wait_until(rig.is_reading)
     rig.hub.leave(rig.key(), before)
     await rig.commands.close()  # so that nothing can wake the read, which is one of what follows "two"
     rig.hub.join_at(rig.key(), after, StreamId.parse(first_id))
     await rig.emit("three")
-    await until(lambda: "three" in after.names)
+    await wait_until(lambda: "three" in after.names)
     assert after.names == ["two", "three"]
 
 
-async def test_an_event_while_the_connection_is_broken_is_told(rig: Rig, until: Until) -> None:
+async def test_an_event_while_the_connection_is_broken_is_told(rig: Rig, wait_until: WaitUntil) -> None:
     async with rig.listen() as events:
         await rig.emit("before")
         await take(events, 1)
-        await until(rig.is_reading)
+        await wait_until(rig.is_reading)
         await rig.cut()
         await rig.emit("between")
         assert await take(events, 1) == ["between"]
@@ -189,10 +191,10 @@ async def test_who_could_not_listen_takes_no_place(
         assert events.last_id == (0, 0)
 
 
-async def test_listeners_end_when_the_hub_stops(rig: Rig, until: Until) -> None:
+async def test_listeners_end_when_the_hub_stops(rig: Rig, wait_until: WaitUntil) -> None:
     async with rig.listen() as events:
         waiting = asyncio.create_task(take_all(events))
-        await until(rig.is_reading)
+        await wait_until(rig.is_reading)
         await rig.hub.stop()
         assert await waiting == []
 
@@ -216,10 +218,12 @@ async def test_a_stream_that_turns_into_something_else_ends_its_listeners(rig: R
             await anext(broken)
 
 
-async def test_a_stream_that_turns_into_something_else_does_not_end_others(rig: Rig, until: Until) -> None:
+async def test_a_stream_that_turns_into_something_else_does_not_end_others(
+    rig: Rig, wait_until: WaitUntil
+) -> None:
     async with rig.listen(queue="broken") as broken, rig.listen() as events:
         ending = asyncio.create_task(take(broken, 1))
-        await until(rig.is_reading)
+        await wait_until(rig.is_reading)
         await rig.engine.redis.execute("SET", rig.key("broken"), "text")
         for name in ("one", "two"):
             await rig.emit(name)

@@ -22,7 +22,7 @@ from nextmq_server.engine.worker.finalize import Finalizer, LostJob
 from nextmq_server.engine.worker.options import RunnerOptions
 
 if t.TYPE_CHECKING:
-    from ...conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +55,7 @@ async def only_dead_letter(engine: Engine) -> JobView:
 
 
 async def test_a_job_out_of_attempts_leaves_a_dead_letter(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     await engine.run(processor(FAILED), dead_letter=DLQ)
     job_id = await engine.add({"to": ["ä", 2**60, 0.1]}, attempts=2, stackTraceLimit=5, jobId="order-1")
@@ -104,20 +104,20 @@ async def test_the_parent_in_a_dead_letter_is_shown_as_the_api_shows_it(
 
 @pytest.mark.parametrize("keep", KEEPS.values(), ids=KEEPS)
 async def test_a_job_leaves_a_dead_letter_whether_or_not_it_stays(
-    engine: Engine, processor: type[Processor], until: Until, keep: object
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, keep: object
 ) -> None:
     await engine.run(processor(FAILED), dead_letter=DLQ)
     await engine.add(removeOnFail=keep)
-    await until(lambda: has_dead_letter(engine))
+    await wait_until(lambda: has_dead_letter(engine))
     assert (await only_dead_letter(engine))["data"]["reason"] == "ValueError: no such address"
 
 
 async def test_a_job_that_vanishes_leaves_a_dead_letter_and_a_snapshot(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     await engine.run(processor(FAILED), dead_letter=DLQ)
     job_id = await engine.add(removeOnFail=True)
-    await until(lambda: has_dead_letter(engine))
+    await wait_until(lambda: has_dead_letter(engine))
     assert await read_snapshot(engine.jobs.scripts("emails"), job_id)
 
 
@@ -162,27 +162,27 @@ async def test_without_a_dead_letter_queue_there_is_no_dead_letter(
 
 @pytest.mark.parametrize("opts", [{}, {"removeOnFail": True}], ids=["stays", "vanishes"])
 async def test_a_job_whose_lock_was_lost_leaves_no_dead_letter(
-    engine: Engine, processor: type[Processor], until: Until, opts: dict[str, t.Any]
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, opts: dict[str, t.Any]
 ) -> None:
     process = processor(GONE)
     process.gate.clear()
     hub = await engine.run(process, dead_letter=DLQ)
     job_id = await engine.add(**opts)
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await engine.redis.execute("SET", engine.key(job_id, "lock"), "another worker")
     process.gate.set()
-    await until(lambda: not hub.queues["emails"].active)
+    await wait_until(lambda: not hub.queues["emails"].active)
     assert (await dead_letters(engine), (await engine.job(job_id))["state"]) == ([], "active")
 
 
 async def test_a_failure_that_is_carried_out_again_leaves_one_dead_letter(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor(GONE)
     process.gate.clear()
     hub = await engine.run(process)
     await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     [run] = hub.queues["emails"].active.values()
     scripts = hub.queues["emails"].scripts
     finalizer = Finalizer(scripts, lambda: RunnerOptions(dead_letter=DLQ))
@@ -193,7 +193,7 @@ async def test_a_failure_that_is_carried_out_again_leaves_one_dead_letter(
 
 
 async def test_each_final_failure_of_a_job_leaves_a_dead_letter(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     await engine.run(processor(FAILED), dead_letter=DLQ)
     job_id = await engine.add()
@@ -203,7 +203,7 @@ async def test_each_final_failure_of_a_job_leaves_a_dead_letter(
     async def there_are_two() -> bool:
         return len(await dead_letters(engine)) == 2
 
-    await until(there_are_two)
+    await wait_until(there_are_two)
     assert [dead_letter["data"]["id"] for dead_letter in await dead_letters(engine)] == [job_id, job_id]
 
 
@@ -217,12 +217,12 @@ async def test_a_job_of_any_id_leaves_a_dead_letter(
 
 
 async def test_a_job_that_is_no_utf_8_leaves_a_dead_letter(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     job_id = await engine.add(jobId="order-1")
     await engine.redis.execute("HSET", engine.key(job_id), "name", b"\xff", "data", b'{"a":"\xff"}')
     await engine.run(processor(FAILED), dead_letter=DLQ)
-    await until(lambda: has_dead_letter(engine))
+    await wait_until(lambda: has_dead_letter(engine))
     assert (await only_dead_letter(engine))["data"]["id"] == "order-1"
 
 

@@ -21,7 +21,7 @@ from nextmq_server.workers.registration import Registration
 from tests.support.api import JOBS
 
 if t.TYPE_CHECKING:
-    from ...conftest import App, Serve, Until
+    from ...conftest import App, Serve, WaitUntil
 
 ONE = delivery_entry("dlv_1", at=1, status=200, ms=5, outcome="completed")
 
@@ -47,13 +47,13 @@ def without_times(job: dict[str, t.Any]) -> list[tuple[t.Any, ...]]:
     return [(kept["status"], kept["outcome"], kept["detail"]) for kept in job["deliveries"]]
 
 
-async def until_seen(api: httpx.AsyncClient, job_id: str, count: int, until: Until) -> dict[str, t.Any]:
+async def until_seen(api: httpx.AsyncClient, job_id: str, count: int, wait_until: WaitUntil) -> dict[str, t.Any]:
     """Return the job, once it shows that many deliveries."""
 
     async def is_seen() -> bool:
         return len((await api.get(f"{JOBS}/{job_id}")).json()["deliveries"]) >= count
 
-    await until(is_seen)
+    await wait_until(is_seen)
     return t.cast("dict[str, t.Any]", (await api.get(f"{JOBS}/{job_id}")).json())
 
 
@@ -78,7 +78,7 @@ async def test_each_outcome_leaves_a_delivery(
     api: httpx.AsyncClient,
     service: Service,
     app: App,
-    until: Until,
+    wait_until: WaitUntil,
     outcome: dict[str, t.Any],
     expected: tuple[t.Any, ...],
 ) -> None:
@@ -86,39 +86,39 @@ async def test_each_outcome_leaves_a_delivery(
     await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     opts = {"attempts": 2, "backoff": 3_600_000}
     job_id = (await api.post(JOBS, json={"name": "welcome", "opts": opts})).json()["id"]
-    assert without_times(await until_seen(api, job_id, 1, until)) == [expected]
+    assert without_times(await until_seen(api, job_id, 1, wait_until)) == [expected]
 
 
 @pytest.mark.anyio
 async def test_an_attempt_that_is_made_again_at_once_leaves_a_delivery_too(
-    api: httpx.AsyncClient, service: Service, app: App, until: Until
+    api: httpx.AsyncClient, service: Service, app: App, wait_until: WaitUntil
 ) -> None:
     app.outcome = {"outcome": "failed", "error": {"name": "ValueError", "message": "no address"}}
     await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     job_id = (await api.post(JOBS, json={"name": "welcome", "opts": {"attempts": 3}})).json()["id"]
-    job = await until_seen(api, job_id, 3, until)
+    job = await until_seen(api, job_id, 3, wait_until)
     assert without_times(job) == [(200, "failed", "ValueError: no address")] * 3
 
 
 @pytest.mark.anyio
 async def test_a_parent_that_waits_for_its_children_keeps_its_delivery(
-    api: httpx.AsyncClient, service: Service, app: App, until: Until
+    api: httpx.AsyncClient, service: Service, app: App, wait_until: WaitUntil
 ) -> None:
     app.outcome = {"outcome": "waitingChildren"}
     await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     app.gate.clear()
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     parent = {"id": job_id, "queue": "emails"}
     await api.post("/v1/queues/reports/jobs", json={"name": "child", "opts": {"parent": parent}})
     app.gate.set()
-    job = await until_seen(api, job_id, 1, until)
+    job = await until_seen(api, job_id, 1, wait_until)
     assert without_times(job) == [(200, "waitingChildren", None)]
 
 
 @pytest.mark.anyio
 async def test_a_delivery_that_did_not_run_says_why_the_job_is_held(
-    api: httpx.AsyncClient, service: Service, app: App, serve: Serve, until: Until
+    api: httpx.AsyncClient, service: Service, app: App, serve: Serve, wait_until: WaitUntil
 ) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(status=403)
@@ -126,13 +126,13 @@ async def test_a_delivery_that_did_not_run_says_why_the_job_is_held(
     url = await serve(answer) + "/queues/emails"
     await service.workers.register("emails", Registration.model_validate(app.registration(url=url)), replace=None)
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
-    job = await until_seen(api, job_id, 1, until)
+    job = await until_seen(api, job_id, 1, wait_until)
     assert without_times(job)[0] == (403, "held", "the app answered 403")
 
 
 @pytest.mark.anyio
 async def test_a_held_delivery_counts_as_no_start(
-    api: httpx.AsyncClient, service: Service, app: App, serve: Serve, until: Until
+    api: httpx.AsyncClient, service: Service, app: App, serve: Serve, wait_until: WaitUntil
 ) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(status=410)
@@ -140,50 +140,50 @@ async def test_a_held_delivery_counts_as_no_start(
     url = await serve(answer) + "/queues/emails"
     await service.workers.register("emails", Registration.model_validate(app.registration(url=url)), replace=None)
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
-    assert (await until_seen(api, job_id, 1, until))["attemptsStarted"] == 0
+    assert (await until_seen(api, job_id, 1, wait_until))["attemptsStarted"] == 0
 
 
 @pytest.mark.anyio
 async def test_a_delivery_tells_when_it_was_sent_and_how_long_it_took(
-    api: httpx.AsyncClient, service: Service, app: App, until: Until
+    api: httpx.AsyncClient, service: Service, app: App, wait_until: WaitUntil
 ) -> None:
     await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     before = round(time.time() * 1000)
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
-    [kept] = (await until_seen(api, job_id, 1, until))["deliveries"]
+    [kept] = (await until_seen(api, job_id, 1, wait_until))["deliveries"]
     after = round(time.time() * 1000)
     assert before <= kept["at"] <= kept["at"] + kept["ms"] <= after + 1
 
 
 @pytest.mark.anyio
 async def test_a_delivery_has_the_id_that_the_app_was_sent(
-    api: httpx.AsyncClient, service: Service, app: App, until: Until
+    api: httpx.AsyncClient, service: Service, app: App, wait_until: WaitUntil
 ) -> None:
     await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
-    [kept] = (await until_seen(api, job_id, 1, until))["deliveries"]
+    [kept] = (await until_seen(api, job_id, 1, wait_until))["deliveries"]
     assert kept["deliveryId"] == app.deliveries[0]["deliveryId"]
 
 
 @pytest.mark.anyio
 async def test_a_job_that_was_removed_meanwhile_is_not_made_again(
-    api: httpx.AsyncClient, service: Service, app: App, until: Until
+    api: httpx.AsyncClient, service: Service, app: App, wait_until: WaitUntil
 ) -> None:
     app.outcome = {"outcome": "waitingChildren"}
     app.gate.clear()
     await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
-    await until(lambda: app.deliveries)
+    await wait_until(lambda: app.deliveries)
     key = service.jobs.scripts("emails").key(job_id)
     await service._hub.connection.execute("DEL", key)
     app.gate.set()
-    await until(lambda: not service._hub.queues["emails"].active)
+    await wait_until(lambda: not service._hub.queues["emails"].active)
     assert not await service._hub.connection.execute("EXISTS", key)
 
 
 @pytest.mark.anyio
 async def test_a_stop_does_not_lose_a_delivery_that_was_answered(
-    service: Service, app: App, until: Until, monkeypatch: pytest.MonkeyPatch
+    service: Service, app: App, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     judged, go_on = asyncio.Event(), asyncio.Event()
@@ -203,5 +203,5 @@ async def test_a_stop_does_not_lose_a_delivery_that_was_answered(
     async def is_completed() -> bool:
         return bool((await service.jobs.get("emails", job.id))["state"] == "completed")
 
-    await until(is_completed)
+    await wait_until(is_completed)
     assert len(app.deliveries) == 1

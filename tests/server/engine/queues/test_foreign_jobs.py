@@ -23,7 +23,7 @@ from nextmq_server.engine.worker.options import RunnerOptions
 from tests.support.dispatching import delivery_body
 
 if t.TYPE_CHECKING:
-    from ...conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, WaitUntil
 
 FAILED = Failed("ValueError", "no")
 
@@ -80,7 +80,7 @@ async def test_jobs_that_cannot_be_run_hold_up_no_others(engine: Engine, process
 
 @pytest.mark.anyio
 async def test_a_bug_in_finishing_a_job_holds_up_no_others(
-    engine: Engine, processor: type[Processor], until: Until, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def break_down(*args: object, **options: object) -> t.NoReturn:
         monkeypatch.undo()

@@ -19,7 +19,7 @@ from nextmq_server.redis.connection import RedisError
 if t.TYPE_CHECKING:
     from nextmq_server.engine.queues.schedulers import SchedulerState
 
-    from ...conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -59,27 +59,33 @@ def times(process: Processor) -> list[int]:
     return [int(job.id.rpartition(":")[2]) for job in process.started]
 
 
-async def test_a_scheduler_runs_again_and_again(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_a_scheduler_runs_again_and_again(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     process = processor()
     await engine.run(process)
     await upsert(engine, OFTEN)
-    await until(lambda: len(process.started) >= 4)
+    await wait_until(lambda: len(process.started) >= 4)
     assert sorted(set(times(process))) == times(process)
 
 
-async def test_the_times_of_every_do_not_drift(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_the_times_of_every_do_not_drift(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     process = processor()
     await engine.run(process)
     await upsert(engine, {"every": 50, "offset": 7})
-    await until(lambda: len(process.started) >= 4)
+    await wait_until(lambda: len(process.started) >= 4)
     assert {moment % 50 for moment in times(process)} == {7}
 
 
-async def test_a_pattern_runs_again_and_again(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_a_pattern_runs_again_and_again(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     process = processor()
     await engine.run(process)
     await upsert(engine, {"pattern": "* * * * * *"})
-    await until(lambda: len(process.started) >= 2)
+    await wait_until(lambda: len(process.started) >= 2)
     first, second, *_ = times(process)
     assert (first % 1000, second - first) == (0, 1000)
 
@@ -95,11 +101,13 @@ async def test_an_offset_starts_at_its_next_time(engine: Engine) -> None:
     assert (added.view["next"] % HOUR, added.view["next"] > time.time() * 1000 - 1) == (1, True)
 
 
-async def test_immediately_runs_a_pattern_now(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_immediately_runs_a_pattern_now(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     process = processor()
     await engine.run(process)
     await upsert(engine, {**NEW_YEAR, "immediately": True})
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     assert (await engine.schedulers.get("emails", "report")).view["next"] > time.time() * 1000
 
 
@@ -110,11 +118,13 @@ async def test_nothing_runs_before_the_start_date(engine: Engine, repeat: dict[s
     assert added.view["next"] >= start
 
 
-async def test_jobs_are_made_of_the_template(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_jobs_are_made_of_the_template(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     process = processor()
     await engine.run(process)
     await upsert(engine, OFTEN, {"to": "ä"}, attempts=3, telemetry={"metadata": "{}"})
-    await until(lambda: len(process.started) >= 2)
+    await wait_until(lambda: len(process.started) >= 2)
     second = process.started[1]
     assert (second.name, second.data, second.attempts, second.opts["telemetry"]) == (
         "report",
@@ -172,26 +182,26 @@ async def test_another_template_makes_no_second_job(engine: Engine, repeat: dict
 
 @pytest.mark.parametrize("repeat", [HOURLY, NEW_YEAR], ids=["every", "pattern"])
 async def test_another_template_does_not_put_off_a_run_that_waits_for_its_worker(
-    engine: Engine, processor: type[Processor], until: Until, repeat: dict[str, t.Any]
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, repeat: dict[str, t.Any]
 ) -> None:
     await upsert(engine, repeat, "old")
     await is_due(engine)
     await upsert(engine, repeat, "new")
     process = processor()
     await engine.run(process)
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     assert process.started[0].data == '"new"'
 
 
 async def test_the_run_after_one_that_waited_is_not_left_out(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     due = (await upsert(engine, NEW_YEAR, "old")).view["next"]
     await is_due(engine)
     await upsert(engine, NEW_YEAR, "new")
     process = processor()
     await engine.run(process)
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     assert (await engine.schedulers.get("emails", "report")).view["next"] == due
 
 
@@ -219,11 +229,13 @@ async def test_another_time_zone_takes_the_place_of_the_old_one(engine: Engine) 
     assert in_utc.view["next"] - in_berlin.view["next"] == HOUR
 
 
-async def test_the_limit_is_how_often_it_runs(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_the_limit_is_how_often_it_runs(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     process = processor()
     hub = await engine.run(process)
     await upsert(engine, {**OFTEN, "limit": 3})
-    await until(lambda: len(process.started) == 3)
+    await wait_until(lambda: len(process.started) == 3)
     await engine.settle(hub)
     assert await pending(engine) == []
 
@@ -242,7 +254,7 @@ async def test_one_that_has_reached_its_limit_is_not_begun_again_by_upserting_it
 
 @pytest.mark.parametrize("repeat", [OFTEN, {"pattern": "* * * * * *"}], ids=["every", "pattern"])
 async def test_no_run_comes_after_the_end_date(
-    engine: Engine, processor: type[Processor], until: Until, repeat: dict[str, t.Any]
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, repeat: dict[str, t.Any]
 ) -> None:
     process = processor()
     await engine.run(process)
@@ -252,7 +264,7 @@ async def test_no_run_comes_after_the_end_date(
     async def has_ended() -> bool:
         return (await engine.schedulers.get("emails", "report")).next_job is None
 
-    await until(has_ended)
+    await wait_until(has_ended)
     assert max(times(process)) <= end
 
 
@@ -260,19 +272,19 @@ async def test_no_run_comes_after_the_end_date(
     "verdict", [FAILED, Hold(0.001, "404"), RateLimited(1)], ids=["failed", "held", "rate-limited"]
 )
 async def test_it_goes_on_whatever_becomes_of_a_run(
-    engine: Engine, processor: type[Processor], until: Until, verdict: Verdict
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, verdict: Verdict
 ) -> None:
     process = processor(verdict, verdict, Completed(None))
     await engine.run(process, concurrency=5)
     await upsert(engine, OFTEN)
-    await until(lambda: len({job.id for job in process.started}) >= 3)
+    await wait_until(lambda: len({job.id for job in process.started}) >= 3)
 
 
 @pytest.mark.parametrize(
     "verdict", [FAILED, Hold(0.001, "404"), RateLimited(1)], ids=["failed", "held", "rate-limited"]
 )
 async def test_a_run_that_starts_again_makes_no_other_job(
-    engine: Engine, processor: type[Processor], until: Until, verdict: Verdict
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, verdict: Verdict
 ) -> None:
     process = processor(verdict, verdict, verdict, Completed(None))
     await engine.run(process)
@@ -288,7 +300,7 @@ async def test_a_run_that_starts_again_makes_no_other_job(
 
 
 async def test_it_goes_on_when_a_server_dies_between_fetching_a_run_and_making_the_next(
-    engine: Engine, processor: type[Processor], until: Until, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "TICK", 0.02)
     first = await upsert(engine, {"every": HOUR})
@@ -299,17 +311,19 @@ async def test_it_goes_on_when_a_server_dies_between_fetching_a_run_and_making_t
     await scripts.run("moveToActive", scripts.all_keys(*names, "marker"), args)
     process = processor()
     await engine.run(process)
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     assert [job.id for job in process.started] == [f"repeat:report:{first.view['next']}"]
     assert await pending(engine) == [f"repeat:report:{first.view['next'] + HOUR}"]
 
 
-async def test_two_servers_run_no_time_twice(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_two_servers_run_no_time_twice(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     process = processor()
     for _ in range(2):
         await engine.run(process)
     await upsert(engine, {"every": 10})
-    await until(lambda: len(process.started) >= 20)
+    await wait_until(lambda: len(process.started) >= 20)
     assert len(set(times(process))) == len(process.started)
 
 
@@ -325,7 +339,7 @@ async def test_redis_that_takes_no_writes_now_stops_no_scheduler(own_engine: Eng
 
 
 async def test_a_run_whose_next_one_cannot_be_made_now_is_delivered_once_it_can(
-    engine: Engine, processor: type[Processor], until: Until, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusals = [NotAdvanced("report", RedisError("OOM command not allowed"))]
 
@@ -338,7 +352,7 @@ async def test_a_run_whose_next_one_cannot_be_made_now_is_delivered_once_it_can(
     process = processor()
     await engine.run(process)
     await upsert(engine, {"every": HOUR})
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     assert (process.started[0].attempts_started, len(await pending(engine))) == (1, 1)
 
 
@@ -386,13 +400,13 @@ async def test_removing_what_is_not_there_is_told(engine: Engine) -> None:
 
 
 async def test_one_that_is_removed_while_its_job_runs_has_run_for_the_last_time(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     process.gate.clear()
     hub = await engine.run(process)
     await upsert(engine, {"every": HOUR})
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await engine.schedulers.remove("emails", "report")
     process.gate.set()
     await engine.settle(hub)

@@ -13,7 +13,7 @@ from nextmq_handler.rules.scheduling import Template
 from tests.interop.node import FOLDER, NODE, install_packages
 
 if t.TYPE_CHECKING:
-    from ...conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -44,12 +44,12 @@ async def upsert(engine: Engine, repeat: dict[str, t.Any]) -> None:
     "repeat", [{"every": 50}, {"pattern": "* * * * * *", "tz": "Europe/Berlin"}], ids=["every", "pattern"]
 )
 async def test_a_scheduler_that_node_made_goes_on_here(
-    engine: Engine, processor: type[Processor], until: Until, repeat: dict[str, t.Any]
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, repeat: dict[str, t.Any]
 ) -> None:
     process = processor()
     await engine.run(process)
     await node(engine, "upsert", json.dumps({"id": "report", "repeat": repeat, "template": TEMPLATE}))
-    await until(lambda: len(process.started) >= 3)
+    await wait_until(lambda: len(process.started) >= 3)
     ids = [job.id for job in process.started]
     assert len(set(ids)) == len(ids)
     assert {(job.name, json.loads(job.data)["to"], job.attempts) for job in process.started} == {

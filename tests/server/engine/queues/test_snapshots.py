@@ -13,7 +13,7 @@ from nextmq_server.engine.queues.snapshots import read_snapshot, snapshot_key
 from nextmq_server.engine.verdicts import Completed, Failed, Verdict
 
 if t.TYPE_CHECKING:
-    from ...conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -37,14 +37,14 @@ _IS_ANYWHERE = "return redis.call('EXISTS', KEYS[1], KEYS[2])"
 
 
 @pytest.fixture
-def finish(engine: Engine, processor: type[Processor], until: Until) -> Finish:
+def finish(engine: Engine, processor: type[Processor], wait_until: WaitUntil) -> Finish:
     """Give a function that runs a job to its end and returns its id."""
 
     async def finish(*verdicts: Verdict, **opts: t.Any) -> str:
         process = processor(*verdicts)
         hub = await engine.run(process)
         job_id = await engine.add(**opts)
-        await until(lambda: len(process.started) == len(verdicts) and not hub.queues["emails"].active)
+        await wait_until(lambda: len(process.started) == len(verdicts) and not hub.queues["emails"].active)
         return job_id
 
     return finish
@@ -126,44 +126,44 @@ async def test_there_is_no_moment_without_the_job_and_its_snapshot(
 
 @pytest.mark.parametrize("verdict", [Completed(1), FAILED], ids=["completed", "failed"])
 async def test_a_job_whose_lock_was_lost_leaves_no_snapshot(
-    engine: Engine, processor: type[Processor], until: Until, verdict: Verdict
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, verdict: Verdict
 ) -> None:
     process = processor(verdict)
     process.gate.clear()
     hub = await engine.run(process)
     job_id = await engine.add(removeOnComplete=True, removeOnFail=True)
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await engine.redis.execute("SET", engine.key(job_id, "lock"), "another worker")
     process.gate.set()
-    await until(lambda: not hub.queues["emails"].active)
+    await wait_until(lambda: not hub.queues["emails"].active)
     assert (await snapshot(engine, job_id), await engine.field(job_id, "atm")) == (None, None)
 
 
 async def test_a_job_that_was_removed_while_it_ran_leaves_no_snapshot(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor(Completed(1))
     process.gate.clear()
     hub = await engine.run(process)
     job_id = await engine.add(removeOnComplete=True)
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await engine.redis.execute("DEL", engine.key(job_id), engine.key(job_id, "lock"))
     process.gate.set()
-    await until(lambda: not hub.queues["emails"].active)
+    await wait_until(lambda: not hub.queues["emails"].active)
     assert await snapshot(engine, job_id) is None
 
 
 async def test_the_snapshot_is_of_how_the_job_ended_not_of_what_was_refused(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor(Completed(1))
     process.gate.clear()
     hub = await engine.run(process)
     job_id = await engine.add(removeOnComplete=True, removeOnFail=True)
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await engine.redis.execute("SADD", engine.key(job_id, "dependencies"), engine.key("9", queue="reports"))
     process.gate.set()
-    await until(lambda: not hub.queues["emails"].active)
+    await wait_until(lambda: not hub.queues["emails"].active)
     seen = await snapshot(engine, job_id)
     assert seen is not None
     assert (seen["state"], seen["failedReason"]) == (
@@ -173,30 +173,30 @@ async def test_the_snapshot_is_of_how_the_job_ended_not_of_what_was_refused(
 
 
 async def test_the_next_job_is_fetched_with_the_snapshot(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor(Completed(1))
     process.gate.clear()
     hub = await engine.run(process)
     for _ in range(3):
         await engine.add(removeOnComplete=True)
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     tokens = [run.job.token for run in hub.queues["emails"].active.values()]
     process.gate.set()
-    await until(lambda: len(process.started) == 3 and not hub.queues["emails"].active)
+    await wait_until(lambda: len(process.started) == 3 and not hub.queues["emails"].active)
     assert [job.token for job in process.started] == tokens * 3
 
 
 async def test_a_snapshot_that_redis_has_no_script_for_is_kept_all_the_same(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor(Completed(1))
     hub = await engine.run(process)
     await engine.add(removeOnComplete=True)
-    await until(lambda: len(process.started) == 1 and not hub.queues["emails"].active)
+    await wait_until(lambda: len(process.started) == 1 and not hub.queues["emails"].active)
     await engine.redis.execute("SCRIPT", "FLUSH", "SYNC")
     job_id = await engine.add(removeOnComplete=True)
-    await until(lambda: len(process.started) == 2 and not hub.queues["emails"].active)
+    await wait_until(lambda: len(process.started) == 2 and not hub.queues["emails"].active)
     assert await snapshot(engine, job_id)
 
 

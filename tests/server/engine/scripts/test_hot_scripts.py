@@ -11,7 +11,7 @@ from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.redis.address import Address
 
 if t.TYPE_CHECKING:
-    from ...conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -67,16 +67,16 @@ async def test_nothing_is_counted_for_a_worker_without_a_limiter(
 
 
 async def test_a_worker_without_a_limiter_hears_of_a_rate_limit_when_it_finishes_a_job(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     process.gate.clear()
     hub = await engine.run(process)
     await engine.add()
     await engine.add()
-    await until(lambda: len(process.started) == 1)
+    await wait_until(lambda: len(process.started) == 1)
     await engine.redis.execute("SET", engine.key("limiter"), 2**53 - 1, "PX", 60_000)
     process.gate.set()
-    await until(lambda: process.running == 0)
+    await wait_until(lambda: process.running == 0)
     await engine.settle(hub)
     assert len(process.started) == 1

@@ -17,7 +17,7 @@ from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import ConnectionLost
 
 if t.TYPE_CHECKING:
-    from ...conftest import Engine, Listen, Processor, Until
+    from ...conftest import Engine, Listen, Processor, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -88,26 +88,26 @@ async def is_connected(engine: Engine) -> bool:
 
 
 async def test_a_job_that_runs_while_the_connection_breaks_is_finished(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor(Completed("done"))
     process.gate.clear()
     await engine.run(process)
     job_id = await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await cut_connections(engine)
     process.gate.set()
     assert (await engine.until_state(job_id, "completed"))["returnValue"] == "done"
 
 
 async def test_a_job_that_runs_while_the_connection_breaks_is_delivered_once(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     process.gate.clear()
     await engine.run(process)
     job_id = await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await cut_connections(engine)
     process.gate.set()
     await engine.until_state(job_id, "completed")
@@ -115,13 +115,13 @@ async def test_a_job_that_runs_while_the_connection_breaks_is_delivered_once(
 
 
 async def test_a_job_that_runs_while_redis_restarts_is_finished(
-    own_engine: Engine, own_valkey: EmbeddedValkey, processor: type[Processor], until: Until
+    own_engine: Engine, own_valkey: EmbeddedValkey, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor(Completed("done"))
     process.gate.clear()
     await own_engine.run(process)
     job_id = await own_engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     own_valkey.stop()
     process.gate.set()
     with pytest.raises(ConnectionLost):
@@ -132,58 +132,58 @@ async def test_a_job_that_runs_while_redis_restarts_is_finished(
 
 
 async def test_a_job_added_after_the_connection_broke_is_picked_up(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     hub = await engine.run(processor())
-    await until(lambda: hub.queues["emails"].is_cold)
+    await wait_until(lambda: hub.queues["emails"].is_cold)
     await cut_connections(engine)
     assert await engine.until_state(await engine.add(), "completed")
 
 
 async def test_jobs_complete_while_connections_break_again_and_again(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     await engine.run(processor(), concurrency=5, max_stalled_count=100)
     for _ in range(10):
         for _ in range(20):
             await engine.add()
-        await until(lambda: is_connected(engine))
+        await wait_until(lambda: is_connected(engine))
         await cut_connections(engine)
 
     async def all_have_completed() -> bool:
         return (await engine.queues.counts("emails"))["completed"] == 200
 
-    await until(all_have_completed)
+    await wait_until(all_have_completed)
     assert await all_have_completed()
 
 
 async def test_a_verdict_whose_answer_was_lost_is_carried_out_once(
-    engine: Engine, proxy: tuple[Proxy, Hub], processor: type[Processor], until: Until
+    engine: Engine, proxy: tuple[Proxy, Hub], processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     between, hub = proxy
     process = processor()
     process.gate.clear()
     await hub.add("emails", RunnerOptions(), process)
     job_id = await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     between.is_deaf = True
     process.gate.set()
     await engine.until_state(job_id, "completed")
     between.cut()
     between.is_deaf = False
-    await until(lambda: not hub.queues["emails"].active)
+    await wait_until(lambda: not hub.queues["emails"].active)
     assert (await engine.job(job_id))["attemptsMade"] == 1
 
 
 async def test_a_queue_goes_on_after_the_answer_to_a_verdict_was_lost(
-    engine: Engine, proxy: tuple[Proxy, Hub], processor: type[Processor], until: Until
+    engine: Engine, proxy: tuple[Proxy, Hub], processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     between, hub = proxy
     process = processor()
     process.gate.clear()
     await hub.add("emails", RunnerOptions(), process)
     job_id = await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     between.is_deaf = True
     process.gate.set()
     await engine.until_state(job_id, "completed")
@@ -193,11 +193,11 @@ async def test_a_queue_goes_on_after_the_answer_to_a_verdict_was_lost(
 
 
 async def test_a_job_whose_fetch_was_lost_runs_after_all(
-    engine: Engine, proxy: tuple[Proxy, Hub], processor: type[Processor], until: Until
+    engine: Engine, proxy: tuple[Proxy, Hub], processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     between, hub = proxy
     await hub.add("emails", RunnerOptions(concurrency=2), processor())
-    await until(lambda: hub.queues["emails"].is_cold)
+    await wait_until(lambda: hub.queues["emails"].is_cold)
     job_id = await engine.add(delay=50)
     await engine.settle(hub)
     between.is_deaf = True
@@ -208,7 +208,7 @@ async def test_a_job_whose_fetch_was_lost_runs_after_all(
 
 
 async def test_the_heartbeat_goes_on_after_redis_was_gone(
-    own_engine: Engine, own_valkey: EmbeddedValkey, until: Until, monkeypatch: pytest.MonkeyPatch
+    own_engine: Engine, own_valkey: EmbeddedValkey, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures: list[ConnectionLost] = []
     beat = upkeep.Instance.beat
@@ -223,7 +223,7 @@ async def test_the_heartbeat_goes_on_after_redis_was_gone(
     monkeypatch.setattr(upkeep.Instance, "beat", watched)
     await own_engine.start_hub(instance_id="beating")
     own_valkey.stop()
-    await until(lambda: failures)
+    await wait_until(lambda: failures)
     own_valkey.start()
     await own_engine.redis.ready()
     await own_engine.redis.execute("DEL", "nextmq:instance:beating")
@@ -231,7 +231,7 @@ async def test_the_heartbeat_goes_on_after_redis_was_gone(
     async def beats() -> bool:
         return bool(await own_engine.redis.execute("EXISTS", "nextmq:instance:beating"))
 
-    await until(beats)
+    await wait_until(beats)
     assert await beats()
 
 
@@ -250,10 +250,10 @@ async def test_a_connection_lost_before_the_delivery_uses_no_attempt(engine: Eng
 
 
 async def test_a_server_can_be_stopped_while_redis_is_gone(
-    own_engine: Engine, own_valkey: EmbeddedValkey, processor: type[Processor], until: Until
+    own_engine: Engine, own_valkey: EmbeddedValkey, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     hub = await own_engine.run(processor())
-    await until(lambda: hub.queues["emails"].is_cold)
+    await wait_until(lambda: hub.queues["emails"].is_cold)
     own_valkey.stop()
     await own_engine.stop_hub(hub, grace=0)
     assert hub.queues["emails"].active == {}
@@ -263,14 +263,14 @@ async def test_a_job_that_cannot_be_handed_back_is_an_error_line(
     own_engine: Engine,
     own_valkey: EmbeddedValkey,
     processor: type[Processor],
-    until: Until,
+    wait_until: WaitUntil,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     process = processor()
     process.gate.clear()
     hub = await own_engine.run(process)
     job_id = await own_engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     own_valkey.stop()
     await own_engine.stop_hub(hub, grace=0)
     lines = [record.getMessage() for record in caplog.records]

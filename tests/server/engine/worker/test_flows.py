@@ -15,7 +15,7 @@ from nextmq_server.engine.queues.flows import Flows
 from nextmq_server.engine.verdicts import Completed, Failed, WaitingChildren
 
 if t.TYPE_CHECKING:
-    from ...conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -73,23 +73,23 @@ async def test_a_parent_runs_after_its_child(
 
 
 async def test_a_child_knows_its_parent(
-    engine: Engine, processor: type[Processor], add_flow: AddFlow, until: Until
+    engine: Engine, processor: type[Processor], add_flow: AddFlow, wait_until: WaitUntil
 ) -> None:
     process = processor()
     parent, _ = await add_flow()
     await engine.run(process, queue="reports")
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     assert process.started[0].parent == {"id": parent, "queue": "emails"}
 
 
 async def test_a_parent_has_no_parent(
-    engine: Engine, processor: type[Processor], add_flow: AddFlow, until: Until
+    engine: Engine, processor: type[Processor], add_flow: AddFlow, wait_until: WaitUntil
 ) -> None:
     process = processor()
     await add_flow()
     await engine.run(processor(), queue="reports")
     await engine.run(process)
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     assert process.started[0].parent is None
 
 
@@ -177,14 +177,14 @@ async def test_a_parent_waits_for_the_other_children_of_one_that_failed(
 
 
 async def test_a_parent_may_run_at_once_when_a_child_failed(
-    engine: Engine, processor: type[Processor], add: Add, until: Until
+    engine: Engine, processor: type[Processor], add: Add, wait_until: WaitUntil
 ) -> None:
     process = processor()
     open_child = node("other", queue="idle")
     await add(node("parent", node("child", **CONTINUE), open_child, queue="emails"))
     await engine.run(process)
     await engine.run(processor(NO), queue="reports")
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     assert (await engine.job("other", queue="idle"))["state"] == "waiting"
 
 
@@ -242,13 +242,15 @@ async def test_a_parent_whose_child_failed_fails_whatever_attempts_it_has(
     assert (await engine.until_state("parent", "failed"))["attemptsMade"] == 1
 
 
-async def run_parent_while_its_child_fails(engine: Engine, processor: type[Processor], until: Until) -> str:
+async def run_parent_while_its_child_fails(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> str:
     """Add a parent with three attempts, whose child is added and fails while it runs."""
     process = processor()
     process.gate.clear()
     parent = await engine.add(attempts=3, backoff={"type": "fixed", "delay": 3_600_000})
     await engine.run(process)
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     opts = {"parent": {"id": parent, "queue": "emails"}, "failParentOnFailure": True}
     child = await engine.add(queue="reports", **opts)
     await engine.run(processor(NO), queue="reports")
@@ -258,16 +260,16 @@ async def run_parent_while_its_child_fails(engine: Engine, processor: type[Proce
 
 
 async def test_a_parent_whose_child_fails_while_it_runs_is_not_tried_again(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
-    parent = await run_parent_while_its_child_fails(engine, processor, until)
+    parent = await run_parent_while_its_child_fails(engine, processor, wait_until)
     assert (await engine.until_state(parent, "failed"))["attemptsMade"] == 1
 
 
 async def test_a_parent_that_may_not_complete_is_one_error_line(
-    engine: Engine, processor: type[Processor], until: Until, caplog: pytest.LogCaptureFixture
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, caplog: pytest.LogCaptureFixture
 ) -> None:
-    parent = await run_parent_while_its_child_fails(engine, processor, until)
+    parent = await run_parent_while_its_child_fails(engine, processor, wait_until)
     await engine.until_state(parent, "failed")
     lines = [line for line in caplog.messages if line.startswith(f"queue emails job {parent} ")]
     reason = "ChildFailed: the job cannot complete: it has a child that failed"

@@ -12,7 +12,7 @@ from nextmq_server.engine.scripts.holds import Holds, Kind, Trouble
 from nextmq_server.engine.worker.hub import Hub
 
 if t.TYPE_CHECKING:
-    from ...conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -71,13 +71,13 @@ async def test_a_process_that_starts_finds_the_hold(
 
 
 async def test_a_job_that_ends_in_a_held_queue_fetches_no_next_one(
-    engine: Engine, processor: type[Processor], holds: Holds, until: Until
+    engine: Engine, processor: type[Processor], holds: Holds, wait_until: WaitUntil
 ) -> None:
     process = processor()
     process.gate.clear()
     hub = await engine.run(process)
     first, _ = await engine.add(), await engine.add()
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     await holds.fail(trouble(), now())
     process.gate.set()
     await engine.until_state(first, "completed")
@@ -86,7 +86,7 @@ async def test_a_job_that_ends_in_a_held_queue_fetches_no_next_one(
 
 
 async def test_after_the_rest_one_job_of_all_processes_is_a_probe(
-    engine: Engine, processor: type[Processor], holds: Holds, until: Until
+    engine: Engine, processor: type[Processor], holds: Holds, wait_until: WaitUntil
 ) -> None:
     process = processor()
     process.gate.clear()
@@ -94,33 +94,33 @@ async def test_after_the_rest_one_job_of_all_processes_is_a_probe(
     await holds.fail(trouble(rest=1), now() - 1)
     for _ in range(5):
         await engine.add()
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     for hub in hubs:
         await settle(engine, hub)
     assert (len(process.started), await waiting(engine)) == (1, 4)
 
 
 async def test_a_job_that_is_added_to_an_empty_queue_after_the_rest_is_the_probe(
-    engine: Engine, processor: type[Processor], holds: Holds, until: Until
+    engine: Engine, processor: type[Processor], holds: Holds, wait_until: WaitUntil
 ) -> None:
     process = processor()
     await holds.fail(trouble(rest=1), now() - 1)
     hub = await engine.run(process)
     await settle(engine, hub)
-    await until(lambda: hub.queues["emails"].is_cold)
+    await wait_until(lambda: hub.queues["emails"].is_cold)
     await engine.until_state(await engine.add(), "completed")
     assert await holds.read() is not None
 
 
 async def test_the_end_of_a_hold_lets_other_processes_go_on(
-    engine: Engine, processor: type[Processor], holds: Holds, until: Until
+    engine: Engine, processor: type[Processor], holds: Holds, wait_until: WaitUntil
 ) -> None:
     probing, other = processor(), processor()
     probing.gate.clear()
     await holds.fail(trouble(rest=1), now() - 1)
     prober = await engine.run(probing)
     jobs = [await engine.add() for _ in range(3)]
-    await until(lambda: probing.started)
+    await wait_until(lambda: probing.started)
     await settle(engine, await engine.run(other, concurrency=3))
     await prober.queues["emails"].gate.succeed(now())
     for job_id in jobs[1:]:
@@ -129,29 +129,29 @@ async def test_the_end_of_a_hold_lets_other_processes_go_on(
 
 
 async def test_a_probe_whose_process_died_is_followed_by_another(
-    engine: Engine, processor: type[Processor], holds: Holds, until: Until
+    engine: Engine, processor: type[Processor], holds: Holds, wait_until: WaitUntil
 ) -> None:
     process = processor()
     process.gate.clear()
     await holds.fail(trouble(rest=1), now() - 1)
     await engine.run(process, concurrency=2)
     await engine.add()
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     await engine.redis.execute("DEL", engine.key(process.started[0].id, "lock"))  # as if it had expired
     second = await engine.add()
     await engine.run(process, concurrency=2)
-    await until(lambda: [job.id for job in process.started[1:]] == [second])
+    await wait_until(lambda: [job.id for job in process.started[1:]] == [second])
 
 
 async def test_a_probe_that_fails_is_followed_by_a_rest(
-    engine: Engine, processor: type[Processor], holds: Holds, until: Until
+    engine: Engine, processor: type[Processor], holds: Holds, wait_until: WaitUntil
 ) -> None:
     process = processor()
     process.gate.clear()
     await holds.fail(trouble(rest=1), now() - 1)
     hub = await engine.run(process)
     first, _ = await engine.add(), await engine.add()
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     await hub.queues["emails"].gate.fail(trouble(), now())
     process.gate.set()
     await engine.until_state(first, "completed")

@@ -12,7 +12,7 @@ import pytest
 from nextmq_server.engine.verdicts import Completed, Delayed, Failed, Hold, RateLimited, Verdict, WaitingChildren
 
 if t.TYPE_CHECKING:
-    from ...conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -106,7 +106,7 @@ async def test_an_unknown_backoff_fails_the_job_with_the_reason(
 
 
 async def test_a_backoff_strategy_of_the_worker_delays_each_attempt_by_its_own_time(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     await engine.run(processor(FAILED), backoff_strategies={"slow": [1, 3_600_000]})
     job_id = await engine.add(attempts=5, backoff={"type": "slow"})
@@ -114,7 +114,7 @@ async def test_a_backoff_strategy_of_the_worker_delays_each_attempt_by_its_own_t
     async def has_failed_twice() -> bool:
         return bool((await engine.job(job_id))["attemptsMade"] == 2)
 
-    await until(has_failed_twice)
+    await wait_until(has_failed_twice)
     await engine.until_state(job_id, "delayed")
     assert await engine.field(job_id, "delay") == "3600000"
 
@@ -157,46 +157,50 @@ async def test_a_held_job_has_no_start_counted(engine: Engine, processor: type[P
 
 
 async def test_a_held_queue_leaves_its_jobs_waiting(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor(Hold(3600, "the app answered 404"))
     hub = await engine.run(process, limiter={"max": 1000, "duration": 20})
     for _ in range(2):
         await engine.add()
-    await until(lambda: process.started and not hub.queues["emails"].active)
-    await until(lambda: limiter_is_gone(engine))  # its life is no reason to try again sooner
+    await wait_until(lambda: process.started and not hub.queues["emails"].active)
+    await wait_until(lambda: limiter_is_gone(engine))  # its life is no reason to try again sooner
     hub.queues["emails"].poke()
     await engine.settle(hub)
     assert (len(process.started), (await engine.queues.counts("emails"))["waiting"]) == (1, 2)
 
 
-async def test_a_hold_ends_when_it_is_released(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_a_hold_ends_when_it_is_released(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     process = processor(Hold(3600, "the app answered 404"), Completed(None))
     hub = await engine.run(process)
     job_id = await engine.add()
-    await until(lambda: process.started and not hub.queues["emails"].active)
+    await wait_until(lambda: process.started and not hub.queues["emails"].active)
     hub.queues["emails"].look_again()
     assert (await engine.until_state(job_id, "completed"))["attemptsStarted"] == 1
 
 
-async def test_a_rate_limit_rests_the_queue(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_a_rate_limit_rests_the_queue(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     process = processor(RateLimited(3_600_000))
     hub = await engine.run(process)
     for _ in range(2):
         await engine.add()
-    await until(lambda: process.started and not hub.queues["emails"].active)
+    await wait_until(lambda: process.started and not hub.queues["emails"].active)
     hub.queues["emails"].poke()
     await engine.settle(hub)
     assert (len(process.started), (await engine.queues.counts("emails"))["waiting"]) == (1, 2)
 
 
 async def test_another_server_sees_the_rate_limit(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     limited, other = processor(RateLimited(3_600_000)), processor()
     hub = await engine.run(limited)
     await engine.add()
-    await until(lambda: limited.started and not hub.queues["emails"].active)
+    await wait_until(lambda: limited.started and not hub.queues["emails"].active)
     await engine.settle(await engine.run(other))
     assert (other.started, (await engine.queues.counts("emails"))["waiting"]) == ([], 1)
 
@@ -220,17 +224,17 @@ async def test_a_server_bug_fails_the_attempt_and_names_the_exception(engine: En
 
 
 async def test_a_rate_limit_does_not_shorten_a_hold(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor(Hold(3600, "the app answered 404"), RateLimited(1), Completed(None))
     hub = await engine.run(process, concurrency=2)
     process.gate.clear()
     for _ in range(2):
         await engine.add()
-    await until(lambda: process.running == 2)
+    await wait_until(lambda: process.running == 2)
     process.gate.set()
-    await until(lambda: not hub.queues["emails"].active)
-    await until(lambda: limiter_is_gone(engine))
+    await wait_until(lambda: not hub.queues["emails"].active)
+    await wait_until(lambda: limiter_is_gone(engine))
     hub.queues["emails"].poke()
     await engine.settle(hub)
     assert len(process.started) == 2
@@ -238,12 +242,12 @@ async def test_a_rate_limit_does_not_shorten_a_hold(
 
 @pytest.mark.parametrize("keep", [True, {"count": 0}])
 async def test_remove_on_complete_removes_the_job(
-    engine: Engine, processor: type[Processor], until: Until, keep: object
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, keep: object
 ) -> None:
     process = processor()
     hub = await engine.run(process)
     job_id = await engine.add(removeOnComplete=keep)
-    await until(lambda: process.started and not hub.queues["emails"].active)
+    await wait_until(lambda: process.started and not hub.queues["emails"].active)
     assert await engine.redis.execute("EXISTS", engine.key(job_id)) == 0
 
 
@@ -254,11 +258,13 @@ async def test_remove_on_complete_keeps_as_many_as_it_says(engine: Engine, proce
     assert (await engine.queues.counts("emails"))["completed"] == 2
 
 
-async def test_remove_on_fail_removes_the_job(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_remove_on_fail_removes_the_job(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     process = processor(FAILED)
     hub = await engine.run(process)
     job_id = await engine.add(removeOnFail=True)
-    await until(lambda: process.started and not hub.queues["emails"].active)
+    await wait_until(lambda: process.started and not hub.queues["emails"].active)
     assert await engine.redis.execute("EXISTS", engine.key(job_id)) == 0
 
 

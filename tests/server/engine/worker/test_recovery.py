@@ -16,7 +16,7 @@ from nextmq_server.engine.worker.options import RunnerOptions
 if t.TYPE_CHECKING:
     from nextmq_server.engine.queues.job import EngineJob
 
-    from ...conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -50,35 +50,35 @@ async def abandon(engine: Engine, *, heartbeat: bool) -> str:
 
 
 async def test_the_lock_of_a_running_job_is_renewed(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     process.gate.clear()
     hub = await engine.run(process, lock_duration=300)
     job_id = await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     run = hub.queues["emails"].active[job_id]
     since = run.renewed_at
-    await until(lambda: run.renewed_at > since)
+    await wait_until(lambda: run.renewed_at > since)
     process.gate.set()
     assert await engine.until_state(job_id, "completed")
 
 
 async def test_a_delivery_whose_lock_is_lost_is_aborted(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     process.gate.clear()
     await engine.run(process, lock_duration=200)
     job_id = await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await engine.redis.execute("SET", engine.key(job_id, "lock"), FOREIGN_TOKEN)
-    await until(lambda: process.aborted)
+    await wait_until(lambda: process.aborted)
     assert process.aborted == [job_id]
 
 
 async def test_a_delivery_that_follows_another_is_aborted_when_its_own_lock_is_lost(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     first, second = await engine.add(), await engine.add()
     holding = processor()
@@ -89,63 +89,65 @@ async def test_a_delivery_that_follows_another_is_aborted_when_its_own_lock_is_l
 
     hub = await engine.start_hub()
     await hub.add("emails", RunnerOptions(lock_duration=200), process)
-    await until(lambda: holding.running)
+    await wait_until(lambda: holding.running)
     await engine.redis.execute("SET", engine.key(second, "lock"), FOREIGN_TOKEN)
-    await until(lambda: holding.aborted)
+    await wait_until(lambda: holding.aborted)
     assert holding.aborted == [second]
 
 
 async def test_a_job_whose_lock_is_lost_is_left_to_the_other_worker(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     process.gate.clear()
     hub = await engine.run(process, lock_duration=200)
     job_id = await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await engine.redis.execute("SET", engine.key(job_id, "lock"), FOREIGN_TOKEN)
-    await until(lambda: not hub.queues["emails"].active)
+    await wait_until(lambda: not hub.queues["emails"].active)
     job = await engine.job(job_id)
     assert (job["state"], job["attemptsMade"]) == ("active", 0)
 
 
 async def test_a_verdict_after_the_lock_was_lost_changes_nothing(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     process.gate.clear()
     hub = await engine.run(process, lock_duration=3_600_000)
     job_id = await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await engine.redis.execute("SET", engine.key(job_id, "lock"), FOREIGN_TOKEN)
     process.gate.set()
-    await until(lambda: not hub.queues["emails"].active)
+    await wait_until(lambda: not hub.queues["emails"].active)
     job = await engine.job(job_id)
     assert (job["state"], job["attemptsMade"]) == ("active", 0)
 
 
 async def test_a_lost_lock_is_an_error_line(
-    engine: Engine, processor: type[Processor], until: Until, caplog: pytest.LogCaptureFixture
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, caplog: pytest.LogCaptureFixture
 ) -> None:
     process = processor()
     process.gate.clear()
     await engine.run(process, lock_duration=200)
     job_id = await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await engine.redis.execute("SET", engine.key(job_id, "lock"), FOREIGN_TOKEN)
-    await until(lambda: process.aborted)
+    await wait_until(lambda: process.aborted)
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert f"queue emails job {job_id}: lost its lock, aborting its delivery" in lines
 
 
-async def test_a_queue_goes_on_after_a_lost_lock(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_a_queue_goes_on_after_a_lost_lock(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     process = processor()
     process.gate.clear()
     await engine.run(process, lock_duration=200, concurrency=2)
     lost = await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await engine.redis.execute("SET", engine.key(lost, "lock"), FOREIGN_TOKEN)
-    await until(lambda: process.aborted)
+    await wait_until(lambda: process.aborted)
     process.gate.set()
     assert await engine.until_state(await engine.add(), "completed")
 
@@ -195,7 +197,7 @@ async def test_a_server_that_dies_later_is_noticed(
 
 
 async def test_a_server_does_not_free_what_it_runs_itself(
-    engine: Engine, processor: type[Processor], until: Until, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 0.2)
     process = processor()
@@ -203,10 +205,10 @@ async def test_a_server_does_not_free_what_it_runs_itself(
     other = await abandon(engine, heartbeat=True)
     await engine.run(process, concurrency=5)
     own = await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     # The check that frees the other sees our own job too.
     await engine.redis.execute("DEL", f"nextmq:instance:dead-{engine.prefix}")
-    await until(lambda: len(process.started) > 1)
+    await wait_until(lambda: len(process.started) > 1)
     assert [job.id for job in process.started] == [own, other]
 
 
@@ -289,25 +291,27 @@ async def remove_running(engine: Engine, job_id: str) -> None:
 
 
 async def test_a_queue_goes_on_when_its_running_job_was_removed(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     process.gate.clear()
     await engine.run(process)
     removed, following = await engine.add(), await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await remove_running(engine, removed)
     process.gate.set()
     assert await engine.until_state(following, "completed")
 
 
-async def test_a_removed_job_does_not_come_back(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_a_removed_job_does_not_come_back(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     process = processor()
     process.gate.clear()
     hub = await engine.run(process)
     removed = await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await remove_running(engine, removed)
     process.gate.set()
-    await until(lambda: not hub.queues["emails"].active)
+    await wait_until(lambda: not hub.queues["emails"].active)
     assert await engine.redis.execute("EXISTS", engine.key(removed)) == 0

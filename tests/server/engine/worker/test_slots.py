@@ -16,7 +16,7 @@ from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.engine.worker.slots import Slots
 
 if t.TYPE_CHECKING:
-    from ...conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -76,7 +76,7 @@ def in_line(slots: Slots) -> int:
 
 
 async def test_200_hot_queues_share_50_slots_and_each_has_its_turn(
-    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+    engine: Engine, start_hub: StartHub, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     slots, process = Slots(50), processor()
     starts = Starts(process)
@@ -86,21 +86,21 @@ async def test_200_hot_queues_share_50_slots_and_each_has_its_turn(
     process.gate.clear()
     for queue in queues:
         await hub.add(queue, RunnerOptions(concurrency=100), starts.of(queue))
-    await until(lambda: process.running == 50)
-    await until(lambda: in_line(slots) == sum(not queue.is_cold for queue in hub.queues.values()))
+    await wait_until(lambda: process.running == 50)
+    await wait_until(lambda: in_line(slots) == sum(not queue.is_cold for queue in hub.queues.values()))
     before = len(starts.queues)
     process.gate.set()
-    await until(lambda: len(starts.queues) == 1200)
+    await wait_until(lambda: len(starts.queues) == 1200)
     assert process.most_running == 50
     # The first round is over when each of those in line had one: nobody has two before.
     first_round = collections.Counter(starts.queues[before : before + 150])
     assert max(first_round.values()) <= 2
     assert set(starts.queues[: before + 300]) == set(queues)
-    await until(lambda: is_empty(slots, 50))
+    await wait_until(lambda: is_empty(slots, 50))
 
 
 async def test_a_hot_queue_lets_one_that_waits_in_between(
-    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+    engine: Engine, start_hub: StartHub, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     starts, slots = Starts(process), Slots(1)
@@ -109,29 +109,29 @@ async def test_a_hot_queue_lets_one_that_waits_in_between(
     process.gate.clear()
     for queue in ("a", "b"):
         await hub.add(queue, RunnerOptions(), starts.of(queue))
-    await until(lambda: in_line(slots) == 1)
+    await wait_until(lambda: in_line(slots) == 1)
     process.gate.set()
-    await until(lambda: len(starts.queues) == 10)
+    await wait_until(lambda: len(starts.queues) == 10)
     assert starts.queues == ["a", "b"] * 5
 
 
 async def test_a_hot_queue_alone_goes_on_without_waiting_in_line(
-    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+    engine: Engine, start_hub: StartHub, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     hub = await start_hub(Slots(2))
     await fill(engine, ["a"], jobs=20)
     process.gate.clear()
     await hub.add("a", RunnerOptions(concurrency=10), process)
-    await until(lambda: process.running == 2)
+    await wait_until(lambda: process.running == 2)
     first = {job.token for job in process.started}
     process.gate.set()
-    await until(lambda: len(process.started) == 20)
+    await wait_until(lambda: len(process.started) == 20)
     assert {job.token for job in process.started} == first  # a token goes on with the slot
 
 
 async def test_a_slow_origin_does_not_take_all_slots(
-    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+    engine: Engine, start_hub: StartHub, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     slow, quick = processor(), processor()
     slow.gate.clear()
@@ -140,51 +140,51 @@ async def test_a_slow_origin_does_not_take_all_slots(
     await fill(engine, ["slow-1", "slow-2", "quick"], jobs=5)
     for queue in ("slow-1", "slow-2"):
         await hub.add(queue, RunnerOptions(concurrency=10, origin="https://slow.example"), slow)
-    await until(lambda: slow.running == 2)
+    await wait_until(lambda: slow.running == 2)
     await hub.add("quick", RunnerOptions(concurrency=10, origin="https://quick.example"), quick)
-    await until(lambda: quick.running == 2)
+    await wait_until(lambda: quick.running == 2)
     quick.gate.set()
-    await until(lambda: len(quick.started) == 5)
+    await wait_until(lambda: len(quick.started) == 5)
     assert (slow.running, quick.most_running) == (2, 2)
 
 
 async def test_a_queue_that_moves_to_another_origin_waits_there(
-    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+    engine: Engine, start_hub: StartHub, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     slow, quick = processor(), processor()
     slow.gate.clear()
     hub = await start_hub(Slots(4, per_origin=1))
     await fill(engine, ["slow", "moving"], jobs=1)
     await hub.add("slow", RunnerOptions(origin="https://slow.example"), slow)
-    await until(lambda: slow.running)
+    await wait_until(lambda: slow.running)
     await hub.add("moving", RunnerOptions(origin="https://slow.example"), quick)
     await hub.add("moving", RunnerOptions(origin="https://quick.example"), quick)
-    await until(lambda: len(quick.started) == 1)
+    await wait_until(lambda: len(quick.started) == 1)
     assert slow.running == 1
 
 
 async def test_hubs_share_the_slots_of_a_process(
-    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+    engine: Engine, start_hub: StartHub, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     slots, process = Slots(3), processor()
     process.gate.clear()
     await fill(engine, ["a", "b"], jobs=5)
     for queue in ("a", "b"):
         await (await start_hub(slots)).add(queue, RunnerOptions(concurrency=5), process)
-    await until(lambda: process.running == 3)
+    await wait_until(lambda: process.running == 3)
     process.gate.set()
-    await until(lambda: len(process.started) == 10)
+    await wait_until(lambda: len(process.started) == 10)
     assert process.most_running == 3
 
 
 async def test_a_queue_that_waits_in_line_does_not_hold_up_a_stop(
-    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+    engine: Engine, start_hub: StartHub, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     slots, process = Slots(1), processor()
     process.gate.clear()
     await fill(engine, ["a", "b"], jobs=1)
     await (await start_hub(slots)).add("a", RunnerOptions(), process)
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     waiting = await start_hub(slots)
     await waiting.add("b", RunnerOptions(), process)
     await asyncio.wait_for(waiting.stop(grace=3600), 30)
@@ -192,24 +192,24 @@ async def test_a_queue_that_waits_in_line_does_not_hold_up_a_stop(
 
 
 async def test_a_fetch_that_finds_nothing_gives_its_slots_back(
-    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+    engine: Engine, start_hub: StartHub, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     slots = Slots(5)
     hub = await start_hub(slots)
     await hub.add("a", RunnerOptions(concurrency=10), processor(Completed(None)))
     await engine.until_state(await engine.add(queue="a"), "completed", queue="a")
-    await until(lambda: hub.queues["a"].is_cold)
+    await wait_until(lambda: hub.queues["a"].is_cold)
     assert is_empty(slots, 5)
 
 
 async def test_a_job_that_is_put_back_gives_its_slot_back(
-    engine: Engine, start_hub: StartHub, processor: type[Processor], until: Until
+    engine: Engine, start_hub: StartHub, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     slots, process = Slots(5), processor()
     process.gate.clear()
     hub = await start_hub(slots)
     await fill(engine, ["a"], jobs=3)
     await hub.add("a", RunnerOptions(concurrency=3), process)
-    await until(lambda: process.running == 3)
+    await wait_until(lambda: process.running == 3)
     await hub.stop(grace=0)
     assert is_empty(slots, 5)

@@ -19,7 +19,7 @@ from nextmq_server.engine.worker.options import RunnerOptions
 if t.TYPE_CHECKING:
     from nextmq_server.engine.worker.hub import Hub
 
-    from ...conftest import Engine, Processor, Until
+    from ...conftest import Engine, Processor, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -30,54 +30,56 @@ def _no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "SWEEP_INTERVAL", 3600.0)
 
 
-async def until_cold(hub: Hub, until: Until, *, queue: str = "emails") -> None:
-    await until(lambda: hub.queues[queue].is_cold)
+async def until_cold(hub: Hub, wait_until: WaitUntil, *, queue: str = "emails") -> None:
+    await wait_until(lambda: hub.queues[queue].is_cold)
 
 
 async def test_a_job_added_to_a_cold_queue_is_picked_up(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     hub = await engine.run(processor())
-    await until_cold(hub, until)
+    await until_cold(hub, wait_until)
     assert await engine.until_state(await engine.add(), "completed")
 
 
 async def test_jobs_added_one_by_one_to_a_cold_queue_are_all_picked_up(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     hub = await engine.run(process)
     for _ in range(20):
-        await until_cold(hub, until)
+        await until_cold(hub, wait_until)
         await engine.until_state(await engine.add(), "completed")
     assert len(process.started) == 20
 
 
-async def test_a_queue_added_later_wakes_up_too(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_a_queue_added_later_wakes_up_too(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     hub = await engine.run(processor())
-    await until_cold(hub, until)
+    await until_cold(hub, wait_until)
     await hub.add("reports", RunnerOptions(), processor())
-    await until_cold(hub, until, queue="reports")
+    await until_cold(hub, wait_until, queue="reports")
     assert await engine.until_state(await engine.add(queue="reports"), "completed", queue="reports")
 
 
 async def test_three_hundred_queues_complete_all_their_jobs(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     hub = await engine.start_hub()
     queues = [f"queue-{number}" for number in range(300)]
     for queue in queues:
         await hub.add(queue, RunnerOptions(), process)
-    await until(lambda: all(hub.queues[queue].is_cold for queue in queues))
+    await wait_until(lambda: all(hub.queues[queue].is_cold for queue in queues))
     for queue in queues * 2:
         await engine.add(queue, queue=queue)
-    await until(lambda: len(process.started) == 600 and not process.running)
+    await wait_until(lambda: len(process.started) == 600 and not process.running)
     assert sorted(json.loads(job.data) for job in process.started) == sorted(queues * 2)
 
 
 async def test_three_hundred_queues_take_few_connections(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     hub = await engine.start_hub(instance_id=f"few-{engine.prefix}")
     for number in range(300):
@@ -87,11 +89,11 @@ async def test_three_hundred_queues_take_few_connections(
 
 
 async def test_a_delayed_job_runs_when_its_time_has_come(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     hub = await engine.run(process)
-    await until_cold(hub, until)
+    await until_cold(hub, wait_until)
     added_at = time.time() * 1000
     job = await engine.until_state(await engine.add(delay=30), "completed")
     assert job["processedOn"] is not None
@@ -99,25 +101,25 @@ async def test_a_delayed_job_runs_when_its_time_has_come(
 
 
 async def test_a_delayed_job_does_not_run_before_its_time(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     hub = await engine.run(process)
-    await until_cold(hub, until)
+    await until_cold(hub, wait_until)
     job_id = await engine.add(delay=3_600_000)
     await engine.settle(hub)
     assert (process.started, (await engine.job(job_id))["state"]) == ([], "delayed")
 
 
 async def test_a_job_that_is_due_sooner_overtakes_the_delayed_one(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     hub = await engine.run(process)
     await engine.add(delay=3_600_000)
-    await until_cold(hub, until)
+    await until_cold(hub, wait_until)
     sooner = await engine.add(delay=20)
-    await until(lambda: process.started)
+    await wait_until(lambda: process.started)
     assert [job.id for job in process.started] == [sooner]
 
 
@@ -149,12 +151,12 @@ async def test_a_rate_limited_queue_goes_on_when_the_limit_ends(
 
 
 async def test_a_rate_limit_that_another_client_lifts_is_over(
-    engine: Engine, processor: type[Processor], until: Until, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gate_module, "LOOK_INTERVAL", 0.05)
     hub = await engine.run(processor(RateLimited(3_600_000), Completed(None)))
     job_id = await engine.add()
-    await until(lambda: hub.queues["emails"].gate.rest_left)
+    await wait_until(lambda: hub.queues["emails"].gate.rest_left)
     await engine.redis.execute("DEL", engine.key("limiter"))
     assert await engine.until_state(job_id, "completed")
 
@@ -164,12 +166,12 @@ async def has_marker(engine: Engine) -> bool:
 
 
 async def test_a_queue_that_rests_leaves_the_marker_to_servers_that_can_use_it(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor(Hold(3600, "the app answered 404"))
     hub = await engine.run(process)
     await engine.add()
-    await until(lambda: process.started and not hub.queues["emails"].active)
+    await wait_until(lambda: process.started and not hub.queues["emails"].active)
     await engine.settle(hub)
     await engine.add()
     await engine.settle(hub)
@@ -177,13 +179,13 @@ async def test_a_queue_that_rests_leaves_the_marker_to_servers_that_can_use_it(
 
 
 async def test_a_queue_without_a_slot_leaves_the_marker_to_servers_that_can_use_it(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
     process.gate.clear()
     hub = await engine.run(process)
     await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     await engine.redis.execute("HSET", engine.key("meta"), "concurrency", 2)  # another server may take more
     await engine.settle(hub)
     await engine.add()
@@ -200,12 +202,14 @@ async def test_a_paused_queue_starts_no_job(engine: Engine, processor: type[Proc
     assert (process.started, (await engine.job(job_id))["state"]) == ([], "waiting")
 
 
-async def test_a_paused_queue_finishes_what_runs(engine: Engine, processor: type[Processor], until: Until) -> None:
+async def test_a_paused_queue_finishes_what_runs(
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
+) -> None:
     process = processor()
     process.gate.clear()
     hub = await engine.run(process)
     first, second = await engine.add(), await engine.add()
-    await until(lambda: process.running)
+    await wait_until(lambda: process.running)
     hub.pause("emails")
     process.gate.set()
     await engine.until_state(first, "completed")
@@ -229,12 +233,12 @@ async def test_pausing_a_queue_that_does_not_run_is_harmless(engine: Engine, pro
 
 
 async def test_the_sweep_finds_a_job_whose_marker_was_lost(
-    engine: Engine, processor: type[Processor], until: Until, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "SWEEP_INTERVAL", 0.0)
     monkeypatch.setattr(upkeep, "TICK", 0.02)
     hub = await engine.run(processor())
-    await until_cold(hub, until)
+    await until_cold(hub, wait_until)
     fields = ("name", "welcome", "data", "{}", "opts", "{}", "timestamp", 1)
     await engine.redis.execute("HSET", engine.key("lost"), *fields)
     await engine.redis.execute("LPUSH", engine.key("wait"), "lost")
@@ -242,22 +246,22 @@ async def test_the_sweep_finds_a_job_whose_marker_was_lost(
 
 
 async def test_a_key_of_the_wrong_type_is_logged_and_the_queue_goes_on_once_it_is_gone(
-    engine: Engine, processor: type[Processor], until: Until, caplog: pytest.LogCaptureFixture
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil, caplog: pytest.LogCaptureFixture
 ) -> None:
     job_id = await engine.add()
     await engine.redis.execute("SET", engine.key("delayed"), "not a sorted set")
     await engine.run(processor())
-    await until(lambda: [record for record in caplog.records if record.levelno == logging.ERROR])
+    await wait_until(lambda: [record for record in caplog.records if record.levelno == logging.ERROR])
     await engine.redis.execute("DEL", engine.key("delayed"))
     assert await engine.until_state(job_id, "completed")
 
 
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})], ids=["uvloop"])
 async def test_a_queue_told_twice_to_look_again_at_once_picks_its_jobs_up(
-    engine: Engine, processor: type[Processor], until: Until
+    engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     hub = await engine.run(processor())
-    await until_cold(hub, until)
+    await until_cold(hub, wait_until)
     for _ in range(2):
         hub.queues["emails"]._timer.set_in(0)
     assert await engine.until_state(await engine.add(), "completed")
