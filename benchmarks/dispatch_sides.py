@@ -18,9 +18,10 @@ import httpx
 import uvloop
 from redis.asyncio import Redis
 
+from nextmq_handler.protocol.outcomes import Completed
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.engine.queues.job import EngineJob
-from nextmq_server.engine.verdicts import Completed, Verdict
+from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.projects.projects import Project

@@ -22,10 +22,10 @@ from pathlib import Path
 
 import uvloop
 
+from nextmq_handler.protocol.outcomes import Completed
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.reports import Report
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.verdicts import Completed
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.workers.registration import RegisteredLimiter, RegisteredOptions, Registration

@@ -15,6 +15,7 @@ from .client._async.job_calls import AsyncJobCalls
 from .client._sync.job_calls import JobCalls
 from .errors import StaleDeliveryError, restored
 from .protocol.arguments import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, duration_ms, timestamp_ms
+from .protocol.outcomes import Delayed, RateLimited, WaitingChildren
 
 if t.TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ if t.TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from .client.remote import Caller
+    from .protocol.outcomes import Outcome
     from .protocol.wire import Delivery
     from .settings import Settings
 
@@ -41,6 +43,10 @@ class ControlFlow(BaseException):
     work does not turn "later" into "done".
     """
 
+    def outcome(self) -> Outcome | None:
+        """Return what the signal tells the server; None if it is a failure after all."""
+        return None
+
     def __reduce__(self) -> tuple[t.Any, ...]:
         return restored, (type(self), self.args, self.__dict__)
 
@@ -55,6 +61,10 @@ class RateLimitError(ControlFlow):
         self.delay: int = duration_ms("RateLimitError", delay, low=1, high=MAX_RATE_LIMIT_MS)
         super().__init__(f"rate limited for {self.delay} ms")
 
+    def outcome(self) -> Outcome:
+        """Return `RateLimited`."""
+        return RateLimited(self.delay)
+
 
 class DelayedError(ControlFlow):
     """What `job.move_to_delayed(timestamp)` raises: the job waits until then. It uses no attempt.
@@ -66,12 +76,20 @@ class DelayedError(ControlFlow):
         self.timestamp: int = timestamp_ms("move_to_delayed", timestamp)
         super().__init__(f"delayed until {self.timestamp} ms since the epoch")
 
+    def outcome(self) -> Outcome:
+        """Return `Delayed`."""
+        return Delayed(self.timestamp)
+
 
 class WaitingChildrenError(ControlFlow):
     """What `job.move_to_waiting_children()` raises: the job waits for its open children."""
 
     def __init__(self) -> None:
         super().__init__("waiting for children")
+
+    def outcome(self) -> Outcome:
+        """Return `WaitingChildren`."""
+        return WaitingChildren()
 
 
 def is_control_flow(exc: BaseException) -> bool:

@@ -10,7 +10,7 @@ import typing as t
 
 from ._package import __version__
 from .protocol import strict_json
-from .protocol.wire import Failed
+from .protocol.outcomes import Failed
 
 if t.TYPE_CHECKING:
     from contextvars import Token
@@ -19,7 +19,8 @@ if t.TYPE_CHECKING:
     from opentelemetry.trace import Link, Span, SpanKind
 
     from .protocol.messages import Headers
-    from .protocol.wire import Delivery, Outcome
+    from .protocol.outcomes import Outcome
+    from .protocol.wire import Delivery
 
 MAX_TRACE_SIZE = 8192
 """The most bytes that the values of a delivery's three trace headers have together."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..protocol.outcomes import OutcomeName
 from ..rules.states import JobState as JobState
 from ._http.answer import Reader, member, optional, whole
 
@@ -68,7 +69,7 @@ class JobDelivery(t.TypedDict):
     at: int
     status: int | None
     ms: int
-    outcome: t.Literal["completed", "failed", "rateLimited", "delayed", "waitingChildren", "held"]
+    outcome: t.Literal[OutcomeName, "held"]
     detail: str | None
 
 

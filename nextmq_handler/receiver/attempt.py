@@ -8,17 +8,9 @@ import typing as t
 from collections.abc import Coroutine
 
 from ..errors import DataError, ResultError, UnrecoverableJobError
-from ..job import AsyncJob, ControlFlow, DelayedError, Job, RateLimitError, WaitingChildrenError
-from ..protocol.wire import (
-    MAX_STACK_SIZE,
-    Completed,
-    Delayed,
-    Delivery,
-    Failed,
-    Outcome,
-    RateLimited,
-    WaitingChildren,
-)
+from ..job import AsyncJob, ControlFlow, Job
+from ..protocol.outcomes import MAX_STACK_SIZE, Completed, Failed, Outcome
+from ..protocol.wire import Delivery
 from ..workers.processor import BoundProcessor
 from ..workers.worker import Worker, find_processor, translate_error
 
@@ -120,15 +112,10 @@ class Attempt:
         if isinstance(exc, ResultError):  # the work was done: nothing that maps exceptions may run it again
             return Failed("ReturnValueError", str(exc), unrecoverable=True)
         exc = translate_error(self.worker, _signal_in(exc) or exc)
-        match exc:
-            case RateLimitError():
-                return RateLimited(exc.delay)
-            case DelayedError():
-                return Delayed(exc.timestamp)
-            case WaitingChildrenError():
-                return WaitingChildren()
-            case _:
-                self.trace.failed(exc)
+        outcome = exc.outcome() if isinstance(exc, ControlFlow) else None
+        if outcome is not None:
+            return outcome
+        self.trace.failed(exc)
         return Failed(
             type(exc).__name__,
             _message(exc),

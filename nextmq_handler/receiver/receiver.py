@@ -9,8 +9,9 @@ from ..errors import ConfigurationError
 from ..protocol import strict_json
 from ..protocol.arguments import is_queue_name, timeout_seconds
 from ..protocol.messages import Headers, Request, Response
+from ..protocol.outcomes import Outcome, encode_outcome
 from ..protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
-from ..protocol.wire import MAX_BODY_SIZE, Delivery, Outcome, WireError, encode_outcome, parse_delivery
+from ..protocol.wire import MAX_BODY_SIZE, Delivery, WireError, parse_delivery
 from ..settings import Settings, load_settings
 from ..workers.worker import Worker, by_queue
 from .attempt import Attempt, trace_of

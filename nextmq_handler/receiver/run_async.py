@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 
 from ..job import abandon
-from ..protocol.wire import Outcome
+from ..protocol.outcomes import Outcome
 from .attempt import Attempt, run_sync
 
 CLEANUP_TIME = 0.25

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from ..protocol.messages import Request, Response
-from ..protocol.wire import Outcome
+from ..protocol.outcomes import Outcome
 from .attempt import Attempt, run_sync
 from .receiver import Claim, ReadPlan, Receiver
 

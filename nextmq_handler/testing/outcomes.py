@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ..protocol.wire import Completed, Delayed, Failed, RateLimited, WaitingChildren, parse_outcome
+from ..protocol.outcomes import Completed, Delayed, Failed, RateLimited, WaitingChildren, parse_outcome
 
 
 @dataclass(frozen=True)

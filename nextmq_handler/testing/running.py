@@ -6,7 +6,8 @@ import time
 import typing as t
 
 from ..errors import ConfigurationError
-from ..protocol.wire import Outcome, encode_outcome, parse_delivery
+from ..protocol.outcomes import Outcome, encode_outcome
+from ..protocol.wire import parse_delivery
 from ..receiver.attempt import Attempt
 from ..receiver.sync_driver import run_attempt
 from ..settings import Settings

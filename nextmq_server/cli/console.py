@@ -11,10 +11,10 @@ import typing as t
 from rich.console import Console
 from rich.text import Text
 
+from nextmq_handler.protocol.outcomes import Failed
 from nextmq_handler.rules.log_text import one_line
 
 from ..dispatch.reports import Report
-from ..engine.verdicts import Completed, Delayed, Failed, Hold, RateLimited, Verdict, WaitingChildren
 from ..projects.projects import Project
 
 if t.TYPE_CHECKING:
@@ -29,13 +29,10 @@ class _Console(Console):
 
 _console = _Console(highlight=False, markup=False, soft_wrap=True)
 
-_STYLES = {
+_STYLES = {  # others are cyan
     "completed": "green",
     "failed": "red",
     "retrying": "yellow",
-    "rateLimited": "cyan",
-    "delayed": "cyan",
-    "waitingChildren": "cyan",
     "held": "magenta",
 }
 
@@ -78,30 +75,15 @@ def print_banner(project: Project, base_url: str, valkey: EmbeddedValkey | None)
 def print_delivery(report: Report) -> None:
     """Print a line with the queue, job, attempt, HTTP status, outcome and ms."""
     is_retried = isinstance(report.verdict, Failed) and not report.is_final
-    outcome, detail = "retrying" if is_retried else report.verdict.outcome, _detail(report.verdict)
+    outcome = "retrying" if is_retried else report.verdict.outcome
+    detail = one_line(report.verdict.detail or "", 120)
     line = Text.assemble(
         f"{report.queue:<12} ",
         one_line(f"{report.job_name}#{report.job_id}").ljust(24),
         f" attempt {report.attempt}  ",
         f"{report.status or '---'}  ",
-        (f"{outcome:<11}", _STYLES[outcome]),
+        (f"{outcome:<11}", _STYLES.get(outcome, "cyan")),
         f" {report.duration:6.0f} ms",
         (f"  {detail}" if detail else "", "dim"),
     )
     _console.print(line)
-
-
-def _detail(verdict: Verdict) -> str:
-    match verdict:
-        case Failed():
-            return one_line(verdict.reason, 120)
-        case RateLimited():
-            return f"for {verdict.delay} ms"
-        case Delayed():
-            return f"until {verdict.timestamp}"
-        case Hold():
-            return f"{verdict.seconds:.1f} s: {one_line(verdict.reason, 120)}"
-        case Completed() | WaitingChildren():
-            return ""
-        case _:
-            t.assert_never(verdict)

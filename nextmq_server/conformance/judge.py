@@ -7,8 +7,8 @@ import typing as t
 from dataclasses import dataclass
 
 from nextmq_handler.protocol.messages import Headers, Response
+from nextmq_handler.protocol.outcomes import MAX_MESSAGE_SIZE, MAX_STACK_SIZE
 from nextmq_handler.protocol.signing import SignatureError, verify_outcome
-from nextmq_handler.protocol.wire import MAX_MESSAGE_SIZE, MAX_STACK_SIZE
 
 from .cases import Case
 from .requests import Sender

@@ -6,6 +6,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
+from nextmq_handler.protocol.outcomes import Failed
 from nextmq_handler.protocol.signing import Secret
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, encode_delivery
 from nextmq_handler.rules.attempts import MAX_FREE_STARTS, too_many_starts
@@ -13,7 +14,7 @@ from nextmq_handler.rules.delivery_log import delivery_entry
 from nextmq_handler.telemetry import delivery_headers
 
 from ..engine.queues.job import EngineJob
-from ..engine.verdicts import Failed, Hold, Verdict
+from ..engine.verdicts import Hold, Verdict
 from .delivery_ids import delivery_id
 from .health import Health
 from .http.client import DeliveryClient, signed_headers

@@ -7,11 +7,12 @@ import random
 import time
 import typing as t
 
+from nextmq_handler.protocol.outcomes import Failed
 from nextmq_handler.rules.log_text import one_line
 
 from ..engine.queues.queues import Limits
 from ..engine.scripts.holds import Held, Kind, Trouble
-from ..engine.verdicts import Failed, Hold, Verdict
+from ..engine.verdicts import Hold, Verdict
 from ..engine.worker.gate import Gate
 from ..redis.connection import ConnectionLost, RedisError
 from .breaker import Breaker

@@ -5,9 +5,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from nextmq_handler.protocol.outcomes import Failed, clip, parse_outcome
 from nextmq_handler.protocol.retry_after import parse_retry_after
 from nextmq_handler.protocol.signing import Secret, SignatureError, verify_outcome
-from nextmq_handler.protocol.wire import Failed, WireError, clip, parse_outcome
+from nextmq_handler.protocol.wire import WireError
 
 from ..engine.verdicts import Verdict
 from .http.answers import AppAnswer, NoAnswer

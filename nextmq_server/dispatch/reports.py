@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import typing as t
 
+from nextmq_handler.protocol.outcomes import Failed
+
 from ..engine.queues.job import EngineJob
-from ..engine.verdicts import Failed, Verdict
+from ..engine.verdicts import Verdict
 
 logger = logging.getLogger("nextmq_server")
 

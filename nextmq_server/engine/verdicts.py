@@ -5,12 +5,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from nextmq_handler.protocol.wire import Completed as Completed
-from nextmq_handler.protocol.wire import Delayed as Delayed
-from nextmq_handler.protocol.wire import Failed as Failed
-from nextmq_handler.protocol.wire import Outcome
-from nextmq_handler.protocol.wire import RateLimited as RateLimited
-from nextmq_handler.protocol.wire import WaitingChildren as WaitingChildren
+from nextmq_handler.protocol.outcomes import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +15,11 @@ class Hold:
     outcome: t.ClassVar[str] = "held"
     seconds: float
     reason: str
+
+    @property
+    def detail(self) -> str:
+        """What people are shown beside the name."""
+        return f"{self.seconds:.1f} s: {self.reason}"
 
 
 Verdict = Outcome | Hold

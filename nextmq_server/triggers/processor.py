@@ -7,12 +7,14 @@ import logging
 import time
 from dataclasses import dataclass
 
+from nextmq_handler.protocol.outcomes import Completed, Failed
+
 from ..dispatch.http.answers import AppAnswer, NoAnswer
 from ..dispatch.http.client import DeliveryClient, signed_headers
 from ..dispatch.reports import Reporter
 from ..engine.queues.job import EngineJob
 from ..engine.queues.jobs import decoded
-from ..engine.verdicts import Completed, Failed, Verdict
+from ..engine.verdicts import Verdict
 from ..redis.connection import ConnectionLost, RedisError
 from .records import StoredRun, StoredTrigger, TriggerRecords
 from .schedules import QUEUE, trigger_of

@@ -17,6 +17,7 @@ from aiohttp import web
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from nextmq_handler.protocol.outcomes import Completed
 from nextmq_handler.protocol.signing import OUTCOME, signature_headers
 from nextmq_handler.rules.views import JobView
 from nextmq_server.api.app import create_app
@@ -28,7 +29,7 @@ from nextmq_server.engine.queues.jobs import Jobs, NoSuchJob
 from nextmq_server.engine.queues.queues import Queues
 from nextmq_server.engine.queues.schedulers import JobSchedulers
 from nextmq_server.engine.scripts.scripts import ScriptRunner
-from nextmq_server.engine.verdicts import Completed, Verdict
+from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.gate import Gate
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import RunnerOptions

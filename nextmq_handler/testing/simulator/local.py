@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from ..._deprecated import deprecated
 from ...errors import ConfigurationError, JobFailedError, NextMQError
-from ...protocol.wire import Completed, Failed
+from ...protocol.outcomes import Completed, Failed
 from ...workers.worker import listed
 from .assertions import Assertions, warn_of_unrun
 from .engine.clock import VirtualClock, span_ms

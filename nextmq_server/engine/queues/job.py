@@ -5,11 +5,11 @@ from __future__ import annotations
 import typing as t
 
 from nextmq_handler.protocol import strict_json
+from nextmq_handler.protocol.outcomes import Failed
 from nextmq_handler.rules.delivery_log import DeliveryEntry
 from nextmq_handler.rules.views import ParentView
 
 from ..scripts.packers import long_names
-from ..verdicts import Failed
 from .delivery_log import FIELD, appended
 from .faulty_options import faults, in_words
 

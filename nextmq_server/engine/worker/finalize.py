@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+from nextmq_handler.protocol.outcomes import Completed, Delayed, Failed, RateLimited, WaitingChildren
 from nextmq_handler.protocol.strict_json import compact
 from nextmq_handler.rules.attempts import CHILD_FAILED, OPEN_CHILDREN, next_attempt, stacktraces
 
@@ -13,7 +14,7 @@ from ..queues.job import EngineJob
 from ..queues.snapshots import result_of
 from ..scripts.holds import Holds
 from ..scripts.scripts import QueueScripts, as_function, fields_of, flat
-from ..verdicts import Completed, Delayed, Failed, Hold, RateLimited, Verdict, WaitingChildren
+from ..verdicts import Hold, Verdict
 from .move_to_finished import Finishing
 from .options import RunnerOptions
 

@@ -7,13 +7,14 @@ import logging
 import typing as t
 from dataclasses import dataclass
 
+from nextmq_handler.protocol.outcomes import Failed
 from nextmq_handler.rules.log_text import one_line
 
 from ...redis.connection import ConnectionLost, RedisError
 from ..queues.job import EngineJob
 from ..queues.scheduling import NotAdvanced, advance
 from ..scripts.scripts import QueueScripts
-from ..verdicts import Failed, Hold, Verdict
+from ..verdicts import Hold, Verdict
 from .finalize import Finalizer, LostJob, Next, Refused
 from .gate import Gate
 from .options import RunnerOptions

@@ -8,20 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_handler.protocol.wire import (
+from nextmq_handler.protocol.outcomes import (
     MAX_MESSAGE_SIZE,
     MAX_STACK_SIZE,
     Completed,
     Delayed,
     Failed,
     Outcome,
+    OutcomeName,
     RateLimited,
     WaitingChildren,
-    WireError,
     clip,
     encode_outcome,
     parse_outcome,
 )
+from nextmq_handler.protocol.wire import WireError
 from tests.support.handler import json_values
 
 ONE_DAY = 86_400_000
@@ -263,3 +264,7 @@ def test_any_members_are_an_outcome_or_a_wire_error(content: dict[str, t.Any]) -
 @given(outcome=outcomes, size=st.integers(0, 200))
 def test_any_outcome_under_any_limit_is_an_outcome(outcome: Outcome, size: int) -> None:
     assert isinstance(parse_outcome(encode_outcome(outcome, max_size=size)), (type(outcome), Failed))
+
+
+def test_the_names_of_outcomes_are_those_of_their_classes() -> None:
+    assert {kind.outcome for kind in t.get_args(Outcome)} == {*t.get_args(OutcomeName)}

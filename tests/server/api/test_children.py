@@ -8,9 +8,10 @@ import typing as t
 import httpx
 import pytest
 
+from nextmq_handler.protocol.outcomes import Completed, Failed
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.queues.job import EngineJob
-from nextmq_server.engine.verdicts import Completed, Failed, Verdict
+from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.redis.address import Address

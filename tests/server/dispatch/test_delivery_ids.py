@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nextmq_handler.protocol.outcomes import Completed, Failed
 from nextmq_server.dispatch.delivery_ids import delivery_id, owns
 from nextmq_server.engine.queues.job import EngineJob
-from nextmq_server.engine.verdicts import Completed, Failed, Verdict
+from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.options import RunnerOptions
 from tests.support.dispatching import make_job
 

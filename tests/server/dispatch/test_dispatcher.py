@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler._package import __version__
+from nextmq_handler.protocol.outcomes import Completed, Failed
 from nextmq_handler.protocol.signing import Secret, read_seal, signature_headers
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, parse_delivery
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.client import DeliveryClient
 from nextmq_server.dispatch.reports import Report
 from nextmq_server.engine.queues.job import EngineJob
-from nextmq_server.engine.verdicts import Completed, Failed, Hold, Verdict
+from nextmq_server.engine.verdicts import Hold, Verdict
 from nextmq_server.engine.worker.gate import Gate
 from tests.support.dispatching import (
     DONE,

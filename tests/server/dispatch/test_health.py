@@ -7,10 +7,11 @@ import typing as t
 
 import pytest
 
+from nextmq_handler.protocol.outcomes import Completed, Failed
 from nextmq_server.dispatch.health import Health
 from nextmq_server.dispatch.judge import Broken, Finding, NotRun, Reached
 from nextmq_server.engine.scripts.holds import Held, Holds
-from nextmq_server.engine.verdicts import Completed, Failed, Hold, Verdict
+from nextmq_server.engine.verdicts import Hold, Verdict
 from nextmq_server.engine.worker.gate import Gate
 from nextmq_server.redis.connection import ConnectionLost
 

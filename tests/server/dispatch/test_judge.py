@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextmq_handler.protocol.messages import Headers
+from nextmq_handler.protocol.outcomes import Completed, Delayed, Failed, RateLimited, WaitingChildren
 from nextmq_handler.protocol.signing import ID, SIGNATURE, TIMESTAMP, Secret
 from nextmq_server.dispatch.http.answers import AppAnswer, NoAnswer
 from nextmq_server.dispatch.judge import EXCERPT_SIZE, Broken, Finding, NotRun, Reached
-from nextmq_server.engine.verdicts import Completed, Delayed, Failed, RateLimited, Verdict, WaitingChildren
+from nextmq_server.engine.verdicts import Verdict
 from tests.support.judging import (
     DONE,
     NEW,

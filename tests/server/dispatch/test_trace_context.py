@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nextmq_handler.protocol.outcomes import Completed
 from nextmq_handler.telemetry import MAX_TRACE_SIZE, delivery_headers
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.client import DeliveryClient
-from nextmq_server.engine.verdicts import Completed
 from nextmq_server.engine.worker.gate import Gate
 from tests.support.dispatching import App, Rig, make_job
 

@@ -7,8 +7,9 @@ import typing as t
 
 from ....protocol import strict_json
 from ....protocol.messages import Headers, Request, Response
+from ....protocol.outcomes import Failed, Outcome, clip, parse_outcome
 from ....protocol.signing import generate_secret, parse_secret, signature_headers, verify_outcome
-from ....protocol.wire import Failed, Outcome, clip, encode_delivery, parse_outcome
+from ....protocol.wire import encode_delivery
 from ....receiver.attempt import Attempt
 from ....receiver.receiver import Claim, Receiver
 from ....receiver.replay import MemoryReplayGuard

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ....protocol.wire import Failed
+from ....protocol.outcomes import Failed
 from ....workers.processor import BoundProcessor
 
 if t.TYPE_CHECKING:

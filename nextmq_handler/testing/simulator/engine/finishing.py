@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import typing as t
 
-from ....protocol.wire import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
+from ....protocol.outcomes import Completed, Delayed, Failed, Outcome, RateLimited, WaitingChildren
 from ....rules.attempts import CHILD_FAILED, OPEN_CHILDREN, next_attempt, stacktraces
 from ....rules.backoff import Strategies
 from ....rules.results import RESULT_LIFE, may_vanish

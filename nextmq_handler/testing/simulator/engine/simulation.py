@@ -9,7 +9,7 @@ import threading
 import typing as t
 
 from ....errors import NextMQError
-from ....protocol.wire import Failed, Outcome
+from ....protocol.outcomes import Failed, Outcome
 from ....receiver.sync_driver import run_attempt
 from ....rules.attempts import MAX_FREE_STARTS, too_many_starts
 from ....rules.delivery_log import delivery_entry, with_entry

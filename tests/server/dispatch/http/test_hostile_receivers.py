@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import pytest
 
+from nextmq_handler.protocol.outcomes import Completed, Failed
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.client import DeliveryClient
-from nextmq_server.engine.verdicts import Completed, Failed, Verdict
+from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.gate import Gate
 from tests.support.dispatching import App, Rig
 from tests.support.raw_http import OK, RawHandler, answering, read_request

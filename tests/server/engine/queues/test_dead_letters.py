@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nextmq_handler.protocol.outcomes import Completed, Failed, WaitingChildren
 from nextmq_handler.rules.dead_letters import read_dead_letter
 from nextmq_handler.rules.views import JobView
 from nextmq_server.engine.queues.dead_letters import dead_letter_of
@@ -17,7 +18,7 @@ from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.jobs import decoded
 from nextmq_server.engine.queues.snapshots import read_snapshot, result_of
 from nextmq_server.engine.scripts.scripts import QueueScripts
-from nextmq_server.engine.verdicts import Completed, Failed, Verdict, WaitingChildren
+from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.finalize import Finalizer, LostJob
 from nextmq_server.engine.worker.options import RunnerOptions
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nextmq_handler.protocol.outcomes import Failed
 from nextmq_handler.rules.backoff import UnknownBackoff, backoff_delay
 from nextmq_server.dispatch.dispatcher import AppEndpoint
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.jobs import view
 from nextmq_server.engine.queues.snapshots import result_of
 from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
-from nextmq_server.engine.verdicts import Failed
 from nextmq_server.engine.worker.finalize import Finalizer
 from nextmq_server.engine.worker.move_to_finished import Finishing
 from nextmq_server.engine.worker.options import RunnerOptions

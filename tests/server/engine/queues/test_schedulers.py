@@ -7,12 +7,13 @@ import typing as t
 
 import pytest
 
+from nextmq_handler.protocol.outcomes import Completed, Failed, RateLimited
 from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.scheduling import Template
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.scheduling import NotAdvanced, advance
 from nextmq_server.engine.scripts.scripts import pack
-from nextmq_server.engine.verdicts import Completed, Failed, Hold, RateLimited, Verdict
+from nextmq_server.engine.verdicts import Hold, Verdict
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.redis.connection import RedisError
 

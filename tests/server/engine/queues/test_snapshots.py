@@ -7,10 +7,11 @@ import typing as t
 
 import pytest
 
+from nextmq_handler.protocol.outcomes import Completed, Failed
 from nextmq_handler.rules.results import RESULT_LIFE, JobResult
 from nextmq_server.engine.queues.jobs import NoSuchJob
 from nextmq_server.engine.queues.snapshots import read_snapshot, snapshot_key
-from nextmq_server.engine.verdicts import Completed, Failed, Verdict
+from nextmq_server.engine.verdicts import Verdict
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, WaitUntil

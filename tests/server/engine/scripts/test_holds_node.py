@@ -10,10 +10,11 @@ import typing as t
 
 import pytest
 
+from nextmq_handler.protocol.outcomes import Failed
 from nextmq_handler.rules.delivery_log import DeliveryEntry
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.scripts.holds import Holds, Kind, Trouble
-from nextmq_server.engine.verdicts import Failed, Verdict
+from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.options import RunnerOptions
 from tests.interop.node import FOLDER, NODE, install_packages
 

@@ -7,8 +7,9 @@ import typing as t
 
 import pytest
 
+from nextmq_handler.protocol.outcomes import Completed
 from nextmq_server.embedded import EmbeddedValkey
-from nextmq_server.engine.verdicts import Completed, Verdict
+from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import RunnerOptions

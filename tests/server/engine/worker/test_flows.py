@@ -8,11 +8,11 @@ import pytest
 import redis.asyncio
 from bullmq import flow_producer
 
+from nextmq_handler.protocol.outcomes import Completed, Failed, WaitingChildren
 from nextmq_handler.rules.flows import FlowNode
 from nextmq_server.engine.queues.adding import UnusableParent
 from nextmq_server.engine.queues.children import ChildKey, Children
 from nextmq_server.engine.queues.flows import Flows
-from nextmq_server.engine.verdicts import Completed, Failed, WaitingChildren
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, WaitUntil

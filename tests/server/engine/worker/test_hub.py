@@ -9,7 +9,8 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.verdicts import Completed, Delayed, Failed, Hold, RateLimited, Verdict, WaitingChildren
+from nextmq_handler.protocol.outcomes import Completed, Delayed, Failed, RateLimited, WaitingChildren
+from nextmq_server.engine.verdicts import Hold, Verdict
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, WaitUntil

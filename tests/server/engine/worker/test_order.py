@@ -6,7 +6,7 @@ import typing as t
 
 import pytest
 
-from nextmq_server.engine.verdicts import Completed, Failed
+from nextmq_handler.protocol.outcomes import Completed, Failed
 from nextmq_server.engine.worker.options import RunnerOptions
 
 if t.TYPE_CHECKING:

@@ -8,8 +8,9 @@ import typing as t
 
 import pytest
 
+from nextmq_handler.protocol.outcomes import Completed
 from nextmq_server.engine.scripts.scripts import pack
-from nextmq_server.engine.verdicts import Completed, Verdict
+from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.engine.worker.options import RunnerOptions
 

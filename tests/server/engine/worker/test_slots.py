@@ -9,8 +9,9 @@ import typing as t
 
 import pytest
 
+from nextmq_handler.protocol.outcomes import Completed
 from nextmq_server.engine.queues.job import EngineJob
-from nextmq_server.engine.verdicts import Completed, Verdict
+from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.engine.worker.slots import Slots

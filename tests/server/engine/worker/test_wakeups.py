@@ -9,8 +9,9 @@ import typing as t
 
 import pytest
 
+from nextmq_handler.protocol.outcomes import Completed, RateLimited
 from nextmq_handler.rules.limits import UNLIMITED
-from nextmq_server.engine.verdicts import Completed, Hold, RateLimited
+from nextmq_server.engine.verdicts import Hold
 from nextmq_server.engine.worker import gate as gate_module
 from nextmq_server.engine.worker import upkeep
 from nextmq_server.engine.worker.markers import QUEUES_PER_WATCHER
