@@ -15,11 +15,11 @@ from nextmq_server.engine.verdicts import Hold, Verdict
 
 SHOWN = {
     "completed": Completed({"sent": True}),
-    "failed 12 ms  Error: no such user": Failed("Error", "no such user"),
-    "rateLimited 12 ms  for 1500 ms": RateLimited(1500),
-    "delayed 12 ms  until 1790000000000": Delayed(1_790_000_000_000),
+    "failed 12 ms Error: no such user": Failed("Error", "no such user"),
+    "rateLimited 12 ms for 1500 ms": RateLimited(1500),
+    "delayed 12 ms until 1790000000000": Delayed(1_790_000_000_000),
     "waitingChildren": WaitingChildren(),
-    "held 12 ms  2.0 s: the app is down": Hold(2.0, "the app is down"),
+    "held 12 ms 2.0 s: the app is down": Hold(2.0, "the app is down"),
 }
 
 SAY_ON = """
