@@ -42,8 +42,6 @@ class _Result:
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and vars(other) == vars(self)
 
-    __hash__ = None  # type: ignore[assignment] # a return value may be any JSON
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}({vars(self)})"
 
@@ -51,7 +49,7 @@ class _Result:
 class Completed(_Result):
     """The processor returned. `return_value` is any JSON."""
 
-    outcome = "completed"
+    outcome: t.ClassVar[OutcomeName] = "completed"
 
     def __init__(self, return_value: t.Any) -> None:
         self.return_value: t.Any = return_value
@@ -70,7 +68,7 @@ class Failed(_Result):
     `status` is that of the app's HTTP answer, None if there was no answer. It is not sent.
     """
 
-    outcome = "failed"
+    outcome: t.ClassVar[OutcomeName] = "failed"
 
     def __init__(
         self, name: str, message: str, stack: str = "", *, unrecoverable: bool = False, status: int | None = None
@@ -113,7 +111,7 @@ class Failed(_Result):
 class RateLimited(_Result):
     """The queue starts no job for `delay` ms. The job is put back; no attempt is used."""
 
-    outcome = "rateLimited"
+    outcome: t.ClassVar[OutcomeName] = "rateLimited"
 
     def __init__(self, delay: int) -> None:
         self.delay: int = delay
@@ -134,7 +132,7 @@ class RateLimited(_Result):
 class Delayed(_Result):
     """The job runs again at `timestamp`, ms since the epoch; no attempt is used."""
 
-    outcome = "delayed"
+    outcome: t.ClassVar[OutcomeName] = "delayed"
 
     def __init__(self, timestamp: int) -> None:
         self.timestamp: int = timestamp
@@ -155,7 +153,7 @@ class Delayed(_Result):
 class WaitingChildren(_Result):
     """The job waits for its open children. No attempt is used."""
 
-    outcome = "waitingChildren"
+    outcome: t.ClassVar[OutcomeName] = "waitingChildren"
 
 
 Outcome = Completed | Failed | RateLimited | Delayed | WaitingChildren
