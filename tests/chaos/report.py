@@ -19,7 +19,7 @@ class Report:
     crashes: int
     recoveries: list[Recovery]
     interruptions: list[float]
-    tracebacks: int
+    tracebacks: list[str]
     seconds: float
 
     def __str__(self) -> str:
@@ -37,7 +37,8 @@ class Report:
         ]
         lines += [f"WRONG     {violation}" for violation in ledger.violations]
         if self.tracebacks:
-            lines.append(f"WRONG     {self.tracebacks} tracebacks in the log of the servers")
+            lines.append(f"WRONG     {len(self.tracebacks)} tracebacks in the log of the servers")
+            lines += self.tracebacks
         return "\n".join(lines)
 
     @property

@@ -39,7 +39,7 @@ def run(folder: Path, *, seed: int, jobs: int, kills: int, echo: t.Callable[[str
         accepted, strikes = _happen(history, parts, storage, echo)
         stored = [job for queue in QUEUES for job in storage.jobs(queue)]
         dead_letters = storage.jobs(DEAD_LETTERS)
-        crashes, log = parts.crashes, parts.server_log()
+        crashes, log = parts.crashes, list(parts.server_log())
     entries = read_journal(parts.journal)
     report = Report(
         seed,
@@ -48,7 +48,7 @@ def run(folder: Path, *, seed: int, jobs: int, kills: int, echo: t.Callable[[str
         crashes,
         recoveries(strikes, stored),
         interruptions(entries),
-        sum("Traceback" in line for line in log),
+        ["\n".join(log[at : at + 40]) for at, line in enumerate(log) if "Traceback" in line],
         time.monotonic() - began_at,
     )
     echo(str(report))
