@@ -42,6 +42,8 @@ class _Result:
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and vars(other) == vars(self)
 
+    __hash__: t.ClassVar[None] = None  # type: ignore[assignment] # a return value may be any JSON
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({vars(self)})"
 
