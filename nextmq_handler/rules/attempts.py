@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import typing as t
 
+from ..protocol.outcomes import Failed
 from .backoff import Strategies, UnknownBackoff, backoff_delay
 
 MAX_FREE_STARTS = 100
@@ -15,9 +16,18 @@ CHILD_FAILED = "the job cannot {}: it has a child that failed"
 """Why a job with a failed child cannot "complete" or "wait"."""
 
 
-def too_many_starts(free_starts: int) -> str:
-    """Return why a job fails that was started so many times without using an attempt."""
-    return f"the job was started {free_starts} times without using an attempt"
+def allowed_attempts(opts: t.Mapping[str, t.Any]) -> int:
+    """Return how many attempts a job with these options may use."""
+    return int(opts.get("attempts") or 1)
+
+
+def too_many_starts(attempts_started: int, attempts_made: int, limit: int = MAX_FREE_STARTS) -> Failed | None:
+    """Return the failure of a job if `limit` of its starts before this one used no attempt; None if it may run."""
+    free_starts = attempts_started - attempts_made - 1
+    if free_starts < limit:
+        return None
+    reason = f"the job was started {free_starts} times without using an attempt"
+    return Failed("TooManyStarts", reason, unrecoverable=True)
 
 
 def stacktraces(earlier: t.Sequence[str], latest: str, limit: int | None) -> list[str]:
@@ -38,7 +48,7 @@ def next_attempt(
 
     `attempts_made` counts the attempts before the failed one.
     """
-    if attempts_made + 1 >= int(opts.get("attempts") or 1):
+    if attempts_made + 1 >= allowed_attempts(opts):
         return None, reason
     try:
         return backoff_delay(opts.get("backoff"), attempts_made + 1, strategies, rand=rand), reason

@@ -68,9 +68,9 @@ class Dispatcher:
 
     async def deliver(self, endpoint: AppEndpoint, health: Health, job: EngineJob) -> Verdict:
         """Deliver `job` once and return what happens to it next. `health` is that of the endpoint."""
-        free_starts = job.attempts_started - job.attempts_made - 1
-        if free_starts >= self._max_free_starts:
-            return Failed("TooManyStarts", too_many_starts(free_starts), unrecoverable=True)
+        failure = too_many_starts(job.attempts_started, job.attempts_made, self._max_free_starts)
+        if failure is not None:
+            return failure
         id = delivery_id(endpoint.queue, job)
         sent_at, started_at = self._clock(), time.monotonic()
         body = encode_delivery(

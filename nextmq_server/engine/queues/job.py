@@ -6,6 +6,7 @@ import typing as t
 
 from nextmq_handler.protocol import strict_json
 from nextmq_handler.protocol.outcomes import Failed
+from nextmq_handler.rules.attempts import allowed_attempts
 from nextmq_handler.rules.delivery_log import DeliveryEntry
 from nextmq_handler.rules.views import ParentView
 
@@ -47,7 +48,7 @@ class EngineJob:
     @property
     def attempts(self) -> int:
         """How many attempts the job may use."""
-        return int(self.opts.get("attempts") or 1)
+        return allowed_attempts(self.opts)
 
     def is_last_attempt(self, failure: Failed) -> bool:
         """Return whether the job fails for good with this failure."""

@@ -11,7 +11,7 @@ import typing as t
 from ....errors import NextMQError
 from ....protocol.outcomes import Failed, Outcome
 from ....receiver.sync_driver import run_attempt
-from ....rules.attempts import MAX_FREE_STARTS, too_many_starts
+from ....rules.attempts import too_many_starts
 from ....rules.delivery_log import delivery_entry, with_entry
 from ....workers.worker import schedules_of
 from .delivering import LocalApp, Steps, T
@@ -166,12 +166,9 @@ class Simulation:
 
 
 def _failure_before_delivery(job: SimulatedJob) -> Failed | None:
-    free_starts = job.attempts_started - job.attempts_made - 1
     if job.deferred_failure is not None:
         return Failed("UnrecoverableError", job.deferred_failure, unrecoverable=True)
-    if free_starts >= MAX_FREE_STARTS:
-        return Failed("TooManyStarts", too_many_starts(free_starts), unrecoverable=True)
-    return None
+    return too_many_starts(job.attempts_started, job.attempts_made)
 
 
 def _scheduler(queue: str, declared: dict[str, t.Any]) -> SimulatedScheduler:
