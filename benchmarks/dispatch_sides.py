@@ -26,6 +26,7 @@ from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
+from nextmq_server.redis.keys import ProjectKeys
 from nextmq_server.service import Service
 from nextmq_server.serving import collect_less_garbage
 from nextmq_server.workers.registration import RegisteredOptions, Registration
@@ -49,7 +50,7 @@ async def service(socket: str, url: str, queues: list[str], concurrency: int) ->
 
 
 async def engine(socket: str, url: str, queues: list[str], concurrency: int) -> None:
-    hub = Hub(Address(f"unix://{socket}"), prefix="bull", instance_id="bench", alone=False)
+    hub = Hub(Address(f"unix://{socket}"), ProjectKeys("bench"), prefix="bull", instance_id="bench", alone=False)
     await hub.start()
 
     async def process(job: EngineJob) -> Verdict:

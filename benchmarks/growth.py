@@ -25,6 +25,7 @@ from nextmq_server.engine.queues.jobs import Jobs
 from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import RedisConnection
+from nextmq_server.redis.keys import ProjectKeys
 
 from .dispatch import DATA, SERVICE, cpu_of
 from .dispatch_receiver import Receiver
@@ -190,7 +191,7 @@ async def staged() -> t.AsyncGenerator[Stage]:
         redis = RedisConnection(Address(valkey.url), name="benchmark")
         await redis.connect()
         await redis.execute("CONFIG", "SET", "auto-aof-rewrite-percentage", 0)  # it would come in one row only
-        runner = ScriptRunner(redis)
+        runner = ScriptRunner(redis, ProjectKeys("bench"))
         port = serving.sockets[0].getsockname()[1]
         yield Stage(valkey, redis, runner, app, f"http://127.0.0.1:{port}/queues/bench")
         await redis.close()

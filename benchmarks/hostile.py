@@ -29,6 +29,7 @@ from nextmq_server.engine.scripts.scripts import ScriptRunner
 from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import RedisConnection
+from nextmq_server.redis.keys import ProjectKeys
 from nextmq_server.service import Service
 from nextmq_server.workers.registration import RegisteredOptions, Registration
 
@@ -160,7 +161,7 @@ async def main() -> None:
         ports = {HEALTHY: receiver.sockets[0].getsockname()[1], **hostile}
         redis = RedisConnection(Address(valkey.url), name="benchmark")
         await redis.connect()
-        runner = ScriptRunner(redis)
+        runner = ScriptRunner(redis, ProjectKeys("bench"))
         with child("hostile", valkey.url, json.dumps(ports)) as (server, _):
             await play(Stage(redis, runner, server), list(hostile))
         await redis.close()

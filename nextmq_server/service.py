@@ -32,6 +32,7 @@ from .projects.credentials import Credentials
 from .projects.projects import Project
 from .redis.address import Address
 from .redis.connection import ConnectionLost, RedisError
+from .redis.keys import ProjectKeys
 from .redis.storage import StorageWatch
 from .triggers.triggers import Triggers
 from .workers.directory import QueueDirectory
@@ -72,9 +73,10 @@ class Service:
         self._reporter = Reporter(report)
         address = Address(redis_url)
         instance_id = secrets.token_hex(6)
-        self._hub = Hub(address, prefix=project.prefix, instance_id=instance_id, alone=alone, slots=slots)
+        keys = ProjectKeys(project.name)
+        self._hub = Hub(address, keys, prefix=project.prefix, instance_id=instance_id, alone=alone, slots=slots)
         connection = self._hub.connection
-        self.events = EventHub(address, connection, name=f"nextmq-{instance_id}-events")
+        self.events = EventHub(address, connection, keys, name=f"nextmq-{instance_id}-events")
         self.jobs = Jobs(self._hub.scripts, project.prefix)
         self.children = Children(self.jobs, project.prefix)
         self.flows = Flows(self.jobs, self.children)
@@ -84,12 +86,11 @@ class Service:
         self.results = Results(self.jobs, self.events)
         self.storage = StorageWatch(connection)
         self.schedulers = JobSchedulers(self.jobs)
-        self._directory = QueueDirectory(connection, project.name)
+        self._directory = QueueDirectory(connection, keys)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
         self.workers = Workers(
             self._hub,
             self.jobs,
-            project.name,
             self._directory,
             egress=egress,
             replace_all=replace_workers,
@@ -97,7 +98,7 @@ class Service:
         )
         self.registry = self.workers.registry
         self.credentials = Credentials(project, connection, self.registry)
-        self.triggers = Triggers(self._hub, self.jobs, project.name, reporter=self._reporter)
+        self.triggers = Triggers(self._hub, self.jobs, reporter=self._reporter)
         self._client: DeliveryClient | None = None
 
     @property

@@ -12,6 +12,7 @@ from ..projects.credentials import Credentials, LastUse, moment
 from ..projects.projects_file import add_project, check_base_url, load_projects
 from ..redis.address import Address
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
+from ..redis.keys import ProjectKeys
 from ..workers.registry import Registry
 from .options import ProjectsFile, RedisURL, exit_on_error, on_event_loop
 
@@ -52,7 +53,7 @@ async def show(
     connection = RedisConnection(Address(redis_url), name="nextmq-projects-show")
     await connection.connect()
     try:
-        credentials = Credentials(found[name], connection, Registry(connection, name))
+        credentials = Credentials(found[name], connection, Registry(connection, ProjectKeys(name)))
         keys, secrets = await credentials.api_keys(), await credentials.webhook_secrets()
     except (RedisError, ConnectionLost) as exc:
         raise ConfigurationError(f"cannot read the last uses: Redis answered {exc}") from None

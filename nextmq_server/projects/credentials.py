@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from nextmq_handler.errors import ConfigurationError
 
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
+from ..redis.keys import ProjectKeys
 from ..workers.registry import Registry
 from .last_uses import LastUses
 from .projects import Project
@@ -42,8 +43,9 @@ class Credentials:
         self.secrets = project.secrets
         self._registry = registry
         self._clock = clock
-        self._key_uses = LastUses(connection, f"nextmq:{project.name}:api-key-uses", clock=clock)
-        self._secret_uses = LastUses(connection, f"nextmq:{project.name}:webhook-secret-uses", clock=clock)
+        keys = ProjectKeys(project.name)
+        self._key_uses = LastUses(connection, keys("api-key-uses"), clock=clock)
+        self._secret_uses = LastUses(connection, keys("webhook-secret-uses"), clock=clock)
 
     def admit(self, api_key: str) -> bool:
         """Return whether `api_key` is one of the project's, in constant time; if so, record the use."""

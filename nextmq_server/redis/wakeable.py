@@ -32,10 +32,11 @@ class WakeableReader:
         read: t.Callable[[], t.Awaitable[None]],
         *,
         name: str,
+        wake_key: str,
         what: str,
     ) -> None:
         self.connection = RedisConnection(address, name=name)
-        self.wake_key = f"nextmq:wake:{name}"
+        self.wake_key = wake_key
         self.armed: t.Collection[str] | None = None
         self._commands = commands
         self._read = read

@@ -118,11 +118,10 @@ class StoredTrigger(TriggerOptions):
 class TriggerRecords:
     """The triggers of one project. Each call raises RedisError or ConnectionLost."""
 
-    def __init__(self, scripts: ScriptRunner, project: str) -> None:
+    def __init__(self, scripts: ScriptRunner) -> None:
         self._scripts = scripts
         self._connection = scripts.connection
-        self._key = f"nextmq:{project}:triggers"
-        self._runs_prefix = f"nextmq:{project}:trigger-runs:"
+        self._key = scripts.keys("triggers")
 
     async def add(self, trigger: StoredTrigger) -> None:
         """Store a new trigger. Raises TooManyTriggers."""
@@ -162,21 +161,23 @@ class TriggerRecords:
 
     async def remove(self, id: str) -> bool:
         """Remove a trigger with its runs; return whether there was one."""
-        return bool(await self._scripts.run_composed(_REMOVE, [self._key, self._runs_prefix + id], [id]))
+        return bool(
+            await self._scripts.run_composed(_REMOVE, [self._key, self._scripts.keys("trigger-runs", id)], [id])
+        )
 
     async def note(self, id: str, run: StoredRun) -> None:
         """Record a run of a trigger."""
         args = [id, run.model_dump_json(by_alias=True), MAX_RUNS]
-        await self._scripts.run_composed(_NOTE, [self._key, self._runs_prefix + id], args)
+        await self._scripts.run_composed(_NOTE, [self._key, self._scripts.keys("trigger-runs", id)], args)
 
     async def runs(self, id: str) -> list[StoredRun]:
         """Return the last runs of a trigger, the newest first."""
-        texts: list[str] = await self._connection.execute("LRANGE", self._runs_prefix + id, 0, -1)
+        texts: list[str] = await self._connection.execute("LRANGE", self._scripts.keys("trigger-runs", id), 0, -1)
         return [StoredRun.model_validate_json(text) for text in texts]
 
     async def last_runs(self, ids: t.Sequence[str]) -> list[StoredRun | None]:
         """Return the last run of each of the triggers."""
-        calls = [self._connection.execute("LINDEX", self._runs_prefix + id, 0) for id in ids]
+        calls = [self._connection.execute("LINDEX", self._scripts.keys("trigger-runs", id), 0) for id in ids]
         texts: list[str | None] = await asyncio.gather(*calls)
         return [StoredRun.model_validate_json(text) if text else None for text in texts]
 

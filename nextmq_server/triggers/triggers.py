@@ -42,10 +42,10 @@ class ShownTrigger(t.NamedTuple):
 class Triggers:
     """The triggers of one project. Each call raises RedisError or ConnectionLost too."""
 
-    def __init__(self, hub: Hub, jobs: Jobs, project: str, *, reporter: Reporter) -> None:
+    def __init__(self, hub: Hub, jobs: Jobs, *, reporter: Reporter) -> None:
         self._hub = hub
         self._reporter = reporter
-        self._records = TriggerRecords(hub.scripts, project)
+        self._records = TriggerRecords(hub.scripts)
         self._schedules = TriggerSchedules(jobs, self._records)
         self._process: TriggerProcessor
         self._beginning = asyncio.Lock()

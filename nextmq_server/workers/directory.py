@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from ..redis.connection import RedisConnection
+from ..redis.keys import ProjectKeys
 
 
 class QueueDirectory:
     """The names of the queues that jobs were added to. Each call raises RedisError or ConnectionLost."""
 
-    def __init__(self, connection: RedisConnection, project: str) -> None:
+    def __init__(self, connection: RedisConnection, keys: ProjectKeys) -> None:
         self._connection = connection
-        self._key = f"nextmq:{project}:queues"
+        self._key = keys("queues")
         self._noted: set[str] = set()
 
     async def note(self, queues: set[str]) -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from nextmq_handler.rules.schedules import ScheduleModel
 
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
+from ..redis.keys import ProjectKeys
 from .registration import Registration
 
 logger = logging.getLogger("nextmq_server")
@@ -48,11 +49,11 @@ class Registry:
     """The registrations of one project. Several server processes may share it."""
 
     def __init__(
-        self, connection: RedisConnection, project: str, *, clock: t.Callable[[], float] = time.time
+        self, connection: RedisConnection, keys: ProjectKeys, *, clock: t.Callable[[], float] = time.time
     ) -> None:
         self._connection = connection
-        self._key = f"nextmq:{project}:workers"
-        self._writes_key = f"nextmq:{project}:workers-writes"
+        self._key = keys("workers")
+        self._writes_key = keys("workers-writes")
         self._writes: str | None = None
         self._clock = clock
         self._registrations: dict[str, Registration] = {}

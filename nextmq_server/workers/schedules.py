@@ -10,6 +10,7 @@ from nextmq_handler.rules.cron import InvalidSchedule
 from ..engine.queues.jobs import WrongState
 from ..engine.queues.schedulers import JobSchedulers, NoSuchScheduler
 from ..redis.connection import RedisConnection
+from ..redis.keys import ProjectKeys
 from .registry import Registry
 
 if t.TYPE_CHECKING:
@@ -25,10 +26,10 @@ class DeclaredSchedules:
     """
 
     def __init__(
-        self, connection: RedisConnection, project: str, registry: Registry, schedulers: JobSchedulers
+        self, connection: RedisConnection, keys: ProjectKeys, registry: Registry, schedulers: JobSchedulers
     ) -> None:
         self._connection = connection
-        self._prefix = f"nextmq:{project}:schedules:"
+        self._keys = keys
         self._registry = registry
         self._schedulers = schedulers
 
@@ -44,10 +45,10 @@ class DeclaredSchedules:
 
     async def release(self, queue: str, id: str) -> None:
         """Give up the scheduler: it stays even if the app no longer declares it."""
-        await self._connection.execute("SREM", self._prefix + queue, id)
+        await self._connection.execute("SREM", self._keys("schedules", queue), id)
 
     async def _apply(self, queue: str, declared: t.Sequence[ScheduleModel], made: set[str]) -> None:
-        key, ids = self._prefix + queue, {schedule.id for schedule in declared}
+        key, ids = self._keys("schedules", queue), {schedule.id for schedule in declared}
         if ids:
             # First, so that whatever is created is known to be the app's.
             await self._connection.execute("SADD", key, *ids)

@@ -41,15 +41,14 @@ class Workers:
         self,
         hub: Hub,
         jobs: Jobs,
-        project: str,
         directory: QueueDirectory,
         *,
         egress: EgressRules,
         replace_all: bool = False,
         max_hold: float = MAX_BACKOFF,
     ) -> None:
-        self.registry = Registry(hub.connection, project)
-        self.schedules = DeclaredSchedules(hub.connection, project, self.registry, JobSchedulers(jobs))
+        self.registry = Registry(hub.connection, hub.scripts.keys)
+        self.schedules = DeclaredSchedules(hub.connection, hub.scripts.keys, self.registry, JobSchedulers(jobs))
         self.unattended = UnattendedQueues(Queues(jobs), self.registry)
         self._hub = hub
         self._directory = directory

@@ -34,7 +34,7 @@ class Storage:
 
     def workers(self) -> int:
         """Return how many queues have a worker."""
-        return int(self._client.hlen(f"nextmq:{self._project}:workers"))
+        return int(self._client.hlen(f"nextmq:{{{self._project}}}:workers"))
 
     def finished(self, queues: t.Iterable[str]) -> int:
         """Return how many jobs of these queues have ended."""

@@ -36,6 +36,7 @@ from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import RedisConnection
+from nextmq_server.redis.keys import ProjectKeys
 from nextmq_server.service import Service
 
 settings.register_profile("server", max_examples=100, deadline=None, derandomize=True, print_blob=True)
@@ -102,7 +103,8 @@ class Engine:
         self.address = Address(url)
         self.prefix = f"t{next(_numbers)}"
         self.redis = RedisConnection(self.address, name="test")
-        self._runner = ScriptRunner(self.redis)
+        self.keys = ProjectKeys(self.prefix)
+        self._runner = ScriptRunner(self.redis, self.keys)
         self.jobs = Jobs(self._runner, self.prefix)
         self.queues = Queues(self.jobs)
         self.schedulers = JobSchedulers(self.jobs)
@@ -118,7 +120,7 @@ class Engine:
 
     async def start_hub(self, *, alone: bool = False, instance_id: str | None = None) -> Hub:
         instance_id = instance_id or f"instance{next(_numbers)}"
-        hub = Hub(self.address, prefix=self.prefix, instance_id=instance_id, alone=alone)
+        hub = Hub(self.address, self.keys, prefix=self.prefix, instance_id=instance_id, alone=alone)
         await hub.start()
         self._hubs.append(hub)
         return hub

@@ -21,7 +21,7 @@ class Rig:
         self.engine = engine
         self.name = f"nextmq-{engine.prefix}-events"
         self.commands = RedisConnection(engine.address, name=f"{self.name}-commands")
-        self.hub = EventHub(engine.address, self.commands, name=self.name)
+        self.hub = EventHub(engine.address, self.commands, engine.keys, name=self.name)
 
     def listen(self, last_id: str = "$", *, queue: str = "emails") -> Listener:
         return Listener(self.hub, self.engine.jobs.scripts(queue), last_id)

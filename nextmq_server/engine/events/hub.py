@@ -10,6 +10,7 @@ from nextmq_handler.errors import ConfigurationError
 
 from ...redis.address import Address
 from ...redis.connection import Argument, ConnectionLost, RedisConnection, RedisError
+from ...redis.keys import ProjectKeys
 from ...redis.wakeable import BLOCK_TIME, WakeableReader
 from .streams import PAGE, START, Event, Sink, StreamId
 
@@ -39,9 +40,12 @@ class EventHub:
     `commands` is the shared connection, over which history is read.
     """
 
-    def __init__(self, address: Address, commands: RedisConnection, *, name: str) -> None:
+    def __init__(self, address: Address, commands: RedisConnection, keys: ProjectKeys, *, name: str) -> None:
         self._commands = commands
-        self._reader = WakeableReader(address, commands, self._read, name=name, what="read events")
+        wake_key = keys("wake", name)
+        self._reader = WakeableReader(
+            address, commands, self._read, name=name, wake_key=wake_key, what="read events"
+        )
         self._streams: dict[str, _Stream] = {}
         self._listeners: set[Sink] = set()
         self._wake_id = START

@@ -12,8 +12,8 @@ from .job import EngineJob
 
 
 def snapshot_key(scripts: QueueScripts, job_id: str) -> str:
-    """Return the key of the job's snapshot: outside BullMQ's key space, so no listing of the queue shows it."""
-    return f"nextmq:result:{scripts.key(job_id)}"
+    """Return the key of the job's snapshot."""
+    return scripts.own_key("result", job_id)
 
 
 def result_of(

@@ -195,9 +195,8 @@ class Holds:
 
     def __init__(self, scripts: QueueScripts) -> None:
         self._scripts = scripts
-        qualified = f"{scripts.prefix}:{scripts.queue}"
-        self._hold = f"nextmq:hold:{qualified}"
-        self._keys = [self._hold, *scripts.all_keys("limiter", "marker"), f"nextmq:failing:{qualified}"]
+        self._hold = scripts.own_key("hold")
+        self._keys = [self._hold, *scripts.all_keys("limiter", "marker"), scripts.own_key("failing")]
 
     async def read(self) -> Held | None:
         """Return the hold, if the queue is held."""

@@ -11,6 +11,7 @@ import msgpack
 from bullmq import redis_connection as bullmq_scripts
 
 from ...redis.connection import Argument, RedisConnection, RedisError
+from ...redis.keys import ProjectKeys
 from .packers import packers
 
 pack: t.Callable[[object], bytes] = t.cast("t.Any", msgpack).packb
@@ -51,8 +52,9 @@ def as_function(script: str) -> str:
 class ScriptRunner:
     """Runs scripts: a script that Redis does not know yet is loaded. bullmq's packers call the `commands`."""
 
-    def __init__(self, connection: RedisConnection) -> None:
+    def __init__(self, connection: RedisConnection, keys: ProjectKeys) -> None:
         self.connection = connection
+        self.keys = keys
         self.commands = {name: self.command(source_of(name)) for name in _FILES}
 
     def command(self, source: str) -> t.Callable[..., t.Awaitable[t.Any]]:
@@ -92,6 +94,10 @@ class QueueScripts:
     def key(self, *names: str) -> str:
         """Return the key of a job, or of a part of it such as its lock."""
         return self.keys[""] + ":".join(names)
+
+    def own_key(self, *names: str) -> str:
+        """Return one of this server's keys for the queue: outside BullMQ's key space, so no listing shows it."""
+        return self._runner.keys(*names[:1], self.queue, *names[1:])
 
     def all_keys(self, *names: str) -> list[str]:
         """Return the queue's keys with these names."""

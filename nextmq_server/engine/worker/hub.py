@@ -7,6 +7,7 @@ import contextlib
 
 from ...redis.address import Address
 from ...redis.connection import ConnectionLost, RedisConnection
+from ...redis.keys import ProjectKeys
 from ..queues.queues import apply_worker_concurrency, meta_rate_limit
 from ..scripts.scripts import QueueScripts, ScriptRunner
 from .gate import FETCH
@@ -26,15 +27,22 @@ class Hub:
     """
 
     def __init__(
-        self, address: Address, *, prefix: str, instance_id: str, alone: bool, slots: Slots | None = None
+        self,
+        address: Address,
+        keys: ProjectKeys,
+        *,
+        prefix: str,
+        instance_id: str,
+        alone: bool,
+        slots: Slots | None = None,
     ) -> None:
         self.prefix = prefix
         self.connection = RedisConnection(address, name=f"nextmq-{instance_id}")
-        self.scripts = ScriptRunner(self.connection)
+        self.scripts = ScriptRunner(self.connection, keys)
         self.queues: dict[str, QueueRunner] = {}
         self._address = address
         self._slots = slots or Slots()
-        self._instance = Instance(instance_id, self.connection, alone=alone)
+        self._instance = Instance(instance_id, self.connection, keys, alone=alone)
         self._upkeep = Upkeep(self.queues, self.connection, self._instance)
         self._watchers: list[Watcher] = []
         self._adding = asyncio.Lock()
@@ -110,7 +118,7 @@ class Hub:
             if len(watcher.queues) < QUEUES_PER_WATCHER:
                 return watcher
         name = f"nextmq-{self._instance.id}-{len(self._watchers)}"
-        watcher = Watcher(self._address, self.connection, name=name)
+        watcher = Watcher(self._address, self.scripts, name=name)
         await watcher.reader.start()
         self._watchers.append(watcher)
         return watcher

@@ -11,7 +11,6 @@ import time
 import typing as t
 
 from ...redis.address import Address
-from ...redis.connection import RedisConnection
 from ...redis.wakeable import BLOCK_TIME, WakeableReader
 from ..scripts.scripts import ScriptRunner
 from .runner import QueueRunner
@@ -37,10 +36,13 @@ return popped
 class Watcher:
     """One blocking connection that watches the markers of up to 128 queues while its `reader` runs."""
 
-    def __init__(self, address: Address, commands: RedisConnection, *, name: str) -> None:
+    def __init__(self, address: Address, scripts: ScriptRunner, *, name: str) -> None:
         self.queues: dict[str, QueueRunner] = {}
-        self.reader = WakeableReader(address, commands, self._wait, name=name, what="watch for jobs")
-        self._scripts = ScriptRunner(self.reader.connection)
+        wake_key = scripts.keys("wake", name)
+        self.reader = WakeableReader(
+            address, scripts.connection, self._wait, name=name, wake_key=wake_key, what="watch for jobs"
+        )
+        self._scripts = ScriptRunner(self.reader.connection, scripts.keys)
 
     def on_cold(self, queue: QueueRunner) -> None:
         """Watch a queue that turned cold: restart the wait of the moment if it does not cover the marker."""

@@ -10,6 +10,7 @@ import typing as t
 from nextmq_handler.rules.log_text import one_line
 
 from ...redis.connection import ConnectionLost, RedisConnection, RedisError
+from ...redis.keys import ProjectKeys
 from ...tasks import end_tasks
 from ..queues.queues import meta_rate_limit
 from .runner import QueueRunner
@@ -33,9 +34,10 @@ class Instance:
     `alone` means that no other server process can be alive, as on an embedded Valkey.
     """
 
-    def __init__(self, id: str, connection: RedisConnection, *, alone: bool) -> None:
+    def __init__(self, id: str, connection: RedisConnection, keys: ProjectKeys, *, alone: bool) -> None:
         self.id = id
         self._connection = connection
+        self._keys = keys
         self._alone = alone
         self._tokens = 0
 
@@ -46,17 +48,20 @@ class Instance:
 
     async def beat(self) -> None:
         """Send the heartbeat. Raises RedisError or ConnectionLost."""
-        await self._connection.execute("SET", _heartbeat_key(self.id), 1, "PX", round(HEARTBEAT_LIFE * 1000))
+        await self._connection.execute("SET", self._heartbeat_key(self.id), 1, "PX", round(HEARTBEAT_LIFE * 1000))
 
     async def leave(self) -> None:
         """End the heartbeat. Raises RedisError or ConnectionLost."""
-        await self._connection.execute("DEL", _heartbeat_key(self.id))
+        await self._connection.execute("DEL", self._heartbeat_key(self.id))
 
     async def is_alive(self, id: str) -> bool:
         """Return whether the instance `id` is alive. Raises RedisError or ConnectionLost."""
         if id == self.id:
             return True
-        return not self._alone and bool(await self._connection.execute("EXISTS", _heartbeat_key(id)))
+        return not self._alone and bool(await self._connection.execute("EXISTS", self._heartbeat_key(id)))
+
+    def _heartbeat_key(self, id: str) -> str:
+        return self._keys("instance", id)
 
 
 class Upkeep:
@@ -163,7 +168,3 @@ class Upkeep:
         if moved:
             logger.warning("queue %s: %d jobs had stalled and wait again", queue.name, len(moved))
             queue.poke()
-
-
-def _heartbeat_key(id: str) -> str:
-    return f"nextmq:instance:{id}"

@@ -10,6 +10,7 @@ import pytest
 
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
+from nextmq_server.redis.keys import ProjectKeys
 from nextmq_server.service import Service
 from tests.support.api import COUNTS, JOBS, refusal
 
@@ -167,7 +168,7 @@ async def test_a_key_that_is_none_is_refused(api: httpx.AsyncClient, key: str) -
 async def test_a_key_is_kept_for_a_day(api: httpx.AsyncClient, service: Service, project: Project) -> None:
     await add(api, key="k")
     left = await service.jobs.scripts("emails").connection.execute(
-        "PTTL", f"nextmq:{service.project.name}:idempotency:k"
+        "PTTL", ProjectKeys(service.project.name)("idempotency", "k")
     )
     assert 86_300_000 < left <= 86_400_000
 

@@ -15,6 +15,7 @@ from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.hub import Hub
 from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.redis.address import Address
+from nextmq_server.redis.keys import ProjectKeys
 from tests.support.api import JOBS, problem_paths, refusal
 
 if t.TYPE_CHECKING:
@@ -42,7 +43,9 @@ async def process(job: EngineJob) -> Verdict:
 @pytest.fixture
 async def run(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[Run]:
     """Run queues of the project."""
-    hub = Hub(Address(valkey.url), prefix=project.prefix, instance_id="children", alone=False)
+    hub = Hub(
+        Address(valkey.url), ProjectKeys(project.name), prefix=project.prefix, instance_id="children", alone=False
+    )
     await hub.start()
 
     async def start(*queues: str) -> None:

@@ -122,7 +122,7 @@ async def everything(projects: Projects) -> dict[str, object]:
     """All that Redis holds of project A, but for what its own server changes: markers and times of checks."""
     redis = projects.a_service.jobs.scripts("emails").connection
     found: dict[str, object] = {}
-    for pattern in (f"{projects.a.prefix}:*", f"{projects.a.prefix}-*", f"nextmq:*{projects.a.name}:*"):
+    for pattern in (f"{projects.a.prefix}:*", f"{projects.a.prefix}-*", f"nextmq:{{{projects.a.name}}}:*"):
         for key in sorted(await redis.execute("KEYS", pattern)):
             if not key.endswith((":marker", ":stalled-check")):
                 found[key] = await redis.execute("DUMP", key)

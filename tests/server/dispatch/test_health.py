@@ -351,7 +351,7 @@ async def test_the_success_of_another_process_starts_the_five_days_again(rig: Ri
 
 async def test_failures_days_apart_are_no_row(rig: Rig, engine: Engine) -> None:
     await rig.judge(FAILED)
-    [key] = await engine.redis.execute("KEYS", f"nextmq:failing:{engine.prefix}:*")
+    [key] = await engine.redis.execute("KEYS", engine.keys("failing", "*"))
     assert 1.9 * DAY * 1000 < await engine.redis.execute("PTTL", key) <= 2 * DAY * 1000
 
 

@@ -12,6 +12,7 @@ from nextmq_handler.errors import ConfigurationError
 from nextmq_server.projects.credentials import IN_USE, Credentials, LastUse
 from nextmq_server.projects.last_uses import NOTE_INTERVAL, LastUses
 from nextmq_server.projects.projects import Project, new_project
+from nextmq_server.redis.keys import ProjectKeys
 from nextmq_server.workers.registration import Registration
 from nextmq_server.workers.registry import Registry
 from tests.support.api import registration
@@ -40,7 +41,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def registry(engine: Engine, project: Project) -> Registry:
-    return Registry(engine.redis, project.name)
+    return Registry(engine.redis, ProjectKeys(project.name))
 
 
 @pytest.fixture
@@ -182,7 +183,7 @@ async def test_a_refusal_names_secrets_by_their_ids_only(
 async def test_what_cannot_be_looked_up_may_not_go(
     credentials: Credentials, engine: Engine, retiring: Project
 ) -> None:
-    await engine.redis.execute("SET", f"nextmq:{retiring.name}:webhook-secret-uses", "no hash")
+    await engine.redis.execute("SET", ProjectKeys(retiring.name)("webhook-secret-uses"), "no hash")
     with pytest.raises(ConfigurationError, match=r"is in use \(Redis answered WRONGTYPE"):
         await credentials.check(retiring)
 

@@ -12,6 +12,7 @@ import pytest
 
 from nextmq_server.dispatch.reports import Report
 from nextmq_server.projects.projects import Project
+from nextmq_server.redis.keys import ProjectKeys
 from nextmq_server.service import Service
 from nextmq_server.triggers import schedules as trigger_schedules
 from nextmq_server.triggers.schedules import QUEUE
@@ -147,7 +148,7 @@ async def test_deleting_a_trigger_leaves_nothing_of_it_in_redis(
     triggers.receiver.gate.set()
     await wait_until(lambda: is_done(service))
     assert [key for key in await redis(service, "KEYS", "*") if created["id"] in key] == []
-    assert await redis(service, "HGETALL", f"nextmq:{project.name}:triggers") == []
+    assert await redis(service, "HGETALL", ProjectKeys(project.name)("triggers")) == []
 
 
 async def test_a_job_of_a_trigger_that_is_gone_sends_nothing(
@@ -172,7 +173,7 @@ async def test_a_job_that_somebody_else_put_there_sends_nothing(
 async def test_rotations_at_the_same_moment_lose_no_secret(triggers: Triggering, service: Service) -> None:
     created = await triggers.create()
     answers = await asyncio.gather(*(triggers.post(created["id"], "rotate-secret") for _ in range(2)))
-    records = await redis(service, "HVALS", f"nextmq:{service.project.name}:triggers")
+    records = await redis(service, "HVALS", ProjectKeys(service.project.name)("triggers"))
     record = json.loads(records[0])
     assert {record["secret"], record["previousSecret"]} == {answer["secret"] for answer in answers}
 
@@ -185,7 +186,7 @@ async def test_neither_the_log_nor_a_repr_shows_the_secret(
     created = await triggers.fired()
     rotated = await triggers.post(created["id"], "rotate-secret")
     await triggers.last_run(created["id"])
-    await redis(service, "HSET", f"nextmq:{service.project.name}:triggers", "trg_broken", created["secret"])
+    await redis(service, "HSET", ProjectKeys(service.project.name)("triggers"), "trg_broken", created["secret"])
     shown = [caplog.text, repr(await service.triggers.get(created["id"])), repr(await service.triggers.all())]
     for secret in (created["secret"], rotated["secret"]):
         assert secret.removeprefix("whsec_") not in "".join(shown)
@@ -195,7 +196,7 @@ async def test_a_record_that_cannot_be_read_is_said_and_hides_no_other(
     triggers: Triggering, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     created = await triggers.create()
-    await redis(service, "HSET", f"nextmq:{service.project.name}:triggers", "trg_broken", "{}")
+    await redis(service, "HSET", ProjectKeys(service.project.name)("triggers"), "trg_broken", "{}")
     assert [shown.trigger.id for shown in await service.triggers.all()] == [created["id"]]
     assert "trg_broken" in caplog.text
 

@@ -14,6 +14,7 @@ from nextmq_handler._package import __version__
 from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.signing import parse_secret, read_seal
 from nextmq_server.projects.projects import Project
+from nextmq_server.redis.keys import ProjectKeys
 from nextmq_server.service import Service
 from tests.support.raw_http import RawHandler, answering, close_at_once, endless, keep_silent, read_request
 from tests.support.triggering import PAYLOAD, Triggering, redis, verify
@@ -166,7 +167,7 @@ async def test_a_day_after_a_rotation_the_new_secret_alone_verifies(
 ) -> None:
     created = await triggers.create()
     rotated = await triggers.post(created["id"], "rotate-secret")
-    key = f"nextmq:{project.name}:triggers"
+    key = ProjectKeys(project.name)("triggers")
     record = json.loads(await redis(service, "HGET", key, created["id"]))
     await redis(service, "HSET", key, created["id"], json.dumps({**record, "previousUntil": 1}))
     await triggers.post(created["id"], "fire")

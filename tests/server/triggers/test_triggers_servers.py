@@ -14,6 +14,7 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.reports import Report
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
+from nextmq_server.redis.keys import ProjectKeys
 from nextmq_server.service import Service
 from nextmq_server.testing.processes import start_dev_server
 from nextmq_server.triggers import triggers as trigger_queue
@@ -72,7 +73,7 @@ async def test_a_starting_server_removes_the_scheduler_of_a_trigger_that_is_gone
 ) -> None:
     await triggers.create()
     gone = await triggers.create()
-    await redis(service, "HDEL", f"nextmq:{project.name}:triggers", gone["id"])
+    await redis(service, "HDEL", ProjectKeys(project.name)("triggers"), gone["id"])
     other = Service(project, valkey.url, egress=EgressRules.for_development())
     await other.start()
     count = await other.schedulers.count(QUEUE)

@@ -14,6 +14,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import RedisConnection
+from nextmq_server.redis.keys import ProjectKeys
 from nextmq_server.service import Service
 from nextmq_server.workers import registry as registry_module
 from nextmq_server.workers.registration import Registration
@@ -54,7 +55,7 @@ def clock() -> Clock:
 @pytest.fixture
 def registry(connection: RedisConnection, project: Project, clock: Clock) -> Registry:
     """Return an empty registry."""
-    return Registry(connection, project.name, clock=clock)
+    return Registry(connection, ProjectKeys(project.name), clock=clock)
 
 
 def worker(project: Project, **changes: t.Any) -> Registration:
@@ -76,7 +77,7 @@ async def test_a_registration_is_read_back_as_it_was_stored(
     options = {"concurrency": 5, "limiter": {"max": 1, "duration": 1000}}
     schemas = {"wel\u2713come": {"type": "object", "maximum": 10**30}}
     await registry.put("emails", worker(project, options=options, schemas=schemas), replace=False)
-    assert await Registry(connection, project.name).load() == {"emails": registry.get("emails")}
+    assert await Registry(connection, ProjectKeys(project.name)).load() == {"emails": registry.get("emails")}
 
 
 @pytest.mark.parametrize(
@@ -99,14 +100,14 @@ async def test_a_removed_registration_is_not_read_back(
 ) -> None:
     await registry.put("emails", worker(project), replace=False)
     await registry.delete("emails")
-    assert await Registry(connection, project.name).load() == {}
+    assert await Registry(connection, ProjectKeys(project.name)).load() == {}
 
 
 async def test_projects_do_not_share_registrations(
     registry: Registry, connection: RedisConnection, project: Project
 ) -> None:
     await registry.put("emails", worker(project), replace=False)
-    assert await Registry(connection, f"{project.name}-other").load() == {}
+    assert await Registry(connection, ProjectKeys(f"{project.name}-other")).load() == {}
 
 
 async def test_the_first_registration_changes_something(registry: Registry, project: Project) -> None:
@@ -145,7 +146,7 @@ async def test_a_registration_that_cannot_be_applied_is_tried_again(
             raise ValueError("not this time")
 
     follower = asyncio.create_task(registry.follow(apply))
-    await Registry(connection, project.name).put("emails", worker(project), replace=False)
+    await Registry(connection, ProjectKeys(project.name)).put("emails", worker(project), replace=False)
     await wait_until(lambda: applied == ["emails"] * 2)
     follower.cancel()
     await asyncio.wait({follower})

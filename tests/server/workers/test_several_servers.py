@@ -12,6 +12,7 @@ from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import RedisConnection, RedisError
+from nextmq_server.redis.keys import ProjectKeys
 from nextmq_server.service import Service
 from nextmq_server.workers import registry as registry_module
 from nextmq_server.workers.registration import Registration
@@ -44,7 +45,7 @@ async def registries(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterato
     connections = [RedisConnection(Address(valkey.url), name="test") for _ in range(2)]
     for connection in connections:
         await connection.connect()
-    yield Registry(connections[0], project.name), Registry(connections[1], project.name)
+    yield Registry(connections[0], ProjectKeys(project.name)), Registry(connections[1], ProjectKeys(project.name))
     for connection in connections:
         await connection.close()
 

@@ -20,6 +20,7 @@ from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
 from nextmq_server.engine.worker.finalize import Finalizer
 from nextmq_server.engine.worker.move_to_finished import Finishing
 from nextmq_server.engine.worker.options import RunnerOptions
+from nextmq_server.redis.keys import ProjectKeys
 from tests.support.dispatching import delivery_body
 
 if t.TYPE_CHECKING:
@@ -133,7 +134,7 @@ def job_of(fields: dict[str, str]) -> EngineJob:
 
 @given(fields=FIELDS)
 def test_whatever_a_job_holds_it_can_be_finished(fields: dict[str, str]) -> None:
-    scripts = QueueScripts(ScriptRunner(t.cast("t.Any", None)), "emails", "bull")
+    scripts = QueueScripts(ScriptRunner(t.cast("t.Any", None), ProjectKeys("shop")), "emails", "bull")
     job = job_of(fields)
     result = result_of(job, "failed", 1, reason="no", stacktrace=[])
     _, args = Finishing(scripts, RunnerOptions).call(job, result, {}, fetch_next=True)

@@ -49,7 +49,9 @@ async def test_without_the_right_to_functions_they_are_scripts(
     await engine.redis.execute("ACL", "SETUSER", user, "on", ">secret", "~*", "&*", "+@all", f"-{forbidden}")
     before = await calls(engine, "fcall")
     place = engine.address.places[0].path
-    hub = Hub(Address(f"unix://{user}:secret@{place}"), prefix=engine.prefix, instance_id=user, alone=False)
+    hub = Hub(
+        Address(f"unix://{user}:secret@{place}"), engine.keys, prefix=engine.prefix, instance_id=user, alone=False
+    )
     await hub.start()
     await hub.add("emails", RunnerOptions(), processor())
     await engine.until_state(await engine.add(), "completed")

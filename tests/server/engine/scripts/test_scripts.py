@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def runner(engine: Engine) -> ScriptRunner:
-    return ScriptRunner(engine.redis)
+    return ScriptRunner(engine.redis, engine.keys)
 
 
 async def test_every_script_that_bullmq_calls_is_known(runner: ScriptRunner) -> None:

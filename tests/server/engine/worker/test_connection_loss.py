@@ -67,7 +67,7 @@ async def proxy(engine: Engine, listen: Listen) -> t.AsyncIterator[tuple[Proxy, 
     proxy = Proxy(engine.address.places[0].path)
     port = await listen(proxy.handle)
     address = Address(f"redis://127.0.0.1:{port}")
-    hub = Hub(address, prefix=engine.prefix, instance_id=f"proxied-{engine.prefix}", alone=False)
+    hub = Hub(address, engine.keys, prefix=engine.prefix, instance_id=f"proxied-{engine.prefix}", alone=False)
     await hub.start()
     yield proxy, hub
     await hub.stop(grace=0)
@@ -227,10 +227,10 @@ async def test_the_heartbeat_goes_on_after_redis_was_gone(
     await wait_until(lambda: failures)
     own_valkey.start()
     await own_engine.redis.ready()
-    await own_engine.redis.execute("DEL", "nextmq:instance:beating")
+    await own_engine.redis.execute("DEL", own_engine.keys("instance", "beating"))
 
     async def beats() -> bool:
-        return bool(await own_engine.redis.execute("EXISTS", "nextmq:instance:beating"))
+        return bool(await own_engine.redis.execute("EXISTS", own_engine.keys("instance", "beating")))
 
     await wait_until(beats)
     assert await beats()

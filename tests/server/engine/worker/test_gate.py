@@ -205,14 +205,13 @@ async def test_a_rate_limit_that_is_asked_for_during_a_hold_begins_after_it(engi
 async def test_after_a_hold_nothing_is_left_of_it(engine: Engine, holds: Holds) -> None:
     await holds.fail(trouble(), now())
     await holds.succeed(now())
-    assert await engine.redis.execute("KEYS", f"nextmq:*:{engine.prefix}:*") == []
+    assert await engine.redis.execute("KEYS", engine.keys("*")) == []
 
 
 async def test_a_hold_that_nobody_probes_lapses_with_its_limiter(engine: Engine, holds: Holds) -> None:
     await holds.fail(trouble(), now())
     lives = [
-        await engine.redis.execute("PTTL", key)
-        for key in (f"nextmq:hold:{engine.prefix}:emails", engine.key("limiter"))
+        await engine.redis.execute("PTTL", key) for key in (engine.keys("hold", "emails"), engine.key("limiter"))
     ]
     assert [life > 24 * HOUR for life in lives] == [True, True]
 

@@ -17,6 +17,7 @@ from nextmq_server.engine.scripts.limiter import NEVER_LIMITS
 from nextmq_server.engine.scripts.scripts import QueueScripts, ScriptRunner
 from nextmq_server.engine.worker.move_to_finished import Finishing
 from nextmq_server.engine.worker.options import RunnerOptions
+from nextmq_server.redis.keys import ProjectKeys
 
 AT = 1_790_000_000_000
 unpack: t.Callable[[bytes], t.Any] = t.cast("t.Any", msgpack).unpackb
@@ -54,7 +55,7 @@ def test_the_arguments_are_those_of_bullmqs_packer(
     made: int,
     fetch_next: bool,
 ) -> None:
-    scripts = QueueScripts(ScriptRunner(t.cast("t.Any", None)), "emails", "bull")
+    scripts = QueueScripts(ScriptRunner(t.cast("t.Any", None), ProjectKeys("shop")), "emails", "bull")
     name = "removeOnComplete" if state == "completed" else "removeOnFail"
     job = EngineJob("42", {"opts": json.dumps({**options, name: keep}), "atm": str(made)}, "token")
     packed = SimpleNamespace(
@@ -82,7 +83,7 @@ def test_the_arguments_are_those_of_bullmqs_packer(
 def test_the_limiter_that_never_limits_is_a_flag(
     limiter: dict[str, int] | None, packed: dict[str, int] | None, flag: str
 ) -> None:
-    scripts = QueueScripts(ScriptRunner(t.cast("t.Any", None)), "emails", "bull")
+    scripts = QueueScripts(ScriptRunner(t.cast("t.Any", None), ProjectKeys("shop")), "emails", "bull")
     job = EngineJob("42", {}, "token")
     finishing = Finishing(scripts, lambda: RunnerOptions(limiter=limiter))
     _, args = finishing.call(job, result_of(job, "completed", AT), {}, fetch_next=True)

@@ -46,7 +46,7 @@ async def abandon(engine: Engine, *, heartbeat: bool) -> str:
     job_id = await engine.add()
     await move_to_active(engine, f"nmq-{instance_id}:1")
     if heartbeat:
-        await engine.redis.execute("SET", f"nextmq:instance:{instance_id}", 1, "EX", 3600)
+        await engine.redis.execute("SET", engine.keys("instance", instance_id), 1, "EX", 3600)
     return job_id
 
 
@@ -193,7 +193,7 @@ async def test_a_server_that_dies_later_is_noticed(
     monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 0.2)
     job_id = await abandon(engine, heartbeat=True)
     await engine.settle(await engine.run(processor(), concurrency=5))
-    await engine.redis.execute("DEL", f"nextmq:instance:dead-{engine.prefix}")
+    await engine.redis.execute("DEL", engine.keys("instance", f"dead-{engine.prefix}"))
     assert await engine.until_state(job_id, "completed")
 
 
@@ -208,7 +208,7 @@ async def test_a_server_does_not_free_what_it_runs_itself(
     own = await engine.add()
     await wait_until(lambda: process.running)
     # The check that frees the other sees our own job too.
-    await engine.redis.execute("DEL", f"nextmq:instance:dead-{engine.prefix}")
+    await engine.redis.execute("DEL", engine.keys("instance", f"dead-{engine.prefix}"))
     await wait_until(lambda: len(process.started) > 1)
     assert [job.id for job in process.started] == [own, other]
 
@@ -220,7 +220,9 @@ async def test_a_look_for_dead_servers_leaves_alone_what_is_being_fetched(
     process.gate.clear()
     ids = [await engine.add() for _ in range(200)]
     hub = await engine.start_hub(instance_id="looking")
-    looking = upkeep.Upkeep(hub.queues, hub.connection, upkeep.Instance("looking", hub.connection, alone=False))
+    looking = upkeep.Upkeep(
+        hub.queues, hub.connection, upkeep.Instance("looking", hub.connection, engine.keys, alone=False)
+    )
     await hub.add("emails", RunnerOptions(concurrency=200), process)
     moved = 0
     while process.running < 200:

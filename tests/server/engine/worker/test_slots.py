@@ -31,7 +31,9 @@ async def start_hub(engine: Engine) -> t.AsyncIterator[StartHub]:
 
     async def start(slots: Slots) -> Hub:
         instance_id = f"slots-{engine.prefix}-{len(hubs)}"
-        hub = Hub(engine.address, prefix=engine.prefix, instance_id=instance_id, alone=False, slots=slots)
+        hub = Hub(
+            engine.address, engine.keys, prefix=engine.prefix, instance_id=instance_id, alone=False, slots=slots
+        )
         await hub.start()
         hubs.append(hub)
         return hub

@@ -175,7 +175,7 @@ async def test_a_fetch_that_fails_after_the_stop_began_keeps_nobody_waiting(
 async def test_a_stopped_server_has_no_heartbeat(engine: Engine, processor: type[Processor]) -> None:
     hub = await engine.start_hub(instance_id=f"gone-{engine.prefix}")
     await engine.stop_hub(hub, grace=0)
-    assert await engine.redis.execute("EXISTS", f"nextmq:instance:gone-{engine.prefix}") == 0
+    assert await engine.redis.execute("EXISTS", engine.keys("instance", f"gone-{engine.prefix}")) == 0
 
 
 async def test_a_stopped_server_has_no_connection(
