@@ -75,8 +75,6 @@ class NextMQHandler(BaseHandler):
             await _respond(send, plan)
             return
         body = await self._read(plan, receive)
-        if body is None:
-            return  # the caller has gone
         await _respond(send, body if isinstance(body, Response) else await self._deliver(plan, body))
 
     async def _deliver(self, plan: ReadPlan, body: bytes) -> Response:
@@ -95,7 +93,7 @@ class NextMQHandler(BaseHandler):
                     t.assert_never(step)
         return plan.response
 
-    async def _read(self, plan: ReadPlan, receive: Receive) -> bytes | Response | None:
+    async def _read(self, plan: ReadPlan, receive: Receive) -> bytes | Response:
         chunks: list[bytes] = []
         size = 0
         try:
@@ -103,7 +101,8 @@ class NextMQHandler(BaseHandler):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        return None
+                        # Also what middleware that has read a body leaves behind for the app: the caller is there.
+                        return self._receiver.body_missing(plan, f"it ended with a disconnect after {size} bytes")
                     chunk: bytes = message.get("body", b"")
                     size += len(chunk)
                     if size > plan.max_size:
@@ -112,7 +111,7 @@ class NextMQHandler(BaseHandler):
                     if not message.get("more_body", False):
                         return b"".join(chunks)
         except TimeoutError:
-            return self._receiver.too_slow(plan.queue)
+            return self._receiver.too_slow(plan, size)
 
 
 def create_nextmq_handler(
@@ -137,5 +136,6 @@ async def _respond(send: Send, response: Response) -> None:
     headers = [*response.headers]
     if response.body:  # empty only for HEAD, whose length would be that of the GET
         headers.append((b"content-length", b"%d" % len(response.body)))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+    with contextlib.suppress(OSError):  # the caller has gone
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})

@@ -14,8 +14,9 @@ CLOCK_SKEW = (
     "tolerance, or an old request was sent again; synchronise the clocks"
 )
 BODY_READ = (
-    "a delivery came with a length but without a body: something, often a middleware that parses forms, reads the "
-    "body before the handler does; mount the handler outside of it"
+    "a delivery came without its body, or without a part of it: something, often a middleware or a hook that parses "
+    "or logs bodies, reads it before the handler does; mount the handler outside of it, or let it keep the bytes "
+    "for those behind it"
 )
 
 
