@@ -23,6 +23,9 @@ from nextmq_handler.receiver.timed_reads import Stream
 from nextmq_handler.workers.worker import Worker
 from nextmq_handler.wsgi import WSGIDriver, text_headers
 
+UNFIT_RESULT = "ReturnValueError"
+"""The error of a processor that returned what cannot be sent."""
+
 
 class NextMQView(BaseHandler):
     """The view that receives the deliveries for `workers`. `HandlerOptions` has the options.
@@ -106,12 +109,19 @@ def _run_def(attempt: Attempt) -> Outcome:
             for alias in databases:
                 stack.enter_context(transaction.atomic(using=alias))
             outcome = run_sync(attempt)
-            if isinstance(outcome, Failed | RateLimited):
+            if _has_raised(outcome):
                 for alias in databases:
                     transaction.set_rollback(True, using=alias)
     except Exception as exc:  # noqa: BLE001 - the database refuses to begin, or to commit
         return attempt.outcome_of(exc)
     return outcome
+
+
+def _has_raised(outcome: Outcome) -> bool:
+    """Tell whether the processor raised. One that puts its job back or returns what is not JSON did its work."""
+    if isinstance(outcome, Failed):
+        return outcome.name != UNFIT_RESULT
+    return isinstance(outcome, RateLimited)
 
 
 def _atomic_databases(attempt: Attempt) -> list[str]:

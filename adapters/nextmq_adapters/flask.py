@@ -1,11 +1,11 @@
-"""Flask: a blueprint with the handler's routes. Its workers register with the app's first request."""
+"""Flask: a blueprint with the handler's routes. Its workers register with the app's first request of any kind."""
 
 from __future__ import annotations
 
 import io
 import typing as t
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, request, request_started
 
 from nextmq_handler.receiver.handler import BaseHandler, HandlerOptions
 from nextmq_handler.receiver.timed_reads import Stream
@@ -29,7 +29,15 @@ class NextMQBlueprint(Blueprint, BaseHandler):
         self._driver = WSGIDriver(self._receiver)
         rule: dict[str, t.Any] = {"methods": _METHODS, "provide_automatic_options": False}
         self.add_url_rule("/<path:path>", "deliver", self._deliver, **rule)
-        self.before_app_request(self._driver.register_once)
+        # Not a hook: one that answers the request itself keeps those behind it from running.
+        self.record(lambda state: request_started.connect(self._register_once, state.app))
+
+    def register(self) -> None:
+        """Register the workers in the background now, instead of with the first request."""
+        self._driver.registrar.start()
+
+    def _register_once(self, *_: object, **__: object) -> None:
+        self._driver.register_once()
 
     def _deliver(self, path: str) -> Response:
         answer = self._driver.respond_to(request.environ, "/" + path, stream=_left_of_body())
