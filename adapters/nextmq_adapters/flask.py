@@ -32,10 +32,6 @@ class NextMQBlueprint(Blueprint, BaseHandler):
         # Not a hook: one that answers the request itself keeps those behind it from running.
         self.record(lambda state: request_started.connect(self._register_once, state.app))
 
-    def register(self) -> None:
-        """Register the workers in the background now, instead of with the first request."""
-        self._driver.registrar.start()
-
     def _register_once(self, *_: object, **__: object) -> None:
         self._driver.register_once()
 

@@ -100,6 +100,7 @@ def gunicorn_sync() -> Iterator[Server]:
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
     thread.join()
+    worker.tmp.close()
 
 
 SERVERS: dict[str, Callable[[], contextlib.AbstractContextManager[Server]]] = {

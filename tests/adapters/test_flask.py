@@ -139,14 +139,6 @@ def test_the_requests_of_another_app_register_nothing(monkeypatch: pytest.Monkey
     assert started == []
 
 
-def test_register_registers_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    handler = blueprint()
-    started: list[str] = []
-    monkeypatch.setattr(handler._driver.registrar, "start", lambda: started.append("now"))
-    handler.register()
-    assert started == ["now"]
-
-
 def test_wsgi_middleware_that_ate_a_body_is_named(server: Server) -> None:
     app, handler = app_with(lambda: None, body_timeout=0.2)
 
