@@ -20,6 +20,10 @@ from tests.conformance.integrations.integration import Answer, HeaderList
 from tests.conformance.integrations.processes import head_of, read_answer
 
 
+PATIENCE = 5.0
+"""How long, in s, a test waits for an answer."""
+
+
 class Server(t.NamedTuple):
     """Serves one connection after the other on `port`, from the app that was set last."""
 
@@ -29,7 +33,7 @@ class Server(t.NamedTuple):
     def serve(self, app: t.Any) -> socket.socket:
         """Serve `app` from now on. Return a new connection to it."""
         self.apps[:] = [app]
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def post(self, app: t.Any, path: str, headers: HeaderList, body: bytes) -> Answer:
         """Send one request to `app`, on a connection that stays open for the answer."""
