@@ -13,7 +13,7 @@ CHUNK = 64 * 1024
 """How much, in bytes, one read asks for if something can end it."""
 
 SMALL_READ = 64
-"""How much, in bytes, one read asks for at most if nothing can end it: between two reads the clock is looked at."""
+"""How much, in bytes, one read asks for at most if nothing can end it: the clock is looked at between reads."""
 
 QUICK_READ = 0.01
 """A read that took at most this long, in s, had not to wait for its bytes."""

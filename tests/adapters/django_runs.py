@@ -106,9 +106,7 @@ def in_test_case() -> dict[str, t.Any]:
             found.update(jobs(_post(Client().post), without=BREAKING))
 
     setup_test_environment()
-    result = unittest.TextTestRunner(stream=sys.stderr).run(
-        unittest.defaultTestLoader.loadTestsFromTestCase(Jobs)
-    )
+    result = unittest.TextTestRunner(stream=sys.stderr).run(unittest.defaultTestLoader.loadTestsFromTestCase(Jobs))
     assert result.wasSuccessful()
     found["left"] = project.Note.objects.count()
     return found

@@ -67,9 +67,7 @@ def run(tmp_path: Path, *arguments: str, atomic: str = "no", apps: str = "") -> 
     return json.loads(process.stdout)
 
 
-PLACES = [
-    (kind, atomic) for kind in ("wsgi", "asgi", "test-case", "atomic-block") for atomic in ("yes", "no")
-]
+PLACES = [(kind, atomic) for kind in ("wsgi", "asgi", "test-case", "atomic-block") for atomic in ("yes", "no")]
 
 
 class Place(t.NamedTuple):

@@ -140,7 +140,8 @@ async def test_a_body_that_is_not_whole_in_time_answers_408(
     assert answer is not None
     assert (answer.status, answer.json) == (408, {"error": "request_timeout"})
     assert caplog.messages == [
-        f"refused a delivery for queue emails with 408 request_timeout: not whole within body_timeout, 0.01 s{more}"
+        "refused a delivery for queue emails with 408 request_timeout: "
+        f"not whole within body_timeout, 0.01 s{more}"
     ]
 
 
