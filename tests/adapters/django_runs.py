@@ -16,6 +16,11 @@ import typing as t
 import unittest
 
 from anyio.from_thread import start_blocking_portal
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+from django.db import connection, transaction
+from django.test import Client, RequestFactory, TestCase
+from django.test.utils import setup_test_environment
 
 from tests.adapters import django_project as project
 from tests.conformance.integrations.asgi import ASGIIntegration
@@ -23,12 +28,6 @@ from tests.conformance.integrations.integration import Answer, HeaderList
 from tests.conformance.integrations.wsgi import WSGIIntegration
 from tests.conformance.registry_server import RegistryServer
 from tests.support.handler import SECRET, delivery, encode, signed
-
-from django.core.asgi import get_asgi_application
-from django.core.wsgi import get_wsgi_application
-from django.db import connection, transaction
-from django.test import Client, RequestFactory, TestCase
-from django.test.utils import setup_test_environment
 
 Send = t.Callable[[str, HeaderList, bytes], Answer]
 BREAKING = ("lose the connection", "violate at commit", "write twice")
@@ -131,7 +130,8 @@ def first_requests(paths: t.Sequence[str]) -> dict[str, list[str]]:
             os.write(writer, json.dumps(first_request(kind, path)).encode())
             os._exit(0)
         os.close(writer)
-        found[f"{kind} {path}"] = json.loads(open(reader, "rb").read())
+        with open(reader, "rb") as result:
+            found[f"{kind} {path}"] = json.load(result)
     return found
 
 

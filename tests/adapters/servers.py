@@ -19,7 +19,6 @@ from werkzeug.serving import make_server as make_werkzeug_server
 from tests.conformance.integrations.integration import Answer, HeaderList
 from tests.conformance.integrations.processes import head_of, read_answer
 
-
 PATIENCE = 5.0
 """How long, in s, a test waits for an answer."""
 
@@ -69,12 +68,12 @@ def _serving(make: Callable[[WSGIApplication], WSGIServer]) -> Iterator[Server]:
 
 
 def wsgiref() -> contextlib.AbstractContextManager[Server]:
-    """The standard library's: the buffered file of the connection."""
+    """Serve with the standard library: `wsgi.input` is the buffered file of the connection."""
     return _serving(lambda app: make_server("127.0.0.1", 0, app, handler_class=_Silent))
 
 
 def werkzeug() -> contextlib.AbstractContextManager[Server]:
-    """Flask's development server: the same file, and the connection."""
+    """Serve with Flask's development server: the same file, and the connection."""
     return _serving(
         lambda app: t.cast(
             "WSGIServer", make_werkzeug_server("127.0.0.1", 0, app, request_handler=_SilentWerkzeug)
@@ -84,7 +83,7 @@ def werkzeug() -> contextlib.AbstractContextManager[Server]:
 
 @contextlib.contextmanager
 def gunicorn_sync() -> Iterator[Server]:
-    """gunicorn's worker for one request at a time: a reader of its own, and the connection."""
+    """Serve with gunicorn's worker for one request at a time: a reader of its own, and the connection."""
     apps: list[WSGIApplication] = []
     config = gunicorn.config.Config()
     worker = gunicorn.workers.sync.SyncWorker(0, 0, [], None, 30, config, gunicorn.glogging.Logger(config))

@@ -166,4 +166,4 @@ def test_a_request_that_middleware_answers_does_not_load_the_urlconf(first_reque
 
 def test_with_the_app_installed_a_request_that_middleware_answers_registers_them_too(tmp_path: Path) -> None:
     found = run(tmp_path, "first-requests", "/healthz", apps="nextmq_adapters.django.NextMQConfig")
-    assert found == dict.fromkeys(found, ["async-notes", "notes"])
+    assert list(found.values()) == 2 * [["async-notes", "notes"]]
