@@ -10,6 +10,7 @@ import typing as t
 
 from . import strict_json
 from .arguments import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS
+from .user_code import is_interrupt, text_of
 from .wire import MAX_OUTCOME_SIZE, WireError, as_integer, as_object, read_body
 
 MAX_MESSAGE_SIZE = 4 * 1024
@@ -171,8 +172,10 @@ def encode_outcome(outcome: Outcome, *, max_size: int = MAX_OUTCOME_SIZE) -> byt
     """
     try:
         body = _dumps(outcome)
-    except Exception as exc:  # noqa: BLE001 - the processor's own mapping may raise anything
-        return _return_value_error(f"the return value is not JSON: {exc}")
+    except BaseException as exc:
+        if is_interrupt(exc):
+            raise
+        return _return_value_error(f"the return value is not JSON: {text_of(exc)}")
     if len(body) <= max_size:
         return body
     if isinstance(outcome, Failed):

@@ -14,6 +14,7 @@ import typing as t
 
 from ..errors import ConfigurationError, DataError, ResultError
 from . import strict_json
+from .user_code import is_interrupt, kind_of, text_of
 
 if t.TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -59,7 +60,7 @@ class Signature:
         except ValidationError as exc:
             raise DataError(_problems(exc, name)) from None
         except Exception as exc:
-            raise DataError(f"{name}: its validator raised {type(exc).__name__}") from exc
+            raise DataError(f"{name}: its validator raised {kind_of(exc)}") from exc
 
     def dump(self, result: t.Any) -> t.Any:
         """Convert `result` to JSON values. Raises ResultError."""
@@ -71,8 +72,10 @@ class Signature:
                 adapter = self._adapter("any", t.Any)
             refuse_what_is_not_json(adapter.dump_python(result, warnings=False))
             return adapter.dump_python(result, mode="json", warnings=False)
-        except Exception as exc:  # noqa: BLE001 - a model's serializer may raise anything
-            raise ResultError(f"the return value is not JSON: {exc}") from None
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+            raise ResultError(f"the return value is not JSON: {text_of(exc)}") from None
 
     def schema(self) -> dict[str, t.Any] | None:
         """Return the JSON Schema of the data; None if its type is not known or has no schema."""

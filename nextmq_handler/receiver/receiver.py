@@ -11,6 +11,7 @@ from ..protocol.arguments import is_queue_name, timeout_seconds
 from ..protocol.messages import Headers, Request, Response
 from ..protocol.outcomes import Outcome, encode_outcome
 from ..protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
+from ..protocol.user_code import is_interrupt, kind_of
 from ..protocol.wire import MAX_BODY_SIZE, Delivery, WireError, parse_delivery
 from ..settings import Settings, load_settings
 from ..workers.worker import Worker, by_queue
@@ -212,8 +213,10 @@ class Receiver:
         assert self._replay_guard is not None
         try:
             is_new = self._replay_guard.claim(plan.seal.id, 2 * self._tolerance)
-        except Exception as exc:  # noqa: BLE001 - whatever its store raises
-            reason = f"the replay guard failed: {type(exc).__name__}"
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+            reason = f"the replay guard failed: {kind_of(exc)}"
             return self._refuse(503, "replay_guard_unavailable", reason, plan.queue)
         return None if is_new else self._refuse(409, "duplicate_delivery", "its id was seen before", plan.queue)
 
