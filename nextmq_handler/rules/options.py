@@ -96,7 +96,7 @@ class JobOptions(ScheduleOptions, total=False):
     """The options of `Queue.add`, with BullMQ's names and meanings.
 
     Durations are ms or a timedelta, `timestamp` is ms since the epoch or an aware datetime, `size_limit` is
-    bytes of JSON.
+    bytes of JSON in UTF-8.
     """
 
     delay: int | timedelta
