@@ -87,8 +87,10 @@ class _Once(t.NamedTuple):
         plain = self.processor.signature.dump(result)
         try:
             text = strict_json.dumps(plain).decode()
-        except (TypeError, ValueError) as exc:
-            raise ResultError(f"the return value is not JSON: {exc}") from None
+        except (TypeError, ValueError):
+            from ..protocol.plain import problem_of
+
+            raise ResultError(f"the return value is not JSON: {problem_of(plain)}") from None
         self.store.finish(*claim, text, self.keep)
         return plain
 
