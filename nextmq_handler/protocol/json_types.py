@@ -65,10 +65,14 @@ def _misfit(value: t.Any, type_: t.Any, path: tuple[object, ...]) -> _Misfit | N
         return path, value, type_
     if origin is dict:
         key_type, member_type = args
-        keys = (_misfit(key, key_type, (*path, key)) for key in value)
-        members = (_misfit(member, member_type, (*path, key)) for key, member in value.items())
+        pairs = t.cast("dict[object, object]", value).items()
+        keys = (_misfit(key, key_type, (*path, key)) for key, _ in pairs)
+        members = (_misfit(member, member_type, (*path, key)) for key, member in pairs)
         return next(filter(None, (*keys, *members)), None)
     if origin is list:
-        items = (_misfit(item, args[0], (*path, index)) for index, item in enumerate(value))
+        items = (
+            _misfit(item, args[0], (*path, index))
+            for index, item in enumerate(t.cast("t.Sequence[object]", value))
+        )
         return next(filter(None, items), None)
     return None

@@ -6,6 +6,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
+from nextmq_handler.protocol.clocks import wall_clock
 from nextmq_handler.protocol.outcomes import Failed
 from nextmq_handler.protocol.signing import Secret
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, UnfitData, encode_delivery
@@ -58,7 +59,7 @@ class Dispatcher:
         reporter: Reporter,
         *,
         max_free_starts: int = MAX_FREE_STARTS,
-        clock: t.Callable[[], float] = time.time,
+        clock: t.Callable[[], float] = wall_clock,
     ) -> None:
         self._client = client
         self._secrets = secrets

@@ -49,7 +49,7 @@ class Meta(type):
     kind = "SystemExit"
 
     @property
-    def __name__(cls) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def __name__(cls) -> str:  # type: ignore[override] # pyright: ignore[reportIncompatibleVariableOverride]
         end(Meta.kind)
 
     def __instancecheck__(cls, instance: object) -> bool:
@@ -85,13 +85,13 @@ def with_a_broken_cause(kind: str) -> BaseException:
 
 
 def in_a_group(kind: str) -> BaseException:
-    return ExceptionGroup("g", [printing_itself(kind)])
+    return BaseExceptionGroup("g", [printing_itself(kind)])
 
 
 def with_a_broken_class(kind: str) -> BaseException:
     class Odd(Exception):
         @property
-        def __class__(self) -> t.Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        def __class__(self) -> t.Any:  # type: ignore[misc] # pyright: ignore[reportIncompatibleMethodOverride]
             end(kind)
 
     return Odd("x")
@@ -99,7 +99,7 @@ def with_a_broken_class(kind: str) -> BaseException:
 
 def with_a_broken_class_name(kind: str) -> BaseException:
     Meta.kind = kind
-    return type.__call__(Meta, "Odd", (Exception,), {})("x")
+    return t.cast("BaseException", type.__call__(Meta, "Odd", (Exception,), {})("x"))
 
 
 def with_a_text_that_cannot_be_encoded(kind: str) -> BaseException:
