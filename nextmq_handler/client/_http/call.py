@@ -14,7 +14,7 @@ from .content import encode
 from .pools import Query, url_of
 from .retry import RETRIED_STATUSES, is_transient, may_have_been_sent, pause_of
 
-DEFAULT_TIMEOUT = 30.0
+DEFAULT_TIMEOUT = 10.0
 """How long, in s, a call may take with all its attempts by default."""
 
 ATTEMPT_TIMEOUT = 10.0
