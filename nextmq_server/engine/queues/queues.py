@@ -11,6 +11,7 @@ from ...timers import now_ms
 from ..scripts.holds import Holds
 from ..scripts.scripts import QueueScripts
 from .jobs import Jobs, WrongState
+from .retrying import retry_many
 
 GLOBAL_CONCURRENCY = "nextmq:concurrency"
 """The field of a queue's meta that holds the global concurrency, as a caller set it.
@@ -103,9 +104,7 @@ class Queues:
 
     async def retry_jobs(self, queue: str, state: str, before: int) -> None:
         """Put back the jobs that ended in `state` before `before`, ms since the epoch."""
-        scripts = self._jobs.scripts(queue)
-        keys = scripts.all_keys("", "events", state, "wait", "paused", "meta", "active", "marker")
-        while await scripts.run("moveJobsToWait", keys, [_BATCH, before, state]):
+        while await retry_many(self._jobs.scripts(queue), state, before, _BATCH):
             pass
 
     async def promote_jobs(self, queue: str) -> None:

@@ -22,17 +22,21 @@ _KEEP = {"completed": "removeOnComplete", "failed": "removeOnFail"}
 _POLICIES = dict(zip(FAILURE_POLICIES, ("fpof", "cpof", "idof", "rdof"), strict=True))
 
 # KEYS: the 14 of moveToFinished; with a snapshot or a dead letter the snapshot; with a dead letter the 9 of
-# addStandardJob. ARGV: the 9 of moveToFinished, "1" if the worker has no limiter; with a snapshot or a dead letter
-# the snapshot or "" and its life in ms; with a dead letter those of addStandardJob.
+# addStandardJob. ARGV: the 9 of moveToFinished, "1" if the worker has no limiter, the lock token of the next job;
+# with a snapshot or a dead letter the snapshot or "" and its life in ms; with a dead letter those of
+# addStandardJob. BullMQ would lock the next job with the token of this one.
 FINISH = HotScript(
     "nextmqFinish",
     ["moveToFinished", "addStandardJob"],
     hear_of_limits(opts=8, flag=10)
     + """
 local finished = moveToFinished(KEYS, ARGV)
+if type(finished) == 'table' and type(finished[1]) == 'table' then
+  redis.call('SET', ARGV[7] .. finished[2] .. ':lock', ARGV[11], 'KEEPTTL')
+end
 if not KEYS[15] or type(finished) == 'number' and finished < 0 then return finished end
-if ARGV[11] ~= '' then redis.call('SET', KEYS[15], ARGV[11], 'PX', ARGV[12]) end
-if KEYS[16] then addStandardJob({unpack(KEYS, 16)}, {unpack(ARGV, 13)}) end
+if ARGV[12] ~= '' then redis.call('SET', KEYS[15], ARGV[12], 'PX', ARGV[13]) end
+if KEYS[16] then addStandardJob({unpack(KEYS, 16)}, {unpack(ARGV, 14)}) end
 return finished
 """,
     needs_memory=False,
@@ -84,6 +88,7 @@ class Finishing:
             packed,
             pack(flat(changes)) if changes else "",
             is_free,
+            job.next_token,
         ]
 
     async def finish(
