@@ -74,7 +74,7 @@ async def test_what_was_set_is_told_and_the_lower_is_enforced(engine: Engine, on
             case "node" if value is None:
                 await scripts.execute("HDEL", "meta", "concurrency")
             case "node" | "old":
-                await scripts.execute("HSET", "meta", "concurrency", value)
+                await scripts.execute("HSET", "meta", "concurrency", value or 0)
             case "start":
                 await limits.take_over_concurrency("emails", value or 0)
             case "api":
