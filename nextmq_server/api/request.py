@@ -22,7 +22,6 @@ from nextmq_handler.telemetry import trace_options
 
 from ..dispatch.delivery_ids import owns
 from ..engine.queues.adding import Idempotency
-from ..redis.keys import ProjectKeys
 from ..service import Service
 from .errors import DOCUMENTED
 
@@ -163,7 +162,7 @@ async def get_idempotency(
         return None
     request_line = f"{request.method} {request.url.path}\n".encode("latin-1", "replace")
     digest = hashlib.sha256(request_line + await request.body()).hexdigest()
-    return Idempotency(ProjectKeys(service.project.name)("idempotency", idempotency_key), digest)
+    return Idempotency(service.keys("idempotency", idempotency_key), digest)
 
 
 def _too_large(limit: int) -> Refusal:
