@@ -12,7 +12,7 @@ from nextmq_handler.rules.log_text import one_line
 from ...redis.connection import ConnectionLost, RedisConnection, RedisError
 from ...redis.keys import ProjectKeys
 from ...tasks import end_tasks
-from ..queues.queues import meta_rate_limit
+from ..queues.queues import apply_worker_concurrency, meta_rate_limit
 from .runner import QueueRunner
 from .stalled import put_back
 
@@ -80,6 +80,7 @@ class Upkeep:
         self._instance = instance
         self._tasks: list[asyncio.Task[None]] = []
         self._stalled_checked_at: dict[str, float] = {}
+        self._paused: set[str] = set()
 
     def start(self) -> None:
         """Start the work."""
@@ -167,9 +168,19 @@ class Upkeep:
         if now - self._stalled_checked_at.get(queue.name, 0) < interval / 1000:
             return
         self._stalled_checked_at[queue.name] = now
-        # Another client of BullMQ may have changed it.
-        queue.options.global_rate_limit = await meta_rate_limit(queue.scripts)
+        await self._read_settings(queue)
         moved = await queue.scripts.pack.moveStalledJobsToWait(queue.options.max_stalled_count, interval)
         if moved:
             logger.warning("queue %s: %d jobs had stalled and wait again", queue.name, len(moved))
             queue.poke()
+
+    async def _read_settings(self, queue: QueueRunner) -> None:
+        """Take note of what another client of BullMQ may have changed. Say so if the queue is paused now."""
+        queue.options.global_rate_limit = await meta_rate_limit(queue.scripts)
+        await apply_worker_concurrency(queue.scripts, queue.options.concurrency)
+        is_paused = bool(await queue.scripts.execute("HEXISTS", "meta", "paused"))
+        if is_paused and queue.name not in self._paused:
+            logger.warning("queue %s is paused: its jobs wait until it is resumed", queue.name)
+        elif not is_paused and queue.name in self._paused:
+            logger.info("queue %s is resumed", queue.name)
+        (self._paused.add if is_paused else self._paused.discard)(queue.name)
