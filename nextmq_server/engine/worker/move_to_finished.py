@@ -14,7 +14,7 @@ from ..queues.snapshots import snapshot_key
 from ..scripts.functions import HotScript
 from ..scripts.limiter import hear_of_limits, limiter_of
 from ..scripts.scripts import QueueScripts, flat, pack
-from .options import RunnerOptions
+from .options import RunnerOptions, server_of
 
 _KEYS = ("wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc")
 _RESULT = {"completed": "returnvalue", "failed": "failedReason"}
@@ -64,6 +64,7 @@ class Finishing:
         packed = pack(
             {
                 "token": job.token,
+                "name": server_of(job.token),
                 "keepJobs": _kept(job.opts.get(_KEEP[state])),
                 "limiter": limiter,
                 "lockDuration": worker["lockDuration"],

@@ -7,14 +7,15 @@ import typing as t
 from ..scripts.packers import packers
 from ..scripts.scripts import QueueScripts, as_function, flat
 
-# KEYS: the 9 of moveStalledJobsToWait. ARGV: the 4 of moveStalledJobsToWait; the id and the token of each job.
+# KEYS: the 9 of moveStalledJobsToWait. ARGV: the 4 of moveStalledJobsToWait; the id and the token of each job,
+# "" for a job without a lock.
 _LUA = (
     as_function("moveStalledJobsToWait")
     + """
 local is_any_free = false
 for i = 5, #ARGV, 2 do
   local lock = ARGV[2] .. ARGV[i] .. ':lock'
-  if redis.call('GET', lock) == ARGV[i + 1] then
+  if (redis.call('GET', lock) or '') == ARGV[i + 1] then
     redis.call('DEL', lock)
     redis.call('SADD', KEYS[1], ARGV[i])
     is_any_free = true
@@ -30,7 +31,7 @@ return moveStalledJobsToWait(KEYS, ARGV)
 async def put_back(
     scripts: QueueScripts, tokens: t.Mapping[str, str], *, max_stalled_count: int, interval: int
 ) -> list[str]:
-    """Put back now, as stalled, the active jobs that are still locked by these `tokens` (by job id).
+    """Put back now, as stalled, the active jobs that are still locked by these `tokens` (by job id; "" is no lock).
 
     Returns their ids and those of other jobs that had stalled. `interval` is ms until the next check. Raises
     RedisError or ConnectionLost.
