@@ -11,7 +11,6 @@ from ..tasks import first_answers
 from .address import Address, Place
 from .resp import ConnectionLost, Protocol, RedisError
 from .sentinels import NoWord, Sentinels, reason
-from .silence import SILENCE_LIMIT
 
 logger = logging.getLogger("nextmq_server.redis")
 
@@ -101,9 +100,9 @@ class Primary:
         self.closed(session)
         self._note_lost(f"lost the connection to Redis at {self._address}: {session.protocol.lost_because}")
 
-    def silent(self) -> None:
-        """Leave a Redis that does not answer."""
-        self._leave(f"Redis at {self._address} has not answered for {SILENCE_LIMIT:g} s", "it does not answer")
+    def silent(self, seconds: float) -> None:
+        """Leave a Redis that has not answered for so long."""
+        self._leave(f"Redis at {self._address} has not answered for {seconds:.1f} s", "it does not answer")
 
     def doubt(self) -> None:
         """Ask the Sentinels whether the primary is still the same, and leave it if not."""

@@ -10,7 +10,7 @@ import typing as t
 from ..tasks import end_tasks, first_answers
 from .address import Address, Place
 from .resp import ConnectionLost, Protocol, RedisError
-from .silence import SILENCE_LIMIT, watch
+from .silence import watch
 
 logger = logging.getLogger("nextmq_server.redis")
 
@@ -136,7 +136,7 @@ class Sentinels:
                 self._on_return()
             await watch(
                 protocol,
-                on_silence=lambda: protocol.leave(f"no answer for {SILENCE_LIMIT:g} s"),
+                on_silence=lambda seconds: protocol.leave(f"no answer for {seconds:.1f} s"),
                 on_doubt=self._on_return,
             )
         finally:

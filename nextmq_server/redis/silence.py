@@ -19,9 +19,10 @@ DOUBT_AFTER = 1.0
 
 
 async def watch(
-    protocol: Protocol, *, blocks: float = 0.0, on_silence: t.Callable[[], None], on_doubt: t.Callable[[], None]
+    protocol: Protocol, *, blocks: float = 0.0, on_silence: t.Callable[[float], None], on_doubt: t.Callable[[], None]
 ) -> None:
-    """Return once the connection is lost. Call `on_silence` if Redis does not answer: it ends the connection.
+    """Return once the connection is lost. Call `on_silence` with how long (s) Redis has not
+    answered, if that is too long: it ends the connection.
 
     Call `on_doubt` when Redis answers after a silence, and when this process itself stood still: then nobody has
     looked meanwhile, and an answer may have come. Commands that block do so for `blocks` s at most.
@@ -42,5 +43,5 @@ async def watch(
                 on_doubt()
             protocol.was_heard, heard_at = False, now
         elif now - heard_at >= SILENCE_LIMIT + blocks:
-            on_silence()
+            on_silence(now - heard_at)
             return

@@ -24,14 +24,14 @@ EARLY = 0.4
 """The share after which it is renewed together with others, so that few calls renew many."""
 
 # KEYS: the active list, the stalled jobs. ARGV: the key of the queue, the life of a lock in ms; the id, the token, the
-# number of starts and the start time (ms) of each job. Returns the ids of the jobs whose lock was taken again: those
-# that are active without a lock, and that nobody has started since.
+# number of starts and the start time (ms) of each job. Returns the ids of the jobs that are locked by their token now:
+# those that are active without another lock, and that nobody has started since.
 _TAKE = """
 local taken = {}
 for i = 3, #ARGV, 4 do
   local job = ARGV[1] .. ARGV[i]
   local started = redis.call('HMGET', job, 'ats', 'processedOn')
-  if redis.call('EXISTS', job .. ':lock') == 0
+  if (redis.call('GET', job .. ':lock') or ARGV[i + 1]) == ARGV[i + 1]
     and started[1] == ARGV[i + 2]
     and started[2] == ARGV[i + 3]
     and redis.call('LPOS', KEYS[1], ARGV[i])
