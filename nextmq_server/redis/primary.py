@@ -1,8 +1,9 @@
-"""The primary at an address, for all connections of this process: it is found, followed, and left when it is silent."""
+"""The primary at an address, for all connections of this process: found, followed, and left when it is silent."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import typing as t
 import weakref
@@ -33,7 +34,7 @@ class _NotUsable(Exception):
 
 
 class Session(t.NamedTuple):
-    """A connection to the primary at `place`. `client_id` is unique in the `run_id` of that server; "" if unknown."""
+    """A connection to the primary at `place`: the client `client_id` in the run `run_id` of it; "" if unknown."""
 
     protocol: Protocol
     place: Place
@@ -43,7 +44,7 @@ class Session(t.NamedTuple):
 
 
 class Primary:
-    """Opens connections to the primary. All of them are left together, and one line of the log tells each change."""
+    """Opens connections to the primary, and leaves them together. One line of the log tells each change."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -55,7 +56,9 @@ class Primary:
         self._asking: asyncio.Task[None] | None = None
         self._sentinels: Sentinels | None = None
         if address.service is not None:
-            self._sentinels = Sentinels(address, on_switch=self._switch, on_return=self.doubt)
+            self._sentinels = Sentinels(
+                address, on_promotion=self._promoting, on_switch=self._switch, on_return=self.doubt
+            )
 
     @classmethod
     def of(cls, address: Address) -> Primary:
@@ -110,10 +113,11 @@ class Primary:
             self._asking = asyncio.create_task(self._ask(self._sentinels))
 
     async def _ask(self, sentinels: Sentinels) -> None:
-        try:
+        with contextlib.suppress(NoWord):  # they are followed: the first that is back is asked again
             self._switch(await sentinels.primary())
-        except NoWord:
-            pass  # they are followed: the first that is back is asked again
+
+    def _promoting(self) -> None:
+        self._leave(f"the Sentinels are replacing the primary of {self._address}", "the primary is being replaced")
 
     def _switch(self, place: Place) -> None:
         if self._place not in (None, place):
@@ -134,7 +138,9 @@ class Primary:
     def _note_connected(self, place: Place) -> None:
         is_new = self._place not in (None, place)
         if is_new:
-            logger.warning("connected to Redis at %s: the primary is %s, it was %s", self._address, place, self._place)
+            logger.warning(
+                "connected to Redis at %s: the primary is %s, it was %s", self._address, place, self._place
+            )
         elif not self._is_up:
             logger.warning("connected to Redis at %s again", self._address)
         self._is_up, self._place = True, place

@@ -24,6 +24,10 @@ RETRY_INTERVAL = 1.0
 """How often (s) to try a Sentinel again that is not there."""
 
 _SWITCHED = "+switch-master"
+_PROMOTING = "+failover-state-send-slaveof-noone"
+
+# From here until the new primary is known, the old one may still take writes, which nobody will have then.
+_PROMOTION_STATES = ("send_slaveof_noone", "wait_promotion")
 
 
 class NoWord(Exception):
@@ -35,6 +39,7 @@ class _Word(t.NamedTuple):
 
     epoch: int
     place: Place
+    is_promoting: bool
 
 
 class _Refused(Exception):
@@ -42,16 +47,23 @@ class _Refused(Exception):
 
 
 class Sentinels:
-    """The Sentinels of an address. While they are followed, `on_switch` gets each new primary that one of them names.
+    """The Sentinels of an address. While they are followed, `on_switch` gets each new primary that they name.
 
-    `on_return` is called when a Sentinel is back, which may have named another primary meanwhile.
+    `on_promotion` is called when one of them begins to make a replica the primary. `on_return` is called when a
+    Sentinel is back, which may have named another primary meanwhile.
     """
 
     def __init__(
-        self, address: Address, *, on_switch: t.Callable[[Place], None], on_return: t.Callable[[], None]
+        self,
+        address: Address,
+        *,
+        on_promotion: t.Callable[[], None],
+        on_switch: t.Callable[[Place], None],
+        on_return: t.Callable[[], None],
     ) -> None:
         self._address = address
         self._service = str(address.service)
+        self._on_promotion = on_promotion
         self._on_switch = on_switch
         self._on_return = on_return
         self._epoch = 0
@@ -72,6 +84,8 @@ class Sentinels:
         words, failures = await first_answers(asking, grace=GRACE)
         if not words:
             raise NoWord(", ".join(f"{place}: {reason(exc)}" for place, exc in failures.items()))
+        if any(word.is_promoting for word in words.values()):
+            raise NoWord("the Sentinels are making a replica the primary")
         epoch = max(word.epoch for word in words.values())
         named = collections.Counter(word.place for word in words.values() if word.epoch == epoch)
         ((place, _),) = named.most_common(1)
@@ -89,17 +103,21 @@ class Sentinels:
             try:
                 where = await protocol.send(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service))
                 if not where:
-                    raise _Refused(f"this Sentinel does not know the service {self._service!r}: correct it in --redis-url")
-                return _Word(await self._epoch_at(protocol), Place(where[0], int(where[1])))
+                    raise _Refused(
+                        f"this Sentinel does not know the service {self._service!r}: correct it in --redis-url"
+                    )
+                facts = await self._facts(protocol)
             finally:
                 protocol.leave("asked")
+        is_promoting = facts.get("failover-state") in _PROMOTION_STATES
+        return _Word(int(facts.get("config-epoch", 0)), Place(where[0], int(where[1])), is_promoting)
 
-    async def _epoch_at(self, protocol: Protocol) -> int:
+    async def _facts(self, protocol: Protocol) -> dict[str, str]:
         try:
             flat: list[str] = await protocol.send(("SENTINEL", "MASTER", self._service))
         except RedisError:  # its user may only ask for the address
-            return 0
-        return int(dict(zip(flat[::2], flat[1::2], strict=False)).get("config-epoch", 0))
+            return {}
+        return dict(zip(flat[::2], flat[1::2], strict=False))
 
     async def _connect(self, sentinel: Place, kind: t.Callable[[], Protocol]) -> Protocol:
         protocol = await self._address.connect(sentinel, kind)
@@ -131,6 +149,7 @@ class Sentinels:
         try:
             async with asyncio.timeout(ANSWER_TIME):
                 await protocol.send(("SUBSCRIBE", _SWITCHED))
+                await protocol.send(("SUBSCRIBE", _PROMOTING))
             if was_gone:
                 logger.warning("the Sentinel at %s answers again", sentinel)
                 self._on_return()
@@ -143,17 +162,21 @@ class Sentinels:
             protocol.leave("not followed any more")
         return protocol.lost_because
 
-    def _hear(self, message: str) -> None:
-        """Take a message: the service, the host and port before, the host and port now."""
-        parts = message.split(" ")
-        if len(parts) == 5 and parts[0] == self._service:
-            self._on_switch(Place(parts[3], int(parts[4])))
+    def _hear(self, channel: str, message: str) -> None:
+        """Take a message: the service, the old place, the new one; or a replica, "@", the service, its place."""
+        match message.split(" "):
+            case [self._service, _, _, host, port] if channel == _SWITCHED:
+                self._on_switch(Place(host, int(port)))
+            case [*_, "@", self._service, _, _] if channel == _PROMOTING:
+                self._on_promotion()
+            case _:
+                pass  # another service
 
 
 class _News(Protocol):
     """A connection that has subscribed: messages come between the answers."""
 
-    def __init__(self, hear: t.Callable[[str], None]) -> None:
+    def __init__(self, hear: t.Callable[[str, str], None]) -> None:
         super().__init__()
         self._reader = t.cast("t.Any", _Sieve(self._reader, hear))
 
@@ -161,14 +184,14 @@ class _News(Protocol):
 class _Sieve:
     """A reader that hands on the answers, and calls `hear` with the messages."""
 
-    def __init__(self, reader: t.Any, hear: t.Callable[[str], None]) -> None:
+    def __init__(self, reader: t.Any, hear: t.Callable[[str, str], None]) -> None:
         self.feed = reader.feed
         self._gets = reader.gets
         self._hear = hear
 
     def gets(self) -> t.Any:
         while isinstance(answer := self._gets(), list) and answer[0] == "message":
-            self._hear(answer[2])
+            self._hear(answer[1], answer[2])
         return answer
 
 

@@ -1,4 +1,4 @@
-"""Silence: a Redis that owes an answer for too long is left, whether its process hangs or the network drops all."""
+"""Silence: a Redis that owes an answer for too long is left, whether it hangs or the network drops all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ DOUBT_AFTER = 1.0
 
 
 async def watch(
-    protocol: Protocol, *, blocks: float = 0.0, on_silence: t.Callable[[float], None], on_doubt: t.Callable[[], None]
+    protocol: Protocol,
+    *,
+    blocks: float = 0.0,
+    on_silence: t.Callable[[float], None],
+    on_doubt: t.Callable[[], None],
 ) -> None:
     """Return once the connection is lost. Call `on_silence` with how long (s) Redis has not
     answered, if that is too long: it ends the connection.

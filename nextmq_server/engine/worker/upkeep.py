@@ -18,8 +18,8 @@ from ...redis.connection import ConnectionLost, RedisConnection, RedisError
 from ...redis.keys import ProjectKeys
 from ...tasks import end_tasks
 from ..queues.queues import meta_rate_limit
-from .locks import next_renewal, renew
 from .options import TOKEN_PREFIX, server_of
+from .renewal import next_renewal, renew
 from .runner import QueueRunner
 from .stalled import put_back
 
@@ -35,13 +35,14 @@ AT_ONCE = 100
 """How many queues are worked on at the same time."""
 
 RETURN_TIME = 5.0
-"""How long (s) after Redis was gone each server may take to renew its locks, before jobs without one count as stalled."""
+"""How long (s) after Redis was gone servers may renew their locks, before jobs without one count as stalled."""
 
 SWEEP_INTERVAL = 10.0
 """How often (s) each queue fetches at least: a lost marker delays a job by no more."""
 
 HEARTBEAT_LIFE = 10.0
 """After this many s without a heartbeat an instance is dead and its jobs are put back."""
+
 
 class Instance:
     """This server process among those on the same Redis: its id, its lock tokens, its heartbeat.
@@ -151,7 +152,7 @@ class Upkeep:
             except ConnectionLost:
                 await self._connection.ready()
                 continue
-            except Exception as exc:  # locks must be renewed, whatever happens
+            except Exception as exc:  # noqa: BLE001 - locks must be renewed, whatever happens
                 _tell(exc, "upkeep")
                 pause = ERROR_PAUSE
             await asyncio.sleep(pause)

@@ -208,6 +208,31 @@ async def test_a_job_whose_fetch_was_lost_runs_after_all(
     assert await engine.until_state(job_id, "completed")
 
 
+async def test_a_job_whose_fetch_was_lost_runs_at_once_though_its_lock_has_ended(
+    engine: Engine,
+    proxy: tuple[Proxy, Hub],
+    processor: type[Processor],
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 3600.0)  # no regular look may find it
+    between, hub = proxy
+    await hub.add("emails", RunnerOptions(concurrency=2, lock_duration=50), processor())
+    await wait_until(lambda: hub.queues["emails"].is_cold)
+    job_id = await engine.add(delay=50)
+    await engine.settle(hub)
+    between.is_deaf = True
+    await engine.until_state(job_id, "active")
+
+    async def has_no_lock() -> bool:
+        return not await engine.redis.execute("EXISTS", engine.key(job_id, "lock"))
+
+    await wait_until(has_no_lock)
+    between.cut()
+    between.is_deaf = False
+    assert await engine.until_state(job_id, "completed")
+
+
 async def test_the_heartbeat_goes_on_after_redis_was_gone(
     own_engine: Engine, own_valkey: EmbeddedValkey, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
