@@ -19,6 +19,7 @@ from ..dispatch.egress.rules import EgressRules, parse_network
 from ..engine.worker.slots import MAX_IN_FLIGHT, Slots
 from ..projects.projects import Project
 from ..projects.projects_file import load_projects
+from ..redis.address import Address
 from ..redis.connection import ConnectionLost, RedisError
 from ..service import Service
 from ..serving import base_url, listen
@@ -53,7 +54,7 @@ async def serve(
     """Run the API and dispatcher on your Redis or Valkey; several servers may share it. SIGTERM shuts it down."""
     new_service = functools.partial(
         Service,
-        redis_url=redis_url,
+        redis_url=Address(redis_url),
         max_free_starts=max_free_starts,
         egress=EgressRules(allowed=[parse_network(text) for text in allow_egress or ()]),
         slots=Slots(max_in_flight, max_per_origin),

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import typing as t
 
+from nextmq_handler.errors import ConfigurationError
+
 from ..tasks import end_tasks
 from .address import Address
 from .connection import Argument, ConnectionLost, RedisConnection
@@ -50,8 +52,11 @@ class WakeableReader:
         return self._task is not None
 
     async def start(self) -> None:
-        """Connect, then call `read` again and again. Raises ConfigurationError."""
-        await self.connection.connect()
+        """Connect, then call `read` again and again. Raises ConnectionLost: `commands` was connected before."""
+        try:
+            await self.connection.connect()
+        except ConfigurationError as exc:
+            raise ConnectionLost(str(exc)) from None
         self._task = asyncio.create_task(self._repeat())
 
     async def stop(self) -> None:
