@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from nextmq_adapters.django import nextmq_view
 from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import Worker
-from nextmq_handler.receiver.timed_reads import SMALL_READ, Alarms, TooSlow, timed_chunks
+from nextmq_handler.receiver.timed_reads import SMALL_READ, Alarms, BodyTooSlow, timed_chunks
 from nextmq_handler.wsgi import create_nextmq_wsgi_handler
 from tests.adapters.servers import SERVERS, Server
 from tests.conformance.integrations.integration import Answer
@@ -144,7 +144,7 @@ def test_without_a_connection_to_end_the_clock_is_looked_at_after_few_bytes(
         patch.setattr(time, "monotonic", lambda: stream.now)
         try:
             whole: bytes | None = b"".join(timed_chunks(stream, len(body), until=until, connection=None))
-        except TooSlow:
+        except BodyTooSlow:
             whole = None
     needed = pause * max(0, len(body) - fast)
     assert (whole == body) == (needed < until)

@@ -1,7 +1,7 @@
 """The Python of README and docs runs as shown: against a server, and for an app, with jobs through it.
 
 A block that begins with a comment such as `# main.py` is that file, and knows nothing but what is in it. The other
-blocks of a page are typed in one Python session: they may import a file of the page, and share nothing else with it.
+blocks of a page are typed in one Python session: they may import a file of the page, and share nothing else.
 
 A page's claims about its code are asserted in its source, in invisible Python blocks
 (`<!--- invisible-code: python`) that use the functions of Stage.
