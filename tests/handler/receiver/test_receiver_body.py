@@ -174,7 +174,7 @@ async def test_a_body_that_did_not_reach_the_handler_whole_is_a_problem_of_the_s
 ) -> None:
     handler = make(url=URL, app_url=APP_URL)
     await call(handler, post(), then(*messages))
-    assert handler.check() == [BODY_READ]
+    assert BODY_READ in handler.check()
 
 
 async def test_a_caller_that_left_may_be_answered_by_a_server_that_refuses_to() -> None:
