@@ -52,6 +52,30 @@ def timeout_problem(worker: Worker, time_left: float) -> str:
     )
 
 
+def platform_end(exc: SystemExit) -> tuple[str, str] | None:
+    """Return a name and a description of an exit that gunicorn raised in a processor; None for any other."""
+    trace = exc.__traceback__
+    if trace is None:
+        return None
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code, module = trace.tb_frame.f_code.co_name, str(trace.tb_frame.f_globals.get("__name__"))
+    return _GUNICORN.get(code) if module.startswith("gunicorn.workers.") else None
+
+
+_GUNICORN = {
+    "handle_abort": (
+        "WorkerTimeout",
+        "gunicorn ended this process while the processor ran: set gunicorn's --timeout above the longest timeout "
+        "of your workers, in s",
+    ),
+    "handle_quit": (
+        "WorkerStopped",
+        "gunicorn was told to stop at once while the processor ran: stop it with SIGTERM, which lets jobs finish",
+    ),
+}
+
+
 def _app_url_problems(app_url: str, server: str) -> t.Iterator[str]:
     app, server_host = urlsplit(app_url), urlsplit(server).hostname or ""
     host = app.hostname or ""

@@ -7,6 +7,7 @@ import typing as t
 
 from ..errors import ConfigurationError
 from ..protocol.arguments import is_queue_name, timeout_seconds
+from ..protocol.clocks import wall_clock
 from ..protocol.messages import Headers, Request, Response
 from ..protocol.outcomes import Outcome, encode_outcome
 from ..protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
@@ -80,7 +81,7 @@ class Receiver:
         body_timeout: float | timedelta = BODY_TIMEOUT,
         expose_stack: bool = True,
         replay_guard: ReplayGuard | None = None,
-        clock: t.Callable[[], float] = time.time,
+        clock: t.Callable[[], float] = wall_clock,
     ) -> None:
         self._by_queue = by_queue(workers)
         self.workers: tuple[Worker, ...] = tuple(self._by_queue.values())
@@ -212,13 +213,11 @@ class Receiver:
 
         If the guard itself fails the answer is 503: the server retries later, and no attempt is used.
         """
+        from .replay import refusal_of
+
         assert self._replay_guard is not None
-        try:
-            is_new = self._replay_guard.claim(plan.seal.id, 2 * self._tolerance)
-        except Exception as exc:  # noqa: BLE001 - whatever its store raises
-            reason = f"the replay guard failed: {type(exc).__name__}"
-            return self._refuse(503, "replay_guard_unavailable", reason, plan.queue)
-        return None if is_new else self._refuse(409, "duplicate_delivery", "its id was seen before", plan.queue)
+        refusal = refusal_of(self._replay_guard, plan.seal, tolerance=self._tolerance, clock=self._clock)
+        return None if refusal is None else self._refuse(*refusal, plan.queue)
 
     def parse(self, plan: ReadPlan, body: bytes, *, time_left: float | None = None) -> Response | Attempt:
         """Return the attempt that a verified body asks for, or the refusal."""
