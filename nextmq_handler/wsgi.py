@@ -58,14 +58,14 @@ class WSGIDriver(SyncDriver):
 
 
 @contextlib.contextmanager
-def _connection(environ: WSGIEnvironment) -> t.Iterator[socket.socket | None]:
+def _connection(environ: WSGIEnvironment) -> t.Generator[socket.socket | None]:
     """Find the connection that a request's body comes from, if the server shows it."""
     for key in CONNECTION_KEYS:
         if key in environ:
             yield environ[key]
             return
     stream = environ.get("wsgi.input")
-    if isinstance(stream, io.BufferedReader) and isinstance(stream.raw, socket.SocketIO):
+    if isinstance(stream, io.BufferedReader) and isinstance(t.cast("t.Any", stream).raw, socket.SocketIO):
         with socket.socket(fileno=os.dup(stream.fileno())) as duplicate:
             yield duplicate
         return

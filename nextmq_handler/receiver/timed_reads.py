@@ -91,7 +91,7 @@ class Alarms:
         threading.Thread(target=self._run, name="nextmq-alarms", daemon=True).start()
 
     @contextlib.contextmanager
-    def at(self, moment: float, call: t.Callable[[], None]) -> t.Iterator[None]:
+    def at(self, moment: float, call: t.Callable[[], None]) -> t.Generator[None]:
         """Call `call` at `moment`, monotonic s, unless the block has ended by then. It must not block."""
         key = object()
         with self._changed:
