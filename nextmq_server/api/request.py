@@ -25,8 +25,8 @@ from ..engine.queues.adding import Idempotency
 from ..service import Service
 from .errors import DOCUMENTED
 
-MAX_BODY_SIZE = 2 * 1024 * 1024
-"""The largest request body, in bytes."""
+MAX_BODY_SIZE = 4 * 1024 * 1024
+"""The largest request body, in bytes: 1 MiB of data may be sent as 3 MiB of escapes."""
 
 MAX_BULK_SIZE = 16 * 1024 * 1024
 """The largest request body, in bytes, with many jobs in it."""

@@ -127,8 +127,8 @@ class JobToAdd:
         return add_call(self.prefix, self.queue, self.job, is_parent=self.is_parent)
 
     @property
-    def data_size(self) -> int:
-        """The size of the data in Redis, in bytes of JSON."""
+    def escaped_size(self) -> int:
+        """The length of the data as ASCII JSON, in bytes. In UTF-8 it has at most as many."""
         return len(self.call.args[1])
 
     @property

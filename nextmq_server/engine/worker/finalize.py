@@ -26,6 +26,7 @@ _LOST = {
     -3: "it is not active any more",
     -6: "another worker holds its lock",
 }
+_UNLOCKED = -2
 _CHILDREN_OPEN, _CHILD_FAILED = -4, -9
 
 # KEYS: the 9 of moveJobFromActiveToWait. ARGV: its 3; 1 if this start does not count; fields to set, with values.
@@ -45,7 +46,14 @@ _CHANGE = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('HSET', 
 
 
 class LostJob(Exception):
-    """This process may not finish the job any more: it was removed, or another worker holds its lock."""
+    """This process may not finish the job any more: it was removed, or another worker holds its lock.
+
+    `is_unlocked` means that nobody holds its lock.
+    """
+
+    def __init__(self, why: str, *, is_unlocked: bool = False) -> None:
+        super().__init__(why)
+        self.is_unlocked = is_unlocked
 
 
 class Refused(Exception):
@@ -184,5 +192,5 @@ class Finalizer:
 
 def _checked(answer: t.Any) -> t.Any:
     if isinstance(answer, int) and answer in _LOST:
-        raise LostJob(_LOST[answer])
+        raise LostJob(_LOST[answer], is_unlocked=answer == _UNLOCKED)
     return answer

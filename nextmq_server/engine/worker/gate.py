@@ -12,6 +12,7 @@ from ..scripts.holds import LOOK_INTERVAL, Held, Holds, Trouble
 from ..scripts.limiter import hear_of_limits, limiter_of
 from ..scripts.scripts import QueueScripts, pack
 from .finalize import Next
+from .options import server_of
 
 # fmt: off
 _FETCH_KEYS = (
@@ -95,7 +96,7 @@ class Gate:
     async def fetch(self, token: str, opts: dict[str, t.Any]) -> Next:
         """Fetch the next job that may run now, if there is one, and lock it with `token`."""
         limiter, is_free = limiter_of(opts)
-        packed = pack({"token": token, **opts, "limiter": limiter})
+        packed = pack({"token": token, "name": server_of(token), **opts, "limiter": limiter})
         args = [self._scripts.keys[""], now_ms(), packed, is_free]
         if self._state is GateState.OPEN:
             found = Next.of(await self._scripts.run(FETCH.name, [*self._keys, self._hold], args))

@@ -15,7 +15,7 @@ from ..scripts.functions import HotScript
 from ..scripts.holds import LOOK_INTERVAL
 from ..scripts.limiter import hear_of_limits, limiter_of
 from ..scripts.scripts import QueueScripts, flat, pack
-from .options import RunnerOptions
+from .options import RunnerOptions, server_of
 
 _KEYS = ("wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc")
 _RESULT = {"completed": "returnvalue", "failed": "failedReason"}
@@ -74,6 +74,7 @@ class Finishing:
         packed = pack(
             {
                 "token": job.token,
+                "name": server_of(job.token),
                 "keepJobs": _kept(job.opts.get(_KEEP[state])),
                 "limiter": limiter,
                 "lockDuration": worker["lockDuration"],

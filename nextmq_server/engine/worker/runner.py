@@ -221,7 +221,8 @@ class QueueRunner:
             raise errors[0]  # after what was fetched has been started
 
     def _begin(self, job_id: str, fields: dict[str, str], token: str, slots: QueueSlots) -> JobRun:
-        run = self.active[job_id] = JobRun(EngineJob(job_id, fields, token), time.monotonic(), slots)
+        job, lock_duration = EngineJob(job_id, fields, token), self.options.lock_duration
+        run = self.active[job_id] = JobRun(job, time.monotonic(), lock_duration, slots)
         return run
 
     def _look_again_after(self, found: Next) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ....protocol import strict_json
 from ....rules.limits import MAX_NAME
 from ....rules.refusals import check_size, no_such_job, wanted_states, wrong_state
 from ....rules.views import JobView, by_name
@@ -216,7 +215,7 @@ def _new_job(
 ) -> NewSimulatedJob:
     """Return a job to add, whose data is at `path` of the request. Raises Refusal if the data is too large."""
     opts = {**request.trace, **options}
-    check_size(len(strict_json.compact(data)), opts, path)
+    check_size(data, opts, path)
     return NewSimulatedJob(
         request.names[0], name, data, opts, opts.get("timestamp") or request.now, opts.get("jobId")
     )

@@ -91,7 +91,8 @@ def test_the_limiter_that_never_limits_is_a_flag(
 
 
 def _seen(keys: list[str], args: list[t.Any]) -> object:
-    """Return the call with its options unpacked, without those that are false for Lua and without the time."""
+    """Return the call with its options unpacked, without those that are false for Lua, the time and the server."""
     job_id, _, *texts, packed, changes = args if len(args) == 9 else [*args, ""]
-    opts = {name: value for name, value in unpack(packed).items() if value not in (None, False, NEVER_LIMITS)}
+    left_out = (None, False, NEVER_LIMITS)
+    opts = {name: value for name, value in unpack(packed).items() if value not in left_out and name != "name"}
     return keys, job_id, texts, opts, unpack(changes) if changes else None
