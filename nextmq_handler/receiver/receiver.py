@@ -89,6 +89,7 @@ class Receiver:
         self.workers: tuple[Worker, ...] = tuple(self._by_queue.values())
         self._arguments: dict[str, t.Any] = {"url": url, "app_url": app_url, "webhook_secrets": webhook_secrets}
         self._settings = load_settings(**self._arguments)
+        self._settings.check_secrets()
         self._tolerance = timeout_seconds("tolerance", tolerance)
         self._max_body_size = max_body_size
         self._body_timeout = timeout_seconds("body_timeout", body_timeout)
