@@ -14,8 +14,16 @@ CLOCK_SKEW = (
     "tolerance, or an old request was sent again; synchronise the clocks"
 )
 BODY_READ = (
-    "a delivery came with a length but without a body: something, often a middleware that parses forms, reads the "
-    "body before the handler does; mount the handler outside of it"
+    "a delivery came without its body, or without a part of it: something, often a middleware or a hook that "
+    "parses or logs bodies, reads it before the handler does; mount the handler outside of it, or let it keep the "
+    "bytes for those behind it"
+)
+
+LIFESPAN = (
+    "nobody has run this handler's lifespan in this process, so it has not registered its workers: pass "
+    "lifespan=handler.lifespan to the app that the server runs, since the lifespan of a mounted app does not run, "
+    "and switch lifespans on in the server or the adapter; or register at deploy with nextmq register "
+    "module:handler"
 )
 
 

@@ -73,8 +73,9 @@ class QueueControl(QueueBase[Data, Result]):
         reason: str | None = None,
         limit: int = 1000,
     ) -> list[str]:
-        """Put dead letters of this dead-letter queue back into the queues that they failed in.
+        """Run the jobs of dead letters of this dead-letter queue again, in the queues that they failed in.
 
+        A job that is still there is retried, another one is added again; each has all its attempts.
         Choose them by `ids`, or up to `limit` by the job name `name` and by the text `reason` in their failure.
         Return their ids in this queue.
         """
