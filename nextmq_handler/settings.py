@@ -120,8 +120,8 @@ def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> ServerC
     api_key, secret = unquote(parts.username or ""), unquote(parts.password or "")
     if not api_key or parts.password == "":
         raise ConfigurationError(
-            f"{source} lacks the API key or the webhook secret: it must look like {_SHAPE}, or like {_KEY_SHAPE} in "
-            "a service that only adds jobs"
+            f"{source} lacks the API key or the webhook secret: it must look like {_SHAPE}, or, in a service that "
+            f"only adds jobs, like {_KEY_SHAPE}"
         )
     if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
         raise ConfigurationError(

@@ -44,8 +44,8 @@ class SQLAlchemyStore:
 
     def begin(self, key: str, owner: str, lease: float) -> Finished | Busy | None:
         """Claim `key` for `lease` s."""
-        if (held := self._held_in_plain(key)) is not None:
-            return held
+        if (earlier := self._held_in_plain(key)) is not None:
+            return earlier
         key = _stored(key)
         row = {"key": key, "owner": owner, "result": None, "expires": self._clock() + lease}
         c = self.table.c

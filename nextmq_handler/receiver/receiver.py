@@ -66,7 +66,6 @@ class Receiver:
     """Take the deliveries for `workers`. `begin` checks a request's head; `receive` does all that follows.
 
     `HandlerOptions` says what the options mean. `clock` returns Unix seconds.
-
     Raises ConfigurationError if a setting, an argument or a worker cannot work. As long as neither the arguments
     nor the environment have a secret, the receiver refuses every delivery, and reads them again at the next one.
     """

@@ -1,4 +1,4 @@
-"""The server's log: whatever producers, apps and Redis put into a record, it stays one line that a terminal prints."""
+"""The server's log: whatever producers, apps and Redis put into a record, it stays one printable line."""
 
 from __future__ import annotations
 
