@@ -124,16 +124,16 @@ def serving(behave: Behaviour) -> Iterator[str]:
             connection.close()
 
 
-def queue_at(kind: Kind, url: str) -> t.Any:
+def queue_at(kind: Kind, url: str, *, timeout: float = 60.0) -> t.Any:
     made: t.Any = Queue if kind is Queue else AsyncQueue
-    return made("emails", url=url, timeout=TIMEOUT)
+    return made("emails", url=url, timeout=timeout)
 
 
 @both_kinds
 @pytest.mark.parametrize("behave", BEHAVIOURS.values(), ids=BEHAVIOURS)
 async def test_a_call_ends_in_time_whatever_the_server_sends(kind: Kind, behave: Behaviour) -> None:
     with serving(behave) as url, pytest.raises(NextMQConnectionError):
-        await value_of(queue_at(kind, url).is_paused())
+        await value_of(queue_at(kind, url, timeout=TIMEOUT).is_paused())
 
 
 @pytest.mark.parametrize("behave", BEHAVIOURS.values(), ids=BEHAVIOURS)
@@ -202,7 +202,7 @@ async def test_an_error_of_time_says_so() -> None:
         serving(BEHAVIOURS["a head byte by byte"]) as url,
         pytest.raises(NextMQTimeoutError, match="no answer in time"),
     ):
-        queue_at(Queue, url).is_paused()
+        queue_at(Queue, url, timeout=TIMEOUT).is_paused()
 
 
 async def test_each_error_is_one_of_the_library() -> None:
