@@ -65,8 +65,7 @@ def settled(value: t.Any, path: Path = (), *, is_json: bool = False) -> t.Any:
     if isinstance(value, enum.Enum):
         settled(value.value, path)
         return value
-    kind: type[t.Any] = type(value)
-    return _settled_items(_listed(value, path), path, is_json) if hasattr(kind, "__next__") else value
+    return _settled_items(_listed(value, path), path, is_json) if _is_iterator(value) else value
 
 
 def jsonable(value: t.Any, adapter: TypeAdapter[t.Any]) -> t.Any:
@@ -84,8 +83,7 @@ def jsonable(value: t.Any, adapter: TypeAdapter[t.Any]) -> t.Any:
 
 def read_through(value: t.Any) -> None:
     """Read the iterators in `value`: pydantic validates those of an Iterable as they are read."""
-    kind: type[t.Any] = type(value)
-    if hasattr(kind, "__next__"):
+    if _is_iterator(value):
         value = list(value)
     if isinstance(value, dict):
         value = list(t.cast("dict[object, t.Any]", value).values())
@@ -113,6 +111,10 @@ def problem_of(value: object) -> str:
     except BaseException as exc:  # noqa: BLE001 - the value's own code may raise anything
         return f"reading it raised {kind_of(exc)}"
     return "it cannot be written as JSON, or is nested too deeply"
+
+
+def _is_iterator(value: object) -> bool:
+    return hasattr(type(value), "__next__")
 
 
 def _shown(path: Path) -> str:
