@@ -10,12 +10,16 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from .errors import ConfigurationError
 from .protocol.signing import Secret, parse_secret
 
+_KEY_SHAPE = "nextmq://API_KEY@host[:port]/project"
 _SHAPE = "nextmq://API_KEY:WEBHOOK_SECRET@host[:port]/project"
 _SCHEMES = {"nextmq": "https", "nextmq+http": "http"}
 
 
 class ServerConnection:
-    """The queue server of a connection string. Its repr shows no key and no secret."""
+    """The queue server of a connection string. Its repr shows no key and no secret.
+
+    `webhook_secret` is empty if the string has none, as that of a service which only adds jobs.
+    """
 
     def __init__(self, base_url: str, project: str, api_key: str, webhook_secret: str) -> None:
         self.base_url: str = base_url
@@ -70,6 +74,14 @@ class Settings:
             )
         return self._app_url
 
+    def check_secrets(self) -> None:
+        """Raise ConfigurationError if there is a connection string, but no secret to verify deliveries with."""
+        if self._connection is not None and not self.secrets:
+            raise ConfigurationError(
+                "the connection string has no webhook secret, which a handler needs to verify deliveries: copy "
+                f"the whole one that the server printed ({_SHAPE}), or set NEXTMQ_WEBHOOK_SECRETS"
+            )
+
     def __repr__(self) -> str:
         return f"<Settings {self._connection!r} app_url={self._app_url!r} secrets={self.secrets!r}>"
 
@@ -94,7 +106,7 @@ def load_settings(
     else:
         texts, secrets_name = list(webhook_secrets), "webhook_secrets"
     connection = parse_connection_string(connection_text, source=url_name) if connection_text else None
-    if not texts and connection is not None:
+    if not texts and connection is not None and connection.webhook_secret:
         texts, secrets_name = [connection.webhook_secret], f"the webhook secret in {url_name}"
     secrets = tuple(parse_secret(text, source=secrets_name) for text in texts)
     return Settings(connection, _check_app_url(app_text, app_name) if app_text else None, secrets)
@@ -106,8 +118,11 @@ def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> ServerC
     if parts.scheme not in _SCHEMES:
         raise ConfigurationError(f"{source} must look like {_SHAPE} (or nextmq+http://… on this machine)")
     api_key, secret = unquote(parts.username or ""), unquote(parts.password or "")
-    if not api_key or not secret:
-        raise ConfigurationError(f"{source} lacks the API key or the webhook secret: it must look like {_SHAPE}")
+    if not api_key or parts.password == "":
+        raise ConfigurationError(
+            f"{source} lacks the API key or the webhook secret: it must look like {_SHAPE}, or, in a service that "
+            f"only adds jobs, like {_KEY_SHAPE}"
+        )
     if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
         raise ConfigurationError(
             f"{source} has an API key with characters that no header can carry: copy the whole connection string "

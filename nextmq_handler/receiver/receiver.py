@@ -64,7 +64,6 @@ class Receiver:
     """Take the deliveries for `workers`. `begin` checks a request's head; `receive` does all that follows.
 
     `HandlerOptions` says what the options mean. `clock` returns Unix seconds.
-
     Raises ConfigurationError if a setting, an argument or a worker cannot work. As long as neither the arguments
     nor the environment have a secret, the receiver refuses every delivery, and reads them again at the next one.
     """
@@ -87,6 +86,7 @@ class Receiver:
         self.workers: tuple[Worker, ...] = tuple(self._by_queue.values())
         self._arguments: dict[str, t.Any] = {"url": url, "app_url": app_url, "webhook_secrets": webhook_secrets}
         self._settings = load_settings(**self._arguments)
+        self._settings.check_secrets()
         self._tolerance = timeout_seconds("tolerance", tolerance)
         self._max_body_size = max_body_size
         self._body_timeout = timeout_seconds("body_timeout", body_timeout)

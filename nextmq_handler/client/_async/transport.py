@@ -42,7 +42,8 @@ async def _attempt(call: Call) -> ServerAnswer:
         return ServerAnswer(status, {}, content)
     from .._http.bounds import MAX_ANSWER_SIZE, async_bounded, problem_of
 
-    client, content = async_http_client(is_local=call.is_local), bytearray()
+    client = async_http_client(is_local=call.is_local)
+    read = bytearray()
     async with (
         async_bounded(call),
         client.stream(
@@ -50,10 +51,9 @@ async def _attempt(call: Call) -> ServerAnswer:
         ) as response,
     ):
         async for chunk in response.aiter_raw():
-            content += chunk
+            read += chunk
             call.check_time()
-            if len(content) > MAX_ANSWER_SIZE:
+            if len(read) > MAX_ANSWER_SIZE:
                 break  # closes the connection
-    return ServerAnswer(
-        response.status_code, response.headers, bytes(content), problem_of(response.headers, len(content))
-    )
+    problem = problem_of(response.headers, len(read))
+    return ServerAnswer(response.status_code, response.headers, bytes(read), problem)

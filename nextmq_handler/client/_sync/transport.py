@@ -43,7 +43,8 @@ def _attempt(call: Call) -> ServerAnswer:
         return ServerAnswer(status, {}, content)
     from .._http.bounds import MAX_ANSWER_SIZE, bounded, problem_of
 
-    client, content = http_client(is_local=call.is_local), bytearray()
+    client = http_client(is_local=call.is_local)
+    read = bytearray()
     with (
         bounded(call),
         client.stream(
@@ -51,10 +52,9 @@ def _attempt(call: Call) -> ServerAnswer:
         ) as response,
     ):
         for chunk in response.iter_raw():
-            content += chunk
+            read += chunk
             call.check_time()
-            if len(content) > MAX_ANSWER_SIZE:
+            if len(read) > MAX_ANSWER_SIZE:
                 break  # closes the connection
-    return ServerAnswer(
-        response.status_code, response.headers, bytes(content), problem_of(response.headers, len(content))
-    )
+    problem = problem_of(response.headers, len(read))
+    return ServerAnswer(response.status_code, response.headers, bytes(read), problem)
