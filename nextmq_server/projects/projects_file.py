@@ -81,7 +81,7 @@ def change_projects(
 ) -> tuple[Project, ...]:
     """Write what `change` makes of the projects in the file `path`, which only its owner can read from then on.
 
-    Raises ConfigurationError if the file cannot be read or written, if two projects conflict, and what `change`
+    Raises ConfigurationError if the file cannot be read or written or two projects conflict, and what `change`
     raises.
     """
     path = path.resolve()  # so that a symbolic link stays one
@@ -91,7 +91,8 @@ def change_projects(
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise ConfigurationError(
-            f"{path} is being changed by another nextmq projects command: try again, or delete {draft} if none runs"
+            f"{path} is being changed by another nextmq projects command: try again, or delete {draft} if none "
+            "runs"
         ) from None
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be written: {exc.strerror}; is --projects right?") from None

@@ -170,7 +170,6 @@ class Registry:
             after = new if held is None or decision == "taken" else held
             if decision == "kept":
                 after = after.model_copy(update={"last_seen": now})
-            versions.hear(new.fingerprint, after.fingerprint, now)
             warns = not newest_wins and versions.warns_of(held, after, now)
             stored = await self._store(queue, texts, held, after, versions)
             if stored is not None:

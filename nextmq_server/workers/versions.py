@@ -14,8 +14,11 @@ MAX_SEEN = 20
 SILENCE = 300_000
 """After so many ms without the current version, an older one that is heard takes over: a rollback."""
 
-ASKING_INTERVAL = 60_000
-"""An app whose version is not the current one asks at most once in so many ms."""
+TIMES_ALONE = 5
+"""So often the older version must be heard meanwhile: an old instance that starts late is no rollback."""
+
+APART = 50_000
+"""Only what is so many ms apart counts as heard more than once: an app asks once a minute."""
 
 HEARD_INTERVAL = 30.0
 """At most this often, in s, a process records that a version answers deliveries."""
@@ -28,10 +31,14 @@ Decision = t.Literal["taken", "kept", "older"]
 
 
 class Heard(BaseModel):
-    """When a version was heard: last, and first since the current one was. Both are ms since the epoch."""
+    """When a version was heard last, how often since the current one was, and when it was last counted.
+
+    Times are ms since the epoch.
+    """
 
     last: int
-    since: int
+    alone: int
+    counted: int
 
 
 class Versions(BaseModel):
@@ -46,10 +53,12 @@ class Versions(BaseModel):
     def decide(
         self, held: Registration | None, new: Registration, now: int, *, claimed: bool, newest_wins: bool
     ) -> Decision:
-        """Return what `new` does to the registration `held`.
+        """Record that the version of `new` is heard, and return what it does to the registration `held`.
 
         `claimed` is a deploy step. With `newest_wins` the process that started last is the one, of any version.
         """
+        is_known = new.fingerprint in self.heard
+        self.hear(new.fingerprint, new.fingerprint if held is None else held.fingerprint, now)
         if held is None or claimed:
             return "taken"
         started_later = not new.started_at or new.started_at >= held.started_at
@@ -57,15 +66,19 @@ class Versions(BaseModel):
             return "taken" if started_later else "kept"
         if newest_wins:
             return "taken" if started_later else "older"
-        if new.fingerprint not in self.heard or self._is_rolled_back(held.fingerprint, new.fingerprint, now):
-            return "taken"
-        return "older"
+        return (
+            "older" if is_known and not self._is_rolled_back(held.fingerprint, new.fingerprint, now) else "taken"
+        )
 
     def hear(self, fingerprint: str, current: str, now: int) -> None:
         """Record that the version `fingerprint` is heard, beside the `current` one."""
         before, rival = self.heard.get(fingerprint), self.heard.get(current)
-        since = before.since if before is not None and (rival is None or before.since > rival.last) else now
-        self.heard[fingerprint] = Heard(last=now, since=since)
+        if before is None or (rival is not None and before.last <= rival.last):
+            self.heard[fingerprint] = Heard(last=now, alone=1, counted=now)
+        elif now - before.counted >= APART:
+            self.heard[fingerprint] = Heard(last=now, alone=before.alone + 1, counted=now)
+        else:
+            self.heard[fingerprint] = Heard(last=now, alone=before.alone, counted=before.counted)
         others = sorted(self.heard.keys() - {current, fingerprint}, key=lambda each: self.heard[each].last)
         for forgotten in others[: max(0, len(self.heard) - MAX_SEEN)]:
             del self.heard[forgotten]
@@ -78,14 +91,6 @@ class Versions(BaseModel):
         return True
 
     def _is_rolled_back(self, current: str, older: str, now: int) -> bool:
-        """Return whether for SILENCE the `older` version was heard, and the `current` one was not.
-
-        The older one need not be heard at once: it asks once in ASKING_INTERVAL.
-        """
+        """Return whether the `older` version is heard again and again, and the `current` one not for SILENCE."""
         rival, heard = self.heard.get(current), self.heard[older]
-        return (
-            rival is not None
-            and now - rival.last >= SILENCE
-            and heard.since > rival.last
-            and now - heard.since >= SILENCE - ASKING_INTERVAL
-        )
+        return rival is not None and now - rival.last >= SILENCE and heard.alone >= TIMES_ALONE

@@ -1,4 +1,4 @@
-"""Two versions of one app, on two servers: schedules, options and schemas are those of the version deployed last."""
+"""Two versions of an app, on two servers: schedules, options and schemas are those of the one deployed last."""
 
 from __future__ import annotations
 
@@ -49,9 +49,21 @@ HISTORIES = {
     "back by a deploy step, and the newer one asks": ("1 2 d1 2 +60 2", "1"),
     "back by a deploy step, and forward by another": ("1 2 d1 d2 1", "2"),
     "back without a step": ("1 2 +60 1 +60 1 +60 1 +60 1 +60 1 +60 1", "1"),
-    "back without a step, with answers between two questions": ("1 2 +1 1 +120 o1 +120 o1 +60 1", "1"),
+    "back without a step, with answers between two questions": ("1 2 +1 1 +90 o1 +90 o1 +60 o1 +60 1", "1"),
+    "back without a step, and a job each quarter of an hour": (
+        "1 2 +9 1 +900 o1 1 +900 o1 1 +900 o1 1 +900 o1 1",
+        "1",
+    ),
     "back without a step, too early": ("1 2 +60 1 +60 1 +60 1 +60 1 +59 1", "2"),
-    "back without a step, and a newer one answers late": ("1 2 +60 1 +200 o2 +60 1 +60 1", "2"),
+    "back without a step, heard four times": ("1 2 +60 1 +60 1 +60 1 +600 1 +49 1", "2"),
+    "back without a step, and a newer one answers late": (
+        "1 2 +60 1 +60 1 +60 1 +60 1 +59 o2 1 +60 1 +60 1 +60 1 +60 1",
+        "2",
+    ),
+    "an old instance answers last, and another starts in an idle hour": (
+        "1 2 o2 o1 1 +3600 1 o1 +49 1 +60 1",
+        "2",
+    ),
     "back without a step, and forward again by new instances": (
         "1 2 +60 1 +60 1 +60 1 +60 1 +60 1 +60 1 3",
         "3",
@@ -198,7 +210,7 @@ async def test_one_answer_of_the_old_app_leaves_a_new_schedule(
     clock.now += 61
     await service.workers.register("emails", new, replace=None)
     app.outcome |= {"worker": {"fingerprint": "f1"}}
-    [added] = await service.add([service.jobs.new("emails", "welcome", None, {}, now=0)])
+    await service.add([service.jobs.new("emails", "welcome", None, {}, now=0)])
     await wait_until(lambda: app.deliveries)
     with pytest.raises(OlderVersion):
         await service.workers.register("emails", old, replace=None)
