@@ -13,7 +13,9 @@ logger = logging.getLogger("nextmq_server")
 
 
 def read_private(path: Path) -> bytes:
-    """Return the content of `path`. Warn if other users than its owner can read it, or its group write it.
+    """Return the content of `path`. Warn if every user can read it, or its group write it.
+
+    Its group may read it: a Kubernetes secret has that mode.
 
     Raises OSError, and ConfigurationError if every user can write it.
     """
@@ -27,9 +29,9 @@ def read_private(path: Path) -> bytes:
             f"{path} has mode {mode:04o}: every user of this machine can add a key or a secret to it. Check its "
             f"content, then chmod 600 {path}"
         )
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if mode & (stat.S_IROTH | stat.S_IWGRP):
         logger.warning(
-            "%s has mode %04o: other users can read its keys and secrets. Unless they should: chmod 600 %s",
+            "%s has mode %04o: other users can read its keys and secrets, or add some: chmod 600 %s",
             path,
             mode,
             path,

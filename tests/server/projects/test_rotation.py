@@ -96,8 +96,8 @@ def test_a_change_of_a_project_that_is_not_there_changes_nothing(tmp_path: Path)
 
 MODES = {
     "refused": [0o666, 0o602, 0o622, 0o777, 0o646, 0o662, 0o702],
-    "a warning": [0o644, 0o640, 0o660, 0o664, 0o604, 0o620, 0o440, 0o755],
-    "taken": [0o600, 0o400, 0o700],
+    "a warning": [0o644, 0o660, 0o664, 0o604, 0o620, 0o444, 0o755],
+    "taken": [0o600, 0o400, 0o700, 0o640, 0o440],
 }
 
 
