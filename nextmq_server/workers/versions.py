@@ -15,7 +15,7 @@ SILENCE = 300_000
 """After so many ms without the current version, an older one that is heard takes over: a rollback."""
 
 TIMES_ALONE = 5
-"""So often the older version must be heard meanwhile: an old instance that starts late is no rollback."""
+"""So often the older version must be heard meanwhile: an old instance that starts late rolls nothing back."""
 
 APART = 50_000
 """Only what is so many ms apart counts as heard more than once: an app asks once a minute."""

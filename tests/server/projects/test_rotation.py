@@ -157,9 +157,8 @@ async def test_a_secret_is_in_use_as_long_as_it_signed_the_last_outcome_of_a_que
     clock = Clock()
     rotated = with_new_secret(project)
     ids = {"new": rotated.secrets[0].id, "old": rotated.secrets[1].id}
-    credentials = Credentials(
-        rotated, engine.redis, Registry(engine.redis, ProjectKeys(project.name)), clock=clock
-    )
+    keys = ProjectKeys(project.name)
+    credentials = Credentials(rotated, engine.redis, keys, Registry(engine.redis, keys), clock=clock)
     for event in history.split():
         clock.now += 1
         if event[0] == "+":
@@ -182,9 +181,8 @@ async def test_an_api_key_that_was_used_within_a_day_is_in_use(
 ) -> None:
     clock = Clock()
     rotated = with_new_key(project)
-    credentials = Credentials(
-        rotated, engine.redis, Registry(engine.redis, ProjectKeys(project.name)), clock=clock
-    )
+    keys = ProjectKeys(project.name)
+    credentials = Credentials(rotated, engine.redis, keys, Registry(engine.redis, keys), clock=clock)
     credentials.admit(rotated.api_keys[1])
     clock.now += later
     retired = without(rotated, rotated.key_ids[1], forced=False)
