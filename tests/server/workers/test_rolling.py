@@ -148,7 +148,7 @@ async def play(services: tuple[Service, Service], project: Project, clock: Clock
 async def parts(service: Service) -> dict[str, object]:
     """Return the numbers of the versions whose parts hold."""
     held = service.registry.get("emails")
-    if held is None:
+    if held is None or "emails" not in service.workers._hub.queues:
         return {}
     schedules = await service.schedulers.page("emails", 0, 99, ascending=True)
     return {
