@@ -128,8 +128,9 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
     WorkerConflict: lambda request, exc: Refusal(
         409,
         "worker_conflict",
-        f"another registration holds queue {request.path_params['queue']}",
+        f"another registration holds queue {request.path_params['queue']}: {'; '.join(exc.differences)}",
         fields=exc.fields,
+        differences=exc.differences,
     ),
     TooManyListeners: lambda _, __: Refusal(
         429, "too_many_streams", f"the project has {MAX_LISTENERS} open event streams: close one, or share one"

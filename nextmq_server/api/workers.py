@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from nextmq_handler.rules.refusals import Refusal
 
 from ..workers.registration import Registration
+from ..workers.registry import OlderVersion
 from .request import Authorized, Empty, QueueName, router
 
 routes = router("/v1", "workers")
@@ -30,6 +31,12 @@ class QueueWorkers(BaseModel):
     workers: list[QueueWorker]
 
 
+class NotCurrent(BaseModel):
+    """The answer to an app of which a newer version holds the queue: its registration changed nothing."""
+
+    current: t.Literal[False] = False
+
+
 @routes.get("/workers")
 async def get_workers(service: Authorized) -> QueueWorkers:
     """List the registrations of the project."""
@@ -44,10 +51,12 @@ async def register_worker(
     service: Authorized,
     replace: bool = False,
     fingerprint: t.Annotated[str | None, Query(max_length=64)] = None,
-) -> Registration:
+) -> Registration | NotCurrent:
     """Register the queue's worker. Idempotent: the same registration refreshes `lastSeen`.
 
-    A different registration replaces the one held only with `replace=true` and the `fingerprint` of that one.
+    A new version of the app takes the queue over. An older one, whose fingerprint was registered before, changes
+    nothing and gets `{"current": false}`. `deploy` takes over in any case, and so does `replace=true` with the
+    `fingerprint` of the registration held. Otherwise another URL, or no webhook secret in common, is a conflict.
     """
     if replace and fingerprint is None:
         raise Refusal(422, "invalid_request", "replace=true needs the fingerprint that it replaces")
@@ -66,7 +75,10 @@ async def register_worker(
             f"options.deadLetter: jobs that fail in {queue} would come back to it through {dead_letter}: "
             "name a queue whose own dead letters go elsewhere",
         )
-    return await service.workers.register(queue, registration, replace=fingerprint if replace else None)
+    try:
+        return await service.workers.register(queue, registration, replace=fingerprint if replace else None)
+    except OlderVersion:
+        return NotCurrent()
 
 
 @routes.get(_WORKER)
