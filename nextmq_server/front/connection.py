@@ -137,8 +137,10 @@ class BoundedConnection(HttpToolsProtocol):
                     return
                 self._request_size, data = bounds.MAX_HEAD, data[left:]
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse_more(0)
+        except httptools.HttpParserUpgrade as exc:  # it is answered like any other
+            if (end := exc.args[0]) < len(data):
+                self._refuse_more(len(data) - end)
+                return
         except httptools.HttpParserError as exc:
             if isinstance(exc.__context__, _Unwanted):
                 self._refuse_more(len(data))

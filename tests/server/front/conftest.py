@@ -97,7 +97,9 @@ class Client:
         return b""
 
     def reset(self) -> None:
-        """Reset the connection."""
+        """Reset the connection, unless it is closed."""
+        if self.writer.transport.is_closing():
+            return
         linger = struct.pack("ii", 1, 0)
         self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.writer.transport.abort()
