@@ -16,6 +16,7 @@ from .errors import ASCIIResponse
 LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
 """The names of this machine that no other machine can have."""
 
+_HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::\d{0,5})?")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 
 
@@ -70,9 +71,8 @@ class KnownHosts:
 
 
 def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    parts = _HOST.fullmatch(host)
+    return (parts[1] or parts[2]) if parts else ""
 
 
 def _misdirected(named: t.Sequence[str]) -> Refusal:

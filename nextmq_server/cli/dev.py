@@ -106,7 +106,7 @@ async def dev(
         if valkey is not None:
             helpers.append(_stop_with(valkey, process.stop_requested))
         local_url = base_url(host, listener)
-        hosts = {host, *LOOPBACK_NAMES, *([_host_of(url)] if url else [])}
+        hosts = {host, *LOOPBACK_NAMES, *([host_of(url)] if url else [])}
         await process.serve(
             create_app(service, hosts=hosts, has_docs_page=True),
             listener,
@@ -134,7 +134,7 @@ def _embedded(folder: Path, fsync: FsyncPolicy) -> t.Generator[EmbeddedValkey]:
         valkey.stop()
 
 
-def _host_of(url: str) -> str:
+def host_of(url: str) -> str:
     """Return the host of --url. Raises ConfigurationError."""
     try:
         parts = urlsplit(url)

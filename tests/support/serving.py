@@ -18,10 +18,12 @@ from nextmq_server.serving import HTTPServer
 
 
 @contextlib.asynccontextmanager
-async def serving(service: Service, *others: Service) -> t.AsyncGenerator[httpx.AsyncClient]:
+async def serving(
+    service: Service, *others: Service, front: Front | None = None
+) -> t.AsyncGenerator[httpx.AsyncClient]:
     """Serve the API of the services on a free port; yield a client with the key of the first."""
     app = create_app(service, *others)
-    server = HTTPServer(app, shutdown_timeout=60, front=Front())
+    server = HTTPServer(app, shutdown_timeout=60, front=front or Front())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         running = asyncio.create_task(server.serve(sockets=[listener]))
         async with httpx.AsyncClient(

@@ -15,7 +15,9 @@ import httpx
 import pytest
 
 from nextmq_handler._package import __version__
+from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.settings import ServerConnection, parse_connection_string
+from nextmq_server.cli.dev import host_of
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project, load_or_create_project
 from nextmq_server.testing.processes import ChildProcess
@@ -147,6 +149,26 @@ def test_the_connection_string_of_the_banner_has_the_projects_secret(dev: Dev) -
 def test_the_banner_names_the_data_folder_and_the_fsync_policy(dev: Dev) -> None:
     start_of_line = f"Jobs are kept in {dev.data_dir}/valkey (Valkey, appendfsync everysec: "
     assert dev.process.lines[0].startswith(start_of_line)
+
+
+def test_another_host_than_this_machine_is_refused(dev: Dev) -> None:
+    answer = httpx.get(f"{dev.connection.base_url}/docs", headers={"host": "evil.example"})
+    assert (answer.status_code, answer.json()["error"]) == (421, "unknown_host")
+
+
+def test_the_page_with_the_routes_needs_no_key(dev: Dev) -> None:
+    assert httpx.get(f"{dev.connection.base_url}/docs").status_code == 200
+
+
+@pytest.mark.parametrize("url", ["dev.example", "ftp://dev.example", "http://", "http://a:b", "http://a/path"])
+def test_a_url_that_is_not_one_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="--url is not a URL"):
+        host_of(url)
+
+
+@pytest.mark.parametrize("url", ["http://host.docker.internal:7410", "https://Host.Docker.Internal/"])
+def test_the_host_of_a_url_is_known(url: str) -> None:
+    assert host_of(url) == "host.docker.internal"
 
 
 def test_the_banner_names_the_socket_for_bullmq_clients(dev: Dev) -> None:

@@ -1,4 +1,4 @@
-"""What one connection can make the server hold: nothing beyond the bounds, whatever bytes it sends or leaves out."""
+"""What one connection can make the server hold: no more than the bounds, whatever it sends or leaves out."""
 
 from __future__ import annotations
 
