@@ -267,7 +267,7 @@ def test_a_host_that_is_not_this_machine_exits_1_and_is_named(tmp_path: Path, ho
 
 def test_the_log_on_stderr_has_one_line_for_each_event(logged: tuple[list[str], Project]) -> None:
     lines, _ = logged
-    assert [line.split(" ", 2)[1] for line in lines] == ["WARNING", "INFO", "ERROR"]
+    assert [line.split(" ", 2)[1] for line in lines] == ["WARNING", "WARNING", "INFO", "ERROR"]
 
 
 def test_the_log_on_stderr_holds_neither_key_nor_secret(logged: tuple[list[str], Project]) -> None:
