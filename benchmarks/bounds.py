@@ -33,7 +33,7 @@ GIVEN_BACK = 10.0
 DELAY = 50.0
 """How many ms a health check may take during a request that is hard to check."""
 
-HOLD = 2.0
+HOLD = 1.0
 """How long, in s, connections are held once all is sent."""
 
 MIB = 1024 * 1024
