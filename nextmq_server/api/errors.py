@@ -22,6 +22,7 @@ from ..engine.events.hub import MAX_LISTENERS, TooManyListeners
 from ..engine.queues.adding import IdempotencyKeyReused
 from ..engine.queues.jobs import JobLocked, NoSuchJob, WrongState
 from ..engine.queues.schedulers import NoSuchScheduler
+from ..front.open_calls import TooManyOpenCalls
 from ..redis.connection import ConnectionLost, RedisError
 from ..triggers.records import MAX_TRIGGERS, NoSuchTrigger, TooManyTriggers
 from ..workers.registry import WorkerConflict
@@ -45,7 +46,7 @@ _DESCRIPTIONS = {
     413: "`payload_too_large`",
     422: "`invalid_request`, `invalid_queue_name`, `idempotency_key_reused`, `secret_mismatch`, "
     "`too_many_triggers`",
-    429: "`too_many_streams`",
+    429: "`too_many_streams`, `too_many_waits`",
     503: "`storage_unavailable`, `storage_error`, `storage_full`",
 }
 
@@ -58,6 +59,7 @@ _HTTP_CODES = {404: "no_such_route", 405: "method_not_allowed"}
 _HEADERS = {
     "unauthorized": {"www-authenticate": "Bearer"},
     "too_many_streams": {"retry-after": "5"},
+    "too_many_waits": {"retry-after": "1"},
     "storage_full": {"retry-after": "5"},
     "storage_unavailable": {"retry-after": "1"},
 }
@@ -135,6 +137,7 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
     TooManyListeners: lambda _, __: Refusal(
         429, "too_many_streams", f"the project has {MAX_LISTENERS} open event streams: close one, or share one"
     ),
+    TooManyOpenCalls: lambda _, exc: Refusal(429, f"too_many_{exc.kind}", str(exc)),
     ConnectionLost: lambda _, __: Refusal(
         503, "storage_unavailable", "Redis is not reachable; whether the request took effect is unknown"
     ),
@@ -147,7 +150,7 @@ async def _on_http_exception(request: Request, exc: HTTPException) -> JSONRespon
         return _answer(exc.__cause__)
     code, message = _HTTP_CODES.get(exc.status_code, "http_error"), str(exc.detail)
     if exc.status_code in _HTTP_CODES:
-        message = f"{request.method} {request.url.path[:200]} does not exist: /docs lists the routes"
+        message = f"{request.method} {request.url.path[:200]} does not exist: GET /openapi.json lists the routes"
     return _answer(Refusal(exc.status_code, code, message), exc.headers)  # a 405's name the methods allowed
 
 

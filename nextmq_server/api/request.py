@@ -22,6 +22,7 @@ from nextmq_handler.telemetry import trace_options
 
 from ..dispatch.delivery_ids import owns
 from ..engine.queues.adding import Idempotency
+from ..front import caller
 from ..service import Service
 from .errors import DOCUMENTED
 
@@ -93,6 +94,11 @@ class _BulkRoute(_StrictRoute):
     request_class = _BulkRequest
 
 
+_NO_KEY = "send the API key of the connection string: authorization: Bearer …"
+_WRONG_KEY = (
+    "no project of this server has the API key that was sent: compare it, and the host, with the connection string"
+)
+
 _bearer = HTTPBearer(auto_error=False, description="The API key of the connection string")
 
 
@@ -114,7 +120,9 @@ async def _find_service(request: Request) -> Service:
     # All are compared, so that the time does not tell whose key it is.
     matching = [one for one in services if sent and one.credentials.admit(sent.credentials)]
     if not matching:
-        raise Refusal(401, "unauthorized", "send the API key of the connection string: authorization: Bearer …")
+        await caller.refuse(request.scope, "sent a wrong API key" if sent else "sent no API key")
+        raise Refusal(401, "unauthorized", _WRONG_KEY if sent else _NO_KEY)
+    caller.admit(request.scope)
     return matching[0]
 
 

@@ -25,7 +25,16 @@ from ..redis.connection import ConnectionLost, RedisError
 from ..service import Service
 from ..serving import base_url, listen
 from . import console
-from .options import AllowEgress, MaxFreeStarts, Port, ProjectsFile, RedisURL, exit_on_error, on_event_loop
+from .options import (
+    AllowEgress,
+    MaxFreeStarts,
+    Port,
+    ProjectsFile,
+    RedisURL,
+    TrustedProxy,
+    exit_on_error,
+    on_event_loop,
+)
 from .process import ServerProcess, check_external, on_signal
 
 logger = logging.getLogger("nextmq_server")
@@ -43,6 +52,7 @@ async def serve(
     port: Port = 7410,
     grace: t.Annotated[float, typer.Option(min=0, help="Seconds for deliveries in flight on SIGTERM.")] = 30.0,
     allow_egress: AllowEgress = None,
+    trusted_proxy: TrustedProxy = None,
     max_in_flight: t.Annotated[
         int, typer.Option(min=1, help="The most deliveries in flight at once in this process.")
     ] = MAX_IN_FLIGHT,
@@ -67,7 +77,7 @@ async def serve(
     console.configure_logging()
     reload_requested = asyncio.Event()
     on_signal(reload_requested.set, signal.SIGHUP)
-    process = ServerProcess(grace=grace)
+    process = ServerProcess(grace=grace, trusted_proxies=[parse_network(text) for text in trusted_proxy or ()])
     wanted = load_projects(projects)
     services: list[Service] = []
 
