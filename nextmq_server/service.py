@@ -34,6 +34,7 @@ from .redis.address import Address
 from .redis.connection import ConnectionLost, RedisError
 from .redis.keys import ProjectKeys
 from .redis.storage import StorageWatch
+from .shares import Shares
 from .triggers.triggers import Triggers
 from .workers.directory import QueueDirectory
 from .workers.workers import Workers
@@ -84,6 +85,7 @@ class Service:
         self.queues = Queues(self.jobs)
         self.limits = Limits(self.jobs)
         self.results = Results(self.jobs, self.events)
+        self.shares = Shares()
         self.storage = StorageWatch(connection)
         self.schedulers = JobSchedulers(self.jobs)
         self._directory = QueueDirectory(connection, keys)

@@ -41,6 +41,7 @@ _DESCRIPTIONS = {
     400: "`invalid_json`",
     401: "`unauthorized`",
     404: "`not_found`",
+    408: "`body_timeout`",
     409: "`stale_delivery`, `wrong_state`, `job_locked`, `worker_conflict`, `parent_cannot_be_replaced`",
     413: "`payload_too_large`",
     422: "`invalid_request`, `invalid_queue_name`, `idempotency_key_reused`, `secret_mismatch`, "

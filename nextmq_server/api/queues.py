@@ -23,6 +23,7 @@ from nextmq_handler.rules.refusals import Refusal, not_deduplicated
 from ..timers import now_ms
 from ..workers.registration import Registration
 from .errors import ASCIIResponse
+from .paging import From, Piece, answer_list, named_piece
 from .request import Authorized, CreatesJobs, Empty, Index, LastIndex, PathId, QueueName, Removed, router
 
 MAX_PRIORITIES = 100
@@ -70,9 +71,10 @@ class QueueModel(Closed):
 
 
 class QueueList(Closed):
-    """The project's queues: those with a worker, and those that jobs were added to."""
+    """The project's queues: those with a worker, and those that jobs were added to. `next` is where to go on."""
 
     queues: list[QueueModel]
+    next: str | None = None
 
 
 class BullMQWorker(Closed):
@@ -137,9 +139,14 @@ class DeduplicationHolder(Closed):
 
 
 @routes.get("", response_model=QueueList)
-async def get_queues(service: Authorized) -> Response:
-    """List all queues of the project."""
-    return ASCIIResponse({"queues": [await service.queue_view(name) for name in await service.queue_names()]})
+async def get_queues(service: Authorized, position: From = None) -> Response:
+    """List all queues of the project by name. `next` is the `from` of those beyond 16 MiB."""
+    names = await service.queue_names()
+
+    async def read(position: str | None) -> Piece:
+        return await named_piece(names, position, service.queue_view)
+
+    return await answer_list(service.shares, read, position, "queues")
 
 
 @routes.get("/{queue}", response_model=QueueModel)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
+import itertools
+import re
+import time
 import typing as t
 from urllib.parse import unquote
 
@@ -24,6 +29,7 @@ from ..dispatch.delivery_ids import owns
 from ..engine.queues.adding import Idempotency
 from ..redis.keys import ProjectKeys
 from ..service import Service
+from ..shares import LARGE_BODY
 from .errors import DOCUMENTED
 
 MAX_BODY_SIZE = 4 * 1024 * 1024
@@ -31,6 +37,19 @@ MAX_BODY_SIZE = 4 * 1024 * 1024
 
 MAX_BULK_SIZE = 16 * 1024 * 1024
 """The largest request body, in bytes, with many jobs in it."""
+
+
+MAX_VALUES = 600_000
+"""How many values the JSON of a body may have: parsing so many takes about 50 ms, in which nothing else runs."""
+
+BODY_TIMEOUT = 60.0
+"""How long, in s, a body may take to arrive."""
+
+T = t.TypeVar("T")
+
+_SEPARATORS = (b",", b"[", b"{")
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_TURN = 0.005  # s
 
 
 class Done(BaseModel):
@@ -55,19 +74,35 @@ class _StrictRequest(Request):
             declared = self.headers.get("content-length", "")
             if declared.isdecimal() and int(declared[:20]) > self.max_size:
                 raise _too_large(self.max_size)
-            body = bytearray()
-            async for chunk in self.stream():
-                body += chunk
-                if len(body) > self.max_size:
-                    raise _too_large(self.max_size)
-            self._body = bytes(body)
+            try:
+                async with asyncio.timeout(BODY_TIMEOUT):
+                    self._body = b"".join([chunk async for chunk in self._chunks()])
+            except TimeoutError:
+                text = f"the body did not arrive within {BODY_TIMEOUT:.0f} s"
+                raise Refusal(408, "body_timeout", text) from None
         return self._body
 
+    async def _chunks(self) -> t.AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self.stream():
+            size += len(chunk)
+            if size > self.max_size:
+                raise _too_large(self.max_size)
+            yield chunk
+
     async def json(self) -> t.Any:
+        body = await self.body()
+        await _check_values(body)
         try:
-            return strict_json.loads(await self.body())
+            return strict_json.loads(body)
         except ValueError:
             raise Refusal(400, "invalid_json", "the body is not strict JSON, or is nested too deeply") from None
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the body is large, or may be: its size is not declared."""
+        declared = self.headers.get("content-length", "")
+        return "transfer-encoding" in self.headers or (declared.isdecimal() and int(declared[:20]) > LARGE_BODY)
 
 
 class _BulkRequest(_StrictRequest):
@@ -84,8 +119,11 @@ class _StrictRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            request.state.service = await _find_service(request)
-            return await handler(self.request_class(request.scope, request.receive))
+            service = request.state.service = await _find_service(request)
+            checked = self.request_class(request.scope, request.receive)
+            # A large body costs many times its size until it is carried out.
+            async with service.shares.large_bodies if checked.is_large else contextlib.nullcontext():
+                return await handler(checked)
 
         return strict
 
@@ -162,8 +200,41 @@ async def get_idempotency(
     if idempotency_key is None:
         return None
     request_line = f"{request.method} {request.url.path}\n".encode("latin-1", "replace")
-    digest = hashlib.sha256(request_line + await request.body()).hexdigest()
+    body = await request.body()
+    hashing = hashlib.sha256(request_line)
+    if len(body) > LARGE_BODY:  # hashing releases the interpreter's lock
+        await asyncio.to_thread(hashing.update, body)
+    else:
+        hashing.update(body)
+    digest = hashing.hexdigest()
     return Idempotency(ProjectKeys(service.project.name)("idempotency", idempotency_key), digest)
+
+
+async def in_turns(items: t.Iterable[T]) -> t.AsyncIterator[T]:
+    """Yield the items, and let the others of the loop run as soon as their work has taken some ms."""
+    end = time.monotonic() + _TURN
+    for one in items:
+        yield one
+        if time.monotonic() >= end:
+            await asyncio.sleep(0)
+            end = time.monotonic() + _TURN
+
+
+async def _check_values(body: bytes) -> None:
+    """Raise Refusal for JSON with too many values."""
+    count = _count(body)
+    if count <= MAX_VALUES:
+        return
+    # What looks like values in a string is none; but each string is one.
+    async for text in in_turns(itertools.islice(_STRING.finditer(body), MAX_VALUES)):
+        count -= _count(text.group())
+        if count <= MAX_VALUES:
+            return
+    raise Refusal(413, "payload_too_large", f"the body has more than {MAX_VALUES} JSON values: send fewer at once")
+
+
+def _count(text: bytes) -> int:
+    return sum(map(text.count, _SEPARATORS))
 
 
 def _too_large(limit: int) -> Refusal:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import typing as t
 
-from fastapi import Query
+from fastapi import Query, Response
 from pydantic import BaseModel
 
 from nextmq_handler.rules.refusals import Refusal
 
 from ..workers.registration import Registration
+from .paging import From, Piece, answer_list, named_piece
 from .request import Authorized, Empty, QueueName, router
 
 routes = router("/v1", "workers")
@@ -25,16 +26,24 @@ class QueueWorker(BaseModel):
 
 
 class QueueWorkers(BaseModel):
-    """The registrations of a project."""
+    """The registrations of a project. `next` is where to go on, if there is more."""
 
     workers: list[QueueWorker]
+    next: str | None = None
 
 
-@routes.get("/workers")
-async def get_workers(service: Authorized) -> QueueWorkers:
-    """List the registrations of the project."""
+@routes.get("/workers", response_model=QueueWorkers)
+async def get_workers(service: Authorized, position: From = None) -> Response:
+    """List the registrations of the project by queue. `next` is the `from` of those beyond 16 MiB."""
     held = service.registry.all()
-    return QueueWorkers(workers=[QueueWorker(queue=queue, registration=held[queue]) for queue in sorted(held)])
+
+    async def view(queue: str) -> object:
+        return {"queue": queue, "registration": held[queue].model_dump(mode="json", by_alias=True)}
+
+    async def read(position: str | None) -> Piece:
+        return await named_piece(sorted(held), position, view)
+
+    return await answer_list(service.shares, read, position, "workers")
 
 
 @routes.put(_WORKER)

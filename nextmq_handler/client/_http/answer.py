@@ -132,6 +132,15 @@ def listed(name: str, each: Reader[R]) -> Reader[list[R]]:
     return read
 
 
+def paged(reader: Reader[R]) -> Reader[tuple[R, str | None]]:
+    """Return a reader of a part of a list: what `reader` makes of it, and where the rest begins."""
+
+    def read(content: t.Any) -> tuple[R, str | None]:
+        return reader(content), content.get("next")
+
+    return read
+
+
 def _read(kind: t.Any, value: t.Any) -> t.Any:
     origin = t.get_origin(kind) or kind
     if origin in (t.Union, types.UnionType):  # of a type and None
