@@ -19,4 +19,6 @@ class Shares:
 
     def __init__(self) -> None:
         self.reads = asyncio.Semaphore(MAX_READS)
+        self.checks = asyncio.Semaphore(1)
+        """Checking cron patterns: other projects get their turn after one request."""
         self.large_bodies = asyncio.Semaphore(MAX_LARGE_BODIES)

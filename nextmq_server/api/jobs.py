@@ -17,6 +17,7 @@ from ..engine.queues.adding import AddResult, Idempotency, JobToAdd, UnusablePar
 from ..engine.queues.flows import MAX_READ
 from ..service import Service
 from ..timers import now_ms
+from .bodies import in_turns
 from .errors import ASCIIResponse
 from .paging import From, Piece, answer_list, is_index, item
 from .request import (
@@ -30,7 +31,6 @@ from .request import (
     PathId,
     QueueName,
     Trace,
-    in_turns,
     router,
 )
 

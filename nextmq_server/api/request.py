@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import itertools
-import re
-import time
 import typing as t
 from urllib.parse import unquote
 
@@ -18,7 +15,6 @@ from pydantic import BaseModel, PlainSerializer
 from starlette.responses import Response
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_handler.protocol import strict_json
 from nextmq_handler.protocol.arguments import check_queue_name
 from nextmq_handler.rules.limits import MAX_ID, MAX_PAGE, MAX_PAGE_INDEX
 from nextmq_handler.rules.models import Closed
@@ -30,26 +26,8 @@ from ..engine.queues.adding import Idempotency
 from ..redis.keys import ProjectKeys
 from ..service import Service
 from ..shares import LARGE_BODY
+from .bodies import BulkRequest, StrictRequest
 from .errors import DOCUMENTED
-
-MAX_BODY_SIZE = 4 * 1024 * 1024
-"""The largest request body, in bytes: 1 MiB of data may be sent as 3 MiB of escapes."""
-
-MAX_BULK_SIZE = 16 * 1024 * 1024
-"""The largest request body, in bytes, with many jobs in it."""
-
-
-MAX_VALUES = 600_000
-"""How many values the JSON of a body may have: parsing so many takes about 50 ms, in which nothing else runs."""
-
-BODY_TIMEOUT = 60.0
-"""How long, in s, a body may take to arrive."""
-
-T = t.TypeVar("T")
-
-_SEPARATORS = (b",", b"[", b"{")
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_TURN = 0.005  # s
 
 
 class Done(BaseModel):
@@ -66,53 +44,10 @@ class Removed(Closed):
     removed: bool
 
 
-class _StrictRequest(Request):
-    max_size = MAX_BODY_SIZE
-
-    async def body(self) -> bytes:
-        if not hasattr(self, "_body"):
-            declared = self.headers.get("content-length", "")
-            if declared.isdecimal() and int(declared[:20]) > self.max_size:
-                raise _too_large(self.max_size)
-            try:
-                async with asyncio.timeout(BODY_TIMEOUT):
-                    self._body = b"".join([chunk async for chunk in self._chunks()])
-            except TimeoutError:
-                text = f"the body did not arrive within {BODY_TIMEOUT:.0f} s"
-                raise Refusal(408, "body_timeout", text) from None
-        return self._body
-
-    async def _chunks(self) -> t.AsyncIterator[bytes]:
-        size = 0
-        async for chunk in self.stream():
-            size += len(chunk)
-            if size > self.max_size:
-                raise _too_large(self.max_size)
-            yield chunk
-
-    async def json(self) -> t.Any:
-        body = await self.body()
-        await _check_values(body)
-        try:
-            return strict_json.loads(body)
-        except ValueError:
-            raise Refusal(400, "invalid_json", "the body is not strict JSON, or is nested too deeply") from None
-
-    @property
-    def is_large(self) -> bool:
-        """Whether the body is large, or may be: its size is not declared."""
-        declared = self.headers.get("content-length", "")
-        return "transfer-encoding" in self.headers or (declared.isdecimal() and int(declared[:20]) > LARGE_BODY)
-
-
-class _BulkRequest(_StrictRequest):
-    max_size = MAX_BULK_SIZE
-
-
 class _StrictRoute(APIRoute):
     """A route that checks the API key before it reads the body, and parses JSON as the protocol says."""
 
-    request_class: type[_StrictRequest] = _StrictRequest
+    request_class: type[StrictRequest] = StrictRequest
 
     def get_route_handler(self) -> t.Callable[[Request], t.Coroutine[t.Any, t.Any, Response]]:
         """Return the handler. FastAPI's own would read and parse the body before it checks the key."""
@@ -129,7 +64,7 @@ class _StrictRoute(APIRoute):
 
 
 class _BulkRoute(_StrictRoute):
-    request_class = _BulkRequest
+    request_class = BulkRequest
 
 
 _bearer = HTTPBearer(auto_error=False, description="The API key of the connection string")
@@ -208,37 +143,6 @@ async def get_idempotency(
         hashing.update(body)
     digest = hashing.hexdigest()
     return Idempotency(ProjectKeys(service.project.name)("idempotency", idempotency_key), digest)
-
-
-async def in_turns(items: t.Iterable[T]) -> t.AsyncIterator[T]:
-    """Yield the items, and let the others of the loop run as soon as their work has taken some ms."""
-    end = time.monotonic() + _TURN
-    for one in items:
-        yield one
-        if time.monotonic() >= end:
-            await asyncio.sleep(0)
-            end = time.monotonic() + _TURN
-
-
-async def _check_values(body: bytes) -> None:
-    """Raise Refusal for JSON with too many values."""
-    count = _count(body)
-    if count <= MAX_VALUES:
-        return
-    # What looks like values in a string is none; but each string is one.
-    async for text in in_turns(itertools.islice(_STRING.finditer(body), MAX_VALUES)):
-        count -= _count(text.group())
-        if count <= MAX_VALUES:
-            return
-    raise Refusal(413, "payload_too_large", f"the body has more than {MAX_VALUES} JSON values: send fewer at once")
-
-
-def _count(text: bytes) -> int:
-    return sum(map(text.count, _SEPARATORS))
-
-
-def _too_large(limit: int) -> Refusal:
-    return Refusal(413, "payload_too_large", f"the body of this request has at most {limit} bytes")
 
 
 async def check_storage(service: t.Annotated[Service, Depends(get_service)]) -> None:

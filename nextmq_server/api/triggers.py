@@ -16,6 +16,7 @@ from ..triggers.records import StoredRun, TriggerOptions
 from ..triggers.triggers import ShownTrigger
 from ..workers.registration import endpoint_url
 from .errors import ASCIIResponse
+from .patterns import check_patterns
 from .request import Authorized, CreatesJobs, Empty, PathId, router
 
 MAX_PAYLOAD_SIZE = 256 * 1024
@@ -98,6 +99,7 @@ class TriggerList(Closed):
 @routes.post("", status_code=201, response_model=CreatedTrigger, dependencies=[CreatesJobs])
 async def create_trigger(body: TriggerBody, service: Authorized) -> Response:
     """Create a trigger. Only this answer shows its secret."""
+    await check_patterns(service.shares, {"repeat": body.repeat})
     options = TriggerOptions(
         **body.model_dump(exclude={"payload", "repeat"}),
         body=strict_json.dumps(body.payload).decode("ascii"),

@@ -11,6 +11,7 @@ from nextmq_handler.rules.refusals import Refusal
 
 from ..workers.registration import Registration
 from .paging import From, Piece, answer_list, named_piece
+from .patterns import check_patterns
 from .request import Authorized, Empty, QueueName, router
 
 routes = router("/v1", "workers")
@@ -75,6 +76,9 @@ async def register_worker(
             f"options.deadLetter: jobs that fail in {queue} would come back to it through {dead_letter}: "
             "name a queue whose own dead letters go elsewhere",
         )
+    await check_patterns(
+        service.shares, {f"schedules.{index}": schedule for index, schedule in enumerate(registration.schedules)}
+    )
     return await service.workers.register(queue, registration, replace=fingerprint if replace else None)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
-from ....rules.cron import InvalidSchedule
+from ....rules.cron import InvalidSchedule, first_problem
 from ....rules.job_ids import is_custom_id
-from ....rules.refusals import Refusal, no_such_scheduler, not_deduplicated
+from ....rules.refusals import Refusal, invalid, no_such_scheduler, not_deduplicated
 from ..engine.job import NewSimulatedJob
 from ..engine.queue_state import Rate
 from ..engine.schedulers import SimulatedScheduler
@@ -187,6 +188,11 @@ def upsert_scheduler(request: SimulatedRequest, body: bodies.SchedulerBody) -> d
 
     queue, id = request.names
     check_scheduler_id(id)
+    if body.repeat.pattern is not None:
+        with contextlib.suppress(ModuleNotFoundError):  # without the server there may be no croniter
+            problem = first_problem({"repeat": (body.repeat.pattern, body.repeat.tz)}, request.now)
+            if problem is not None:
+                raise invalid(*problem)
     new = SimulatedScheduler(queue, id, body.repeat.given(), body.template_of(id))
     try:
         made = request.simulation.schedulers.upsert(new)
