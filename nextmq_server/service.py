@@ -49,10 +49,11 @@ class Service:
     """Run a project's queues on the Redis at `redis_url`.
 
     `alone` means that no other server process uses that Redis, so jobs that a killed one held are freed at once.
-    `replace_workers` lets any registration replace the one held, for `nextmq dev`. `max_hold` is the longest
-    pause, in s, between two tries of an endpoint that fails. A job fails after `max_free_starts` starts that used
-    no attempt. `egress` bounds where deliveries and triggers may go, by default public addresses over https.
-    `report` is called with each delivery. `slots` bounds what is in flight, over all services that share it.
+    With `replace_workers`, for `nextmq dev`, the app's process that started last has a queue, at whatever URL.
+    `max_hold` is the longest pause, in s, between two tries of an endpoint that fails. A job fails after
+    `max_free_starts` starts that used no attempt. `egress` bounds where deliveries and triggers may go, by default
+    public addresses over https. `report` is called with each delivery. `slots` bounds what is in flight, over all
+    services that share it.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Service:
             self.jobs,
             self._directory,
             egress=egress,
-            replace_all=replace_workers,
+            newest_wins=replace_workers,
             max_hold=max_hold,
         )
         self.registry = self.workers.registry
@@ -115,7 +116,13 @@ class Service:
         await self.storage.start()
         await self.credentials.warn_of_missing()
         await self.workers.start(
-            Dispatcher(self._client, self.credentials, self._reporter, max_free_starts=self._max_free_starts)
+            Dispatcher(
+                self._client,
+                self.credentials,
+                self._reporter,
+                max_free_starts=self._max_free_starts,
+                heard=self._on_outcome,
+            )
         )
         await self.triggers.start(self._client)
         self._unready = None
@@ -178,6 +185,10 @@ class Service:
             await self.workers.unattended.check(target)
         return list(redriven)
 
+    def _on_outcome(self, queue: str, fingerprint: str, secret_id: str) -> None:
+        self.credentials.note_signer(queue, secret_id)
+        self.workers.hear(queue, fingerprint, secret_id)
+
     async def queue_names(self) -> list[str]:
         """Return the queues that have a worker or to which jobs were added."""
         return sorted(await self._directory.names() | self.registry.all().keys())
@@ -194,7 +205,7 @@ class Service:
             rate_limit=await self.limits.rate_limit(queue),
             rate_limit_ttl=await self.limits.rest_left(queue, 0),
             hold=await self.limits.hold(queue),
-            worker=worker.model_dump(mode="json", by_alias=True) if worker else None,
+            worker=worker.view() if worker else None,
         )
 
     async def obliterate(self, queue: str, *, force: bool) -> None:

@@ -39,6 +39,15 @@ MAX_BACKOFF_STRATEGIES = 20
 
 MAX_STRATEGY_DELAYS = 100
 
+MAX_SCHEMAS = 64 * 1024
+"""The largest schemas of a worker, in bytes of their compact ASCII JSON."""
+
+MAX_WORKERS = 1000
+"""The most workers of a project."""
+
+MAX_REGISTRATIONS = 32 * 1024 * 1024
+"""The largest registrations of a project together, in bytes. Each server process holds them in memory."""
+
 MAX_SCHEDULES = 200
 """How many schedules a worker may declare."""
 

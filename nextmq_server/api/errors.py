@@ -24,7 +24,7 @@ from ..engine.queues.jobs import JobLocked, NoSuchJob, WrongState
 from ..engine.queues.schedulers import NoSuchScheduler
 from ..redis.connection import ConnectionLost, RedisError
 from ..triggers.records import MAX_TRIGGERS, NoSuchTrigger, TooManyTriggers
-from ..workers.registry import WorkerConflict
+from ..workers.registry import TooManyWorkers, WorkerConflict
 
 logger = logging.getLogger("nextmq_server.api")
 
@@ -45,7 +45,7 @@ _DESCRIPTIONS = {
     409: "`stale_delivery`, `wrong_state`, `job_locked`, `worker_conflict`, `parent_cannot_be_replaced`",
     413: "`payload_too_large`",
     422: "`invalid_request`, `invalid_queue_name`, `idempotency_key_reused`, `secret_mismatch`, "
-    "`too_many_triggers`",
+    "`too_many_triggers`, `too_many_workers`, `schemas_too_large`",
     429: "`too_many_streams`",
     503: "`storage_unavailable`, `storage_error`, `storage_full`",
 }
@@ -129,9 +129,11 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
     WorkerConflict: lambda request, exc: Refusal(
         409,
         "worker_conflict",
-        f"another registration holds queue {request.path_params['queue']}",
+        f"another registration holds queue {request.path_params['queue']}: {'; '.join(exc.differences)}",
         fields=exc.fields,
+        differences=exc.differences,
     ),
+    TooManyWorkers: lambda _, exc: Refusal(422, "too_many_workers", str(exc)),
     TooManyListeners: lambda _, __: Refusal(
         429, "too_many_streams", f"the project has {MAX_LISTENERS} open event streams: close one, or share one"
     ),

@@ -153,16 +153,10 @@ async def test_a_registration_that_cannot_be_applied_is_tried_again(
     assert registry.get("emails") is not None
 
 
-async def test_a_different_registration_is_a_conflict(registry: Registry, project: Project) -> None:
+async def test_another_url_is_a_conflict(registry: Registry, project: Project) -> None:
     await registry.put("emails", worker(project), replace=False)
-    with pytest.raises(WorkerConflict, match="options"):
-        await registry.put("emails", worker(project, options={"concurrency": 2}), replace=False)
-
-
-async def test_another_backoff_strategy_is_a_conflict(registry: Registry, project: Project) -> None:
-    await registry.put("emails", worker(project, options={"backoffStrategies": {"slow": [1]}}), replace=False)
-    with pytest.raises(WorkerConflict, match="options"):
-        await registry.put("emails", worker(project, options={"backoffStrategies": {"slow": [2]}}), replace=False)
+    with pytest.raises(WorkerConflict, match="url"):
+        await registry.put("emails", worker(project, url="https://other.example/queues/emails"), replace=False)
 
 
 @pytest.mark.parametrize("replace", [True, "f1"], ids=["whichever there is", "its fingerprint"])
