@@ -27,8 +27,8 @@ MAX_ATTEMPTS = 10_000
 MAX_CONCURRENCY = 10_000
 """The most jobs that one worker runs at once."""
 
-MAX_PRIORITY = 2**21
-"""The lowest priority: BullMQ's scores hold no larger number."""
+MAX_PRIORITY = 2**21 - 1
+"""The lowest priority: with a larger number BullMQ's scores would no longer keep jobs of one priority in order."""
 
 MAX_STALLED_COUNT = 1000
 

@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationError,
     WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
@@ -134,8 +135,17 @@ class Registration(_Camel):
 
     @classmethod
     def read(cls, text: str) -> t.Self:
-        """Return a stored registration. Raises ValidationError."""
-        return cls.model_validate(strict_json.parse(text))
+        """Return a stored registration, without the schedules that this version does not take. Raises ValueError."""
+        members = strict_json.parse(text)
+        try:
+            return cls.model_validate(members)
+        except ValidationError as exc:
+            places = [error["loc"] for error in exc.errors()]
+            refused = {place[1] for place in places if place[0] == "schedules" and len(place) > 1}
+            if not refused:
+                raise
+        kept = [schedule for index, schedule in enumerate(members["schedules"]) if index not in refused]
+        return cls.model_validate({**members, "schedules": kept})
 
     def view(self) -> dict[str, t.Any]:
         """Return the registration as the API shows it."""

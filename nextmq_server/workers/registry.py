@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import hashlib
 import logging
 import typing as t
 
 from nextmq_handler.rules.limits import MAX_REGISTRATIONS, MAX_WORKERS
 from nextmq_handler.rules.log_text import one_line
+from nextmq_handler.rules.near_names import nearest
 from nextmq_handler.rules.schedules import ScheduleModel
 
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
@@ -172,9 +172,7 @@ class Registry:
 
     def nearest(self, queue: str) -> str | None:
         """Return the queue with a worker whose name is most like `queue`: perhaps that one was meant."""
-        by_folded = {name.casefold(): name for name in self._registrations}
-        near = difflib.get_close_matches(queue.casefold(), by_folded, n=1, cutoff=0.75)
-        return by_folded[near[0]] if near else None
+        return nearest(queue, self._registrations, cutoff=0.75)
 
     async def put(
         self, queue: str, registration: Registration, *, replace: bool | str, newest_wins: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import httpx
@@ -66,6 +67,17 @@ async def test_schemas_that_were_stored_before_there_was_a_limit_are_read(
     stored = Registration.model_validate(registration(project, schemas=schemas_of(10 * MAX_SCHEMAS)))
     await service.registry._connection.execute("HSET", service.registry._key, "emails", stored.text())
     assert list(await service.registry.load()) == ["emails"]
+
+
+@pytest.mark.parametrize(
+    "schedule", [{"id": "a:b", "every": 1}, {"id": "b", "every": 1, "opts": {"priority": 2**21}}]
+)
+async def test_a_worker_is_not_lost_for_a_stored_schedule_that_is_no_longer_taken(
+    service: Service, project: Project, schedule: dict[str, t.Any]
+) -> None:
+    stored = registration(project, schedules=[{"id": "good", "every": 1000}, schedule])
+    await service.registry._connection.execute("HSET", service.registry._key, "emails", json.dumps(stored))
+    assert [each.id for each in (await service.registry.load())["emails"].schedules] == ["good"]
 
 
 async def test_a_project_has_so_many_workers_and_no_more(
