@@ -30,6 +30,7 @@ from .engine.worker.hub import Hub
 from .engine.worker.slots import Slots
 from .projects.credentials import Credentials
 from .projects.projects import Project
+from .quota import ProjectQuota, QuotaLimits
 from .redis.address import Address
 from .redis.connection import ConnectionLost, RedisError
 from .redis.keys import ProjectKeys
@@ -43,6 +44,7 @@ PING_TIMEOUT = 2.0
 """How long, in s, Redis may take to answer the readiness check."""
 
 _PUBLIC_ONLY = EgressRules()
+_NO_QUOTA = QuotaLimits()
 
 
 class Service:
@@ -53,7 +55,8 @@ class Service:
     `max_hold` is the longest pause, in s, between two tries of an endpoint that fails. A job fails after
     `max_free_starts` starts that used no attempt. `egress` bounds where deliveries and triggers may go, by default
     public addresses over https. `report` is called with each delivery. `slots` bounds what is in flight, over all
-    services that share it.
+    services that share it. `quota` bounds
+    the jobs of the project.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Service:
         egress: EgressRules = _PUBLIC_ONLY,
         report: t.Callable[[Report], None] | None = None,
         slots: Slots | None = None,
+        quota: QuotaLimits = _NO_QUOTA,
     ) -> None:
         self.egress = egress
         self._unready: str | None = "starting"
@@ -90,6 +94,7 @@ class Service:
         self.storage = StorageWatch(connection)
         self.schedulers = JobSchedulers(self.jobs)
         self._directory = QueueDirectory(connection, keys)
+        self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
         self.workers = Workers(
             self._hub,
@@ -114,6 +119,7 @@ class Service:
         await self._hub.start()
         self._client = DeliveryClient(self.egress)
         await self.storage.start()
+        await self.quota.start()
         await self.credentials.warn_of_missing()
         await self.workers.start(
             Dispatcher(
@@ -132,6 +138,7 @@ class Service:
         self._unready = "shutting down"
         await self.workers.stop()
         await self.storage.stop()
+        await self.quota.stop()
         await self.triggers.stop()
         await self._hub.stop(grace=grace)
         await self.events.stop()  # last, because requests may wait for the results of jobs in flight
@@ -158,6 +165,7 @@ class Service:
         queues = {job.queue for job in jobs}
         await self._directory.note(queues)
         added = await self.jobs.add(jobs, idempotency)
+        self.quota.count(len(jobs), sum(job.escaped_size for job in jobs))
         for queue in queues:
             await self.workers.unattended.check(queue)
         return added

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os.path
 import typing as t
 
 COMPARED = 20
@@ -31,6 +30,13 @@ def nearest(wanted: str, names: t.Iterable[str], cutoff: float = CUTOFF) -> str 
 
 def _ends_alike(one: str, other: str) -> int:
     """Return how many characters two names share at both ends, less the difference of their lengths."""
-    first = len(os.path.commonprefix((one, other)))
-    last = len(os.path.commonprefix((one[first:][::-1], other[first:][::-1])))
+    first = _common_start(one, other)
+    last = _common_start(one[first:][::-1], other[first:][::-1])
     return first + last - abs(len(one) - len(other))
+
+
+def _common_start(one: str, other: str) -> int:
+    pairs = zip(one, other, strict=False)
+    return next(
+        (index for index, (char, of_other) in enumerate(pairs) if char != of_other), min(len(one), len(other))
+    )

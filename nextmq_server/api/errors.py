@@ -48,6 +48,7 @@ _DESCRIPTIONS = {
     "`too_many_triggers`, `too_many_workers`, `schemas_too_large`",
     429: "`too_many_streams`",
     503: "`storage_unavailable`, `storage_error`, `storage_full`",
+    507: "`project_full`",
 }
 
 DOCUMENTED: dict[int | str, dict[str, t.Any]] = {

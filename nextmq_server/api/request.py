@@ -146,13 +146,15 @@ async def get_idempotency(
 
 
 async def check_storage(service: t.Annotated[Service, Depends(get_service)]) -> None:
-    """Refuse to create jobs if Redis is nearly full."""
+    """Refuse to create jobs if Redis is nearly full, or the project."""
     if service.storage.is_full:
         raise Refusal(
             503,
             "storage_full",
             "Redis is near its memory limit: clean finished jobs or raise the limit, then add again",
         )
+    if (problem := service.quota.problem) is not None:
+        raise Refusal(507, "project_full", f"{problem}: remove jobs (clean, drain), or keep fewer finished ones")
 
 
 async def get_trace(request: Request) -> dict[str, t.Any]:

@@ -19,6 +19,7 @@ from ..dispatch.egress.rules import EgressRules, parse_network
 from ..engine.worker.slots import MAX_IN_FLIGHT, Slots
 from ..projects.projects import Project
 from ..projects.projects_file import load_projects
+from ..quota import QuotaLimits
 from ..redis.connection import ConnectionLost, RedisError
 from ..service import Service
 from ..serving import base_url, listen
@@ -49,6 +50,13 @@ async def serve(
         typer.Option(min=1, help="The most of these to one scheme, host and port. Default: no bound."),
     ] = None,
     max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
+    max_jobs: t.Annotated[
+        int | None, typer.Option(min=1, help="The most jobs of one project, in any state. Default: no bound.")
+    ] = None,
+    max_project_bytes: t.Annotated[
+        int | None,
+        typer.Option(min=1, help="About how many bytes the jobs of one project may use. Default: no bound."),
+    ] = None,
 ) -> None:
     """Run the API and dispatcher on your Redis or Valkey; several servers may share it. SIGTERM shuts it down."""
     new_service = functools.partial(
@@ -57,6 +65,7 @@ async def serve(
         max_free_starts=max_free_starts,
         egress=EgressRules(allowed=[parse_network(text) for text in allow_egress or ()]),
         slots=Slots(max_in_flight, max_per_origin),
+        quota=QuotaLimits(max_jobs, max_project_bytes),
     )
     console.configure_logging()
     reload_requested = asyncio.Event()

@@ -135,7 +135,7 @@ class Registration(_Camel):
 
     @classmethod
     def read(cls, text: str) -> t.Self:
-        """Return a stored registration, without the schedules that this version does not take. Raises ValueError."""
+        """Return a stored registration, without schedules that this version does not take. Raises ValueError."""
         members = strict_json.parse(text)
         try:
             return cls.model_validate(members)

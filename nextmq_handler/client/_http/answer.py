@@ -84,7 +84,7 @@ class ServerAnswer:
                 return AuthenticationError
             case 404, "not_found":  # a proxy's 404 has another code: the path does not exist
                 return NotFoundError
-            case 503, "storage_full":
+            case (503, "storage_full") | (507, "project_full"):
                 return QueueFullError
             case _:
                 return NextMQHTTPError
