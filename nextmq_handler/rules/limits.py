@@ -80,3 +80,9 @@ MAX_FLOW_DEPTH = 20
 
 MAX_PAGE = 1000
 """The most that one answer lists, and that one request cleans or redrives."""
+
+MAX_WAIT = 60_000
+"""The longest wait for a result in one request, in ms."""
+
+MAX_PRIORITIES = 100
+"""The most priorities whose jobs one request counts."""

@@ -16,17 +16,15 @@ from nextmq_handler.rules.bodies import (
     RetryJobsBody,
     TrimEventsBody,
 )
-from nextmq_handler.rules.limits import MAX_PRIORITY
 from nextmq_handler.rules.models import Closed
-from nextmq_handler.rules.refusals import Refusal, not_deduplicated
+from nextmq_handler.rules.queries import priorities_of
+from nextmq_handler.rules.refusals import not_deduplicated
 
 from ..timers import now_ms
 from ..workers.registration import Registration
 from .errors import ASCIIResponse
 from .paging import From, Piece, answer_list, named_piece
 from .request import Authorized, CreatesJobs, Empty, Index, LastIndex, PathId, QueueName, Removed, router
-
-MAX_PRIORITIES = 100
 
 routes = router("/v1/queues", "queues")
 
@@ -165,12 +163,13 @@ async def get_job_counts(queue: QueueName, service: Authorized) -> dict[str, int
 async def get_counts_per_priority(
     queue: QueueName,
     service: Authorized,
-    priorities: t.Annotated[str, Query(max_length=1000, pattern=r"^\d{1,7}(,\d{1,7})*$", description="0,1,5")],
+    priorities: t.Annotated[
+        str,
+        Query(max_length=1000, json_schema_extra={"pattern": "^[0-9]{1,7}(,[0-9]{1,7})*$"}, description="0,1,5"),
+    ],
 ) -> PriorityCounts:
     """Count the waiting jobs of each priority; 0 is none."""
-    wanted = [int(number) for number in dict.fromkeys(priorities.split(","))]
-    if len(wanted) > MAX_PRIORITIES or max(wanted) > MAX_PRIORITY:
-        raise Refusal(422, "invalid_request", f"priorities: at most {MAX_PRIORITIES}, each at most {MAX_PRIORITY}")
+    wanted = priorities_of(priorities)
     return PriorityCounts(counts=await service.queues.counts_per_priority(queue, wanted))
 
 

@@ -16,8 +16,11 @@ from starlette.responses import Response
 
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol.arguments import check_queue_name
-from nextmq_handler.rules.limits import MAX_ID, MAX_PAGE, MAX_PAGE_INDEX
+from nextmq_handler.protocol.messages import PROJECT_HEADER
+from nextmq_handler.rules.limits import MAX_NAME, MAX_PAGE_INDEX
+from nextmq_handler.rules.log_text import one_line
 from nextmq_handler.rules.models import Closed
+from nextmq_handler.rules.queries import check_page, check_path_id
 from nextmq_handler.rules.refusals import Refusal, stale_delivery
 from nextmq_handler.telemetry import trace_options
 
@@ -28,6 +31,7 @@ from ..service import Service
 from ..shares import LARGE_BODY
 from .bodies import BulkRequest, StrictRequest
 from .errors import DOCUMENTED
+from .query import check_query, rules_of
 
 
 class Done(BaseModel):
@@ -51,10 +55,12 @@ class _StrictRoute(APIRoute):
 
     def get_route_handler(self) -> t.Callable[[Request], t.Coroutine[t.Any, t.Any, Response]]:
         """Return the handler. FastAPI's own would read and parse the body before it checks the key."""
-        handler = super().get_route_handler()
+        handler, rules = super().get_route_handler(), rules_of(self.dependant)
 
         async def strict(request: Request) -> Response:
             service = request.state.service = await _find_service(request)
+            _check_project(request, service)
+            check_query(request, rules)
             checked = self.request_class(request.scope, request.receive)
             # A large body costs many times its size until it is carried out.
             async with service.shares.large_bodies if checked.is_large else contextlib.nullcontext():
@@ -92,6 +98,18 @@ async def _find_service(request: Request) -> Service:
     return matching[0]
 
 
+def _check_project(request: Request, service: Service) -> None:
+    """Raise Refusal if the caller names a project that its key is not for. An older SDK names none."""
+    sent = request.headers.get(PROJECT_HEADER)
+    if sent is not None and (name := unquote(sent)) != service.project.name:
+        shown, own = one_line(name, MAX_NAME), service.project.name
+        raise Refusal(
+            403,
+            "wrong_project",
+            f'the API key is of project "{own}", not of "{shown}": correct the project in NEXTMQ_URL, or the key',
+        )
+
+
 async def get_service(request: Request) -> Service:
     """Return the service that the route has found by the API key."""
     service: Service = request.state.service
@@ -115,9 +133,7 @@ async def get_id(id: t.Annotated[str, Path(min_length=1, max_length=3072, descri
         text = unquote(id, errors="strict")
     except UnicodeDecodeError:
         raise Refusal(422, "invalid_request", "the id in the path is not UTF-8") from None
-    if len(text) > MAX_ID:
-        raise Refusal(422, "invalid_request", f"the id in the path is longer than {MAX_ID} characters")
-    return text
+    return check_path_id(text)
 
 
 async def get_idempotency(
@@ -174,8 +190,7 @@ async def get_page(
     end: t.Annotated[int, Query(ge=0, le=MAX_PAGE_INDEX, description="included")] = 99,
 ) -> PageBounds:
     """Return the page to list. Refuses one that ends before it starts, or is too long."""
-    if not start <= end < start + MAX_PAGE:
-        raise Refusal(422, "invalid_request", f"end: from start to start + {MAX_PAGE - 1}")
+    check_page(start, end)
     return PageBounds(start, end)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import typing as t
+from urllib.parse import quote
 
 from ... import _overrides
 from ...errors import ConfigurationError, NextMQConnectionError, NextMQTimeoutError
+from ...protocol.messages import PROJECT_HEADER
 from ...protocol.retry_after import parse_retry_after
 from ..remote import Caller
 from .answer import R, Reader, ServerAnswer, UnreadableAnswer
@@ -49,7 +51,11 @@ class Call:
         self.method = method
         self.url = url_of(connection.base_url, path, options.get("query"))
         self._origin = f"{method} {self.url}"
-        self.headers = {**options.get("headers", {}), "authorization": f"Bearer {connection.api_key}"}
+        self.headers = {
+            **options.get("headers", {}),
+            "authorization": f"Bearer {connection.api_key}",
+            PROJECT_HEADER: quote(connection.project, safe=""),
+        }
         self.body = encode(options["content"]) if "content" in options else options.get("body")
         if self.body is not None:
             self.headers["content-type"] = "application/json"

@@ -6,6 +6,7 @@ import itertools
 import typing as t
 import uuid
 
+from ....rules.limits import MAX_FLOW_DEPTH, MAX_PAGE
 from ....rules.refusals import check_size, no_such_job
 from ..engine.adding import SimulatedAdd, add_all
 from ..engine.job import Key, NewSimulatedJob, SimulatedJob
@@ -34,10 +35,12 @@ def add_flows(request: SimulatedRequest, body: flows.NewFlowsBody) -> dict[str, 
 @ROUTER.route("GET", "flows/*/*")
 def get_flow(request: SimulatedRequest, store: Store) -> dict[str, t.Any]:
     queue, job_id = request.names
+    depth = request.number("depth", 10, low=1, high=MAX_FLOW_DEPTH)
+    limit = request.number("maxChildren", 20, low=1, high=MAX_PAGE)
     job = store.find(Key(queue, job_id))
     if job is None:
         raise no_such_job(queue, job_id)
-    return _tree(store, job, request.number("depth", 10), request.number("maxChildren", 20))
+    return _tree(store, job, depth, limit)
 
 
 def _add(request: SimulatedRequest, body: flows.NewFlowBody | flows.NewFlowsBody) -> list[Tree]:
