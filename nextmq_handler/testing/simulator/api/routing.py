@@ -138,7 +138,7 @@ class Router:
         request_line = f"{method} {url}\n".encode() + (body or b"")
         if key is not None and key in simulation.replies:
             return _replayed(simulation.replies[key], request_line)
-        query, content = dict(parse_qsl(parts.query)), json.loads(body) if body else None
+        query, content = dict(parse_qsl(parts.query, keep_blank_values=True)), json.loads(body) if body else None
         delivery_id, trace = headers.get("x-nextmq-delivery"), trace_options(headers)
         request = SimulatedRequest(simulation, names, query, content, delivery_id, trace)
         try:
