@@ -55,8 +55,8 @@ class Service:
     `max_hold` is the longest pause, in s, between two tries of an endpoint that fails. A job fails after
     `max_free_starts` starts that used no attempt. `egress` bounds where deliveries and triggers may go, by default
     public addresses over https. `report` is called with each delivery. `slots` bounds what is in flight, over all
-    services that share it. `quota` bounds
-    the jobs of the project.
+    services that share it. `quota` bounds the jobs of the project. `keys` names the
+    project's keys, by default as a project that is new on this Redis has them.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Service:
         report: t.Callable[[Report], None] | None = None,
         slots: Slots | None = None,
         quota: QuotaLimits = _NO_QUOTA,
+        keys: ProjectKeys | None = None,
     ) -> None:
         self.egress = egress
         self._unready: str | None = "starting"
@@ -79,7 +80,7 @@ class Service:
         self._reporter = Reporter(report)
         address = Address(redis_url)
         instance_id = secrets.token_hex(6)
-        keys = ProjectKeys(project.name)
+        self.keys = keys = keys or ProjectKeys(project.name)
         self._hub = Hub(address, keys, prefix=project.prefix, instance_id=instance_id, alone=alone, slots=slots)
         connection = self._hub.connection
         self.events = EventHub(address, connection, keys, name=f"nextmq-{instance_id}-events")
@@ -105,7 +106,7 @@ class Service:
             max_hold=max_hold,
         )
         self.registry = self.workers.registry
-        self.credentials = Credentials(project, connection, self.registry)
+        self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self._reporter)
         self._client: DeliveryClient | None = None
 

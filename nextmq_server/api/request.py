@@ -26,7 +26,6 @@ from nextmq_handler.telemetry import trace_options
 
 from ..dispatch.delivery_ids import owns
 from ..engine.queues.adding import Idempotency
-from ..redis.keys import ProjectKeys
 from ..service import Service
 from ..shares import LARGE_BODY
 from .bodies import BulkRequest, StrictRequest
@@ -158,7 +157,7 @@ async def get_idempotency(
     else:
         hashing.update(body)
     digest = hashing.hexdigest()
-    return Idempotency(ProjectKeys(service.project.name)("idempotency", idempotency_key), digest)
+    return Idempotency(service.keys("idempotency", idempotency_key), digest)
 
 
 async def check_storage(service: t.Annotated[Service, Depends(get_service)]) -> None:

@@ -9,13 +9,13 @@ import typer
 
 from nextmq_handler.errors import ConfigurationError
 
+from ..projects import key_names
 from ..projects.credentials import Credentials, LastUse, moment
 from ..projects.projects import Project
 from ..projects.projects_file import add_project, change_project, check_base_url, find_project, load_projects
 from ..projects.rotation import with_new_key, with_new_secret, without
 from ..redis.address import Address
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
-from ..redis.keys import ProjectKeys
 from ..workers.registry import Registry
 from .options import ProjectsFile, RedisURL, exit_on_error, on_event_loop
 
@@ -105,16 +105,40 @@ async def retire(
 @contextlib.asynccontextmanager
 async def _credentials(project: Project, redis_url: str) -> t.AsyncGenerator[Credentials]:
     """Read what Redis has about the credentials of `project`. Raises ConfigurationError."""
-    connection = RedisConnection(Address(redis_url), name="nextmq-projects")
+    address = Address(redis_url)
+    redis_keys = await key_names.find_keys(address, project)
+    connection = RedisConnection(address, name="nextmq-projects")
     await connection.connect()
     try:
-        registry = Registry(connection, ProjectKeys(project.name))
+        registry = Registry(connection, redis_keys)
         await registry.load()
-        yield Credentials(project, connection, registry)
+        yield Credentials(project, connection, redis_keys, registry)
     except (RedisError, ConnectionLost) as exc:
         raise ConfigurationError(f"cannot read the last uses: Redis answered {exc}") from None
     finally:
         await connection.close()
+
+
+@app.command()
+@exit_on_error("nextmq projects move-keys")
+@on_event_loop
+async def move_keys(
+    name: t.Annotated[str, typer.Argument(help="The name of a project in the file.")],
+    projects: ProjectsFile,
+    redis_url: RedisURL,
+    back: t.Annotated[bool, typer.Option("--back", help="Give them the names of version 0.1 again.")] = False,
+) -> None:
+    """Rename the Redis keys of a project that version 0.1 has served. Stop all servers on that Redis first."""
+    project = find_project(load_projects(projects), name, projects)
+    connection = RedisConnection(Address(redis_url), name="nextmq-projects-move-keys")
+    await connection.connect()
+    try:
+        renamed = await key_names.move_keys(connection, project, back=back)
+    except (RedisError, ConnectionLost) as exc:
+        raise ConfigurationError(f"Redis answered {exc}: run this again, it goes on where it stopped") from None
+    finally:
+        await connection.close()
+    typer.echo(f"Renamed {renamed} keys of project {name}.")
 
 
 def _print(what: str, uses: t.Iterable[LastUse], verb: str) -> None:

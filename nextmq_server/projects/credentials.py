@@ -35,6 +35,7 @@ class Credentials:
         self,
         project: Project,
         connection: RedisConnection,
+        keys: ProjectKeys,
         registry: Registry,
         *,
         clock: t.Callable[[], float] = time.time,
@@ -43,7 +44,6 @@ class Credentials:
         self.secrets = project.secrets
         self._registry = registry
         self._clock = clock
-        keys = ProjectKeys(project.name)
         self._key_uses = LastUses(connection, keys("api-key-uses"), clock=clock)
         self._secret_uses = LastUses(connection, keys("webhook-secret-uses"), clock=clock)
         self._signer_uses = LastUses(connection, keys("webhook-secret-signers"), clock=clock)

@@ -19,6 +19,13 @@ from .integrations.integration import Integration, Stopper
 from .limits import INTEGRATIONS
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the cases of the table and the first jobs: they run on each Python. The fuzzed requests do not."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.name != "test_fuzz.py":
+            item.add_marker(pytest.mark.versions)
+
+
 class Integrations:
     """Every integration, by name."""
 

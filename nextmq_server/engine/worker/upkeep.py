@@ -25,6 +25,9 @@ SWEEP_INTERVAL = 10.0
 HEARTBEAT_LIFE = 10.0
 """After this many s without a heartbeat an instance is dead and its jobs are put back."""
 
+HEARTBEAT = 2
+"""The value of a heartbeat. Version 0.1 writes 1, which tells the two apart."""
+
 TOKEN_PREFIX = "nmq-"  # noqa: S105 - lock tokens are not secrets
 
 
@@ -48,7 +51,9 @@ class Instance:
 
     async def beat(self) -> None:
         """Send the heartbeat. Raises RedisError or ConnectionLost."""
-        await self._connection.execute("SET", self._heartbeat_key(self.id), 1, "PX", round(HEARTBEAT_LIFE * 1000))
+        await self._connection.execute(
+            "SET", self._heartbeat_key(self.id), HEARTBEAT, "PX", round(HEARTBEAT_LIFE * 1000)
+        )
 
     async def leave(self) -> None:
         """End the heartbeat. Raises RedisError or ConnectionLost."""
