@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-MAX_READS = 2
-"""How many pieces of long answers a project reads and encodes at a time. The others wait for their turn."""
+MAX_READS = 1
+"""How many pieces of long answers a project reads and encodes at a time; all its answers take turns."""
 
 MAX_LARGE_BODIES = 2
 """How many large request bodies of a project are read and carried out at a time."""

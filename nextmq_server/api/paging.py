@@ -82,19 +82,21 @@ async def answer_object(shares: Shares, read: Read, start: str | None, name: str
 
 
 async def answer_pieces(pieces: t.AsyncGenerator[bytes], status: int = 200) -> Response:
-    """Read the first piece, so that its errors become an error answer; send the others as they are read."""
+    """Read the first piece, so that its errors become an error answer; send the others as they are read.
+
+    Each piece but the last has SENT_AT bytes or more.
+    """
     first = await anext(pieces)
-    second = await anext(pieces, None)
-    if second is None:
+    if len(first) < SENT_AT:
         return Response(first, status, media_type=_JSON)
+    return StreamingResponse(_all(first, pieces), status, media_type=_JSON)
 
-    async def all_pieces() -> t.AsyncIterator[bytes]:
-        yield first
-        yield second
-        async for piece in pieces:
-            yield piece
 
-    return StreamingResponse(all_pieces(), status, media_type=_JSON)
+async def _all(piece: bytes, others: t.AsyncGenerator[bytes]) -> t.AsyncIterator[bytes]:
+    yield piece
+    del piece  # the caller may read slowly
+    async for other in others:
+        yield other
 
 
 async def _pieces(
@@ -119,6 +121,7 @@ async def _pieces(
             size += len(items)
         if position is None or size >= MAX_ANSWER:
             break
+        del piece, items  # nothing but the text is held while the caller reads
         if len(text) >= SENT_AT:
             yield text
             text = b""
