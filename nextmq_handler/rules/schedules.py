@@ -52,7 +52,7 @@ class When(Closed):
     def check_when(self) -> t.Self:
         """Refuse both or neither of the two.
 
-        `patterns.check_patterns` of the API refuses patterns and zones that cannot work: that takes time, depends
+        `check_patterns` of the API refuses patterns and zones that cannot work: that takes time, depends
         on the clock, and is not for what was accepted before.
         """
         if (self.every is None) == (self.pattern is None):

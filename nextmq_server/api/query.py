@@ -25,7 +25,7 @@ def rules_of(dependant: Dependant) -> QueryRules:
 
 
 def check_query(request: Request, rules: QueryRules) -> None:
-    """Raise Refusal for a parameter that the route does not have, or whose text is no such value."""
+    """Raise Refusal for a parameter that the route does not have, or whose text is not such a value."""
     given = request.query_params.multi_items()
     check_names([name for name, _ in given], rules)
     for name, text in given:

@@ -12,8 +12,8 @@ from nextmq_handler.rules.refusals import wrong_scheduler_state
 from nextmq_handler.rules.schedules import check_scheduler_id
 
 from ..engine.queues.jobs import WrongState
+from ..patterns import check_patterns
 from .errors import ASCIIResponse
-from .patterns import check_patterns
 from .request import Authorized, CreatesJobs, Page, PathId, QueueName, Removed, router
 
 routes = router("/v1/queues/{queue}/schedulers", "schedulers")

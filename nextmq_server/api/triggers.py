@@ -12,11 +12,11 @@ from nextmq_handler.rules.limits import MAX_DELAY_MS
 from nextmq_handler.rules.models import BackoffModel, BackoffOption, Closed, Delay, Name, check_data_size
 from nextmq_handler.rules.schedules import When
 
+from ..patterns import check_patterns
 from ..triggers.records import StoredRun, TriggerOptions
 from ..triggers.triggers import ShownTrigger
 from ..workers.registration import endpoint_url
 from .errors import ASCIIResponse
-from .patterns import check_patterns
 from .request import Authorized, CreatesJobs, Empty, PathId, router
 
 MAX_PAYLOAD_SIZE = 256 * 1024

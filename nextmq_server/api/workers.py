@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from nextmq_handler.rules.limits import MAX_SCHEMAS
 from nextmq_handler.rules.refusals import Refusal
 
+from ..patterns import check_patterns
 from ..workers.registration import Registration
 from ..workers.registry import OlderVersion
 from .errors import ASCIIResponse
 from .paging import From, Piece, answer_list, named_piece
-from .patterns import check_patterns
 from .request import Authorized, Empty, QueueName, router
 
 routes = router("/v1", "workers")

@@ -60,7 +60,7 @@ class TooManyWorkers(Exception):
     """The project has no room for another registration; the text says why, and what to do."""
 
 
-class _Stored(t.NamedTuple):
+class _TextMark(t.NamedTuple):
     """What tells one stored registration from another: the length and a digest of its text."""
 
     size: int
@@ -92,19 +92,19 @@ class Registry:
         self._writes: str | None = None
         self._clock = clock
         self._registrations: dict[str, Registration] = {}
-        self._stored: dict[str, _Stored] = {}
+        self._stored: dict[str, _TextMark] = {}
 
     async def load(self) -> dict[str, Registration]:
         """Read and return all registrations. Raises RedisError or ConnectionLost."""
         # The count comes first: the next check then finds a write that happens in between.
         self._writes = await self._connection.execute("GET", self._writes_key)
         registrations: dict[str, Registration] = {}
-        stored: dict[str, _Stored] = {}
+        stored: dict[str, _TextMark] = {}
         cursor = "0"
         while True:  # in pieces: all of them may be large
             cursor, flat = await self._connection.execute("HSCAN", self._key, cursor, "COUNT", _SCANNED)
             for queue, text in zip(flat[::2], flat[1::2], strict=True):
-                stored[queue] = _Stored.of(text)
+                stored[queue] = _TextMark.of(text)
                 is_known = self._stored.get(queue) == stored[queue]
                 held = self._registrations.get(queue) if is_known else _read(queue, text)
                 if held is not None:
@@ -205,7 +205,7 @@ class Registry:
         if held is not None and held.fingerprint != after.fingerprint:
             _tell_takeover(queue, held, after, logging.WARNING if warns else logging.INFO)
         known = self._registrations.get(queue)
-        self._registrations[queue], self._stored[queue] = after, _Stored.of(stored)
+        self._registrations[queue], self._stored[queue] = after, _TextMark.of(stored)
         return held is None or known is None or not known.runs_as(after) or not held.runs_as(after)
 
     async def hear(self, queue: str, fingerprint: str, secret_id: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from nextmq_handler.rules import cron
 from nextmq_handler.rules.cron import InvalidSchedule, first_problem, next_run
-from nextmq_server.api import patterns
+from nextmq_server import patterns
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.workers.registration import Registration

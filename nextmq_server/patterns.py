@@ -11,8 +11,8 @@ from nextmq_handler.rules.cron import first_problem
 from nextmq_handler.rules.refusals import invalid
 from nextmq_handler.rules.schedules import When
 
-from ..shares import Shares
-from ..timers import now_ms
+from .shares import Shares
+from .timers import now_ms
 
 
 @functools.cache
