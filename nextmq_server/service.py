@@ -48,7 +48,7 @@ _NO_QUOTA = QuotaLimits()
 
 
 class Service:
-    """Run a project's queues on the Redis at `redis_url`.
+    """Run a project's queues on the Redis at `redis_url`. Services of one Address share the look for a primary.
 
     `alone` means that no other server process uses that Redis, so jobs that a killed one held are freed at once.
     With `replace_workers`, for `nextmq dev`, the app's process that started last has a queue, at whatever URL.
@@ -62,7 +62,7 @@ class Service:
     def __init__(
         self,
         project: Project,
-        redis_url: str,
+        redis_url: str | Address,
         *,
         alone: bool = False,
         replace_workers: bool = False,
@@ -78,7 +78,7 @@ class Service:
         self._unready: str | None = "starting"
         self._max_free_starts = max_free_starts
         self._reporter = Reporter(report)
-        address = Address(redis_url)
+        address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
         instance_id = secrets.token_hex(6)
         self.keys = keys = keys or ProjectKeys(project.name)
         self._hub = Hub(address, keys, prefix=project.prefix, instance_id=instance_id, alone=alone, slots=slots)

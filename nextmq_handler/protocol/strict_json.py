@@ -24,12 +24,16 @@ def parse(text: str) -> t.Any:
 
 
 def dumps(value: object) -> bytes:
-    """Return `value` as compact ASCII JSON that `loads` accepts. Raises TypeError or ValueError."""
+    """Return `value` as compact ASCII JSON that `loads` accepts, and in which nothing is lost.
+
+    Raises TypeError or ValueError.
+    """
     try:
         raw = compact(value).encode("ascii")
     except RecursionError:
         raise ValueError("nested too deeply") from None
     _check_depth(value, raw)
+    _check_names(value, raw)
     return raw
 
 
@@ -62,6 +66,32 @@ def _check_depth(value: object, raw: bytes) -> None:
         level = [child for parent in level for child in _children(parent) if isinstance(child, _CONTAINERS)]
     if level:
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+
+
+def _check_names(value: object, raw: bytes) -> None:
+    """Raise ValueError if keys of an object in `value`, whose JSON is `raw`, are one name there: 1 and "1"."""
+    left = raw.count(b"{")  # so many dicts, or fewer: most values have few, near the top
+    level: list[object] = [value]
+    while left > 0 and level:
+        dicts = [t.cast("dict[object, object]", each) for each in level if isinstance(each, dict)]
+        left -= len(dicts)
+        if any(map(one_name, dicts)):
+            raise ValueError("two keys are one name in JSON")
+        if left > 0:
+            level = [child for parent in level for child in _children(parent) if isinstance(child, _CONTAINERS)]
+
+
+def one_name(value: dict[t.Any, t.Any]) -> bool:
+    """Return whether two keys of `value` are one name in JSON."""
+    try:
+        "".join(value)
+    except TypeError:  # not all of them are text
+        return len(json.loads(json.dumps(dict.fromkeys(value), skipkeys=True))) < len(_named(value))
+    return False
+
+
+def _named(value: dict[t.Any, t.Any]) -> list[object]:
+    return [key for key in value if isinstance(key, (str, int, float, type(None)))]
 
 
 def _children(value: object) -> t.Iterable[object]:

@@ -6,12 +6,12 @@ import logging
 import os
 import random
 import threading
-import time
 import typing as t
 
 from .. import _overrides
 from ..client._sync.workers import NEW_SECRET, register_worker
 from ..errors import ConfigurationError, NextMQError, NextMQHTTPError, WorkerRegistrationError
+from ..protocol.clocks import monotonic
 from ..settings import Settings
 from ..workers.worker import Worker
 from .body import registration_of
@@ -40,14 +40,14 @@ class Registrar:
         *,
         check: t.Callable[[], list[str]] = list,
         problems: dict[str, str] | None = None,
-        monotonic: t.Callable[[], float] | None = None,
+        monotonic: t.Callable[[], float] = monotonic,
     ) -> None:
         self._workers = workers
         self._settings = settings
         self._check = check
         self._problems: dict[str, str] = {} if problems is None else problems
         self._logged: set[str] = set()
-        self._monotonic: t.Callable[[], float] = monotonic or time.monotonic
+        self._monotonic = monotonic
         self._started_at: float | None = None
         self._pid = 0
         self._thread: threading.Thread | None = None

@@ -63,7 +63,7 @@ async def serve(
     """Run the API and dispatcher on your Redis or Valkey; several servers may share it. SIGTERM shuts it down."""
     prepare = functools.partial(
         Service,
-        redis_url=redis_url,
+        redis_url=Address(redis_url),
         max_free_starts=max_free_starts,
         egress=EgressRules(allowed=[parse_network(text) for text in allow_egress or ()]),
         slots=Slots(max_in_flight, max_per_origin),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 import typing as t
 from datetime import UTC, datetime
 
 from nextmq_handler.errors import ConfigurationError
+from nextmq_handler.protocol.clocks import wall_clock
 
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 from ..redis.keys import ProjectKeys
@@ -38,7 +38,7 @@ class Credentials:
         keys: ProjectKeys,
         registry: Registry,
         *,
-        clock: t.Callable[[], float] = time.time,
+        clock: t.Callable[[], float] = wall_clock,
     ) -> None:
         self.project = project
         self.secrets = project.secrets

@@ -56,6 +56,10 @@ class Integrations:
             "uvicorn": integrations_processes.uvicorn,
             "hypercorn": integrations_processes.hypercorn,
             "gunicorn-flask": integrations_processes.gunicorn,
+            "gunicorn-django": lambda: integrations_processes.gunicorn("django_wsgi()"),
+            "gunicorn-django-atomic": lambda: integrations_processes.gunicorn("django_wsgi(atomic=True)"),
+            "uvicorn-django": lambda: integrations_processes.uvicorn("django_asgi"),
+            "uvicorn-django-atomic": lambda: integrations_processes.uvicorn("django_asgi_atomic"),
             "awslambdaric": integrations_processes.runtime,
         }
         assert tuple(self._makers) == INTEGRATIONS

@@ -78,6 +78,8 @@ def get_result(request: SimulatedRequest, store: Store) -> Steps[dict[str, t.Any
     job = store.find(key)
     if job is not None and wait:
         yield from request.simulation.run_until_finished(job, store.now + wait)
+        if job.finished_on is not None:  # there may be another job with this id by now
+            return {**job.result}
     result = store.result(key)
     if result is None:
         raise no_such_job(*key)
@@ -201,6 +203,8 @@ def run_again(store: Store, job: SimulatedJob, was: t.Literal["completed", "fail
     else:
         job.return_value = None
     store.reopen(job, was)
+    store.results.pop(job.key, None)
+    store.take_letters(job)
 
 
 def _is_plain(name: object, opts: object, data: object = None) -> bool:  # noqa: ARG001 - any data is plain
