@@ -82,10 +82,10 @@ def _as_text(schemas: object) -> str | None:
     if not isinstance(schemas, dict):
         raise ValueError("Input should be an object or null")
     try:
-        json.dumps(schemas, ensure_ascii=False).encode()
+        json.dumps(t.cast("object", schemas), ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise ValueError("schemas has a lone surrogate, which UTF-8 cannot carry") from None
-    return strict_json.compact(schemas)
+    return strict_json.compact(t.cast("object", schemas))
 
 
 def _as_value(schemas: str | None) -> object:

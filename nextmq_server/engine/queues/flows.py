@@ -35,7 +35,7 @@ class Branch:
 
     job: ChildKey
     level: int
-    children: list[Branch] = field(default_factory=list)
+    children: list[Branch] = field(default_factory=list["Branch"])
 
 
 class FlowOutline(t.NamedTuple):
