@@ -135,7 +135,7 @@ class NotFoundError(NextMQHTTPError):
 
 
 class QueueFullError(NextMQHTTPError):
-    """The server's storage is full: it takes no jobs until some are removed. Nothing was added."""
+    """The server's storage or the project is full: it takes no jobs until some are removed. Nothing was added."""
 
 
 class NextMQConnectionError(NextMQError):

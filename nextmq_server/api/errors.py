@@ -25,7 +25,7 @@ from ..engine.queues.schedulers import NoSuchScheduler
 from ..front.open_calls import TooManyOpenCalls
 from ..redis.connection import ConnectionLost, RedisError
 from ..triggers.records import MAX_TRIGGERS, NoSuchTrigger, TooManyTriggers
-from ..workers.registry import WorkerConflict
+from ..workers.registry import TooManyWorkers, WorkerConflict
 
 logger = logging.getLogger("nextmq_server.api")
 
@@ -41,13 +41,16 @@ class ErrorBody(BaseModel):
 _DESCRIPTIONS = {
     400: "`invalid_json`",
     401: "`unauthorized`",
+    403: "`wrong_project`",
     404: "`not_found`",
+    408: "`body_timeout`",
     409: "`stale_delivery`, `wrong_state`, `job_locked`, `worker_conflict`, `parent_cannot_be_replaced`",
     413: "`payload_too_large`",
     422: "`invalid_request`, `invalid_queue_name`, `idempotency_key_reused`, `secret_mismatch`, "
-    "`too_many_triggers`",
+    "`too_many_triggers`, `too_many_workers`, `schemas_too_large`",
     429: "`too_many_streams`, `too_many_waits`",
     503: "`storage_unavailable`, `storage_error`, `storage_full`",
+    507: "`project_full`",
 }
 
 DOCUMENTED: dict[int | str, dict[str, t.Any]] = {
@@ -134,6 +137,7 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
         fields=exc.fields,
         differences=exc.differences,
     ),
+    TooManyWorkers: lambda _, exc: Refusal(422, "too_many_workers", str(exc)),
     TooManyListeners: lambda _, __: Refusal(
         429, "too_many_streams", f"the project has {MAX_LISTENERS} open event streams: close one, or share one"
     ),

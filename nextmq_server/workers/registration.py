@@ -5,9 +5,19 @@ from __future__ import annotations
 import json
 import typing as t
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
+from nextmq_handler.protocol import strict_json
 from nextmq_handler.protocol.arguments import MAX_RELEASE
 from nextmq_handler.rules import limits
 from nextmq_handler.rules.backoff import BUILT_IN
@@ -66,12 +76,29 @@ def endpoint_url(url: str) -> str:
     return url
 
 
-def _unicode_only(schemas: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
+def _as_text(schemas: object) -> str | None:
+    if schemas is None:
+        return None
+    if not isinstance(schemas, dict):
+        raise ValueError("Input should be an object or null")
     try:
-        json.dumps(schemas, ensure_ascii=False).encode()
+        json.dumps(t.cast("object", schemas), ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise ValueError("schemas has a lone surrogate, which UTF-8 cannot carry") from None
-    return schemas
+    return strict_json.compact(t.cast("object", schemas))
+
+
+def _as_value(schemas: str | None) -> object:
+    return None if schemas is None else strict_json.parse(schemas)
+
+
+Schemas = t.Annotated[
+    str | None,
+    BeforeValidator(_as_text),
+    PlainSerializer(_as_value),
+    WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": True}, {"type": "null"}]}),
+]
+"""The JSON Schemas of jobs by their names, kept as text: parsed, they cost many times their size."""
 
 
 def _no_duplicates(schedules: list[ScheduleModel]) -> list[ScheduleModel]:
@@ -99,12 +126,34 @@ class Registration(_Camel):
     release: str = Field(default="", max_length=MAX_RELEASE)
     age: int | None = Field(default=None, ge=0, le=limits.MAX_DELAY_MS, exclude=True)
     deploy: bool = Field(default=False, exclude=True)
-    schemas: t.Annotated[dict[str, t.Any] | None, AfterValidator(_unicode_only)] = None
+    schemas: Schemas = None
     schedules: t.Annotated[
         list[ScheduleModel], Field(max_length=limits.MAX_SCHEDULES), AfterValidator(_no_duplicates)
     ] = []
     started_at: int = 0
     last_seen: int = 0
+
+    @classmethod
+    def read(cls, text: str) -> t.Self:
+        """Return a stored registration, without schedules that this version does not take. Raises ValueError."""
+        members = strict_json.parse(text)
+        try:
+            return cls.model_validate(members)
+        except ValidationError as exc:
+            places = [error["loc"] for error in exc.errors()]
+            refused = {place[1] for place in places if place[0] == "schedules" and len(place) > 1}
+            if not refused:
+                raise
+        kept = [schedule for index, schedule in enumerate(members["schedules"]) if index not in refused]
+        return cls.model_validate({**members, "schedules": kept})
+
+    def view(self) -> dict[str, t.Any]:
+        """Return the registration as the API shows it."""
+        return self.model_dump(by_alias=True)
+
+    def text(self) -> str:
+        """Return the registration as it is stored."""
+        return strict_json.compact(self.view())  # pydantic's own JSON takes no lone surrogates
 
     def seen(self, now: int) -> Registration:
         """Return this registration as it arrives at `now`, ms since the epoch."""

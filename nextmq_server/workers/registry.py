@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
+import hashlib
 import logging
 import typing as t
 
-from pydantic import ValidationError
-
+from nextmq_handler.rules.limits import MAX_REGISTRATIONS, MAX_WORKERS
 from nextmq_handler.rules.log_text import one_line
+from nextmq_handler.rules.near_names import nearest
 from nextmq_handler.rules.schedules import ScheduleModel
 
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
@@ -22,6 +22,8 @@ logger = logging.getLogger("nextmq_server")
 
 POLL_INTERVAL = 1.0
 """How often, in s, a process checks what other server processes registered."""
+
+_SCANNED = 16  # registrations at a time
 
 # Each is one step, so that no process counts a write that it cannot see, or replaces a registration unseen.
 # KEYS: the registrations, the count of writes, the versions.
@@ -54,6 +56,22 @@ class WorkerConflict(Exception):
         self.differences = differences
 
 
+class TooManyWorkers(Exception):
+    """The project has no room for another registration; the text says why, and what to do."""
+
+
+class _TextMark(t.NamedTuple):
+    """What tells one stored registration from another: the length and a digest of its text."""
+
+    size: int
+    digest: bytes
+
+    @classmethod
+    def of(cls, text: str) -> t.Self:
+        raw = text.encode("utf-8", "surrogateescape")
+        return cls(len(raw), hashlib.sha256(raw).digest())
+
+
 class OlderVersion(Exception):
     """A newer version of the app holds the queue: the registration changed nothing."""
 
@@ -74,20 +92,26 @@ class Registry:
         self._writes: str | None = None
         self._clock = clock
         self._registrations: dict[str, Registration] = {}
-        self._texts: dict[str, str] = {}
+        self._stored: dict[str, _TextMark] = {}
 
     async def load(self) -> dict[str, Registration]:
         """Read and return all registrations. Raises RedisError or ConnectionLost."""
         # The count comes first: the next check then finds a write that happens in between.
         self._writes = await self._connection.execute("GET", self._writes_key)
-        flat: list[str] = await self._connection.execute("HGETALL", self._key)
-        texts = dict(zip(flat[::2], flat[1::2], strict=True))
         registrations: dict[str, Registration] = {}
-        for queue, text in texts.items():
-            held = self._registrations.get(queue) if self._texts.get(queue) == text else _read(queue, text)
-            if held is not None:
-                registrations[queue] = held
-        self._registrations, self._texts = registrations, texts
+        stored: dict[str, _TextMark] = {}
+        cursor = "0"
+        while True:  # in pieces: all of them may be large
+            cursor, flat = await self._connection.execute("HSCAN", self._key, cursor, "COUNT", _SCANNED)
+            for queue, text in zip(flat[::2], flat[1::2], strict=True):
+                stored[queue] = _TextMark.of(text)
+                is_known = self._stored.get(queue) == stored[queue]
+                held = self._registrations.get(queue) if is_known else _read(queue, text)
+                if held is not None:
+                    registrations[queue] = held
+            if cursor == "0":
+                break
+        self._registrations, self._stored = registrations, stored
         return dict(registrations)
 
     async def refresh(self) -> dict[str, Registration | None]:
@@ -132,7 +156,8 @@ class Registry:
     async def declared(self, queue: str) -> list[ScheduleModel]:
         """Return the schedules of the registration that Redis holds now. Raises RedisError or ConnectionLost."""
         text: str | None = await self._connection.execute("HGET", self._key, queue)
-        return Registration.model_validate_json(text).schedules if text is not None else []
+        held = _read(queue, text) if text is not None else None
+        return held.schedules if held is not None else []
 
     def leads_back(self, queue: str, dead_letter: str | None) -> bool:
         """Return whether what fails in `queue` would return to it from `dead_letter`, even by other queues."""
@@ -147,9 +172,7 @@ class Registry:
 
     def nearest(self, queue: str) -> str | None:
         """Return the queue with a worker whose name is most like `queue`: perhaps that one was meant."""
-        by_folded = {name.casefold(): name for name in self._registrations}
-        near = difflib.get_close_matches(queue.casefold(), by_folded, n=1, cutoff=0.75)
-        return by_folded[near[0]] if near else None
+        return nearest(queue, self._registrations, cutoff=0.75)
 
     async def put(
         self, queue: str, registration: Registration, *, replace: bool | str, newest_wins: bool = False
@@ -171,6 +194,8 @@ class Registry:
             if decision == "kept":
                 after = after.model_copy(update={"last_seen": now})
             warns = not newest_wins and versions.warns_of(held, after, now)
+            if held is None or decision == "taken":
+                self._check_room(queue, after)
             stored = await self._store(queue, texts, held, after, versions)
             if stored is not None:
                 break
@@ -179,7 +204,7 @@ class Registry:
         if held is not None and held.fingerprint != after.fingerprint:
             _tell_takeover(queue, held, after, logging.WARNING if warns else logging.INFO)
         known = self._registrations.get(queue)
-        self._registrations[queue], self._texts[queue] = after, stored
+        self._registrations[queue], self._stored[queue] = after, _TextMark.of(stored)
         return held is None or known is None or not known.runs_as(after) or not held.runs_as(after)
 
     async def hear(self, queue: str, fingerprint: str, secret_id: str) -> None:
@@ -200,8 +225,21 @@ class Registry:
         """Remove a registration; return whether there was one. Raises RedisError or ConnectionLost."""
         removed = await self._connection.execute("EVAL", _DELETE, 3, *self._keys(), queue)
         self._registrations.pop(queue, None)
-        self._texts.pop(queue, None)
+        self._stored.pop(queue, None)
         return bool(removed)
+
+    def _check_room(self, queue: str, new: Registration) -> None:
+        """Raise TooManyWorkers if the project would have too many registrations, as far as this process knows."""
+        others = [stored.size for name, stored in self._stored.items() if name != queue]
+        if len(others) >= MAX_WORKERS:
+            raise TooManyWorkers(
+                f"the project has {MAX_WORKERS} workers: delete those of queues that are not used"
+            )
+        if (size := sum(others) + len(new.text())) > MAX_REGISTRATIONS:
+            raise TooManyWorkers(
+                f"the registrations of the project would be {size} bytes, over the limit of {MAX_REGISTRATIONS}: "
+                "delete some, or register with smaller schemas and schedules"
+            )
 
     def _keys(self) -> tuple[str, str, str]:
         return self._key, self._writes_key, self._versions_key
@@ -229,7 +267,7 @@ class Registry:
         versions: Versions,
     ) -> str | None:
         """Store `after` and the versions if Redis still holds these texts; return the text of `after` then."""
-        new = texts[0] if after == held else after.model_dump_json(by_alias=True)
+        new = texts[0] if after == held else after.text()
         arguments = (queue, *texts, new, versions.model_dump_json())
         return new if await self._connection.execute("EVAL", _PUT, 3, *self._keys(), *arguments) else None
 
@@ -245,8 +283,8 @@ def _tell_takeover(queue: str, before: Registration, after: Registration, level:
 
 def _read(queue: str, text: str) -> Registration | None:
     try:
-        return Registration.model_validate_json(text)
-    except ValidationError:
+        return Registration.read(text)
+    except (ValueError, TypeError):
         logger.error(
             "queue %s: its stored registration cannot be read: start its app, which registers again", queue
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import typing as t
 
 from ... import _overrides
-from .._http.answer import R, Reader, ServerAnswer
+from .._http.answer import R, Reader, ServerAnswer, paged
 from .._http.call import Call, Options
-from .._http.pools import async_http_client
+from .._http.pools import Query, async_http_client
 from .._http.retry import failures
 from ..remote import Caller
 
@@ -33,6 +33,22 @@ async def request(
         if (pause := call.pause_after(answer)) is None:
             return call.result(answer, reader)
         await _overrides.async_sleep(pause)
+
+
+async def request_all(
+    caller: Caller, path: t.Sequence[str], reader: Reader[R], *, query: Query | None = None
+) -> list[R]:
+    """Ask for a list until it ends, and return what `reader` makes of each answer. Each is a call of its own.
+
+    Raises what `request` does.
+    """
+    parts, place = list[R](), None
+    while True:
+        wanted = {**(query or {}), "from": place}
+        part, place = await request(caller, "GET", path, paged(reader), query=wanted)
+        parts.append(part)
+        if place is None:
+            return parts
 
 
 async def _attempt(call: Call) -> ServerAnswer:
