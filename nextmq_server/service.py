@@ -45,7 +45,7 @@ _PUBLIC_ONLY = EgressRules()
 
 
 class Service:
-    """Run a project's queues on the Redis at `redis_url`. Services with the same Address share the look for a primary.
+    """Run a project's queues on the Redis at `redis_url`. Services with one Address look for its primary once.
 
     `alone` means that no other server process uses that Redis, so jobs that a killed one held are freed at once.
     `replace_workers` lets any registration replace the one held, for `nextmq dev`. `max_hold` is the longest

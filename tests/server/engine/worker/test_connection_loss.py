@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "SWEEP_INTERVAL", 3600.0)
-    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 0.5)
+    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 3600.0)  # no regular look may find a job
     monkeypatch.setattr(connection, "MAX_RETRY_DELAY", 0.05)
     monkeypatch.setattr(registry_module, "POLL_INTERVAL", 0.02)
 
@@ -223,9 +223,7 @@ async def test_a_job_whose_fetch_was_lost_runs_at_once_though_its_lock_has_ended
     proxy: tuple[Proxy, Hub],
     processor: type[Processor],
     wait_until: WaitUntil,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 3600.0)  # no regular look may find it
     between, hub = proxy
     await hub.add("emails", RunnerOptions(concurrency=2, lock_duration=50), processor())
     await wait_until(lambda: hub.queues["emails"].is_cold)
@@ -246,6 +244,7 @@ async def test_a_job_whose_fetch_was_lost_runs_at_once_though_its_lock_has_ended
 async def test_the_heartbeat_goes_on_after_redis_was_gone(
     own_engine: Engine, own_valkey: EmbeddedValkey, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 0.5)
     failures: list[ConnectionLost] = []
     beat = upkeep.Instance.beat
 
