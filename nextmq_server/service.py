@@ -45,13 +45,14 @@ _PUBLIC_ONLY = EgressRules()
 
 
 class Service:
-    """Run a project's queues on the Redis at `redis_url`. Services with one Address look for its primary once.
+    """Run a project's queues on the Redis at `redis_url`. Services of one Address share the look for a primary.
 
     `alone` means that no other server process uses that Redis, so jobs that a killed one held are freed at once.
     `replace_workers` lets any registration replace the one held, for `nextmq dev`. `max_hold` is the longest
     pause, in s, between two tries of an endpoint that fails. A job fails after `max_free_starts` starts that used
     no attempt. `egress` bounds where deliveries and triggers may go, by default public addresses over https.
     `report` is called with each delivery. `slots` bounds what is in flight, over all services that share it.
+    `keys` names the project's keys, by default as a project that is new on this Redis has them.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Service:
         egress: EgressRules = _PUBLIC_ONLY,
         report: t.Callable[[Report], None] | None = None,
         slots: Slots | None = None,
+        keys: ProjectKeys | None = None,
     ) -> None:
         self.egress = egress
         self._unready: str | None = "starting"
@@ -73,7 +75,7 @@ class Service:
         self._reporter = Reporter(report)
         address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
         instance_id = secrets.token_hex(6)
-        keys = ProjectKeys(project.name)
+        self.keys = keys = keys or ProjectKeys(project.name)
         self._hub = Hub(address, keys, prefix=project.prefix, instance_id=instance_id, alone=alone, slots=slots)
         connection = self._hub.connection
         self.events = EventHub(address, connection, keys, name=f"nextmq-{instance_id}-events")
@@ -97,7 +99,7 @@ class Service:
             max_hold=max_hold,
         )
         self.registry = self.workers.registry
-        self.credentials = Credentials(project, connection, self.registry)
+        self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self._reporter)
         self._client: DeliveryClient | None = None
 

@@ -10,6 +10,9 @@ MAX_DELAY_MS = 10 * 365 * DAY_MS
 MAX_WORKER_MS = 7 * DAY_MS
 """The longest timeout, lock, interval or limiter period of a worker: a week."""
 
+MAX_TIMEOUT_MS = 15 * 60 * 1000
+"""The longest timeout of a worker that a server takes by default: a delivery holds a slot as long."""
+
 MAX_NUMBER = 10**12
 """The largest count: BullMQ's scripts keep 14 digits of an option."""
 
@@ -61,7 +64,7 @@ MAX_LOG_ROW = 65_536
 """The longest log line of a job, in characters."""
 
 MAX_DATA_SIZE = 1024 * 1024
-"""The largest job data, as JSON."""
+"""The largest job data, in bytes of its compact JSON in UTF-8."""
 
 MAX_BULK = 1000
 """The most jobs that one request adds, in a bulk or in flows."""

@@ -17,6 +17,7 @@ from nextmq_handler.settings import is_loopback
 from ..api.app import create_app
 from ..dispatch.egress.rules import EgressRules, parse_network
 from ..engine.worker.slots import MAX_IN_FLIGHT, Slots
+from ..projects.key_names import find_keys
 from ..projects.projects import Project
 from ..projects.projects_file import load_projects
 from ..redis.address import Address
@@ -52,13 +53,17 @@ async def serve(
     max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
 ) -> None:
     """Run the API and dispatcher on your Redis or Valkey; several servers may share it. SIGTERM shuts it down."""
-    new_service = functools.partial(
+    prepare = functools.partial(
         Service,
         redis_url=Address(redis_url),
         max_free_starts=max_free_starts,
         egress=EgressRules(allowed=[parse_network(text) for text in allow_egress or ()]),
         slots=Slots(max_in_flight, max_per_origin),
     )
+
+    async def new_service(project: Project) -> Service:
+        return prepare(project, keys=await find_keys(Address(redis_url), project))
+
     console.configure_logging()
     reload_requested = asyncio.Event()
     on_signal(reload_requested.set, signal.SIGHUP)
@@ -92,7 +97,9 @@ async def serve(
 
 
 async def _take_over(
-    projects: t.Iterable[Project], services: list[Service], new_service: t.Callable[[Project], Service]
+    projects: t.Iterable[Project],
+    services: list[Service],
+    new_service: t.Callable[[Project], t.Awaitable[Service]],
 ) -> None:
     """Give `services` the new versions of their projects, and start one for each of the others."""
     wanted = {project.name: project for project in projects}
@@ -110,7 +117,7 @@ async def _take_over(
         service.credentials.rotate(project)
         _tell(project)
     for project in wanted.values():
-        service = new_service(project)
+        service = await new_service(project)
         try:
             await service.start()
         except (RedisError, ConnectionLost) as exc:

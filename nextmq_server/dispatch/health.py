@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 import typing as t
 
+from nextmq_handler.protocol.clocks import wall_clock
 from nextmq_handler.protocol.outcomes import Failed
 from nextmq_handler.rules.log_text import one_line
 
@@ -45,7 +45,7 @@ class Health:
         gate: Gate,
         *,
         max_backoff: float = MAX_BACKOFF,
-        clock: t.Callable[[], float] = time.time,
+        clock: t.Callable[[], float] = wall_clock,
         rand: t.Callable[[], float] = random.random,
     ) -> None:
         self._queue = queue

@@ -1,7 +1,8 @@
 """Holds in Redis: why and until when a queue's endpoint gets no deliveries, for every process to see.
 
-While a queue is held, BullMQ's own limiter key is over the limit, so no process and no script fetches a job. The
-hold keeps the value that the key had before, and restores it at the end.
+While a queue rests, BullMQ's own limiter key is over the limit, so no process and no script fetches a job. The key
+lives as long as the rest: others show it as a rate limit. After that the hold itself stays until a job has probed
+the endpoint. It keeps the value that the key had before, and restores it at the end.
 """
 
 from __future__ import annotations
@@ -96,8 +97,9 @@ elseif new.rest then
   till = math.max(till, now + new.rest)
 end
 
-local life = kind == 'disabled' and {_FOR_GOOD} or till - now + {_LAPSE}
-if oldKind then redis.call('SET', limiter, UNLIMITED, 'PX', life) else shut(hold, limiter, now, life) end
+local rest = kind == 'disabled' and {_FOR_GOOD} or till - now
+local life = kind == 'disabled' and {_FOR_GOOD} or rest + {_LAPSE}
+if oldKind then redis.call('SET', limiter, UNLIMITED, 'PX', rest) else shut(hold, limiter, now, rest) end
 redis.call('HSET', hold, 'kind', kind, 'since', since, 'until', till, 'count', count, 'detail', detail)
 redis.call('PEXPIRE', hold, life)
 if kind == 'disabled' then
@@ -148,10 +150,9 @@ if rest <= 0 and probe and redis.call('EXISTS', ARGV[1] .. probe .. ':lock') == 
   rest = {LOOK_INTERVAL * 1000:.0f}
 end
 if rest > 0 then return {{1, {{0, 0, math.min(rest, {LOOK_INTERVAL * 1000:.0f}), 0}}}} end
-local life = redis.call('PTTL', hold)
 reopen(hold, limiter, now)
 local found = fetch()
-shut(hold, limiter, now, life)
+shut(hold, limiter, now, {LOOK_INTERVAL * 1000:.0f})
 if found[1] ~= 0 then redis.call('HSET', hold, 'probe', found[2]) end
 return {{1, found}}
 """

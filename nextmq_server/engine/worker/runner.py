@@ -241,8 +241,8 @@ class QueueRunner:
                     self.active.pop(run.job.id, None)
                 if found.fields is None:
                     break
-                # Task and slot go on to the next job, and so does the token, as in BullMQ's own worker.
-                task, run = run.task, self._begin(found.job_id, found.fields, run.job.token, run.slots)
+                # Task and slot go on to the next job.
+                task, run = run.task, self._begin(found.job_id, found.fields, run.job.next_token, run.slots)
                 run.task = task
         finally:
             run.slots.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import typing as t
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from nextmq_handler.rules.log_text import one_line
 
 from ...redis.connection import ConnectionLost, RedisError
 from ..queues.job import EngineJob
+from ..queues.letters import has_letters, take_letters
 from ..queues.scheduling import NotAdvanced, advance
 from ..scripts.scripts import QueueScripts
 from ..verdicts import Hold, Verdict
@@ -112,6 +114,9 @@ class JobRunner:
 
     async def _verdict(self, job: EngineJob) -> Verdict:
         try:
+            if has_letters(job):
+                with contextlib.suppress(RedisError):  # a redrive finds out too
+                    await take_letters(self._scripts, job)
             if job.scheduler_id is not None:
                 await advance(self._scripts, job)
             if job.fault:

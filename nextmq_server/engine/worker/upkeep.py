@@ -17,7 +17,7 @@ from nextmq_handler.rules.limits import MIN_LOCK_MS
 from ...redis.connection import ConnectionLost, RedisConnection, RedisError
 from ...redis.keys import ProjectKeys
 from ...tasks import end_tasks
-from ..queues.queues import meta_rate_limit
+from ..queues.queues import apply_worker_concurrency, meta_rate_limit
 from .options import TOKEN_PREFIX, server_of
 from .renewal import next_renewal, renew
 from .runner import QueueRunner
@@ -42,6 +42,9 @@ SWEEP_INTERVAL = 10.0
 
 HEARTBEAT_LIFE = 10.0
 """After this many s without a heartbeat an instance is dead and its jobs are put back."""
+
+HEARTBEAT = 2
+"""The value of a heartbeat. Version 0.1 writes 1, which tells the two apart."""
 
 
 class Instance:
@@ -69,7 +72,9 @@ class Instance:
 
     async def beat(self) -> None:
         """Send the heartbeat. Raises RedisError or ConnectionLost."""
-        await self._connection.execute("SET", self._heartbeat_key(self.id), 1, "PX", round(HEARTBEAT_LIFE * 1000))
+        await self._connection.execute(
+            "SET", self._heartbeat_key(self.id), HEARTBEAT, "PX", round(HEARTBEAT_LIFE * 1000)
+        )
 
     async def leave(self) -> None:
         """End the heartbeat. Raises RedisError or ConnectionLost."""
@@ -95,6 +100,7 @@ class Upkeep:
         self._connection = connection
         self._instance = instance
         self._tasks: list[asyncio.Task[None]] = []
+        self._paused: set[str] = set()
         self._return = connection.next_return
         self._returned_at = -math.inf
         self._check_at: dict[str, float] = {}
@@ -202,13 +208,23 @@ class Upkeep:
         return max(0.0, min(TICK, next_at - time.monotonic()))
 
     async def _put_back_stalled(self, queue: QueueRunner) -> None:
-        # Another client of BullMQ may have changed it.
-        queue.options.global_rate_limit = await meta_rate_limit(queue.scripts)
+        await self._read_settings(queue)
         max_stalled_count, interval = queue.options.max_stalled_count, queue.options.stalled_interval
         moved = await queue.scripts.pack.moveStalledJobsToWait(max_stalled_count, interval)
         if moved:
             logger.warning("queue %s: %d jobs had stalled and wait again", queue.name, len(moved))
             queue.poke()
+
+    async def _read_settings(self, queue: QueueRunner) -> None:
+        """Take note of what another client of BullMQ may have changed. Say so if the queue is paused now."""
+        queue.options.global_rate_limit = await meta_rate_limit(queue.scripts)
+        await apply_worker_concurrency(queue.scripts, queue.options.concurrency)
+        is_paused = bool(await queue.scripts.execute("HEXISTS", "meta", "paused"))
+        if is_paused and queue.name not in self._paused:
+            logger.warning("queue %s is paused: its jobs wait until it is resumed", queue.name)
+        elif not is_paused and queue.name in self._paused:
+            logger.info("queue %s is resumed", queue.name)
+        (self._paused.add if is_paused else self._paused.discard)(queue.name)
 
     async def _find_orphans(self) -> float:
         await self._for_each(self._queues.values(), self.put_back_orphans)

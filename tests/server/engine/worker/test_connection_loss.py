@@ -209,9 +209,9 @@ async def test_a_job_whose_fetch_was_lost_runs_after_all(
     between, hub = proxy
     await hub.add("emails", RunnerOptions(concurrency=2), processor())
     await wait_until(lambda: hub.queues["emails"].is_cold)
-    job_id = await engine.add(delay=50)
-    await engine.settle(hub)
     between.is_deaf = True
+    job_id = await engine.add()
+    hub.queues["emails"].poke()
     await engine.until_state(job_id, "active")
     between.cut()
     between.is_deaf = False
@@ -227,9 +227,9 @@ async def test_a_job_whose_fetch_was_lost_runs_at_once_though_its_lock_has_ended
     between, hub = proxy
     await hub.add("emails", RunnerOptions(concurrency=2, lock_duration=50), processor())
     await wait_until(lambda: hub.queues["emails"].is_cold)
-    job_id = await engine.add(delay=50)
-    await engine.settle(hub)
     between.is_deaf = True
+    job_id = await engine.add()
+    hub.queues["emails"].poke()
     await engine.until_state(job_id, "active")
 
     async def has_no_lock() -> bool:

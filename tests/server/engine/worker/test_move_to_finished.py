@@ -74,7 +74,7 @@ def test_the_arguments_are_those_of_bullmqs_packer(
     result = result_of(job, state, AT, return_value=[1, "ä"], reason="Error: no")
     finishing = Finishing(scripts, lambda: worker)
     keys, args = finishing.call(job, result, changes, fetch_next=fetch_next)
-    assert _seen(keys, args[:-1]) == _seen(*given_call)
+    assert _seen(keys, args[:-2]) == _seen(*given_call)
 
 
 @pytest.mark.parametrize(
