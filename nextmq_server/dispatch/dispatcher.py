@@ -15,6 +15,7 @@ from nextmq_handler.telemetry import delivery_headers
 
 from ..engine.queues.job import EngineJob
 from ..engine.verdicts import Hold, Verdict
+from ..timers import wall_clock
 from .delivery_ids import delivery_id
 from .health import Health
 from .http.client import DeliveryClient, signed_headers
@@ -58,7 +59,7 @@ class Dispatcher:
         reporter: Reporter,
         *,
         max_free_starts: int = MAX_FREE_STARTS,
-        clock: t.Callable[[], float] = time.time,
+        clock: t.Callable[[], float] = wall_clock,
     ) -> None:
         self._client = client
         self._secrets = secrets
@@ -91,7 +92,7 @@ class Dispatcher:
         finding = judge(answer, self._secrets.secrets, id, now=self._clock())
         if isinstance(finding, Reached) and finding.secret_id is not None:
             self._secrets.note_signed(finding.secret_id)
-        verdict = await health.verdict(finding)
+        verdict = await health.verdict(finding, job.id)
         if isinstance(verdict, Failed):
             verdict.status = answer.status
         job.note_delivery(
