@@ -8,6 +8,7 @@ import typing as t
 
 from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 from nextmq_handler.rules.bodies import RedriveBody
+from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.rules.scheduling import Template
 from nextmq_handler.rules.views import queue_view
 
@@ -49,9 +50,10 @@ class Service:
 
     `alone` means that no other server process uses that Redis, so jobs that a killed one held are freed at once.
     `replace_workers` lets any registration replace the one held, for `nextmq dev`. `max_hold` is the longest
-    pause, in s, between two tries of an endpoint that fails. A job fails after `max_free_starts` starts that used
-    no attempt. `egress` bounds where deliveries and triggers may go, by default public addresses over https.
-    `report` is called with each delivery. `slots` bounds what is in flight, over all services that share it.
+    pause, in s, between two tries of an endpoint that fails; `max_timeout` is the longest timeout of a worker, in
+    ms. A job fails after `max_free_starts` starts that used no attempt. `egress` bounds where deliveries and
+    triggers may go, by default public addresses over https. `report` is called with each delivery. `slots` bounds
+    what is in flight, over all services that share it.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Service:
         alone: bool = False,
         replace_workers: bool = False,
         max_hold: float = MAX_BACKOFF,
+        max_timeout: int = MAX_TIMEOUT_MS,
         max_free_starts: int = MAX_FREE_STARTS,
         egress: EgressRules = _PUBLIC_ONLY,
         report: t.Callable[[Report], None] | None = None,
@@ -95,6 +98,7 @@ class Service:
             egress=egress,
             replace_all=replace_workers,
             max_hold=max_hold,
+            max_timeout=max_timeout,
         )
         self.registry = self.workers.registry
         self.credentials = Credentials(project, connection, self.registry)

@@ -10,6 +10,9 @@ MAX_DELAY_MS = 10 * 365 * DAY_MS
 MAX_WORKER_MS = 7 * DAY_MS
 """The longest timeout, lock, interval or limiter period of a worker: a week."""
 
+MAX_TIMEOUT_MS = 15 * 60 * 1000
+"""The longest timeout of a worker that a server takes by default: a delivery holds a slot as long."""
+
 MAX_NUMBER = 10**12
 """The largest count: BullMQ's scripts keep 14 digits of an option."""
 

@@ -12,6 +12,7 @@ import typer
 
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.rules.attempts import MAX_FREE_STARTS
+from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.settings import is_loopback
 
 from ..api.app import create_app
@@ -23,7 +24,16 @@ from ..redis.connection import ConnectionLost, RedisError
 from ..service import Service
 from ..serving import base_url, listen
 from . import console
-from .options import AllowEgress, MaxFreeStarts, Port, ProjectsFile, RedisURL, exit_on_error, on_event_loop
+from .options import (
+    AllowEgress,
+    MaxFreeStarts,
+    MaxTimeout,
+    Port,
+    ProjectsFile,
+    RedisURL,
+    exit_on_error,
+    on_event_loop,
+)
 from .process import ServerProcess, check_external, on_signal
 
 logger = logging.getLogger("nextmq_server")
@@ -49,12 +59,14 @@ async def serve(
         typer.Option(min=1, help="The most of these to one scheme, host and port. Default: no bound."),
     ] = None,
     max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
+    max_timeout: MaxTimeout = MAX_TIMEOUT_MS / 1000,
 ) -> None:
     """Run the API and dispatcher on your Redis or Valkey; several servers may share it. SIGTERM shuts it down."""
     new_service = functools.partial(
         Service,
         redis_url=redis_url,
         max_free_starts=max_free_starts,
+        max_timeout=round(max_timeout * 1000),
         egress=EgressRules(allowed=[parse_network(text) for text in allow_egress or ()]),
         slots=Slots(max_in_flight, max_per_origin),
     )

@@ -228,7 +228,7 @@ async def test_a_removed_suspect_is_not_looked_for_any_more(
     await wait_until(lambda: len(set(firewall.refused)) == 2)
 
     async def was_removed() -> bool:
-        return await queue.service.jobs.scripts("emails").pack.remove(removed, False) == 1
+        return bool(await queue.scripts.pack.remove(removed, False) == 1)
 
     await wait_until(was_removed)
 
