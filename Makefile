@@ -1,19 +1,21 @@
 # Three commands for a newcomer: `make demo`, `make test` and `make check`. Each installs what it needs first.
 PYTHON ?= python3
-VENV := .venv
+# A Python that was chosen has an environment of its own: .venv-3.13 for `make test PYTHON=python3.13`.
+VENV := .venv$(if $(filter-out file,$(origin PYTHON)),-$(shell $(PYTHON) -c "import sys; print('%d.%d' % sys.version_info[:2])"))
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-long check format docs bench clean
+.PHONY: help demo test test-long test-versions check format docs bench clean
 
 help:
-	@echo "make demo       run jobs end to end: Valkey, BullMQ, signed webhook, FastAPI app"
-	@echo "make test       run the test suite"
-	@echo "make test-long  run the test suite, with the long forms of its tests"
-	@echo "make check      ruff, mypy, pyright, import rules, layout, generated code"
-	@echo "make format     format the code, and generate the generated files"
-	@echo "make docs       build the documentation as a site, in site/"
-	@echo "make bench      run the benchmarks"
+	@echo "make demo           run jobs end to end: Valkey, BullMQ, signed webhook, FastAPI app"
+	@echo "make test           run the test suite"
+	@echo "make test-long      run the test suite, with the long forms of its tests"
+	@echo "make test-versions  the tests of the integrations on each Python found, and with the lowest dependencies"
+	@echo "make check          ruff, mypy, pyright, import rules, layout, generated code"
+	@echo "make format         format the code, and generate the generated files"
+	@echo "make docs           build the documentation as a site, in site/"
+	@echo "make bench          run the benchmarks"
 
 demo: $(VENV)/installed
 	@$(BIN)/python -m examples.fastapi.demo
@@ -24,6 +26,9 @@ test: $(VENV)/installed
 test-long: $(VENV)/installed
 	@$(BIN)/python -m pytest -n auto --dist loadfile
 
+test-versions: $(VENV)/installed
+	@$(BIN)/python scripts/try_versions.py
+
 check: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,7 +36,7 @@ check: $(VENV)/installed
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/house.py
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
@@ -61,4 +66,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) tests/interop/node_modules .nextmq dist site
+	rm -rf .venv .venv-* tests/interop/node_modules .nextmq dist site

@@ -33,9 +33,20 @@ url: str | None = None
 registration_paused: ContextVar[bool] = ContextVar("nextmq_registration_paused", default=False)
 """Set while a test delivers to a handler: the handler then registers with no server."""
 
-monotonic = time.monotonic
-wall_clock = time.time
-sleep = time.sleep
+
+def monotonic() -> float:
+    """Return the time in s since some moment, on a clock that nobody sets."""
+    return time.monotonic()
+
+
+def wall_clock() -> float:
+    """Return the time in s since the epoch."""
+    return time.time()
+
+
+def sleep(seconds: float) -> None:
+    """Pause this thread."""
+    time.sleep(seconds)
 
 
 async def async_sleep(seconds: float) -> None:

@@ -14,7 +14,7 @@ import typing as t
 from .client._async.job_calls import AsyncJobCalls
 from .client._sync.job_calls import JobCalls
 from .errors import StaleDeliveryError, restored
-from .protocol.arguments import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, duration_ms, timestamp_ms
+from .protocol.arguments import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS, duration_ms, moment_ms
 from .protocol.outcomes import Delayed, RateLimited, WaitingChildren
 
 if t.TYPE_CHECKING:
@@ -69,11 +69,16 @@ class RateLimitError(ControlFlow):
 class DelayedError(ControlFlow):
     """What `job.move_to_delayed(timestamp)` raises: the job waits until then. It uses no attempt.
 
-    `timestamp` is an int of ms since the epoch, or an aware datetime. Raises ConfigurationError otherwise.
+    `timestamp` is an int of ms since the epoch, or an aware datetime. Raises ConfigurationError otherwise, and
+    for a moment before 2001.
     """
 
     def __init__(self, timestamp: int | datetime) -> None:
-        self.timestamp: int = timestamp_ms("move_to_delayed", timestamp)
+        from . import _overrides  # on a cold start in Lambda nothing else needs it
+
+        self.timestamp: int = moment_ms(
+            "move_to_delayed", timestamp, now=_overrides.wall_clock(), instead="job.retry_in(ms or a timedelta)"
+        )
         super().__init__(f"delayed until {self.timestamp} ms since the epoch")
 
     def outcome(self) -> Outcome:
@@ -151,7 +156,7 @@ class JobBase(t.Generic[T]):
         `delay` is an int of ms or a timedelta. Always raises DelayedError, or ConfigurationError for another
         value; `await` before the call does no harm.
         """
-        from . import _overrides  # on a cold start in Lambda nothing else needs it
+        from . import _overrides  # as above
 
         now = round(_overrides.wall_clock() * 1000)
         raise DelayedError(now + duration_ms("retry_in", delay, low=0, high=MAX_TIMESTAMP_MS - 1 - now))

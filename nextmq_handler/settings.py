@@ -23,6 +23,11 @@ class ServerConnection:
         self.api_key: str = api_key
         self.webhook_secret: str = webhook_secret
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine, so that nothing between here and there may see the API key."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
+
     def __repr__(self) -> str:
         return f"<ServerConnection {self.base_url}/{self.project}>"
 

@@ -11,6 +11,7 @@ import typing as t
 from ._package import __version__
 from .protocol import strict_json
 from .protocol.outcomes import Failed
+from .protocol.user_code import is_interrupt, kind_of
 
 if t.TYPE_CHECKING:
     from contextvars import Token
@@ -230,8 +231,10 @@ def _harmless(what: str) -> t.Generator[None]:
     """Log what the app's propagators, samplers and span processors raise. The job goes on without a trace."""
     try:
         yield
-    except Exception as exc:  # noqa: BLE001 - whatever they raise
+    except BaseException as exc:
+        if is_interrupt(exc):
+            raise
         import logging
 
         # Not its text, which may quote what is in a span.
-        logging.getLogger("nextmq_handler").warning("tracing: %s failed with %s", what, type(exc).__name__)
+        logging.getLogger("nextmq_handler").warning("tracing: %s failed with %s", what, kind_of(exc))

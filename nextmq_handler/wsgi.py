@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
+import io
+import os
+import socket
 import typing as t
 from http import HTTPStatus
 
@@ -10,12 +13,14 @@ from .protocol.messages import READ_HEADERS, Headers, Request, Response
 from .receiver.handler import BaseHandler, HandlerOptions
 from .receiver.receiver import ReadPlan
 from .receiver.sync_driver import SyncDriver
+from .receiver.timed_reads import Stream, TooSlow, timed_chunks
 from .workers.worker import Worker
 
 if t.TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-_CHUNK = 64 * 1024
+CONNECTION_KEYS = ("gunicorn.socket", "werkzeug.socket")
+"""Where servers put the connection of a request into its environ."""
 
 
 class WSGIDriver(SyncDriver):
@@ -25,29 +30,46 @@ class WSGIDriver(SyncDriver):
         """Register the workers unless this process has done so before: cheap enough for every request."""
         self.registrar.start_once()
 
-    def respond_to(self, environ: WSGIEnvironment, path: str) -> Response:
-        """Answer a WSGI request. `path` is the part of it below the mount."""
+    def respond_to(self, environ: WSGIEnvironment, path: str, *, stream: Stream | None = None) -> Response:
+        """Answer a WSGI request. `path` is the part of it below the mount.
+
+        `stream` has the body and ends with it, if something in front of the handler has read from the server's.
+        """
         self.register_once()
         request = Request(environ["REQUEST_METHOD"], path, headers_of(environ))
-        return self.respond(request, lambda plan: self._read(environ, plan))
+        return self.respond(request, lambda plan: self._read(environ, plan, stream))
 
-    def _read(self, environ: WSGIEnvironment, plan: ReadPlan) -> bytes | Response:
-        remaining = plan.max_size + 1
-        if not environ.get("wsgi.input_terminated"):
-            remaining = min(remaining, plan.declared_size or 0)  # the stream may not end by itself
+    def _read(self, environ: WSGIEnvironment, plan: ReadPlan, stream: Stream | None) -> bytes | Response:
+        size = plan.max_size + 1
+        if stream is None and not environ.get("wsgi.input_terminated"):
+            size = min(size, plan.declared_size or 0)  # the stream may not end by itself
+        source: Stream = environ["wsgi.input"] if stream is None else stream
+        until = plan.received_at + plan.timeout
         chunks: list[bytes] = []
-        while remaining > 0:
+        with _connection(environ) as connection:
             try:
-                chunk: bytes = environ["wsgi.input"].read(min(_CHUNK, remaining))
+                for chunk in timed_chunks(source, size, until=until, connection=connection):
+                    chunks.append(chunk)  # noqa: PERF402 - those before an exception count
+            except TooSlow:
+                return self.receiver.too_slow(plan, sum(map(len, chunks)))
             except Exception as exc:  # noqa: BLE001 - each server raises its own for a body that breaks off
-                return self.receiver.unreadable(plan, f"the body cannot be read ({type(exc).__name__})")
-            if not chunk:
-                break
-            remaining -= len(chunk)
-            chunks.append(chunk)
-            if time.monotonic() - plan.received_at > plan.timeout:
-                return self.receiver.too_slow(plan.queue)
+                return self.receiver.body_missing(plan, f"reading it raised {type(exc).__name__}")
         return b"".join(chunks)
+
+
+@contextlib.contextmanager
+def _connection(environ: WSGIEnvironment) -> t.Iterator[socket.socket | None]:
+    """Find the connection that a request's body comes from, if the server shows it."""
+    for key in CONNECTION_KEYS:
+        if key in environ:
+            yield environ[key]
+            return
+    stream = environ.get("wsgi.input")
+    if isinstance(stream, io.BufferedReader) and isinstance(stream.raw, socket.SocketIO):
+        with socket.socket(fileno=os.dup(stream.fileno())) as duplicate:
+            yield duplicate
+        return
+    yield None
 
 
 class NextMQWSGIHandler(BaseHandler):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import fcntl
 import hashlib
@@ -69,6 +70,8 @@ class EmbeddedValkey:
         """
         binary = _binary()
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(PermissionError):  # it belongs to another user
+            self.folder.chmod(0o700)  # it may have been there: what is in it is for its owner only
         self._owner = _lock(self.folder / "owner.lock", timeout=0)
         if self._owner is None:
             raise ConfigurationError(
@@ -139,6 +142,7 @@ class EmbeddedValkey:
             [binary, *arguments],
             pass_fds=(data_lock,),
             preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call, no lock taken
+            umask=0o077,  # no other user reads the jobs
             start_new_session=True,  # Ctrl-C must reach the server only: Valkey ends last
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

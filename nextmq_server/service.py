@@ -46,20 +46,21 @@ _PUBLIC_ONLY = EgressRules()
 
 
 class Service:
-    """Run a project's queues on the Redis at `redis_url`.
+    """Run a project's queues on the Redis at `redis_url`. Services of one Address share the look for a primary.
 
     `alone` means that no other server process uses that Redis, so jobs that a killed one held are freed at once.
     `replace_workers` lets any registration replace the one held, for `nextmq dev`. `max_hold` is the longest
     pause, in s, between two tries of an endpoint that fails; `max_timeout` is the longest timeout of a worker, in
     ms. A job fails after `max_free_starts` starts that used no attempt. `egress` bounds where deliveries and
     triggers may go, by default public addresses over https. `report` is called with each delivery. `slots` bounds
-    what is in flight, over all services that share it.
+    what is in flight, over all services that share it. `keys` names the project's keys, by default as a project
+    that is new on this Redis has them.
     """
 
     def __init__(
         self,
         project: Project,
-        redis_url: str,
+        redis_url: str | Address,
         *,
         alone: bool = False,
         replace_workers: bool = False,
@@ -69,14 +70,15 @@ class Service:
         egress: EgressRules = _PUBLIC_ONLY,
         report: t.Callable[[Report], None] | None = None,
         slots: Slots | None = None,
+        keys: ProjectKeys | None = None,
     ) -> None:
         self.egress = egress
         self._unready: str | None = "starting"
         self._max_free_starts = max_free_starts
         self._reporter = Reporter(report)
-        address = Address(redis_url)
+        address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
         instance_id = secrets.token_hex(6)
-        keys = ProjectKeys(project.name)
+        self.keys = keys = keys or ProjectKeys(project.name)
         self._hub = Hub(address, keys, prefix=project.prefix, instance_id=instance_id, alone=alone, slots=slots)
         connection = self._hub.connection
         self.events = EventHub(address, connection, keys, name=f"nextmq-{instance_id}-events")
@@ -101,7 +103,7 @@ class Service:
             max_timeout=max_timeout,
         )
         self.registry = self.workers.registry
-        self.credentials = Credentials(project, connection, self.registry)
+        self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self._reporter)
         self._client: DeliveryClient | None = None
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
+Answer = t.TypeVar("Answer")
+Place = t.TypeVar("Place", bound=t.Hashable)
+
 
 async def end_tasks(*tasks: asyncio.Task[t.Any] | None) -> None:
     """Cancel the tasks and wait until they have ended. None stands for a task that was not started."""
@@ -13,3 +16,34 @@ async def end_tasks(*tasks: asyncio.Task[t.Any] | None) -> None:
         task.cancel()
     if started:
         await asyncio.wait(started)
+
+
+async def first_answers(
+    asking: t.Mapping[t.Coroutine[t.Any, t.Any, Answer], Place], *, grace: float
+) -> tuple[dict[Place, Answer], dict[Place, Exception]]:
+    """Ask all at once, and wait `grace` s for the others once one has answered.
+
+    Return the answers and the exceptions that came by then. The others are cancelled.
+    """
+    answers: dict[Place, Answer] = {}
+    failures: dict[Place, Exception] = {}
+    tasks = {asyncio.ensure_future(question): place for question, place in asking.items()}
+    waiting = set(tasks)
+    try:
+        while waiting:
+            done, waiting = await asyncio.wait(
+                waiting, timeout=grace if answers else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                break
+            for task in done:
+                failure = task.exception()
+                if failure is None:
+                    answers[tasks[task]] = task.result()
+                elif isinstance(failure, Exception):
+                    failures[tasks[task]] = failure
+                else:
+                    raise failure
+    finally:
+        await end_tasks(*waiting)
+    return answers, failures

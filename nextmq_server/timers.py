@@ -1,4 +1,4 @@
-"""Time: the clocks, looked up at each call, and a timer that can be set again."""
+"""Time: the wall clock in the unit of BullMQ, and a timer that can be set again."""
 
 from __future__ import annotations
 
@@ -10,16 +10,6 @@ import typing as t
 def now_ms() -> int:
     """Return the time in ms since the epoch."""
     return round(time.time() * 1000)
-
-
-def wall_clock() -> float:
-    """Return the time in s since the epoch. Compare it with nothing that another process wrote."""
-    return time.time()
-
-
-def monotonic_clock() -> float:
-    """Return the time in s on a clock of this process that nobody sets."""
-    return time.monotonic()
 
 
 class Timer:

@@ -21,8 +21,9 @@ NAMES = {
     "AsyncQueueJob": "QueueJob",
     "AsyncResource": "Resource",
     "AsyncTriggers": "Triggers",
-    "aiter_bytes": "iter_bytes",
+    "aiter_raw": "iter_raw",
     "async_answer": "answer",
+    "async_bounded": "bounded",
     "async_http_client": "http_client",
     "async_sleep": "sleep",
 }

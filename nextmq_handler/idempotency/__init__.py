@@ -29,6 +29,7 @@ if t.TYPE_CHECKING:
 
 Processed = t.TypeVar("Processed", bound="t.Callable[..., t.Any]")
 Key = t.Callable[[t.Any], str]
+_MOST_KEEP_S = 10 * 365 * 86_400.0
 Claim = tuple[str, str]
 """A key, and the run that holds it."""
 
@@ -52,7 +53,7 @@ def idempotent(
     the attempt. Raises ConfigurationError for a duration that cannot work, and for a function that does not take
     exactly one job.
     """
-    keep_s = timeout_seconds("idempotent: keep", keep)
+    keep_s = timeout_seconds("idempotent: keep", keep, most=_MOST_KEEP_S)
     lease_s = None if lease is None else timeout_seconds("idempotent: lease", lease)
 
     def decorate(function: Processed) -> Processed:
@@ -87,8 +88,10 @@ class _Once(t.NamedTuple):
         plain = self.processor.signature.dump(result)
         try:
             text = strict_json.dumps(plain).decode()
-        except (TypeError, ValueError) as exc:
-            raise ResultError(f"the return value is not JSON: {exc}") from None
+        except (TypeError, ValueError):
+            from ..protocol.plain import problem_of
+
+            raise ResultError(f"the return value is not JSON: {problem_of(plain)}") from None
         self.store.finish(*claim, text, self.keep)
         return plain
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 import typing as t
 
+from ..protocol.clocks import monotonic
 from .store import Busy, Finished
 
 
@@ -18,7 +18,7 @@ class _Entry(t.NamedTuple):
 class MemoryStore:
     """Keep results in memory until they expire."""
 
-    def __init__(self, *, monotonic: t.Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, monotonic: t.Callable[[], float] = monotonic) -> None:
         self._monotonic = monotonic
         self._entries: dict[str, _Entry] = {}
         self._lock = threading.Lock()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 from contextlib import suppress
 
 from sqlalchemy import Column, Engine, Float, MetaData, String, Table, Text, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from ..protocol.clocks import wall_clock
 from .store import Busy, Finished
 
 
@@ -19,7 +19,7 @@ class SQLAlchemyStore:
     """
 
     def __init__(
-        self, engine: Engine, *, table: str = "nextmq_idempotency", clock: t.Callable[[], float] = time.time
+        self, engine: Engine, *, table: str = "nextmq_idempotency", clock: t.Callable[[], float] = wall_clock
     ) -> None:
         self._engine = engine
         self._clock = clock

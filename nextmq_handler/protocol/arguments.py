@@ -15,6 +15,12 @@ MAX_RATE_LIMIT_MS = 86_400_000
 MAX_TIMESTAMP_MS = 2_100_000_000_000
 """Timestamps stay below this (protocol section 3): later ones do not fit BullMQ's score."""
 
+MIN_TIMESTAMP_MS = 978_307_200_000
+"""Earlier moments than 2001 are durations, or s, that were taken for timestamps."""
+
+_MOST_S = 3600.0
+"""A longer time in s, given as a number, is taken for ms by mistake. A timedelta says what it means."""
+
 _MAX_TIMEOUT = 10 * 365 * 86_400
 _CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
 
@@ -44,13 +50,21 @@ def whole_number(name: str, value: object, *, low: int, high: int) -> int:
     return value
 
 
-def timeout_seconds(name: str, value: float | timedelta, *, low: float = 0.0, high: float = _MAX_TIMEOUT) -> float:
+def timeout_seconds(
+    name: str, value: float | timedelta, *, low: float = 0.0, high: float = _MAX_TIMEOUT, most: float = _MOST_S
+) -> float:
     """Return `value` in s: a number is s already, a timedelta is converted.
 
-    Raises ConfigurationError if it is not positive or not from `low` to `high`.
+    Raises ConfigurationError if it is not positive or not from `low` to `high`, and for a number over `most`: that
+    was meant as ms.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         value = _number_of(name, value, "total_seconds", "a number of s or a timedelta")
+    elif most < value <= high:
+        raise ConfigurationError(
+            f"{name} is in s, and {shown(value)} is over {most:g}: did you mean {value / 1000}? If not, give a "
+            "timedelta"
+        )
     if not (value > 0 and low <= value <= high):
         bounds = f"{low} to" if low else "more than 0 and up to"
         raise ConfigurationError(f"{name} takes {bounds} {high} s, not {shown(value)}")
@@ -62,6 +76,11 @@ def duration_ms(name: str, value: int | timedelta, *, low: int, high: int) -> in
 
     Raises ConfigurationError if it is not from `low` to `high`.
     """
+    if isinstance(value, float):
+        raise ConfigurationError(
+            f"{name} takes a whole number of ms or a timedelta, not {shown(value)}: if these are s, write "
+            f"timedelta(seconds={shown(value)})"
+        )
     if isinstance(value, bool) or not isinstance(value, int):
         value = round(_number_of(name, value, "total_seconds", "a whole number of ms or a timedelta") * 1000)
     if not low <= value <= high:
@@ -72,17 +91,41 @@ def duration_ms(name: str, value: int | timedelta, *, low: int, high: int) -> in
 def timestamp_ms(name: str, value: int | datetime) -> int:
     """Return `value` in ms since the epoch: an int is that already, an aware datetime is converted.
 
-    Raises ConfigurationError for another value.
+    Raises ConfigurationError for another value, and for a number of s since the epoch.
     """
     if isinstance(value, bool) or not isinstance(value, int):
         if getattr(value, "tzinfo", "") is None:
             raise ConfigurationError(f"{name} takes an aware datetime: give this one a time zone")
         value = round(_number_of(name, value, "timestamp", "ms since the epoch or an aware datetime") * 1000)
+    refuse_s(name, value)
     if not 0 <= value < MAX_TIMESTAMP_MS:
         raise ConfigurationError(
             f"{name} takes ms since the epoch, 0 to {MAX_TIMESTAMP_MS - 1}, not {shown(value)}"
         )
     return value
+
+
+def refuse_s(name: str, value: int) -> None:
+    """Raise ConfigurationError if `value`, which should be ms since the epoch, is s."""
+    if MIN_TIMESTAMP_MS <= value * 1000 < MAX_TIMESTAMP_MS:
+        raise ConfigurationError(
+            f"{name} takes ms since the epoch, and {value} are s: did you mean {value * 1000}? An aware datetime "
+            "needs no unit"
+        )
+
+
+def moment_ms(name: str, value: int | datetime, *, now: float, instead: str) -> int:
+    """Return what `timestamp_ms` does, for a moment to come. `now` is s since the epoch.
+
+    Raises ConfigurationError also for one before 2001: that is a duration by mistake, which `instead` takes.
+    """
+    ms = timestamp_ms(name, value)
+    if ms < MIN_TIMESTAMP_MS <= now * 1000:
+        raise ConfigurationError(
+            f"{name} takes a moment, in ms since the epoch or as an aware datetime, and {ms} is before 2001: to "
+            f"wait for a while, call {instead}"
+        )
+    return ms
 
 
 def shown(value: object) -> str:

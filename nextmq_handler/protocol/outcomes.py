@@ -10,6 +10,7 @@ import typing as t
 
 from . import strict_json
 from .arguments import MAX_RATE_LIMIT_MS, MAX_TIMESTAMP_MS
+from .user_code import is_interrupt
 from .wire import MAX_OUTCOME_SIZE, WireError, as_integer, as_object, read_body
 
 MAX_MESSAGE_SIZE = 4 * 1024
@@ -171,8 +172,12 @@ def encode_outcome(outcome: Outcome, *, max_size: int = MAX_OUTCOME_SIZE) -> byt
     """
     try:
         body = _dumps(outcome)
-    except Exception as exc:  # noqa: BLE001 - the processor's own mapping may raise anything
-        return _return_value_error(f"the return value is not JSON: {exc}")
+    except BaseException as exc:
+        if is_interrupt(exc):
+            raise
+        return _return_value_error(f"the return value is not JSON: {_problem(outcome)}")
+    if len(body) > max_size:
+        body = strict_json.utf8({"outcome": outcome.outcome, **outcome.members()})  # without escapes it is shorter
     if len(body) <= max_size:
         return body
     if isinstance(outcome, Failed):
@@ -201,6 +206,12 @@ def clip(text: str, size: int) -> str:
 
 def _dumps(outcome: Outcome) -> bytes:
     return strict_json.dumps({"outcome": outcome.outcome, **outcome.members()})
+
+
+def _problem(outcome: Outcome) -> str:
+    from .plain import problem_of  # few results are not JSON
+
+    return problem_of(outcome.return_value) if isinstance(outcome, Completed) else "it cannot be written as JSON"
 
 
 def _return_value_error(message: str) -> bytes:

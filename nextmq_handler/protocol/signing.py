@@ -138,6 +138,14 @@ class Seal:
         self._signatures = signatures
         self.id: str = id.decode("ascii")
 
+    def check_age(self, now: float, tolerance: float) -> None:
+        """Check the timestamp. `now` is Unix seconds, `tolerance` s. Raises SignatureError."""
+        age = int(now) - int(self._timestamp)
+        if age > tolerance:
+            raise SignatureError("timestamp_too_old")
+        if age < -tolerance:
+            raise SignatureError("timestamp_too_new")
+
     def verify(self, body: bytes, secrets: t.Iterable[Secret], *, context: bytes = b"") -> Secret:
         """Return the secret that signed `body`. Raises SignatureError."""
         signed = b"%s%s.%s.%s" % (context, self._id, self._timestamp, body)
@@ -159,12 +167,9 @@ def read_seal(headers: Headers, *, now: float, tolerance: float = TOLERANCE) -> 
     is_timestamp = len(timestamp) <= _MAX_TIMESTAMP and timestamp.isdigit()
     if not is_id or not is_timestamp or not signatures.isascii():
         raise SignatureError("header_malformed")
-    age = int(now) - int(timestamp)
-    if age > tolerance:
-        raise SignatureError("timestamp_too_old")
-    if age < -tolerance:
-        raise SignatureError("timestamp_too_new")
-    return Seal(id, timestamp, signatures)
+    seal = Seal(id, timestamp, signatures)
+    seal.check_age(now, tolerance)
+    return seal
 
 
 def verify_outcome(

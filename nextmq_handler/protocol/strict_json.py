@@ -24,18 +24,31 @@ def parse(text: str) -> t.Any:
 
 
 def dumps(value: object) -> bytes:
-    """Return `value` as compact ASCII JSON that `loads` accepts. Raises TypeError or ValueError."""
+    """Return `value` as compact ASCII JSON that `loads` accepts, and in which nothing is lost.
+
+    Raises TypeError or ValueError.
+    """
     try:
         raw = compact(value).encode("ascii")
     except RecursionError:
         raise ValueError("nested too deeply") from None
     _check_depth(value, raw)
+    _check_names(value, raw)
     return raw
 
 
 def compact(value: object) -> str:
     """Return `value` as compact ASCII JSON text. Raises TypeError or ValueError; the depth is not checked."""
     return _ENCODER.encode(value)
+
+
+def utf8(value: object) -> bytes:
+    """Return `value` as compact JSON in UTF-8, as Node's JSON.stringify writes it: `len` of it is the data's size.
+
+    Lone surrogates, which UTF-8 cannot carry, stay escapes of six bytes. Raises TypeError or ValueError; the depth
+    is not checked.
+    """
+    return _UTF8_ENCODER.encode(value).encode("utf-8", "backslashreplace")
 
 
 def _check_depth(value: object, raw: bytes) -> None:
@@ -53,6 +66,32 @@ def _check_depth(value: object, raw: bytes) -> None:
         level = [child for parent in level for child in _children(parent) if isinstance(child, _CONTAINERS)]
     if level:
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+
+
+def _check_names(value: object, raw: bytes) -> None:
+    """Raise ValueError if keys of an object in `value`, whose JSON is `raw`, are one name there: 1 and "1"."""
+    left = raw.count(b"{")  # so many dicts, or fewer: most values have few, near the top
+    level: list[object] = [value]
+    while left > 0 and level:
+        dicts = [t.cast("dict[object, object]", each) for each in level if isinstance(each, dict)]
+        left -= len(dicts)
+        if any(map(one_name, dicts)):
+            raise ValueError("two keys are one name in JSON")
+        if left > 0:
+            level = [child for parent in level for child in _children(parent) if isinstance(child, _CONTAINERS)]
+
+
+def one_name(value: dict[t.Any, t.Any]) -> bool:
+    """Return whether two keys of `value` are one name in JSON."""
+    try:
+        "".join(value)
+    except TypeError:  # not all of them are text
+        return len(json.loads(json.dumps(dict.fromkeys(value), skipkeys=True))) < len(_named(value))
+    return False
+
+
+def _named(value: dict[t.Any, t.Any]) -> list[object]:
+    return [key for key in value if isinstance(key, (str, int, float, type(None)))]
 
 
 def _children(value: object) -> t.Iterable[object]:
@@ -75,3 +114,4 @@ def _finite(text: str) -> float:
 _CONTAINERS: tuple[type[t.Any], ...] = (dict, list, tuple)
 _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_UTF8_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False)

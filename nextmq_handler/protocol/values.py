@@ -5,15 +5,13 @@ pydantic is loaded only for a type that JSON itself does not cover.
 
 from __future__ import annotations
 
-import collections
-import enum
-import math
 import sys
-import types
 import typing as t
 
 from ..errors import ConfigurationError, DataError, ResultError
 from . import strict_json
+from .json_types import is_json_type, misfit_of, named
+from .user_code import is_interrupt, kind_of, text_of
 
 if t.TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -38,7 +36,8 @@ class Signature:
         self.data_type: t.Any = data_type
         self.result_type: t.Any = result_type
         self._plain = _plain_class(data_type)
-        self._is_json = returns_json or _is_json_type(result_type)
+        self._is_free = returns_json or result_type is t.Any
+        self._is_json = is_json_type(result_type)
         self._adapters: dict[str, TypeAdapter[t.Any]] = {}
 
     def load(self, data: t.Any, name: str = "data") -> t.Any:
@@ -59,20 +58,52 @@ class Signature:
         except ValidationError as exc:
             raise DataError(_problems(exc, name)) from None
         except Exception as exc:
-            raise DataError(f"{name}: its validator raised {type(exc).__name__}") from exc
+            raise DataError(f"{name}: its validator raised {kind_of(exc)}") from exc
 
     def dump(self, result: t.Any) -> t.Any:
-        """Convert `result` to JSON values. Raises ResultError."""
-        if self._is_json:
+        """Convert `result` to JSON values. Raises ResultError if it does not fit its type, or is not JSON."""
+        if self._is_free:
             return result
-        adapter = self._adapter("result", self.result_type)
         try:
-            if _is_foreign(result, self.result_type):
-                adapter = self._adapter("any", t.Any)
-            refuse_what_is_not_json(adapter.dump_python(result, warnings=False))
-            return adapter.dump_python(result, mode="json", warnings=False)
-        except Exception as exc:  # noqa: BLE001 - a model's serializer may raise anything
-            raise ResultError(f"the return value is not JSON: {exc}") from None
+            if self._is_json:
+                misfit, plain = misfit_of(result, self.result_type), result
+            else:
+                misfit, plain = self._dumped(result)
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+            told = text_of(exc) if issubclass(type(exc), ValueError) else f"{kind_of(exc)}: {text_of(exc)}"
+            raise ResultError(f"the return value is not JSON: {told}") from None
+        if misfit is not None:
+            text = (
+                f"the return value is of type {kind_of(result)}, but the annotation is {named(self.result_type)}"
+            )
+            raise ResultError(f"{text}: {misfit}" if misfit else text)
+        return plain
+
+    def _dumped(self, result: t.Any) -> tuple[str | None, t.Any]:
+        """Return what does not fit the type, None if all does, and the JSON values.
+
+        A result fits if its objects are what the type names, or if a reader finds the type in its JSON.
+        """
+        from pydantic import ValidationError
+        from pydantic_core import PydanticSerializationError
+
+        from .plain import jsonable, read_through, settled
+
+        adapter, result = self._adapter("result", self.result_type), settled(result)
+        try:
+            read_through(adapter.validate_python(result, strict=True))
+        except ValidationError as exc:
+            misfit = _problems(exc, "")
+        else:
+            return None, jsonable(result, adapter)
+        try:
+            plain = jsonable(result, self._adapter("any", t.Any))
+            read_through(adapter.validate_json(strict_json.dumps(plain), strict=True))
+        except (ValidationError, PydanticSerializationError):
+            return misfit, None
+        return None, plain
 
     def schema(self) -> dict[str, t.Any] | None:
         """Return the JSON Schema of the data; None if its type is not known or has no schema."""
@@ -91,7 +122,7 @@ class Signature:
             # A validator has a title only once every name in its type is resolved.
             if self.data_type is not t.Any and self._plain is None:
                 _ = self._adapter("data", self.data_type).validator.title
-            if not _is_json_type(self.result_type):
+            if not self._is_json:
                 _ = self._adapter("result", self.result_type).validator.title
         except Exception as exc:  # noqa: BLE001 - pydantic's schema errors share no public base
             problem = str(exc).partition("\n")[0]
@@ -114,53 +145,13 @@ def _plain_class(type_: t.Any) -> type | None:
     return None
 
 
-def _is_json_type(type_: t.Any) -> bool:
-    """Tell whether every value of the type is JSON already."""
-    if type_ in (t.Any, None, type(None), t.NoReturn, t.Never, *_PLAIN):
-        return True
-    if t.get_origin(type_) in (dict, list, t.Union, types.UnionType):
-        return all(map(_is_json_type, t.get_args(type_)))
-    return False
-
-
-def _is_foreign(result: object, type_: t.Any) -> bool:
-    """Tell whether pydantic would treat `result` as a model that it is not, and look for that model's fields."""
-    members = t.get_args(type_) if t.get_origin(type_) in (t.Union, types.UnionType) else (type_,)
-    return (
-        hasattr(result, "__dict__")
-        and all(isinstance(member, type) for member in members)
-        and not isinstance(result, members)
-    )
-
-
-def refuse_what_is_not_json(value: t.Any) -> None:
-    """Raise TypeError for bytes, which pydantic may turn into text, and ValueError for NaN, which becomes null."""
-    level: list[object] = [value]
-    while level:
-        if any(isinstance(item, (bytes, bytearray, memoryview)) for item in level):
-            raise TypeError("it holds bytes; encode them, in base64 say")
-        if any(isinstance(item, float) and not math.isfinite(item) for item in level):
-            raise ValueError("it holds NaN or an infinity")
-        level = [part for whole in level for part in _parts(whole)]
-
-
-def _parts(value: object) -> t.Iterable[object]:
-    if isinstance(value, dict):
-        members = t.cast("dict[object, object]", value)
-        return (*members.keys(), *members.values())
-    if isinstance(value, enum.Enum):
-        return (value.value,)
-    if isinstance(value, (list, tuple, set, frozenset, collections.deque)):
-        return t.cast("t.Iterable[object]", value)
-    return ()
-
-
 def _problems(exc: t.Any, name: str) -> str:
     from pydantic_core import core_schema
 
     shown: list[str] = []
     for error in exc.errors(include_url=False, include_context=False, include_input=False):
-        path = ".".join(map(str, (name, *error["loc"])))
+        path = ".".join(map(str, (name, *error["loc"]))).strip(".")
         is_quiet = error["type"] in t.get_args(core_schema.ErrorType) and error["type"] not in _QUOTING
-        shown.append(f"{path}: {error['msg'] if is_quiet else _QUOTING.get(error['type'], _REFUSED)}")
+        told = error["msg"] if is_quiet else _QUOTING.get(error["type"], _REFUSED)
+        shown.append(f"{path}: {told}" if path else told)
     return "; ".join(shown)

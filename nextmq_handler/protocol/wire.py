@@ -23,6 +23,10 @@ class WireError(NextMQError):
     """A signed message whose content breaks the protocol. The error's text says how."""
 
 
+class UnfitData(NextMQError):
+    """A job's data is not JSON, so no delivery can carry it. Any client of Redis may have written it."""
+
+
 class JobRecord:
     """The `job` member of a delivery, checked. Times are ms since the epoch, durations ms (section 2)."""
 
@@ -67,8 +71,10 @@ def encode_delivery(
 ) -> bytes:
     """Return the body of a delivery (section 2). `data` is the job's data as JSON text, sent as it is.
 
-    `timeout` is ms, `now` ms since the epoch. Raises TypeError or ValueError if a field is not JSON.
+    `timeout` is ms, `now` ms since the epoch. Raises UnfitData if `data` is not exactly one JSON value, TypeError
+    or ValueError if another field is not JSON.
     """
+    raw_data = _checked(data)
     delivery = {
         "deliveryId": id,
         "queue": queue,
@@ -91,8 +97,18 @@ def encode_delivery(
             "parent": job.parent,
         },
     }
-    # A lone surrogate stands for a byte of Redis that is not UTF-8.
-    return f'{strict_json.compact(delivery)[:-2]},"data":{data}}}}}'.encode("utf-8", "surrogateescape")
+    return b'%b,"data":%b}}' % (strict_json.compact(delivery)[:-2].encode("ascii"), raw_data)
+
+
+def _checked(data: str) -> bytes:
+    # Text that ends the value early would add members to the signed body, such as another job's id.
+    try:
+        strict_json.parse(data)
+        return data.encode("utf-8")  # a lone surrogate stands for a byte of Redis that is not UTF-8
+    except ValueError:
+        raise UnfitData(
+            "the job's data is not JSON, as a client of Redis wrote it: add the job again with data that is JSON"
+        ) from None
 
 
 def read_body(body: bytes) -> dict[str, t.Any]:

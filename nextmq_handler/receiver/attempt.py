@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from ..errors import DataError, ResultError, UnrecoverableJobError
 from ..job import AsyncJob, ControlFlow, Job
 from ..protocol.outcomes import MAX_STACK_SIZE, Completed, Failed, Outcome
+from ..protocol.user_code import is_interrupt, kind_of, text_of
 from ..protocol.wire import Delivery
 from ..workers.processor import BoundProcessor
 from ..workers.worker import Worker, find_processor, translate_error
@@ -93,10 +94,10 @@ class Attempt:
             self.job.data = self.processor.signature.load(self.job.data)
         except DataError as exc:
             return Failed("DataValidationError", str(exc), unrecoverable=True)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as exc:  # noqa: BLE001 - a validator may exit, or signal
-            return self.outcome_of(exc)
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+            return self.outcome_of(exc)  # a validator may exit, or signal
         return None
 
     def completed(self, result: t.Any) -> Outcome:
@@ -108,24 +109,28 @@ class Attempt:
             return self.outcome_of(exc)
 
     def outcome_of(self, exc: BaseException) -> Outcome:
-        """Return what an exception of the processor means to the server."""
+        """Return what an exception of the processor means to the server. Raises nothing."""
+        try:
+            return self._meaning_of(exc)
+        except BaseException:  # noqa: BLE001 - the exception's own class and members are the app's code
+            return Failed(kind_of(exc), text_of(exc))
+
+    def _meaning_of(self, exc: BaseException) -> Outcome:
         if isinstance(exc, ResultError):  # the work was done: nothing that maps exceptions may run it again
-            return Failed("ReturnValueError", str(exc), unrecoverable=True)
+            return Failed("ReturnValueError", text_of(exc), unrecoverable=True)
         exc = translate_error(self.worker, _signal_in(exc) or exc)
         outcome = exc.outcome() if isinstance(exc, ControlFlow) else None
         if outcome is not None:
             return outcome
         self.trace.failed(exc)
-        return Failed(
-            type(exc).__name__,
-            _message(exc),
-            _stack(exc) if self.expose_stack else "",
-            unrecoverable=isinstance(exc, UnrecoverableJobError),
-        )
+        stack = _stack(exc) if self.expose_stack else ""
+        if isinstance(exc, SystemExit) and (ended := _platform_end(exc)) is not None:
+            return Failed(*ended, stack)
+        return Failed(kind_of(exc), text_of(exc), stack, unrecoverable=isinstance(exc, UnrecoverableJobError))
 
 
 def run_sync(attempt: Attempt) -> Outcome:
-    """Run a `def` processor in this thread. Raises nothing but KeyboardInterrupt."""
+    """Run a `def` processor in this thread. Raises nothing but the Ctrl-C that stops this process."""
     processor = attempt.processor
     if processor is None:
         return attempt.unknown_job_name()
@@ -137,10 +142,10 @@ def run_sync(attempt: Attempt) -> Outcome:
         if hasattr(type(value), "__await__"):
             return _awaitable_returned(value)
         return attempt.completed(value)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as exc:  # noqa: BLE001 - SystemExit and ControlFlow are outcomes too
-        return attempt.outcome_of(exc)
+    except BaseException as exc:
+        if is_interrupt(exc):
+            raise
+        return attempt.outcome_of(exc)  # SystemExit and ControlFlow are outcomes too
 
 
 def _signal_in(exc: BaseException) -> ControlFlow | None:
@@ -158,25 +163,24 @@ def _leaves(exc: BaseException) -> t.Iterator[BaseException]:
         yield from _leaves(member)
 
 
-def _message(exc: BaseException) -> str:
-    try:
-        return str(exc)
-    except Exception:  # noqa: BLE001 - a processor's exception may fail to print itself
-        return f"<{type(exc).__name__} cannot be shown>"
-
-
 def _stack(exc: BaseException) -> str:
     import traceback  # slow to import, and needed on failure only
 
     try:
         text = "".join(traceback.format_exception(exc))
-    except Exception:  # noqa: BLE001 - as above
+    except BaseException:  # noqa: BLE001 - an exception may fail to print itself, or exit
         return ""
     raw = text.encode("utf-8", "replace")
     if len(raw) <= MAX_STACK_SIZE:
         return text
     # The end of a Python traceback says what happened.
     return "…\n" + raw[8 - MAX_STACK_SIZE :].decode("utf-8", "ignore")
+
+
+def _platform_end(exc: SystemExit) -> tuple[str, str] | None:
+    from .checks import platform_end  # few processors exit
+
+    return platform_end(exc)
 
 
 def _awaitable_returned(value: t.Any) -> Failed:

@@ -14,8 +14,16 @@ CLOCK_SKEW = (
     "tolerance, or an old request was sent again; synchronise the clocks"
 )
 BODY_READ = (
-    "a delivery came with a length but without a body: something, often a middleware that parses forms, reads the "
-    "body before the handler does; mount the handler outside of it"
+    "a delivery came without its body, or without a part of it: something, often a middleware or a hook that "
+    "parses or logs bodies, reads it before the handler does; mount the handler outside of it, or let it keep the "
+    "bytes for those behind it"
+)
+
+LIFESPAN = (
+    "nobody has run this handler's lifespan in this process, so it has not registered its workers: pass "
+    "lifespan=handler.lifespan to the app that the server runs, since the lifespan of a mounted app does not run, "
+    "and switch lifespans on in the server or the adapter; or register at deploy with nextmq register "
+    "module:handler"
 )
 
 
@@ -42,6 +50,30 @@ def timeout_problem(worker: Worker, time_left: float) -> str:
         f"{worker} has a timeout of {worker.options['timeout'] / 1000:g} s, and the function is ended after "
         f"{time_left:.0f} s: give the function more time than the worker, or the worker less"
     )
+
+
+def platform_end(exc: SystemExit) -> tuple[str, str] | None:
+    """Return a name and a description of an exit that gunicorn raised in a processor; None for any other."""
+    trace = exc.__traceback__
+    if trace is None:
+        return None
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code, module = trace.tb_frame.f_code.co_name, str(trace.tb_frame.f_globals.get("__name__"))
+    return _GUNICORN.get(code) if module.startswith("gunicorn.workers.") else None
+
+
+_GUNICORN = {
+    "handle_abort": (
+        "WorkerTimeout",
+        "gunicorn ended this process while the processor ran: set gunicorn's --timeout above the longest timeout "
+        "of your workers, in s",
+    ),
+    "handle_quit": (
+        "WorkerStopped",
+        "gunicorn was told to stop at once while the processor ran: stop it with SIGTERM, which lets jobs finish",
+    ),
+}
 
 
 def _app_url_problems(app_url: str, server: str) -> t.Iterator[str]:

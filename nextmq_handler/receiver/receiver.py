@@ -8,6 +8,7 @@ import typing as t
 from ..errors import ConfigurationError
 from ..protocol import strict_json
 from ..protocol.arguments import is_queue_name, timeout_seconds
+from ..protocol.clocks import wall_clock
 from ..protocol.messages import Headers, Request, Response
 from ..protocol.outcomes import Outcome, encode_outcome
 from ..protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
@@ -82,7 +83,7 @@ class Receiver:
         body_timeout: float | timedelta = BODY_TIMEOUT,
         expose_stack: bool = True,
         replay_guard: ReplayGuard | None = None,
-        clock: t.Callable[[], float] = time.time,
+        clock: t.Callable[[], float] = wall_clock,
     ) -> None:
         self._by_queue = by_queue(workers)
         self.workers: tuple[Worker, ...] = tuple(self._by_queue.values())
@@ -147,10 +148,19 @@ class Receiver:
         reason = f"over max_body_size, {self._max_body_size} bytes"
         return self._refuse(413, "payload_too_large", reason, queue)
 
-    def too_slow(self, queue: str) -> Response:
-        """Refuse a body that was not whole in time."""
+    def too_slow(self, plan: ReadPlan, size: int) -> Response:
+        """Refuse a body of which `size` bytes came in time, and not all of them."""
         reason = f"not whole within body_timeout, {self._body_timeout:g} s"
-        return self._refuse(408, "request_timeout", reason, queue)
+        if not size:
+            reason += "; not one byte came: the caller is slow, or something read the body before this handler did"
+            self._note_body_read()
+        return self._refuse(408, "request_timeout", reason, plan.queue)
+
+    def body_missing(self, plan: ReadPlan, reason: str) -> Response:
+        """Refuse a body that did not reach the handler whole: its caller left, or something has read it."""
+        self._note_body_read()
+        reason = f"{reason}: something read it before this handler did, or the caller left"
+        return self._refuse(408, "body_missing", reason, plan.queue)
 
     def unreadable(self, plan: ReadPlan, reason: str) -> Response:
         """Refuse a body that the platform did not hand over whole."""
@@ -196,26 +206,20 @@ class Receiver:
         try:
             return plan.seal.verify(body, secrets)
         except SignatureError as exc:
-            reason: str = exc.reason
-            if plan.declared_size and not body:
-                from .checks import BODY_READ
-
-                self._symptoms.add(BODY_READ)
-                reason = "body_missing: something read it before this handler did"
-            return self._refuse(401, "unauthorized", reason, plan.queue)
+            if len(body) < (plan.declared_size or 0):
+                return self.body_missing(plan, f"{len(body)} of its {plan.declared_size} bytes were left")
+            return self._refuse(401, "unauthorized", exc.reason, plan.queue)
 
     def claim(self, plan: ReadPlan) -> Response | None:
         """Return the refusal of a verified delivery that came before, None if it is new (section 2). May block.
 
         If the guard itself fails the answer is 503: the server retries later, and no attempt is used.
         """
+        from .replay import refusal_of
+
         assert self._replay_guard is not None
-        try:
-            is_new = self._replay_guard.claim(plan.seal.id, 2 * self._tolerance)
-        except Exception as exc:  # noqa: BLE001 - whatever its store raises
-            reason = f"the replay guard failed: {type(exc).__name__}"
-            return self._refuse(503, "replay_guard_unavailable", reason, plan.queue)
-        return None if is_new else self._refuse(409, "duplicate_delivery", "its id was seen before", plan.queue)
+        refusal = refusal_of(self._replay_guard, plan.seal, tolerance=self._tolerance, clock=self._clock)
+        return None if refusal is None else self._refuse(*refusal, plan.queue)
 
     def parse(self, plan: ReadPlan, body: bytes, *, time_left: float | None = None) -> Response | Attempt:
         """Return the attempt that a verified body asks for, or the refusal."""
@@ -259,6 +263,11 @@ class Receiver:
         body = encode_outcome(outcome, max_size=delivery.max_outcome_size)
         seal = signature_headers([secret], delivery.id, int(self._clock()), body, context=OUTCOME)
         return Response(200, [_JSON, *seal], body)
+
+    def _note_body_read(self) -> None:
+        from .checks import BODY_READ
+
+        self._symptoms.add(BODY_READ)
 
     def _note_short_platform(self, worker: Worker, time_left: float) -> None:
         from .checks import timeout_problem

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
 import typing as t
+
+from ..protocol.clocks import monotonic
+from ..protocol.signing import Seal, SignatureError
+from ..protocol.user_code import is_interrupt, kind_of
 
 if t.TYPE_CHECKING:
     from redis import Redis
+
+
+CLOCK_STEP = 1
+"""Timestamps are whole s, so an id can come back for this long, in s, after twice the tolerance."""
 
 
 class ReplayGuard(t.Protocol):
@@ -21,7 +28,7 @@ class ReplayGuard(t.Protocol):
 class MemoryReplayGuard:
     """A guard for a single process. It holds the ids of the last `lifetime` s, without another bound."""
 
-    def __init__(self, *, monotonic: t.Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, monotonic: t.Callable[[], float] = monotonic) -> None:
         self._monotonic = monotonic
         self._expires: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -48,3 +55,26 @@ class RedisReplayGuard:
     def claim(self, delivery_id: str, lifetime: float) -> bool:
         """Return whether `delivery_id` is new. Raises what redis-py raises."""
         return bool(self._redis.set(f"{self._prefix}{delivery_id}", 1, nx=True, px=round(lifetime * 1000)))
+
+
+def refusal_of(
+    guard: ReplayGuard, seal: Seal, *, tolerance: float, clock: t.Callable[[], float]
+) -> tuple[int, str, str] | None:
+    """Claim the id of a verified delivery. Return status, code and reason if it is refused, None if it is new.
+
+    `tolerance` is s, `clock` returns Unix seconds.
+    """
+    try:
+        is_new = guard.claim(seal.id, 2 * tolerance + CLOCK_STEP)
+    except BaseException as exc:
+        if is_interrupt(exc):
+            raise
+        return 503, "replay_guard_unavailable", f"the replay guard failed: {kind_of(exc)}"
+    if not is_new:
+        return 409, "duplicate_delivery", "its id was seen before"
+    try:
+        # Once more: a slow body or guard must not carry the request past the guard's memory.
+        seal.check_age(clock(), tolerance)
+    except SignatureError as exc:
+        return 401, "unauthorized", exc.reason
+    return None

@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from ..job import abandon
 from ..protocol.outcomes import Outcome
+from ..protocol.user_code import is_interrupt
 from .attempt import Attempt, run_sync
 
 CLEANUP_TIME = 0.25
@@ -60,11 +61,11 @@ async def run_coroutine(attempt: Attempt) -> Outcome:
 async def _outcome(attempt: Attempt, coroutine: t.Coroutine[t.Any, t.Any, t.Any]) -> Outcome:
     try:
         return attempt.completed(await coroutine)
-    except KeyboardInterrupt:
-        raise
     except BaseException as exc:
         task = asyncio.current_task()
-        if isinstance(exc, asyncio.CancelledError) and task is not None and task.cancelling():
+        # Not isinstance(), which reads `__class__`: that may be a property of the app's.
+        is_cancelled = issubclass(type(exc), asyncio.CancelledError) and task is not None and task.cancelling()
+        if is_cancelled or is_interrupt(exc):
             raise
         return attempt.outcome_of(exc)
 

@@ -15,16 +15,20 @@ if t.TYPE_CHECKING:
 Read = t.Callable[[ReadPlan], bytes | Response]
 """Reads the body as planned. Returns a refusal if that fails."""
 
+Run = t.Callable[[Attempt], Outcome]
+"""Runs an attempt's processor. A framework puts its own around it: transactions, and what threads hold."""
+
 
 class SyncDriver:
     """Receive deliveries in the calling thread. Async processors run on the process's one kept loop.
 
     `settle` is how long, in s, an answer waits for a registration that it started: a platform may freeze the
-    process afterwards.
+    process afterwards. `run` runs the processors.
     """
 
-    def __init__(self, receiver: Receiver, *, settle: float = 0.0) -> None:
+    def __init__(self, receiver: Receiver, *, settle: float = 0.0, run: Run | None = None) -> None:
         self.receiver = receiver
+        self._run = run or run_attempt
         self._settle = settle
         self._registrar: Registrar | None = None
 
@@ -58,7 +62,7 @@ class SyncDriver:
                     is_outdated = receiver.is_outdated(step)
                     if is_outdated:
                         self.registrar.reassert()
-                    step.outcome = run_attempt(step)
+                    step.outcome = self._run(step)
                 case Claim():
                     step.refusal = receiver.claim(plan)
                 case _:

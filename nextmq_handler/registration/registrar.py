@@ -6,12 +6,12 @@ import logging
 import os
 import random
 import threading
-import time
 import typing as t
 
 from .. import _overrides
 from ..client._sync.workers import register_worker
 from ..errors import ConfigurationError, NextMQError, NextMQHTTPError, WorkerRegistrationError
+from ..protocol.clocks import monotonic
 from ..settings import Settings
 from ..workers.worker import Worker
 from .body import registration_of
@@ -33,7 +33,7 @@ class Registrar:
         settings: t.Callable[[], Settings],
         *,
         check: t.Callable[[], list[str]] = list,
-        monotonic: t.Callable[[], float] = time.monotonic,
+        monotonic: t.Callable[[], float] = monotonic,
     ) -> None:
         self._workers = workers
         self._settings = settings

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typing as t
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from .dead_letters import DeadLetter
-from .limits import MAX_BULK, MAX_DELAY_MS, MAX_ID, MAX_LOG_ROW, MAX_PAGE, MAX_STARTS
+from .limits import MAX_BULK, MAX_DELAY_MS, MAX_ID, MAX_PAGE, MAX_STARTS
+from .log_text import log_row
 from .models import (
     BoundedData,
     Closed,
@@ -74,9 +75,12 @@ class PriorityBody(Closed):
 
 
 class LogRowBody(Closed):
-    """A log line to add. With `keepLogs`, only the last that many lines stay."""
+    """A log line to add. With `keepLogs`, only the last that many lines stay.
 
-    row: str = Field(max_length=MAX_LOG_ROW)
+    `row` is any JSON: what is not text becomes text, and a line of more than 65,536 characters is cut.
+    """
+
+    row: t.Annotated[t.Any, AfterValidator(log_row)]
     keepLogs: Count | None = None
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pydantic import Field, field_validator, model_validator
 
-from ..protocol import strict_json
 from .bodies import NewJobBody
 from .limits import MAX_BULK, MAX_FLOW_DEPTH
 from .models import Closed, JobOptionsModel, Queue
@@ -97,7 +96,7 @@ def check_jobs(roots: t.Mapping[str, FlowNode]) -> None:
             raise invalid(f"{path}.opts.jobId", "the request has a job with this id and queue already")
         if key[1] is not None:
             taken.add(key)
-        check_size(len(strict_json.compact(node.data)), node.opts, f"{path}.data")
+        check_size(node.data, node.opts, f"{path}.data")
 
 
 def _node(body: FlowNodeBody, queues: t.Mapping[str, QueueOptionsModel], trace: dict[str, t.Any]) -> FlowNode:

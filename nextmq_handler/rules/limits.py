@@ -64,7 +64,7 @@ MAX_LOG_ROW = 65_536
 """The longest log line of a job, in characters."""
 
 MAX_DATA_SIZE = 1024 * 1024
-"""The largest job data, as JSON."""
+"""The largest job data, in bytes of its compact JSON in UTF-8."""
 
 MAX_BULK = 1000
 """The most jobs that one request adds, in a bulk or in flows."""

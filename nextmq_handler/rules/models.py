@@ -20,7 +20,6 @@ from pydantic import (
 )
 
 from ..errors import ConfigurationError
-from ..protocol import strict_json
 from ..protocol.arguments import MAX_TIMESTAMP_MS, check_queue_name
 from .backoff import BUILT_IN
 from .job_ids import is_custom_id
@@ -34,7 +33,7 @@ from .limits import (
     MAX_PRIORITY,
     MAX_TRACE_CONTEXT,
 )
-from .refusals import TAG, over_limit
+from .refusals import TAG, json_size, over_limit
 from .states import FAILURE_POLICIES
 
 Delay = t.Annotated[int, Field(ge=0, le=MAX_DELAY_MS)]
@@ -200,8 +199,8 @@ class JobOptionsModel(Closed):
 
 
 def check_data_size(value: t.Any, limit: int) -> t.Any:
-    """Return `value`. Raises ValueError if its JSON has more than `limit` bytes."""
-    if (size := len(strict_json.compact(value))) > limit:
+    """Return `value`. Raises ValueError if its JSON has more than `limit` bytes of UTF-8."""
+    if (size := json_size(value)) > limit:
         raise ValueError(over_limit(size, limit))
     return value
 

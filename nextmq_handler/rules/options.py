@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from .._deprecated import deprecated
 from ..errors import ConfigurationError
-from ..protocol.arguments import duration_ms, timestamp_ms
+from ..protocol.arguments import duration_ms, refuse_s, timestamp_ms
 from .limits import MAX_DELAY_MS
 
 if t.TYPE_CHECKING:
@@ -96,7 +96,7 @@ class JobOptions(ScheduleOptions, total=False):
     """The options of `Queue.add`, with BullMQ's names and meanings.
 
     Durations are ms or a timedelta, `timestamp` is ms since the epoch or an aware datetime, `size_limit` is
-    bytes of JSON.
+    bytes of JSON in UTF-8.
     """
 
     delay: int | timedelta
@@ -162,6 +162,8 @@ class FlowJob(t.TypedDict, total=False):
 
 
 _AS_THEY_ARE = ("data", "children")
+_DURATIONS = ("backoff", "delay", "every", "offset", "ttl")
+_MOMENTS = ("end_date", "start_date", "timestamp")
 _KINDS = {"opts": "job option", "default_job_options": "job option"}
 _SHAPES: t.Mapping[str, type[t.Any]] = {
     "backoff": Backoff,
@@ -222,6 +224,10 @@ def _value(name: str, value: object, path: str) -> object:
         return math.ceil(ms / 1000) if name == "age" else ms  # the one duration that BullMQ counts in s
     if isinstance(value, datetime):
         return timestamp_ms(path, value)
+    if isinstance(value, float) and name in _DURATIONS:
+        return milliseconds(path, t.cast("int", value))  # raises: ms are whole
+    if type(value) is int and name in _MOMENTS:
+        refuse_s(path, value)
     if name == "parent" and _is_dict(value):
         return _parent(t.cast("dict[str, object]", value), path)
     # Backoff may be a number, and some options may be flags. The server checks what else they are.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..protocol import strict_json
 from .limits import MAX_DATA_SIZE
 from .states import STATES, STORED_STATES
 
@@ -42,11 +43,21 @@ def problem_of(error: t.Mapping[str, t.Any]) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
-def check_size(size: int, opts: t.Mapping[str, t.Any], path: str) -> None:
-    """Raise Refusal if a job's data, `size` bytes of JSON at `path`, is over its own limit or the server's."""
+def check_size(data: t.Any, opts: t.Mapping[str, t.Any], path: str, *, escaped: int | None = None) -> None:
+    """Raise Refusal if a job's data at `path` is over its own limit or the server's, in bytes of UTF-8.
+
+    `escaped` is the length of the data as ASCII JSON, if the caller knows it: that is never the smaller one.
+    """
     limit = min(MAX_DATA_SIZE, opts.get("sizeLimit", MAX_DATA_SIZE))
-    if size > limit:
+    if escaped is not None and escaped <= limit:
+        return
+    if (size := json_size(data)) > limit:
         raise invalid(path, over_limit(size, limit))
+
+
+def json_size(value: t.Any) -> int:
+    """Return the size of `value` as BullMQ counts it: the bytes of its compact JSON in UTF-8."""
+    return len(strict_json.utf8(value))
 
 
 def over_limit(size: int, limit: int) -> str:

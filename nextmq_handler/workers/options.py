@@ -14,6 +14,7 @@ from ..rules.limits import (
     MAX_STALLED_COUNT,
     MAX_STARTS,
     MAX_STRATEGY_DELAYS,
+    MAX_TIMEOUT_MS,
     MAX_WORKER_MS,
     MIN_LOCK_MS,
 )
@@ -34,7 +35,8 @@ class WorkerOptions(t.TypedDict, total=False):
 
     - `concurrency`: how many jobs run at once, over all server processes; by default 1.
     - `limiter`: how many jobs may start in a period.
-    - `timeout` (float s or a timedelta): how long the server waits for one delivery; by default 30 s.
+    - `timeout` (float s or a timedelta): how long the server waits for one delivery; by default 30 s,
+      at most 15 minutes unless the server allows more.
     - `lock_duration`, `stalled_interval` (int ms or a timedelta) and `max_stalled_count` are BullMQ's; best unset.
     - `dead_letter`: the queue that gets a dead letter for each job that failed for good; True is `<name>-dlq`.
     - `backoff_strategies`: types of backoff beside BullMQ's own. With `{"slow": [1_000, 60_000]}` (int ms or a
@@ -72,7 +74,8 @@ def check_options(queue: str, options: WorkerOptions) -> dict[str, t.Any]:
 
 
 def _timeout(name: str, value: t.Any) -> int:
-    return round(timeout_seconds(name, value, low=0.001, high=MAX_WORKER_MS // 1000) * 1000)
+    most = MAX_TIMEOUT_MS / 1000  # a server may allow more: then a timedelta says that it is meant
+    return round(timeout_seconds(name, value, low=0.001, high=MAX_WORKER_MS // 1000, most=most) * 1000)
 
 
 def _limiter(name: str, value: t.Any) -> dict[str, int]:

@@ -107,8 +107,10 @@ def _json(argument: str, data: t.Any) -> t.Any:
 
     try:
         return strict_json.loads(strict_json.dumps(data))  # a copy: the caller may change its own later
-    except (TypeError, ValueError) as exc:
-        raise ConfigurationError(f"{argument} is not JSON: {exc}") from None
+    except (TypeError, ValueError):
+        from ..protocol.plain import problem_of
+
+        raise ConfigurationError(f"{argument} is not JSON: {problem_of(data)}") from None
 
 
 def _options(owner: str, opts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -119,7 +119,7 @@ async def remove_job(job: Job, removeChildren: bool = True) -> Empty:
 
 def _new(service: Service, queue: str, job: NewJobBody, trace: dict[str, t.Any], path: str) -> JobToAdd:
     new = service.jobs.new(queue, job.name, job.data, {**trace, **job.opts.given()}, now=now_ms())
-    check_size(new.data_size, new.opts, path)
+    check_size(new.data, new.opts, path, escaped=new.escaped_size)
     return new
 
 

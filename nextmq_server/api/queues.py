@@ -225,7 +225,7 @@ async def retry_jobs(queue: QueueName, body: RetryJobsBody, service: Authorized)
 
 @routes.post("/{queue}/redrive", response_model=Redriven, dependencies=[CreatesJobs])
 async def redrive(queue: QueueName, body: RedriveBody, service: Authorized) -> Response:
-    """Send dead letters back, oldest first. Each becomes a new job of its queue, with all its attempts.
+    """Send dead letters back, oldest first. The job of each runs again, or is added again, with all its attempts.
 
     Dead letters that a worker is processing stay, and so do jobs that are not dead letters.
     """

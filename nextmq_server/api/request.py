@@ -22,12 +22,11 @@ from nextmq_handler.telemetry import trace_options
 
 from ..dispatch.delivery_ids import owns
 from ..engine.queues.adding import Idempotency
-from ..redis.keys import ProjectKeys
 from ..service import Service
 from .errors import DOCUMENTED
 
-MAX_BODY_SIZE = 2 * 1024 * 1024
-"""The largest request body, in bytes."""
+MAX_BODY_SIZE = 4 * 1024 * 1024
+"""The largest request body, in bytes: 1 MiB of data may be sent as 3 MiB of escapes."""
 
 MAX_BULK_SIZE = 16 * 1024 * 1024
 """The largest request body, in bytes, with many jobs in it."""
@@ -163,7 +162,7 @@ async def get_idempotency(
         return None
     request_line = f"{request.method} {request.url.path}\n".encode("latin-1", "replace")
     digest = hashlib.sha256(request_line + await request.body()).hexdigest()
-    return Idempotency(ProjectKeys(service.project.name)("idempotency", idempotency_key), digest)
+    return Idempotency(service.keys("idempotency", idempotency_key), digest)
 
 
 def _too_large(limit: int) -> Refusal:

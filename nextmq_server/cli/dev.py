@@ -20,7 +20,9 @@ from nextmq_handler.settings import is_loopback
 
 from ..api.app import create_app
 from ..dispatch.egress.rules import EgressRules, parse_network
+from ..projects.key_names import find_keys
 from ..projects.projects import load_or_create_project
+from ..redis.address import Address
 from ..service import Service
 from ..serving import base_url, listen
 from . import console
@@ -97,6 +99,7 @@ async def dev(
             max_timeout=round(max_timeout * 1000),
             egress=egress,
             report=console.print_delivery,
+            keys=await find_keys(Address(redis_url), project),
         )
         await service.start()
         helpers = [_poll_health(app_url.rstrip("/") + "/health")] if app_url else []

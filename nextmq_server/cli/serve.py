@@ -18,8 +18,10 @@ from nextmq_handler.settings import is_loopback
 from ..api.app import create_app
 from ..dispatch.egress.rules import EgressRules, parse_network
 from ..engine.worker.slots import MAX_IN_FLIGHT, Slots
+from ..projects.key_names import find_keys
 from ..projects.projects import Project
 from ..projects.projects_file import load_projects
+from ..redis.address import Address
 from ..redis.connection import ConnectionLost, RedisError
 from ..service import Service
 from ..serving import base_url, listen
@@ -62,14 +64,18 @@ async def serve(
     max_timeout: MaxTimeout = MAX_TIMEOUT_MS / 1000,
 ) -> None:
     """Run the API and dispatcher on your Redis or Valkey; several servers may share it. SIGTERM shuts it down."""
-    new_service = functools.partial(
+    prepare = functools.partial(
         Service,
-        redis_url=redis_url,
+        redis_url=Address(redis_url),
         max_free_starts=max_free_starts,
         max_timeout=round(max_timeout * 1000),
         egress=EgressRules(allowed=[parse_network(text) for text in allow_egress or ()]),
         slots=Slots(max_in_flight, max_per_origin),
     )
+
+    async def new_service(project: Project) -> Service:
+        return prepare(project, keys=await find_keys(Address(redis_url), project))
+
     console.configure_logging()
     reload_requested = asyncio.Event()
     on_signal(reload_requested.set, signal.SIGHUP)
@@ -103,7 +109,9 @@ async def serve(
 
 
 async def _take_over(
-    projects: t.Iterable[Project], services: list[Service], new_service: t.Callable[[Project], Service]
+    projects: t.Iterable[Project],
+    services: list[Service],
+    new_service: t.Callable[[Project], t.Awaitable[Service]],
 ) -> None:
     """Give `services` the new versions of their projects, and start one for each of the others."""
     wanted = {project.name: project for project in projects}
@@ -121,7 +129,7 @@ async def _take_over(
         service.credentials.rotate(project)
         _tell(project)
     for project in wanted.values():
-        service = new_service(project)
+        service = await new_service(project)
         try:
             await service.start()
         except (RedisError, ConnectionLost) as exc:

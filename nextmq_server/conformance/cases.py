@@ -18,6 +18,7 @@ class Trait(StrEnum):
     REPEATED_TYPE = "a content type that occurs twice"
     LONG_HEADER = "a header of a megabyte"
     LARGE_BODY = "a body over max_body_size"
+    DECLARED_ALONE = "a content-length over max_body_size, and no body"
     NO_LENGTH = "a body without a content-length"
     FALSE_LENGTH = "a content-length that is not the body's"
     NOT_A_LENGTH = "a content-length that is not a number"

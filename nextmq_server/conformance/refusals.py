@@ -131,7 +131,7 @@ def sizes(sender: Sender) -> list[Case]:
         size("before any hashing", post(over, [JSON, length_of(over), *forged]), large),
         size("counted", post(over, [JSON, *valid]), large, Trait.NO_LENGTH),
         size("counted before any hashing", post(over, [JSON, *forged]), large, Trait.NO_LENGTH),
-        size("declared alone", post(b"", [JSON, huge, *forged]), large),
+        size("declared alone", post(b"", [JSON, huge, *forged]), large, Trait.DECLARED_ALONE),
     ]
 
 

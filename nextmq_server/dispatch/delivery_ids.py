@@ -1,7 +1,8 @@
 """Which delivery owns a job at the moment: a processor's callbacks are checked against it (section 5).
 
-A delivery id is derived from the lock under which the job runs and from the number and time of its start. Whoever
-knows the id while these still match owns the job, for every server process, and nothing else has to be stored.
+A delivery id is derived from the token of the lock under which the job runs, which no other start has ever had.
+Whoever knows the id while the lock is the same owns the job, for every server process, and nothing else has to be
+stored.
 """
 
 from __future__ import annotations
@@ -32,8 +33,7 @@ async def owns(scripts: QueueScripts, job_id: str, id: str) -> bool:
 
 
 def _derive(queue: str, job_id: str, token: str, starts: int, started_at: int) -> str:
-    # The start's time is part of it: a job that was removed and added again counts its starts from 1, perhaps
-    # under the same token.
+    # The token alone would do. The rest stays, because older servers beside this one expect it.
     text = "\0".join((token, queue, job_id, str(starts), str(started_at)))
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
     return "dlv_" + base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()

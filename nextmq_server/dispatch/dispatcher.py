@@ -6,16 +6,16 @@ import time
 import typing as t
 from dataclasses import dataclass
 
+from nextmq_handler.protocol.clocks import wall_clock
 from nextmq_handler.protocol.outcomes import Failed
 from nextmq_handler.protocol.signing import Secret
-from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, encode_delivery
+from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, UnfitData, encode_delivery
 from nextmq_handler.rules.attempts import MAX_FREE_STARTS, too_many_starts
 from nextmq_handler.rules.delivery_log import delivery_entry
 from nextmq_handler.telemetry import delivery_headers
 
 from ..engine.queues.job import EngineJob
 from ..engine.verdicts import Hold, Verdict
-from ..timers import wall_clock
 from .delivery_ids import delivery_id
 from .health import Health
 from .http.client import DeliveryClient, signed_headers
@@ -74,15 +74,18 @@ class Dispatcher:
             return failure
         id = delivery_id(endpoint.queue, job)
         sent_at, started_at = self._clock(), time.monotonic()
-        body = encode_delivery(
-            job,
-            job.data,
-            id=id,
-            queue=endpoint.queue,
-            timeout=endpoint.timeout,
-            now=round(sent_at * 1000),
-            fingerprint=endpoint.fingerprint,
-        )
+        try:
+            body = encode_delivery(
+                job,
+                job.data,
+                id=id,
+                queue=endpoint.queue,
+                timeout=endpoint.timeout,
+                now=round(sent_at * 1000),
+                fingerprint=endpoint.fingerprint,
+            )
+        except UnfitData as exc:
+            return Failed("InvalidData", str(exc), unrecoverable=True)
         headers = signed_headers(self._secrets.secrets, id, int(sent_at), body) | delivery_headers(job.opts)
         answer = await self._client.send(
             endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE

@@ -7,6 +7,7 @@ import math
 import random
 import typing as t
 
+from nextmq_handler.protocol.clocks import monotonic
 from nextmq_handler.protocol.outcomes import Failed
 from nextmq_handler.rules.log_text import one_line
 
@@ -15,7 +16,6 @@ from ..engine.scripts.holds import Effect, Held, Kind, Trouble
 from ..engine.verdicts import Hold, Verdict
 from ..engine.worker.gate import Gate
 from ..redis.connection import ConnectionLost, RedisError
-from ..timers import monotonic_clock
 from .breaker import Breaker
 from .judge import Broken, Finding, NotRun, Reached, Unsendable
 
@@ -55,7 +55,7 @@ class Health:
         gate: Gate,
         *,
         max_backoff: float = MAX_BACKOFF,
-        clock: t.Callable[[], float] = monotonic_clock,
+        clock: t.Callable[[], float] = monotonic,
         rand: t.Callable[[], float] = random.random,
     ) -> None:
         self._queue = queue

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 import typing as t
 from datetime import UTC, datetime
 
 from nextmq_handler.errors import ConfigurationError
+from nextmq_handler.protocol.clocks import wall_clock
 
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 from ..redis.keys import ProjectKeys
@@ -35,15 +35,15 @@ class Credentials:
         self,
         project: Project,
         connection: RedisConnection,
+        keys: ProjectKeys,
         registry: Registry,
         *,
-        clock: t.Callable[[], float] = time.time,
+        clock: t.Callable[[], float] = wall_clock,
     ) -> None:
         self.project = project
         self.secrets = project.secrets
         self._registry = registry
         self._clock = clock
-        keys = ProjectKeys(project.name)
         self._key_uses = LastUses(connection, keys("api-key-uses"), clock=clock)
         self._secret_uses = LastUses(connection, keys("webhook-secret-uses"), clock=clock)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import typing as t
+
+from nextmq_handler.protocol.clocks import wall_clock
 
 from ..redis.connection import RedisConnection
 
@@ -15,7 +16,9 @@ NOTE_INTERVAL = 60.0
 class LastUses:
     """The last uses of ids, which are not secret, in the Redis hash `key`."""
 
-    def __init__(self, connection: RedisConnection, key: str, *, clock: t.Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, connection: RedisConnection, key: str, *, clock: t.Callable[[], float] = wall_clock
+    ) -> None:
         self._connection = connection
         self._key = key
         self._clock = clock

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
 import re
 import ssl
 import typing as t
@@ -12,6 +14,15 @@ from nextmq_handler.errors import ConfigurationError
 
 _SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 _PORT, _SENTINEL_PORT = 6379, 26379
+
+# What a URL may say behind the "?".
+_QUERY = {"redis": (), "rediss": ("ssl_ca_certs",), "unix": ("db",)}
+_SENTINEL_QUERY = ("sentinel_username", "sentinel_password")
+
+_NO_HOST = re.compile(r"[\s@=;\"'<>|\\]")
+_NO_SERVICE = re.compile(r"[:@=,;/]")
+_PORT_BEFORE_AT = re.compile(r"\d+(,.*)?")
+_SHOWN_PATH = re.compile(r"[^:@,;=?\s]*")
 
 Protocol = t.TypeVar("Protocol", bound=asyncio.BaseProtocol)
 
@@ -24,8 +35,10 @@ class Place(t.NamedTuple):
     path: str | None = None
 
     def __str__(self) -> str:
+        if self.path is not None:  # up to what may be a password that was typed behind it
+            return t.cast("re.Match[str]", _SHOWN_PATH.match(self.path)).group()
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.path or f"{host}:{self.port}"
+        return f"{host}:{self.port}"
 
 
 class RedisCredentials(t.NamedTuple):
@@ -58,7 +71,7 @@ class Address:
     def __init__(self, url: str) -> None:
         scheme, parts, urls = _split(url)
         is_sentinel = scheme.endswith("+sentinel")
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        query = _query(scheme, parts)
         if scheme == "unix":
             database = query.get("db", "")
             self.places: tuple[Place, ...] = (Place("", 0, unquote(parts.path)),)
@@ -74,6 +87,10 @@ class Address:
                     "--redis-url does not name the service that the Sentinels watch: use redis+sentinel://HOST:26379/SERVICE"
                 )
             self.service = unquote(service)
+            if _NO_SERVICE.search(self.service):
+                raise ConfigurationError(
+                    f"--redis-url has a service name that can be none: {_WHERE_CREDENTIALS_GO}"
+                )
         if database and not database.isdecimal():
             raise ConfigurationError(
                 "--redis-url names a database that is not a number: end it with one, as in redis://HOST:6379/0"
@@ -84,13 +101,15 @@ class Address:
             query.get("sentinel_username", ""), query.get("sentinel_password", "")
         )
         self.tls = _tls_context(query.get("ssl_ca_certs")) if scheme.startswith("rediss") else None
+        self._scheme = scheme
 
     def __str__(self) -> str:
-        """Describe the address for messages, without the password."""
+        """Return the URL for messages, without credentials."""
         where = ",".join(map(str, self.places))
-        if self.service is not None:
-            where = f"{self.service} of {where}"
-        return f"{where}, database {self.database}"
+        if self._scheme == "unix":
+            return f"unix://{where}" + (f"?db={self.database}" if self.database else "")
+        path = [str(self.database)] if self.service is None else [self.service, str(self.database)]
+        return f"{self._scheme}://{where}/{'/'.join(path)}"
 
     def __repr__(self) -> str:
         return f"<Address {self}>"
@@ -110,6 +129,25 @@ class Address:
         else:
             _, connected = await loop.create_connection(protocol, place.host, place.port, ssl=self.tls)
         return connected
+
+
+_WHERE_CREDENTIALS_GO = "write a user and a password before the host, as in redis://USER:PASSWORD@HOST:6379"
+
+
+def _query(scheme: str, parts: SplitResult) -> dict[str, str]:
+    """Return what the URL says behind the "?". No name or value of it is told: it may be a password."""
+    known = (*_QUERY[scheme.partition("+")[0]], *(_SENTINEL_QUERY if scheme.endswith("+sentinel") else ()))
+    query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+    if parts.fragment or not query.keys() <= {*known}:
+        may = f"may have {', '.join(known)} behind the ?" if known else "may have nothing behind the ? or #"
+        raise ConfigurationError(f"--redis-url with {scheme}:// {may}: {_WHERE_CREDENTIALS_GO}")
+    return query
+
+
+def _is_host(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(text))
+    return text == "localhost" or "." in text
 
 
 def _split(url: str) -> tuple[str, SplitResult, list[SplitResult]]:
@@ -133,6 +171,10 @@ def _split(url: str) -> tuple[str, SplitResult, list[SplitResult]]:
         raise ConfigurationError(
             "--redis-url is not a URL, its host or port cannot be read: use redis://HOST:6379"
         ) from None
+    if any(_NO_HOST.search(unquote(each.hostname or "")) for each in urls):
+        raise ConfigurationError(f"--redis-url has a host that can be none: {_WHERE_CREDENTIALS_GO}")
+    if _is_host(urls[0].username or "") and _PORT_BEFORE_AT.fullmatch(urls[0].password or ""):
+        raise ConfigurationError(f"--redis-url has a host and a port before its @: {_WHERE_CREDENTIALS_GO}")
     return scheme, urls[0], urls
 
 

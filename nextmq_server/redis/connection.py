@@ -6,7 +6,8 @@ That makes the engine fast. Blocking commands need a connection of their own.
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
+import itertools
 import random
 import typing as t
 
@@ -14,73 +15,94 @@ from nextmq_handler.errors import ConfigurationError
 
 from ..tasks import end_tasks
 from .address import Address
-from .primary import CannotConnect, open_primary
-from .resp import Argument, ConnectionLost, Protocol, RedisError
+from .primary import CannotConnect, Primary, Session
+from .resp import Argument, ConnectionLost, RedisError
+from .silence import watch
 
 __all__ = ["Argument", "ConnectionLost", "RedisConnection", "RedisError"]
 
-logger = logging.getLogger("nextmq_server.redis")
-
-MAX_RETRY_DELAY = 2.0
+MAX_RETRY_DELAY = 1.0
 """How long (s) to wait at most before connecting again."""
 
 
 class RedisConnection:
-    """One connection, which connects again by itself after it was lost."""
+    """One connection, which connects again by itself after it was lost.
 
-    def __init__(self, address: Address, *, name: str) -> None:
+    Commands that block do so for `blocks` s at most.
+    """
+
+    def __init__(self, address: Address, *, name: str, blocks: float = 0.0) -> None:
+        self.next_return = asyncio.Event()
         self._address = address
+        self._primary = Primary.of(address)
         self._name = name
-        self._protocol: Protocol | None = None
+        self._blocks = blocks
+        self._session: Session | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
 
     async def connect(self) -> None:
         """Connect now. Raises ConfigurationError if Redis cannot be reached or refuses the connection."""
         try:
-            await self._open()
+            self._session = await self._primary.open(self._name, is_first=True)
         except CannotConnect as exc:
             raise ConfigurationError(
                 f"cannot reach Redis at {self._address}: {exc}; is it running, and is --redis-url right?"
             ) from exc
-        self._keeper = asyncio.create_task(self._keep())
+        self._connected.set()
+        self._primary.join()
+        self._keeper = asyncio.create_task(self._keep(self._session))
 
     async def close(self) -> None:
         """Close for good."""
-        await end_tasks(self._keeper)
-        if self._protocol is not None:
-            self._protocol.close()
-            await self._protocol.lost.wait()
+        if self._keeper is not None:
+            await end_tasks(self._keeper)
+            await self._primary.part()
+        if self._session is not None:
+            self._primary.closed(self._session)
+            self._session.protocol.close()
+            await self._session.protocol.wait_closed()
 
     async def ready(self) -> None:
         """Wait until the connection is up."""
-        if self._protocol is not None and self._protocol.lost.is_set():
+        if self._session is not None and self._session.protocol.lost.is_set():
             self._connected.clear()  # the keeper may not have run yet: callers must not spin until it has
         await self._connected.wait()
 
     def execute(self, *command: Argument) -> asyncio.Future[t.Any]:
         """Send a command. The future raises RedisError or ConnectionLost, the latter at once if not connected."""
-        assert self._protocol is not None, "connect() first"
-        return self._protocol.send(command)
+        assert self._session is not None, "connect() first"
+        return self._session.protocol.send(command)
 
-    async def _open(self) -> None:
-        self._protocol = await open_primary(self._address, self._name)
-        self._connected.set()
-
-    async def _keep(self) -> None:
+    async def _keep(self, session: Session) -> None:
+        """Keep the connection up. `next_return` is set, and becomes another event, at each return."""
         while True:
-            assert self._protocol is not None
-            await self._protocol.lost.wait()
+            await watch(
+                session.protocol,
+                blocks=self._blocks,
+                on_silence=self._primary.silent,
+                on_doubt=self._primary.doubt,
+            )
             self._connected.clear()
-            logger.error("lost the connection to Redis at %s, trying to connect again", self._address)
-            retry, told = 0, ""
-            while not self._connected.is_set():
-                await asyncio.sleep(min(MAX_RETRY_DELAY, 0.05 * 2**retry) * random.uniform(0.5, 1))  # noqa: S311
-                retry = min(retry + 1, 10)
-                try:
-                    await self._open()
-                except CannotConnect as exc:
-                    if (why := str(exc)) != told:
-                        told = why
-                        logger.warning("cannot connect to Redis at %s, trying again: %s", self._address, why)
-            logger.warning("connected to Redis at %s again", self._address)
+            self._primary.lost(session)
+            session = self._session = await self._open_again(session)
+            self._connected.set()
+            returned, self.next_return = self.next_return, asyncio.Event()
+            returned.set()
+
+    async def _open_again(self, before: Session) -> Session:
+        for retry in itertools.count():
+            pause = min(MAX_RETRY_DELAY, 0.05 * 2 ** min(retry, 10))
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
+            with contextlib.suppress(CannotConnect):
+                session = await self._primary.open(self._name, is_first=False)
+                await _end(before, session)
+                return session
+        raise AssertionError  # the tries do not end
+
+
+async def _end(before: Session, now: Session) -> None:
+    """Let Redis drop what it has of the connection before: no command of that runs any more after this."""
+    if before.client_id and before.run_id and before.run_id == now.run_id:
+        with contextlib.suppress(RedisError, ConnectionLost):
+            await now.protocol.send(("CLIENT", "KILL", "ID", before.client_id))

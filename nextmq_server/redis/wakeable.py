@@ -6,14 +6,16 @@ import asyncio
 import logging
 import typing as t
 
+from nextmq_handler.errors import ConfigurationError
+
 from ..tasks import end_tasks
 from .address import Address
 from .connection import Argument, ConnectionLost, RedisConnection
 
 logger = logging.getLogger("nextmq_server.redis")
 
-BLOCK_TIME = 5
-"""How long (s) one read blocks at most."""
+BLOCK_TIME = 1
+"""How long (s) one read blocks at most: so a silent Redis is noticed here as soon as elsewhere."""
 
 _ERROR_PAUSE = 1.0
 
@@ -35,7 +37,7 @@ class WakeableReader:
         wake_key: str,
         what: str,
     ) -> None:
-        self.connection = RedisConnection(address, name=name)
+        self.connection = RedisConnection(address, name=name, blocks=BLOCK_TIME)
         self.wake_key = wake_key
         self.armed: t.Collection[str] | None = None
         self._commands = commands
@@ -50,8 +52,11 @@ class WakeableReader:
         return self._task is not None
 
     async def start(self) -> None:
-        """Connect, then call `read` again and again. Raises ConfigurationError."""
-        await self.connection.connect()
+        """Connect, then call `read` again and again. Raises ConnectionLost: `commands` was connected before."""
+        try:
+            await self.connection.connect()
+        except ConfigurationError as exc:
+            raise ConnectionLost(str(exc)) from None
         self._task = asyncio.create_task(self._repeat())
 
     async def stop(self) -> None:

@@ -132,7 +132,9 @@ class Triggers:
                 if await self._records.exist():
                     await self._begin()
                     return
-            except (RedisError, ConnectionLost) as exc:
+            except ConnectionLost:
+                await self._hub.connection.ready()
+            except RedisError as exc:
                 logger.error("cannot look for triggers, trying again: %s", exc)
 
     async def _held(self, id: str) -> StoredTrigger:

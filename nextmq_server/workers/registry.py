@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
-import time
 import typing as t
 
 from pydantic import ValidationError
 
+from nextmq_handler.protocol.clocks import wall_clock
 from nextmq_handler.rules.schedules import ScheduleModel
 
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
@@ -49,7 +49,7 @@ class Registry:
     """The registrations of one project. Several server processes may share it."""
 
     def __init__(
-        self, connection: RedisConnection, keys: ProjectKeys, *, clock: t.Callable[[], float] = time.time
+        self, connection: RedisConnection, keys: ProjectKeys, *, clock: t.Callable[[], float] = wall_clock
     ) -> None:
         self._connection = connection
         self._key = keys("workers")

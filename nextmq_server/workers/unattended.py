@@ -23,6 +23,7 @@ class UnattendedQueues:
         if self._is_settled(queue):
             return
         counts = await self._queues.counts(queue)
+        is_paused = await self._queues.is_paused(queue)
         waiting = counts["waiting"] + counts["prioritized"] + counts["delayed"]
         if not waiting or self._is_settled(queue):  # a worker may have registered meanwhile
             return
@@ -30,11 +31,15 @@ class UnattendedQueues:
         near = self._registry.nearest(queue)
         hint = f'did you mean "{near}"?' if near else "start its app, or check the app's NEXTMQ_APP_URL"
         jobs = "job" if waiting == 1 else "jobs"
-        logger.warning('queue "%s" has %d waiting %s and no worker; %s', queue, waiting, jobs, hint)
+        paused = ", and is paused" if is_paused else ""
+        logger.warning('queue "%s" has %d waiting %s and no worker%s; %s', queue, waiting, jobs, paused, hint)
 
     def forget(self, queue: str) -> None:
         """Warn about this queue again once it has no worker."""
         self._warned.discard(queue)
 
     def _is_settled(self, queue: str) -> bool:
-        return self._registry.get(queue) is not None or queue in self._warned
+        if self._registry.get(queue) is not None or queue in self._warned:
+            return True
+        # Dead letters wait for people.
+        return any(worker.options.dead_letter == queue for worker in self._registry.all().values())

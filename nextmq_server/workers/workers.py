@@ -70,6 +70,7 @@ class Workers:
         """Run the registered queues, and those that any server process registers from now on."""
         self._dispatcher = dispatcher
         for queue, registration in (await self.registry.load()).items():
+            await self._limits.take_over_concurrency(queue, registration.options.concurrency)
             await self._run(queue, registration)
         self._follower = asyncio.create_task(self.registry.follow(self._on_registered_elsewhere))
 

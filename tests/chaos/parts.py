@@ -144,7 +144,7 @@ class Parts:
             self._kept[name].start()
         for name in SERVERS:
             if name in names:
-                _wait_until_ready(f"{self._base_url(name)}/readyz")
+                wait_until_ready(f"{self._base_url(name)}/readyz")
 
     def _server(self, name: str) -> Keeper:
         options = {
@@ -169,7 +169,7 @@ class Parts:
         )
 
 
-def _wait_until_ready(url: str) -> None:
+def wait_until_ready(url: str) -> None:
     deadline = time.monotonic() + _START_TIME
     while True:
         try:

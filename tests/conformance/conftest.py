@@ -19,6 +19,13 @@ from .integrations.integration import Integration, Stopper
 from .limits import INTEGRATIONS
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the cases of the table and the first jobs: they run on each Python. The fuzzed requests do not."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.name != "test_fuzz.py":
+            item.add_marker(pytest.mark.versions)
+
+
 class Integrations:
     """Every integration, by name."""
 
@@ -49,6 +56,10 @@ class Integrations:
             "uvicorn": integrations_processes.uvicorn,
             "hypercorn": integrations_processes.hypercorn,
             "gunicorn-flask": integrations_processes.gunicorn,
+            "gunicorn-django": lambda: integrations_processes.gunicorn("django_wsgi()"),
+            "gunicorn-django-atomic": lambda: integrations_processes.gunicorn("django_wsgi(atomic=True)"),
+            "uvicorn-django": lambda: integrations_processes.uvicorn("django_asgi"),
+            "uvicorn-django-atomic": lambda: integrations_processes.uvicorn("django_asgi_atomic"),
             "awslambdaric": integrations_processes.runtime,
         }
         assert tuple(self._makers) == INTEGRATIONS

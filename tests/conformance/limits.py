@@ -10,7 +10,8 @@ ASGI = ("asgi", "starlette", "fastapi-mount", "fastapi-router", "litestar")
 WSGI = ("wsgi", "flask", "django")
 LAMBDA = ("lambda-url", "lambda-rest", "alb", "alb-multi")
 IN_PROCESS = (*ASGI, *WSGI, *LAMBDA)
-SERVERS = ("uvicorn", "hypercorn", "gunicorn-flask")
+DJANGO_SERVERS = ("gunicorn-django", "gunicorn-django-atomic", "uvicorn-django", "uvicorn-django-atomic")
+SERVERS = ("uvicorn", "hypercorn", "gunicorn-flask", *DJANGO_SERVERS)
 PROCESSES = (*SERVERS, "awslambdaric")
 INTEGRATIONS = (*IN_PROCESS, *PROCESSES)
 
@@ -18,8 +19,14 @@ DRIVERS = ("asgi", "flask", "lambda-url")
 """One integration for each way in which a request reaches the handler."""
 
 _FLASK = ("flask", "gunicorn-flask")
-_BLOCKING_WSGI = (*WSGI, "gunicorn-flask")
+_DJANGO = ("django", *DJANGO_SERVERS)
+_GUNICORN = ("gunicorn-flask", "gunicorn-django", "gunicorn-django-atomic")
+_DJANGO_ASGI = ("uvicorn-django", "uvicorn-django-atomic")
+_OWN_THREAD = (*WSGI, *_GUNICORN, *_DJANGO_ASGI)
 _EVENTS = (*LAMBDA, "awslambdaric")
+
+
+DJANGO_READS_FIRST = "under ASGI, Django reads the whole body before any code of the app runs"
 
 
 def _all(integrations: tuple[str, ...], reason: str) -> dict[str, str]:
@@ -31,11 +38,12 @@ CANNOT: dict[Trait, dict[str, str]] = {
     Trait.CONTROLS: _all(SERVERS, "HTTP servers refuse control characters themselves"),
     Trait.REPEATED: _all(("alb",), "a load balancer with single values keeps the last of repeated headers"),
     Trait.REPEATED_TYPE: {
-        **_all(_BLOCKING_WSGI, "CGI's CONTENT_TYPE holds one value, the last"),
+        **_all((*WSGI, *_GUNICORN), "CGI's CONTENT_TYPE holds one value, the last"),
         **_all(("alb",), "a load balancer with single values keeps the last of repeated headers"),
     },
     Trait.LONG_HEADER: _all(SERVERS, "HTTP servers refuse a head of that size themselves"),
-    Trait.NO_LENGTH: _all(("django",), "Django takes a body without a length for an empty one"),
+    Trait.DECLARED_ALONE: _all(_DJANGO_ASGI, DJANGO_READS_FIRST),
+    Trait.NO_LENGTH: _all(_DJANGO, "Django takes a body without a length for an empty one"),
     Trait.FALSE_LENGTH: {
         **_all(SERVERS, "HTTP servers cut the body to its declared length, or wait for the rest"),
         **_all(WSGI, "a WSGI body has the length that its CONTENT_LENGTH says"),
@@ -46,25 +54,26 @@ CANNOT: dict[Trait, dict[str, str]] = {
     },
     Trait.STALLING: {
         **_all(_EVENTS, "an event holds a whole body"),
-        **_all(("gunicorn-flask",), "the server's own read blocks, and its own timeout ends it"),
+        **_all(_DJANGO_ASGI, DJANGO_READS_FIRST),
     },
     Trait.LOWER_CASE_METHOD: {
-        **_all(("gunicorn-flask",), "gunicorn refuses methods in lower case itself"),
+        **_all(_GUNICORN, "gunicorn refuses methods in lower case itself"),
         **_all(("hypercorn",), "hypercorn hands methods over in upper case"),
+        **_all(_DJANGO_ASGI, "Django hands methods over in upper case"),
     },
     Trait.OWN_METHOD: _all(_FLASK, "Flask's router answers 405 itself to methods that no route lists"),
     Trait.DOUBLED_SLASH: {
         **_all(_FLASK, "Flask redirects to the path with single slashes"),
         **_all(("litestar",), "Litestar takes doubled slashes for single ones"),
     },
-    Trait.NEWLINE: _all((*_FLASK, "django"), "the framework's own router answers 404"),
-    Trait.MOUNT_ITSELF: _all((*_FLASK, "django"), "the framework's own router answers 404"),
+    Trait.NEWLINE: _all((*_FLASK, *_DJANGO), "the framework's own router answers 404"),
+    Trait.MOUNT_ITSELF: _all((*_FLASK, *_DJANGO), "the framework's own router answers 404"),
     Trait.ENDING_A_THREAD: {
-        **_all((*_BLOCKING_WSGI, *_EVENTS), "a def processor runs in the request's own thread, which nothing ends")
+        **_all((*_OWN_THREAD, *_EVENTS), "a def processor runs in the request's own thread, which nothing ends")
     },
     Trait.TOGETHER: {
         **_all(_EVENTS, "an execution environment takes one event at a time"),
-        **_all(("gunicorn-flask",), "one sync worker takes one request at a time"),
+        **_all(_GUNICORN, "one sync worker takes one request at a time"),
     },
 }
 

@@ -32,6 +32,8 @@ class RegistryServer:
 
     def __init__(self) -> None:
         self.script: list[Reply] = []
+        self.asked: list[str] = []
+        """The path of each request."""
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -46,6 +48,7 @@ class RegistryServer:
 
             def _answer(self) -> None:
                 self.rfile.read(int(self.headers.get("content-length", 0)))
+                registry.asked.append(self.path)
                 reply = registry.script.pop(0) if registry.script else Reply(200)
                 if reply.status == 0:
                     self.close_connection = True

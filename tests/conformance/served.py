@@ -7,7 +7,9 @@ import typing as t
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
+    from wsgiref.types import WSGIApplication
 
+    from django.core.handlers.asgi import ASGIHandler
     from flask import Flask
     from starlette.types import ASGIApp
 
@@ -24,6 +26,27 @@ def flask() -> Flask:
     from .integrations.wsgi import flask_blueprint
 
     return flask_blueprint()
+
+
+def django_wsgi(*, atomic: bool = False) -> WSGIApplication:
+    """For gunicorn."""
+    from .integrations.wsgi import configure_django, django_view
+
+    configure_django(atomic=atomic)
+    return django_view()
+
+
+def django_asgi(*, atomic: bool = False) -> ASGIHandler:
+    """For uvicorn."""
+    from .integrations.wsgi import configure_django, django_asgi_view
+
+    configure_django(atomic=atomic)
+    return django_asgi_view()
+
+
+def django_asgi_atomic() -> ASGIHandler:
+    """For uvicorn, with ATOMIC_REQUESTS."""
+    return django_asgi(atomic=True)
 
 
 def function(event: t.Any, context: t.Any) -> t.Any:

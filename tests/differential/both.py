@@ -54,7 +54,7 @@ def play_for_real(histories: t.Sequence[History], folder: Path) -> list[Played]:
     try:
         casts = [Cast(f"h{number}", url) for number in range(len(histories))]
         workers = [worker for each in zip(histories, casts, strict=True) for worker in _workers(*each)]
-        with _Served(workers, url):
+        with Served(workers, url):
             reports = _play(histories, casts, url)
         logs = [[line for line in server.lines if f"{cast.prefix}-" in line] for cast in casts]
         return [Played(*each) for each in zip(reports, logs, strict=True)]
@@ -101,7 +101,7 @@ def _workers(history: History, cast: Cast) -> list[Worker]:
     return [Worker(f"{cast.prefix}-{name}", run, **history.worker) for name in history.worked_on]
 
 
-class _Served:
+class Served:
     """An app that serves the workers, registered; nothing runs before its queue was paused and resumed."""
 
     def __init__(self, workers: t.Sequence[Worker], url: str) -> None:

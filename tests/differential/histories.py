@@ -151,10 +151,12 @@ def orders(draw: st.DrawFn) -> History:
         ),
         st.builds(lambda state: op("clean", state=state), st.sampled_from(["failed", "completed"])),
         st.just(op("redrive")),
+        st.just(op("redrive")),
+        st.just(op("drain", delayed=True)),
         st.just(op("obliterate")),
         st.builds(lambda new: op("add_bulk", jobs=new), jobs(ORDER_OPTIONS, scripts(), "k", 3)),
     )  # fmt: skip
-    second = draw(st.lists(again, max_size=2, unique_by=lambda step: step.name))
+    second = draw(st.lists(again, max_size=3, unique_by=lambda step: step.name))
     second.sort(key=lambda step: step.name == "obliterate")  # the last: the queue is not paused any more after it
     worker = draw(options(dead_letter=st.just(True)))
     return History("order", [steps, second] if second else [steps], worker, is_ordered=True)

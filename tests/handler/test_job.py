@@ -128,11 +128,11 @@ def test_a_delay_that_cannot_be_is_refused(delay: t.Any) -> None:
 @pytest.mark.parametrize(
     ("value", "ms"),
     [
-        (0, 0),
+        (978_307_200_000, 978_307_200_000),
         (2_099_999_999_999, 2_099_999_999_999),
         (datetime(2030, 1, 1, tzinfo=UTC), 1_893_456_000_000),
         (datetime(2030, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))), 1_893_456_000_000),
-        (datetime(1970, 1, 1, 0, 0, 0, 1500, tzinfo=UTC), 2),
+        (datetime(2001, 1, 1, 0, 0, 0, 1500, tzinfo=UTC), 978_307_200_002),
     ],
 )
 def test_a_moment_is_ms_or_an_aware_datetime(value: int | datetime, ms: int) -> None:
@@ -196,7 +196,9 @@ def test_a_timedelta_and_its_ms_are_the_same_rate_limit(delay: int) -> None:
     assert RateLimitError(timedelta(milliseconds=delay)).delay == delay
 
 
-@pytest.mark.parametrize("signal", [RateLimitError(1), DelayedError(1), WaitingChildrenError()], ids=repr)
+@pytest.mark.parametrize(
+    "signal", [RateLimitError(1), DelayedError(1_900_000_000_000), WaitingChildrenError()], ids=repr
+)
 def test_a_signal_is_control_flow(signal: BaseException) -> None:
     assert is_control_flow(signal)
 

@@ -160,6 +160,24 @@ def test_the_data_folder_is_for_its_owner_only(start: Start, tmp_path: Path) -> 
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize("mode", [0o700, 0o711, 0o750, 0o755, 0o770, 0o775, 0o777], ids=oct)
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077], ids=oct)
+def test_what_valkey_writes_is_for_its_owner_only(start: Start, tmp_path: Path, mode: int, umask: int) -> None:
+    folder = tmp_path / "there"
+    folder.mkdir()
+    folder.chmod(mode)
+    before = os.umask(umask)
+    try:
+        server = start(folder)
+        ask(server, "SAVE")
+    finally:
+        os.umask(before)
+    written = {path.name: path.stat().st_mode & 0o077 for path in folder.rglob("*")}
+    assert {"appendonlydir", "dump.rdb", "valkey.log", "valkey.sock"} <= written.keys()
+    assert {name for name, others in written.items() if others} == set()
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_path_too_long_for_a_socket_still_works(start: Start, tmp_path: Path) -> None:
     assert ask(start(tmp_path / ("long" * 40)), "PING") == ["+PONG"]
 

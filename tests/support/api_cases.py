@@ -116,7 +116,7 @@ WRONG_JOBS: dict[str, tuple[object, str]] = {
         "data",
     ),
     "data over 1 MiB": ({"name": "welcome", "data": "x" * (MIB - 1)}, "data"),
-    "data over 1 MiB in ASCII": ({"name": "welcome", "data": "✓" * (MIB // 6 + 1)}, "data"),
+    "data over 1 MiB in UTF-8": ({"name": "welcome", "data": "✓" * (MIB // 3 + 1)}, "data"),
 }
 NO_JSON: dict[str, bytes] = {
     "not JSON": b"{",
@@ -141,6 +141,9 @@ DATA: dict[str, t.Any] = {
     "a name that is a lone surrogate": {"\udfff": 1},
     "nested 99 deep": json.loads("[" * 99 + "]" * 99),
     "1 MiB": "x" * (MIB - 2),
+    "1 MiB of two bytes each": "é" * (MIB // 2 - 1),
+    "1 MiB of three bytes each": "中" * ((MIB - 2) // 3),
+    "1 MiB of four bytes each": "😀" * ((MIB - 2) // 4),
 }
 
 

@@ -36,11 +36,15 @@ class AsyncJobCalls:
         await self._do("PUT", "data", content={"data": data})
         self.data = data
 
-    async def log(self, row: str) -> int:
-        """Add a row to the job's log, which keeps the newest `keep_logs` rows. Return how many it has now."""
+    async def log(self, row: object) -> int:
+        """Add a row to the job's log, which keeps the newest `keep_logs` rows. Return how many it has now.
+
+        Any value makes a row: what is not text becomes text, and a row over 65,536 characters is cut.
+        """
+        from ...rules.log_text import kept_rows, log_row
         from .._http.answer import member
 
-        content = {"row": row, "keepLogs": self.opts.get("keepLogs")}
+        content = {"row": log_row(row), "keepLogs": kept_rows(self.opts.get("keepLogs"))}
         return await self._ask("POST", "logs", reader=member("count", int), content=content)
 
     async def clear_logs(self, keep_logs: int = 0) -> None:

@@ -21,6 +21,9 @@ from .job_calls import AsyncJobCalls
 MAX_WAIT = 30.0
 """How long, in s, one request of `wait_until_finished` may stay open."""
 
+DEFAULT_WAIT = 300.0
+"""How long, in s, `wait_until_finished` waits by default."""
+
 _MIN_PAUSE = 1.0
 
 
@@ -123,10 +126,11 @@ class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
         """Release the deduplication id, if this job holds it. Return whether it did."""
         return await self._ask("DELETE", "deduplication-key", reader=member("removed", bool))
 
-    async def wait_until_finished(self, timeout: float | timedelta | None = None) -> Result:
+    async def wait_until_finished(self, timeout: float | timedelta | None = DEFAULT_WAIT) -> Result:
         """Wait until the job has completed, and return what its processor returned.
 
-        `timeout` is s or a timedelta, None for ever; a request in progress may take up to 10 s more.
+        `timeout` is s or a timedelta, 300 s by default, None for ever; a request in progress may take up to 10 s
+        more.
 
         Raises JobFailedError, JobRemovedError if the job was removed without a trace, NextMQTimeoutError,
         DataError if the result does not fit the queue's type, NextMQHTTPError or NextMQConnectionError.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 from datetime import timedelta
 
+from ... import _notices
 from ...errors import NotFoundError
 from ...protocol.arguments import check_queue_name
 from ...telemetry import inject, producer_span
@@ -35,6 +36,7 @@ class AsyncResource:
     ) -> R:
         """Add jobs once, however often the call is tried, in the trace of a span that names `queue` and `name`."""
         options["idempotency_key"] = key_of(key)
+        _notices.job_added()
         with producer_span(queue, name):
             options["headers"] = inject()
             return await self._ask("POST", *path, reader=reader, **options)

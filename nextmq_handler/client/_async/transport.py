@@ -40,11 +40,20 @@ async def _attempt(call: Call) -> ServerAnswer:
     if (server := _overrides.server) is not None:
         status, content = await server.async_answer(call.method, call.url, call.headers, call.body)
         return ServerAnswer(status, {}, content)
-    chunks: list[bytes] = []
-    async with async_http_client().stream(
-        call.method, call.url, content=call.body, headers=call.headers, timeout=timeout, follow_redirects=False
-    ) as response:
-        async for chunk in response.aiter_bytes():
-            chunks.append(chunk)
+    from .._http.bounds import MAX_ANSWER_SIZE, async_bounded, problem_of
+
+    client, content = async_http_client(is_local=call.is_local), bytearray()
+    async with (
+        async_bounded(call),
+        client.stream(
+            call.method, call.url, content=call.body, headers=call.headers, timeout=timeout, follow_redirects=False
+        ) as response,
+    ):
+        async for chunk in response.aiter_raw():
+            content += chunk
             call.check_time()
-    return ServerAnswer(response.status_code, response.headers, b"".join(chunks))
+            if len(content) > MAX_ANSWER_SIZE:
+                break  # closes the connection
+    return ServerAnswer(
+        response.status_code, response.headers, bytes(content), problem_of(response.headers, len(content))
+    )

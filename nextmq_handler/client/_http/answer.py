@@ -8,7 +8,11 @@ import types
 import typing as t
 
 from ...errors import AuthenticationError, NextMQHTTPError, NotFoundError, QueueFullError, StaleDeliveryError
+from ...rules.log_text import one_line
 from ...rules.options import camel
+
+MAX_TOLD = 2000
+"""The most characters of a server's message that an exception quotes."""
 
 R = t.TypeVar("R")
 
@@ -23,12 +27,15 @@ class UnreadableAnswer(Exception):
 
 
 class ServerAnswer:
-    """Status, headers and content of an answer."""
+    """Status, headers and content of an answer. `problem` says why the content cannot be read, if it cannot."""
 
-    def __init__(self, status: int, headers: t.Mapping[str, str], content: bytes) -> None:
+    def __init__(
+        self, status: int, headers: t.Mapping[str, str], content: bytes, problem: str | None = None
+    ) -> None:
         self.status = status
         self.headers = headers
         self._content = content
+        self._problem = problem
 
     @property
     def is_refusal(self) -> bool:
@@ -40,6 +47,8 @@ class ServerAnswer:
 
         Raises UnreadableAnswer for content that the queue server does not send.
         """
+        if self._problem is not None:
+            raise UnreadableAnswer(self._problem)
         try:
             content = json.loads(self._content) if self._content else None
         except (ValueError, RecursionError):
@@ -61,7 +70,7 @@ class ServerAnswer:
         """Return the exception for an answer other than 2xx; `known` says what the caller may conclude."""
         body = self._body
         message, details = body.get("message", "" if "error" in body else _NOT_OURS), body.get("details")
-        text = f"{origin}: {self.status} {self._code}" + (f": {message}" if message else "")
+        text = f"{origin}: {self.status} {self._code}" + (f": {shortened(message)}" if message else "")
         if self._code == "stale_delivery":
             return StaleDeliveryError(text)
         shown = t.cast("dict[str, t.Any]", details) if isinstance(details, dict) else None
@@ -70,12 +79,13 @@ class ServerAnswer:
         )
 
     def _error(self, kind: type[NextMQHTTPError], text: str, **members: t.Any) -> NextMQHTTPError:
-        return kind(text, status=self.status, request_id=self.headers.get("x-request-id"), **members)
+        request_id = self.headers.get("x-request-id")
+        return kind(text, status=self.status, request_id=request_id and shortened(request_id), **members)
 
     @property
     def _code(self) -> str:
         """The server's error code, `http_error` if something else answered."""
-        return str(self._body.get("error", "http_error"))
+        return shortened(self._body.get("error", "http_error"))
 
     @property
     def _kind(self) -> type[NextMQHTTPError]:
@@ -96,6 +106,11 @@ class ServerAnswer:
         except (ValueError, RecursionError):
             return {}
         return t.cast("dict[str, t.Any]", body) if isinstance(body, dict) else {}
+
+
+def shortened(told: object) -> str:
+    """Return what an answer tells, for one line of an exception's text."""
+    return one_line(str(told), MAX_TOLD)
 
 
 def ignored(_: object) -> None:

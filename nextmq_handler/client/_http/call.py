@@ -14,7 +14,7 @@ from .content import encode
 from .pools import Query, url_of
 from .retry import RETRIED_STATUSES, is_transient, may_have_been_sent, pause_of
 
-DEFAULT_TIMEOUT = 30.0
+DEFAULT_TIMEOUT = 10.0
 """How long, in s, a call may take with all its attempts by default."""
 
 ATTEMPT_TIMEOUT = 10.0
@@ -46,10 +46,15 @@ class Call:
 
     def __init__(self, caller: Caller, method: str, path: t.Sequence[str], **options: t.Unpack[Options]) -> None:
         connection = caller.connection
+        self.is_local = connection.is_local
         self.method = method
         self.url = url_of(connection.base_url, path, options.get("query"))
         self._origin = f"{method} {self.url}"
-        self.headers = {**options.get("headers", {}), "authorization": f"Bearer {connection.api_key}"}
+        self.headers = {
+            **options.get("headers", {}),
+            "accept-encoding": "identity",
+            "authorization": f"Bearer {connection.api_key}",
+        }
         self.body = encode(options["content"]) if "content" in options else options.get("body")
         if self.body is not None:
             self.headers["content-type"] = "application/json"
@@ -75,12 +80,17 @@ class Call:
         self._attempt_deadline = now + timeout
         return timeout
 
+    @property
+    def time_left(self) -> float:
+        """How long, in s, the attempt may still take."""
+        return self._attempt_deadline - _overrides.monotonic()
+
     def check_time(self) -> None:
         """Stop an attempt whose answer arrives too slowly. Raises httpx.ReadTimeout."""
-        if _overrides.monotonic() > self._attempt_deadline:
-            import httpx
+        if self.time_left < 0:
+            from .bounds import too_slow
 
-            raise httpx.ReadTimeout("the answer was not whole in time")
+            raise too_slow()
 
     def pause_after_failure(self, exc: Exception) -> float:
         """Return how long, in s, to wait before the next attempt.

@@ -7,6 +7,7 @@ import typing as t
 
 from ...protocol.arguments import timestamp_ms
 from ...rules.limits import MAX_PAGE
+from ...rules.log_text import log_row
 from ...rules.options import Duration, JobTemplate, Moment, Repeat, check_list, milliseconds, to_wire
 from .._http.answer import listed, member
 from ..generics import Data, Result
@@ -72,8 +73,9 @@ class QueueControl(QueueBase[Data, Result]):
         reason: str | None = None,
         limit: int = 1000,
     ) -> list[str]:
-        """Put dead letters of this dead-letter queue back into the queues that they failed in.
+        """Run the jobs of dead letters of this dead-letter queue again, in the queues that they failed in.
 
+        A job that is still there is retried, another one is added again; each has all its attempts.
         Choose them by `ids`, or up to `limit` by the job name `name` and by the text `reason` in their failure.
         Return their ids in this queue.
         """
@@ -124,12 +126,12 @@ class QueueControl(QueueBase[Data, Result]):
         """Store a job's progress, any JSON. Raises NotFoundError."""
         self._do("PUT", "jobs", job_id, "progress", content={"progress": progress})
 
-    def add_job_log(self, job_id: str, row: str, keep_logs: int | None = None) -> int:
+    def add_job_log(self, job_id: str, row: object, keep_logs: int | None = None) -> int:
         """Add a row to a job's log, and keep only the newest `keep_logs` rows. Return how many the log has.
 
-        Raises NotFoundError.
+        `row` is as in `Job.log`. Raises NotFoundError.
         """
-        content = {"row": row, "keepLogs": keep_logs}
+        content = {"row": log_row(row), "keepLogs": keep_logs}
         return self._ask("POST", "jobs", job_id, "logs", reader=member("count", int), content=content)
 
     def upsert_job_scheduler(

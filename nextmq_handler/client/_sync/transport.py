@@ -41,11 +41,20 @@ def _attempt(call: Call) -> ServerAnswer:
     if (server := _overrides.server) is not None:
         status, content = server.answer(call.method, call.url, call.headers, call.body)
         return ServerAnswer(status, {}, content)
-    chunks: list[bytes] = []
-    with http_client().stream(
-        call.method, call.url, content=call.body, headers=call.headers, timeout=timeout, follow_redirects=False
-    ) as response:
-        for chunk in response.iter_bytes():
-            chunks.append(chunk)
+    from .._http.bounds import MAX_ANSWER_SIZE, bounded, problem_of
+
+    client, content = http_client(is_local=call.is_local), bytearray()
+    with (
+        bounded(call),
+        client.stream(
+            call.method, call.url, content=call.body, headers=call.headers, timeout=timeout, follow_redirects=False
+        ) as response,
+    ):
+        for chunk in response.iter_raw():
+            content += chunk
             call.check_time()
-    return ServerAnswer(response.status_code, response.headers, b"".join(chunks))
+            if len(content) > MAX_ANSWER_SIZE:
+                break  # closes the connection
+    return ServerAnswer(
+        response.status_code, response.headers, bytes(content), problem_of(response.headers, len(content))
+    )

@@ -6,8 +6,6 @@ import asyncio
 import logging
 import typing as t
 
-from nextmq_handler.errors import ConfigurationError
-
 from ...redis.address import Address
 from ...redis.connection import Argument, ConnectionLost, RedisConnection, RedisError
 from ...redis.keys import ProjectKeys
@@ -113,10 +111,7 @@ class EventHub:
     async def _start(self) -> None:
         async with self._starting:
             if not (self._reader.is_running or self._stopped):
-                try:
-                    await self._reader.start()
-                except ConfigurationError as exc:
-                    raise ConnectionLost(str(exc)) from exc
+                await self._reader.start()
                 if self._stopped:  # meanwhile
                     await self._reader.stop()
         if self._stopped:

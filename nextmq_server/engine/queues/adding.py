@@ -18,7 +18,8 @@ _PARENT_GONE = -5
 _REUSED = "IDEMPOTENCYKEYREUSED"
 
 # KEYS: the idempotency key, then the keys of each queue and kind of add.
-# ARGV[1]: msgpack of {has an idempotency key, digest of the request, life in ms, {{first key, last key} …},
+# ARGV[1]: msgpack of {has an idempotency key, digest of the request, life in ms,
+# {{first key, last key, what the keys of snapshots begin with} …},
 # {{adder, key set, number of arguments, is plain: has no id, parent or deduplication id} …}}.
 # ARGV[2…]: the arguments of each add.
 _LUA = (
@@ -74,6 +75,8 @@ for _, i in ipairs(order) do
   if type(id) == 'number' then return {id, i} end
   if job and job[2] == '' then was_there = job[9] and id ~= redis.call('GET', job[1] .. 'id') end
   if job and job[2] ~= '' and id ~= job[2] then was_there = true end
+  -- What an earlier job with this id ended with is not this one's.
+  if not was_there then redis.call('DEL', key_ranges[add[2]][3] .. id) end
   results[i] = (was_there and '1' or '0') .. id
 end
 if once then redis.call('SET', KEYS[1], cmsgpack.pack({request, results}), 'PX', life) end
@@ -124,8 +127,8 @@ class JobToAdd:
         return add_call(self.prefix, self.queue, self.job, is_parent=self.is_parent)
 
     @property
-    def data_size(self) -> int:
-        """The size of the data in Redis, in bytes of JSON."""
+    def escaped_size(self) -> int:
+        """The length of the data as ASCII JSON, in bytes. In UTF-8 it has at most as many."""
         return len(self.call.args[1])
 
     @property
@@ -160,14 +163,15 @@ async def add_jobs(
 ) -> list[AddResult]:
     """Add all jobs in one step, as `Jobs.add` says."""
     keys: list[str] = [idempotency.key if idempotency else ""]
-    key_ranges: list[tuple[int, int]] = []
+    key_ranges: list[tuple[int, int, str]] = []
     sets: dict[tuple[str, str], int] = {}
     adds: list[tuple[int, int, int, bool]] = []
     arguments: list[t.Any] = []
     for job in jobs:
         call = job.call
         if (job.queue, call.script) not in sets:
-            key_ranges.append((len(keys) + 1, len(keys) + len(call.keys)))
+            snapshots = runner.keys("result", job.queue, "")
+            key_ranges.append((len(keys) + 1, len(keys) + len(call.keys), snapshots))
             sets[job.queue, call.script] = len(key_ranges)
             keys += call.keys
         adds.append((_ADDER_NUMBERS[call.script], sets[job.queue, call.script], len(call.args), job.is_plain))

@@ -46,6 +46,12 @@ class EngineJob:
         self.changes[FIELD] = appended(self.fields.get(FIELD), entry)
 
     @property
+    def next_token(self) -> str:
+        """The lock token of the job that the end of this one may fetch: no two starts have the same."""
+        first, _, number = self.token.partition(".")
+        return f"{first}.{int(number or 0) + 1}"
+
+    @property
     def attempts(self) -> int:
         """How many attempts the job may use."""
         return allowed_attempts(self.opts)

@@ -12,7 +12,8 @@ from ..scripts.scripts import QueueScripts, ScriptRunner, fields_of
 from .adding import AddResult, Idempotency, JobToAdd, add_jobs
 from .delivery_log import FIELD, deliveries
 from .job import lines_of, parent_of, whole
-from .snapshots import forget_snapshot
+from .retrying import retry
+from .snapshots import remove
 
 _GONE, _SCHEDULED = -1, -8
 
@@ -103,25 +104,21 @@ class Jobs:
     async def remove(self, queue: str, job_id: str, *, with_children: bool) -> None:
         """Remove a job. Raises NoSuchJob, JobLocked, or WrongState if it is the next job of a scheduler."""
         scripts = await self.scripts_of(queue, job_id)
-        removed = await scripts.pack.remove(job_id, with_children)
+        removed = await remove(scripts, job_id, with_children=with_children)
         if removed == 0:
             raise JobLocked("is running, or one of its children is running")
         if removed == _SCHEDULED:
             raise WrongState("is the next job of a job scheduler: remove the scheduler")
-        await forget_snapshot(scripts, job_id)
 
     async def retry(
         self, queue: str, job_id: str, state: str, *, reset_attempts_made: bool, reset_attempts_started: bool
     ) -> None:
         """Put a job that ended in `state` back. Raises NoSuchJob or WrongState."""
         scripts = await self.scripts_of(queue, job_id)
-        keys = scripts.all_keys("events", state, "wait", "meta", "active", "marker", "prioritized", "pc")
         [stored] = await scripts.fields(job_id, "opts")
         opts: dict[str, t.Any] = decoded(stored) or {}
-        push = "RPUSH" if opts.get("lifo") else "LPUSH"
-        result = "failedReason" if state == "failed" else "returnvalue"
-        args = [job_id, push, result, state, int(reset_attempts_made), int(reset_attempts_started)]
-        answer = await scripts.run("reprocessJob", [scripts.key(job_id), *keys], args)
+        resets = reset_attempts_made, reset_attempts_started
+        answer = await retry(scripts, job_id, state, is_next=bool(opts.get("lifo")), resets=resets)
         _check(answer, job_id, f"is not {state}")
 
     async def promote(self, queue: str, job_id: str) -> None:

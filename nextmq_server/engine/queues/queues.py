@@ -9,31 +9,41 @@ from nextmq_handler.rules.states import STORED_STATES
 
 from ..scripts.holds import Holds
 from ..scripts.scripts import QueueScripts
+from .job import whole
 from .jobs import Jobs, WrongState
+from .retrying import retry_many
 
-GLOBAL_CONCURRENCY = "nextmq:concurrency"
-"""The field of a queue's meta that holds the global concurrency, as a caller set it.
+_CONCURRENCY = ("concurrency", "nextmq:concurrency")
+"""The fields of a queue's meta that hold how many jobs may run at once.
 
-BullMQ's own field, `concurrency`, holds the effective one: the lower of this and the worker's.
+BullMQ's own field holds the global concurrency as a caller or another client set it. If the worker's is lower, it
+holds that one, with a leading zero, and the second field the global one. Without a global one that is empty.
 """
 
 _BATCH = 1000
 _NOT_PAUSED, _HAS_ACTIVE = -1, -2
 
-# KEYS: meta. ARGV: the field of the global concurrency, the worker's concurrency or "", and to set the global one
-# its new value or "".
+# KEYS: meta. ARGV: the two fields, the worker's concurrency or "", and to set the global one its new value or "".
 _APPLY_CONCURRENCY = """
-local field, worker, wanted = unpack(ARGV)
-if not wanted then
-  wanted = redis.call('HGET', KEYS[1], field)
-elseif wanted == '' then
-  redis.call('HDEL', KEYS[1], field)
+local field, own_field, worker, wanted = unpack(ARGV)
+local applied, global = unpack(redis.call('HMGET', KEYS[1], field, own_field))
+if wanted then global = wanted ~= '' and wanted end
+if not wanted and not (applied and applied:find('^0%d')) then global = applied end
+local bound = tonumber(global or '')
+local is_lower = worker ~= '' and (not bound or tonumber(worker) < bound)
+if is_lower then
+  redis.call('HSET', KEYS[1], field, '0' .. worker, own_field, global or '')
+elseif global and global ~= '' then
+  redis.call('HSET', KEYS[1], field, global, own_field, '')
 else
-  redis.call('HSET', KEYS[1], field, wanted)
+  redis.call('HDEL', KEYS[1], field, own_field)
 end
-local bound = tonumber(wanted or '')
-if worker ~= '' and (not bound or tonumber(worker) < bound) then bound = tonumber(worker) end
-if bound then redis.call('HSET', KEYS[1], 'concurrency', bound) else redis.call('HDEL', KEYS[1], 'concurrency') end
+"""
+
+# KEYS: meta. ARGV: the two fields, the worker's concurrency. Version 0.1 wrote that as a caller would.
+_TAKE_OVER_CONCURRENCY = """
+local applied, own = unpack(redis.call('HMGET', KEYS[1], ARGV[1], ARGV[2]))
+if applied == ARGV[3] and own ~= '' then redis.call('HSET', KEYS[1], ARGV[1], '0' .. applied) end
 """
 
 
@@ -102,9 +112,7 @@ class Queues:
 
     async def retry_jobs(self, queue: str, state: str, before: int) -> None:
         """Put back the jobs that ended in `state` before `before`, ms since the epoch."""
-        scripts = self._jobs.scripts(queue)
-        keys = scripts.all_keys("", "events", state, "wait", "paused", "meta", "active", "marker")
-        while await scripts.run("moveJobsToWait", keys, [_BATCH, before, state]):
+        while await retry_many(self._jobs.scripts(queue), state, before, _BATCH):
             pass
 
     async def promote_jobs(self, queue: str) -> None:
@@ -165,14 +173,20 @@ class Limits:
         self._jobs = jobs
 
     async def global_concurrency(self, queue: str) -> int | None:
-        """Return the global concurrency, as it was set."""
-        value = await self._jobs.scripts(queue).execute("HGET", "meta", GLOBAL_CONCURRENCY)
-        return int(value) if value else None
+        """Return the global concurrency, as it was set, perhaps by another client of BullMQ."""
+        applied, own = await self._jobs.scripts(queue).execute("HMGET", "meta", *_CONCURRENCY)
+        is_workers = applied is not None and len(applied) > 1 and applied.startswith("0")
+        return whole(own if is_workers else applied)
 
     async def set_global_concurrency(self, queue: str, value: int | None, *, worker: int | None) -> None:
         """Limit the jobs that run at once to `value`; None leaves only the concurrency of the `worker`."""
         scripts = self._jobs.scripts(queue)
-        await scripts.run_composed(_APPLY_CONCURRENCY, [scripts.keys["meta"]], [GLOBAL_CONCURRENCY, worker, value])
+        await scripts.run_composed(_APPLY_CONCURRENCY, [scripts.keys["meta"]], [*_CONCURRENCY, worker, value])
+
+    async def take_over_concurrency(self, queue: str, concurrency: int) -> None:
+        """Take the worker's `concurrency`, which a server of version 0.1 has applied, for what it is."""
+        scripts = self._jobs.scripts(queue)
+        await scripts.run_composed(_TAKE_OVER_CONCURRENCY, [scripts.keys["meta"]], [*_CONCURRENCY, concurrency])
 
     async def rate_limit(self, queue: str) -> dict[str, int] | None:
         """Return the global rate limit: at most `max` starts in each `duration` ms."""
@@ -220,7 +234,7 @@ async def apply_worker_concurrency(scripts: QueueScripts, concurrency: int) -> N
 
     Raises RedisError or ConnectionLost.
     """
-    await scripts.run_composed(_APPLY_CONCURRENCY, [scripts.keys["meta"]], [GLOBAL_CONCURRENCY, concurrency])
+    await scripts.run_composed(_APPLY_CONCURRENCY, [scripts.keys["meta"]], [*_CONCURRENCY, concurrency])
 
 
 async def meta_rate_limit(scripts: QueueScripts) -> dict[str, int] | None:

@@ -1,4 +1,7 @@
-"""Redrive: put the jobs of dead letters back into the queues they came from, each in one step."""
+"""Redrive: put the jobs of dead letters back into the queues they came from, each in one step.
+
+A job that is still there is retried. A job that is gone is added again.
+"""
 
 from __future__ import annotations
 
@@ -15,27 +18,49 @@ from nextmq_handler.rules.limits import MAX_PRIORITY
 from ..scripts.scripts import QueueScripts, as_function
 from .adding import JobToAdd
 from .jobs import Jobs, decoded
+from .retrying import RETRY, retry_call
+from .snapshots import snapshot_key
 
 _STATES = ("wait", "paused", "prioritized", "delayed", "completed", "failed")
 _PAGE = 100
 
 # KEYS: the 2 of removeJob (dead letter, repeat); the dead letter's lock; the active and the waiting-children jobs
-# of its queue; the job's first key or ""; those of the script that adds the job.
-# ARGV: SHA-1 of the dead letter's data; the script that adds the job; the 3 of removeJob; that script's first
-# argument with the job's first id; its arguments with a new id.
+# of its queue; the 9 of reprocessJob (the job, …); the job's snapshot; those of the script that adds the job.
+# ARGV: SHA-1 of the dead letter's data; the script that adds the job; the 3 of removeJob; the 6 of reprocessJob;
+# the job's name; the script's first argument with the job's first id or ""; its arguments with a new id.
 _LUA = (
-    as_function("addStandardJob")
+    RETRY
+    + as_function("addStandardJob")
     + as_function("addPrioritizedJob")
-    + as_function("removeJob")
     + """
-local dead_letter, first_key, id = KEYS[1], KEYS[6], ARGV[3]
+local dead_letter, job, snapshot, id = KEYS[1], KEYS[6], KEYS[15], ARGV[3]
 local data = redis.call('HGET', dead_letter, 'data')
 if not data or redis.sha1hex(data) ~= ARGV[1] then return 0 end
 if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
 if redis.call('LPOS', KEYS[4], id) or redis.call('ZSCORE', KEYS[5], id) then return 0 end
-local keys, arguments = {unpack(KEYS, 7)}, {unpack(ARGV, 7)}
-if first_key ~= '' and redis.call('EXISTS', first_key) == 0 then arguments[1] = ARGV[6] end
-if ARGV[2] == 'addPrioritizedJob' then addPrioritizedJob(keys, arguments) else addStandardJob(keys, arguments) end
+local keys, arguments = {unpack(KEYS, 16)}, {unpack(ARGV, 14)}
+
+local function is_of(letters)
+  for _, letter in ipairs(letters) do
+    if letter[1] == ARGV[5] and letter[2] == id then return true end
+  end
+end
+
+local letters = redis.call('TYPE', job).ok == 'hash' and letters_of(job) or {}
+if is_of(letters) then
+  -- The job is still there. If it is not failed any more, the failure has been dealt with.
+  if is_of({letters[#letters]}) and redis.call('ZSCORE', KEYS[8], ARGV[6]) then
+    redis.call('HSET', job, 'name', ARGV[12], 'data', arguments[2])
+    retry({unpack(KEYS, 6, 14)}, {unpack(ARGV, 6, 11)}, snapshot)
+  end
+else
+  if ARGV[13] ~= '' and redis.call('EXISTS', job) == 0 then
+    arguments[1] = ARGV[13]
+    redis.call('DEL', snapshot)
+  end
+  local add = ARGV[2] == 'addPrioritizedJob' and addPrioritizedJob or addStandardJob
+  add(keys, arguments)
+end
 removeJob({KEYS[1], KEYS[2]}, {ARGV[3], ARGV[4], ARGV[5]})
 return 1
 """
@@ -104,15 +129,25 @@ class Redriver:
         except (AttributeError, OverflowError, TypeError, ValueError):
             return False  # another client's data in the shape of a dead letter: no job ever had such options
         await self._note({target.queue})
+        is_next = bool(dead_letter["opts"].get("lifo"))
+        retry_keys, retry_args = retry_call(
+            target, dead_letter["id"], "failed", is_next=is_next, resets=(True, True)
+        )
         keys = [
             *(scripts.key(dead_letter_id), scripts.keys["repeat"], scripts.key(dead_letter_id, "lock")),
             *scripts.all_keys("active", "waiting-children"),
-            target.key(dead_letter["id"]) if is_custom else "",
+            *retry_keys,
+            snapshot_key(target, dead_letter["id"]),
             *call.keys,
         ]
         digest = hashlib.sha1(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
-        first_argument = with_first_id.args[0] if with_first_id else ""
-        args = [digest, call.script, dead_letter_id, "0", scripts.keys[""], first_argument, *call.args]
+        args = [
+            *(digest, call.script, dead_letter_id, "0", scripts.keys[""]),
+            *retry_args,
+            dead_letter["name"],
+            with_first_id.args[0] if with_first_id else "",
+            *call.args,
+        ]
         return bool(await scripts.run_composed(_LUA, keys, args))
 
 

@@ -20,7 +20,8 @@ logger = logging.getLogger("nextmq_server.engine")
 _TAKEN, _BUSY = -10, -11
 
 # BullMQ's script, with answers to the cases that it leaves open.
-# KEYS: the 11 of addJobScheduler. ARGV: the 9 of addJobScheduler, then 1 to run the scheduler immediately or 0.
+# KEYS: the 11 of addJobScheduler. ARGV: the 9 of addJobScheduler, then 1 to run the scheduler immediately or 0;
+# what the keys of the queue's snapshots begin with.
 _LUA = (
     as_function("addJobScheduler")
     + """
@@ -53,7 +54,10 @@ else
     return -10 -- there was a run at this time before
   end
 end
-return addJobScheduler(KEYS, ARGV)
+local answer = addJobScheduler(KEYS, ARGV)
+-- What an earlier job at this time ended with is not this one's.
+if type(answer) == 'table' then redis.call('DEL', ARGV[11] .. answer[1]) end
+return answer
 """
 )
 
@@ -69,7 +73,8 @@ async def add(scripts: QueueScripts, id: str, repeat: dict[str, t.Any], template
     """
 
     async def add_scheduler(keys: t.Sequence[str], args: t.Sequence[t.Any]) -> t.Any:
-        answer = await scripts.run_composed(_LUA, keys, [*args, 1 if repeat.get("immediately") else 0])
+        own = 1 if repeat.get("immediately") else 0, scripts.own_key("result", "")
+        answer = await scripts.run_composed(_LUA, keys, [*args, *own])
         if answer == _TAKEN:
             raise _TimeTaken(int(args[0]))
         if answer == _BUSY:

@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 from nextmq_handler.rules.results import JobResult
 
-from ..scripts.scripts import QueueScripts
+from ..scripts.scripts import QueueScripts, as_function
 from .job import EngineJob
+
+# KEYS: the 2 of removeJob. ARGV: the 3 of removeJob; what the keys of the project's jobs begin with, and those of
+# its snapshots.
+_REMOVE = (
+    as_function("removeJob")
+    + """
+local prefix, snapshots = ARGV[4], ARGV[5]
+local family = {KEYS[1]}
+if ARGV[2] == '1' then
+  local known, i = {[KEYS[1]] = true}, 1
+  while family[i] do
+    local job = family[i]
+    for _, part in ipairs({'dependencies', 'processed', 'failed', 'unsuccessful'}) do
+      local key, found = job .. ':' .. part, {}
+      local kind = redis.call('TYPE', key).ok
+      if kind == 'set' then found = redis.call('SMEMBERS', key) end
+      if kind == 'hash' then found = redis.call('HKEYS', key) end
+      if kind == 'zset' then found = redis.call('ZRANGE', key, 0, -1) end
+      for _, child in ipairs(found) do
+        if not known[child] then table.insert(family, child) end
+        known[child] = true
+      end
+    end
+    i = i + 1
+  end
+end
+local removed = removeJob(KEYS, ARGV)
+if removed ~= 1 then return removed end
+for _, job in ipairs(family) do
+  if job:sub(1, #prefix) == prefix then redis.call('DEL', snapshots .. job:sub(#prefix + 1)) end
+end
+return removed
+"""
+)
 
 
 def snapshot_key(scripts: QueueScripts, job_id: str) -> str:
@@ -36,12 +69,12 @@ def result_of(
     }
 
 
-async def read_snapshot(scripts: QueueScripts, job_id: str) -> JobResult | None:
-    """Return the snapshot of a removed job, None if it has none. Raises RedisError or ConnectionLost."""
-    text: str | None = await scripts.connection.execute("GET", snapshot_key(scripts, job_id))
-    return None if text is None else json.loads(text)
+async def remove(scripts: QueueScripts, job_id: str, *, with_children: bool) -> int:
+    """Remove a job by hand, and the snapshots of all jobs that go with it. Return the answer of removeJob.
 
-
-async def forget_snapshot(scripts: QueueScripts, job_id: str) -> None:
-    """Remove the snapshot of a job that was removed by hand. Raises RedisError or ConnectionLost."""
-    await scripts.connection.execute("DEL", snapshot_key(scripts, job_id))
+    Raises RedisError or ConnectionLost.
+    """
+    keys = [scripts.key(job_id), scripts.keys["repeat"]]
+    snapshots = scripts.own_prefix("result")
+    args = [job_id, int(with_children), scripts.keys[""], f"{scripts.prefix}:", snapshots]
+    return int(await scripts.run_composed(_REMOVE, keys, args))

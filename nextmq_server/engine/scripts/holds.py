@@ -1,7 +1,8 @@
 """Holds in Redis: why and until when a queue's endpoint gets no deliveries, for every process to see.
 
-While a queue is held, BullMQ's own limiter key is over the limit, so no process and no script fetches a job. The
-hold keeps the value that the key had before, and restores it at the end. All times are those of Redis's clock.
+While a queue rests, BullMQ's own limiter key is over the limit, so no process and no script fetches a job. The key
+lives as long as the rest: others show it as a rate limit. After that the hold itself stays until a job has probed
+the endpoint. It keeps the value that the key had before, and restores it at the end. All times are by Redis's clock.
 """
 
 from __future__ import annotations
@@ -122,8 +123,9 @@ elseif new.rest then
 end
 local tillOthers = asksOthers and math.min(till, now + new.first) or till
 
-local life = kind == 'disabled' and {_FOR_GOOD} or till - now + {_LAPSE}
-if oldKind then redis.call('SET', limiter, UNLIMITED, 'PX', life) else shut(hold, limiter, life) end
+local rest = kind == 'disabled' and {_FOR_GOOD} or math.max(1, till - now)
+local life = kind == 'disabled' and {_FOR_GOOD} or rest + {_LAPSE}
+if oldKind then redis.call('SET', limiter, UNLIMITED, 'PX', rest) else shut(hold, limiter, rest) end
 redis.call('HSET', hold, 'kind', kind, 'since', since, 'until', till, 'untilOthers', tillOthers,
   'count', count, 'detail', detail)
 redis.call('PEXPIRE', hold, life)
@@ -187,10 +189,9 @@ if restOthers <= 0 and probe and redis.call('EXISTS', ARGV[1] .. probe .. ':lock
   rest, restOthers = longest, longest
 end
 if restOthers > 0 then return {{1, {{0, 0, math.min(restOthers, longest), 0}}}} end
-local life = redis.call('PTTL', hold)
 reopen(hold, limiter)
 local found = probe_others(fetch, KEYS, rest <= 0)
-shut(hold, limiter, life)
+shut(hold, limiter, math.max(rest, longest))
 if found[1] ~= 0 then redis.call('HSET', hold, 'probe', found[2])
 elseif rest > 0 then found = {{0, 0, math.min(rest, longest), 0}} end
 return {{1, found}}

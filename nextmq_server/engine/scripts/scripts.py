@@ -17,6 +17,9 @@ from .packers import packers
 pack: t.Callable[[object], bytes] = t.cast("t.Any", msgpack).packb
 """Encode options as msgpack, the form that the scripts take."""
 
+unpack: t.Callable[[bytes], t.Any] = t.cast("t.Any", msgpack).unpackb
+"""Decode options that were packed."""
+
 # All scripts of bullmq's distribution; its Python classes call most of them.
 _FOLDER = Path(t.cast("t.Any", bullmq_scripts).basePath, "commands")
 _FILES = {path.name.partition("-")[0]: path for path in _FOLDER.glob("*.lua")}
@@ -98,6 +101,10 @@ class QueueScripts:
     def own_key(self, *names: str) -> str:
         """Return one of this server's keys for the queue: outside BullMQ's key space, so no listing shows it."""
         return self._runner.keys(*names[:1], self.queue, *names[1:])
+
+    def own_prefix(self, name: str) -> str:
+        """Return what this server's keys with this name begin with, for all queues."""
+        return self._runner.keys(name, "")
 
     def all_keys(self, *names: str) -> list[str]:
         """Return the queue's keys with these names."""

@@ -11,9 +11,11 @@ from nextmq_handler.rules.attempts import CHILD_FAILED, OPEN_CHILDREN, next_atte
 from ...timers import now_ms
 from ..queues.dead_letters import dead_letter_of
 from ..queues.job import EngineJob
+from ..queues.letters import FIELD as LETTERS_FIELD
+from ..queues.letters import with_letter
 from ..queues.snapshots import result_of
 from ..scripts.holds import Holds
-from ..scripts.scripts import QueueScripts, as_function, fields_of, flat
+from ..scripts.scripts import QueueScripts, as_function, fields_of, flat, pack, unpack
 from ..verdicts import Hold, Verdict
 from .move_to_finished import Finishing
 from .options import RunnerOptions
@@ -24,6 +26,7 @@ _LOST = {
     -3: "it is not active any more",
     -6: "another worker holds its lock",
 }
+_UNLOCKED = -2
 _CHILDREN_OPEN, _CHILD_FAILED = -4, -9
 
 # KEYS: the 9 of moveJobFromActiveToWait. ARGV: its 3; 1 if this start does not count; fields to set, with values.
@@ -43,7 +46,14 @@ _CHANGE = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('HSET', 
 
 
 class LostJob(Exception):
-    """This process may not finish the job any more: it was removed, or another worker holds its lock."""
+    """This process may not finish the job any more: it was removed, or another worker holds its lock.
+
+    `is_unlocked` means that nobody holds its lock.
+    """
+
+    def __init__(self, why: str, *, is_unlocked: bool = False) -> None:
+        super().__init__(why)
+        self.is_unlocked = is_unlocked
 
 
 class Refused(Exception):
@@ -137,6 +147,8 @@ class Finalizer:
         result = result_of(job, "failed", now_ms(), reason=reason, stacktrace=stacktrace)
         queue = self._options().dead_letter
         dead_letter = dead_letter_of(job, self._scripts, queue, result, verdict.status) if queue else None
+        if dead_letter is not None:
+            fields[LETTERS_FIELD] = with_letter(job, dead_letter)
         answer = await self._finishing.finish(job, result, fields, fetch_next=fetch_next, dead_letter=dead_letter)
         return Next.of(_checked(answer), fetched=fetch_next)
 
@@ -151,6 +163,8 @@ class Finalizer:
             "fieldsToUpdate": job.changes if fields is None else fields,
         }
         keys, args = self._scripts.pack.moveToDelayedArgs(job.id, now_ms(), job.token, delay, options)
+        if fetch_next:
+            args[-1] = pack({**unpack(args[-1]), "token": job.next_token})
         answer = _checked(await self._scripts.run("moveToDelayed", keys, args))
         return Next.of(answer, fetched=False)  # the answer does not say whether a rate limit prevented a fetch
 
@@ -178,5 +192,5 @@ class Finalizer:
 
 def _checked(answer: t.Any) -> t.Any:
     if isinstance(answer, int) and answer in _LOST:
-        raise LostJob(_LOST[answer])
+        raise LostJob(_LOST[answer], is_unlocked=answer == _UNLOCKED)
     return answer

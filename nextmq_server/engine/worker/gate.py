@@ -12,6 +12,7 @@ from ..scripts.holds import LOOK_INTERVAL, Effect, Held, Holds, Trouble
 from ..scripts.limiter import hear_of_limits, limiter_of
 from ..scripts.scripts import QueueScripts, pack
 from .finalize import Next
+from .options import server_of
 
 # fmt: off
 _FETCH_KEYS = (
@@ -19,11 +20,16 @@ _FETCH_KEYS = (
 )
 # fmt: on
 
-# KEYS: the 11 of moveToActive. ARGV: the 3 of moveToActive, "1" if the worker has no limiter.
+# KEYS: the 11 of moveToActive, the hold. ARGV: the 3 of moveToActive, "1" if the worker has no limiter.
+# A hold whose rest has passed has no limiter's key any more, but lets one job through only.
 FETCH = HotScript(
     "nextmqFetch",
     ["moveToActive"],
-    hear_of_limits(opts=3, flag=4) + "return moveToActive(KEYS, ARGV)",
+    f"""
+if redis.call('EXISTS', KEYS[12]) == 1 then return {{0, 0, {LOOK_INTERVAL * 1000:.0f}, 0}} end
+{hear_of_limits(opts=3, flag=4)}
+return moveToActive(KEYS, ARGV)
+""",
     needs_memory=True,
 )
 
@@ -50,6 +56,7 @@ class Gate:
         self._scripts = scripts
         self._holds = Holds(scripts)
         self._keys = scripts.all_keys(*_FETCH_KEYS)
+        self._hold = scripts.own_key("hold")
         self._state = GateState.OPEN
         self._shut_until = 0.0
 
@@ -89,10 +96,10 @@ class Gate:
     async def fetch(self, token: str, opts: dict[str, t.Any]) -> Next:
         """Fetch the next job that may run now, if there is one, and lock it with `token`."""
         limiter, is_free = limiter_of(opts)
-        packed = pack({"token": token, **opts, "limiter": limiter})
+        packed = pack({"token": token, "name": server_of(token), **opts, "limiter": limiter})
         args = [self._scripts.keys[""], now_ms(), packed, is_free]
         if self._state is GateState.OPEN:
-            found = Next.of(await self._scripts.run(FETCH.name, self._keys, args))
+            found = Next.of(await self._scripts.run(FETCH.name, [*self._keys, self._hold], args))
             self.note(found)
             return found
         is_held, answer = await self._holds.fetch(self._keys, args)

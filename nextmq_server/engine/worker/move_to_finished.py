@@ -12,27 +12,36 @@ from ..queues.adding import JobToAdd
 from ..queues.job import EngineJob
 from ..queues.snapshots import snapshot_key
 from ..scripts.functions import HotScript
+from ..scripts.holds import LOOK_INTERVAL
 from ..scripts.limiter import hear_of_limits, limiter_of
 from ..scripts.scripts import QueueScripts, flat, pack
-from .options import RunnerOptions
+from .options import RunnerOptions, server_of
 
 _KEYS = ("wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc")
 _RESULT = {"completed": "returnvalue", "failed": "failedReason"}
 _KEEP = {"completed": "removeOnComplete", "failed": "removeOnFail"}
 _POLICIES = dict(zip(FAILURE_POLICIES, ("fpof", "cpof", "idof", "rdof"), strict=True))
 
-# KEYS: the 14 of moveToFinished; with a snapshot or a dead letter the snapshot; with a dead letter the 9 of
-# addStandardJob. ARGV: the 9 of moveToFinished, "1" if the worker has no limiter; with a snapshot or a dead letter
-# the snapshot or "" and its life in ms; with a dead letter those of addStandardJob.
+# KEYS: the 14 of moveToFinished, the hold; with a snapshot or a dead letter the snapshot; with a dead letter the 9
+# of addStandardJob. ARGV: the 9 of moveToFinished, "1" if the worker has no limiter, the lock token of the next
+# job; with a snapshot or a dead letter the snapshot or "" and its life in ms; with a dead letter those of
+# addStandardJob. BullMQ would lock the next job with the token of this one.
 FINISH = HotScript(
     "nextmqFinish",
     ["moveToFinished", "addStandardJob"],
     hear_of_limits(opts=8, flag=10)
-    + """
+    + f"""
+-- A hold whose rest has passed has no limiter's key any more, but lets one job through only.
+local is_held = ARGV[6] == '1' and redis.call('EXISTS', KEYS[15]) == 1
+if is_held then ARGV[6] = '' end
 local finished = moveToFinished(KEYS, ARGV)
-if not KEYS[15] or type(finished) == 'number' and finished < 0 then return finished end
-if ARGV[11] ~= '' then redis.call('SET', KEYS[15], ARGV[11], 'PX', ARGV[12]) end
-if KEYS[16] then addStandardJob({unpack(KEYS, 16)}, {unpack(ARGV, 13)}) end
+if is_held and finished == 0 then finished = {{0, 0, {LOOK_INTERVAL * 1000:.0f}, 0}} end
+if type(finished) == 'table' and type(finished[1]) == 'table' then
+  redis.call('SET', ARGV[7] .. finished[2] .. ':lock', ARGV[11], 'KEEPTTL')
+end
+if not KEYS[16] or type(finished) == 'number' and finished < 0 then return finished end
+if ARGV[12] ~= '' then redis.call('SET', KEYS[16], ARGV[12], 'PX', ARGV[13]) end
+if KEYS[17] then addStandardJob({{unpack(KEYS, 17)}}, {{unpack(ARGV, 14)}}) end
 return finished
 """,
     needs_memory=False,
@@ -50,6 +59,7 @@ class Finishing:
         self._scripts = scripts
         self._options = options
         self._keys = scripts.all_keys(*_KEYS)
+        self._hold = scripts.own_key("hold")
         self._metrics = {state: scripts.key("metrics", state) for state in _RESULT}
 
     def call(
@@ -64,6 +74,7 @@ class Finishing:
         packed = pack(
             {
                 "token": job.token,
+                "name": server_of(job.token),
                 "keepJobs": _kept(job.opts.get(_KEEP[state])),
                 "limiter": limiter,
                 "lockDuration": worker["lockDuration"],
@@ -84,6 +95,7 @@ class Finishing:
             packed,
             pack(flat(changes)) if changes else "",
             is_free,
+            job.next_token,
         ]
 
     async def finish(
@@ -100,6 +112,7 @@ class Finishing:
         Raises RedisError or ConnectionLost.
         """
         keys, args = self.call(job, result, changes, fetch_next=fetch_next)
+        keys.append(self._hold)
         snapshot = compact(result) if may_vanish(job.opts.get(_KEEP[result["state"]])) else ""
         if snapshot or dead_letter is not None:
             keys.append(snapshot_key(self._scripts, job.id))

@@ -221,7 +221,8 @@ class QueueRunner:
             raise errors[0]  # after what was fetched has been started
 
     def _begin(self, job_id: str, fields: dict[str, str], token: str, slots: QueueSlots) -> JobRun:
-        run = self.active[job_id] = JobRun(EngineJob(job_id, fields, token), time.monotonic(), slots)
+        job, lock_duration = EngineJob(job_id, fields, token), self.options.lock_duration
+        run = self.active[job_id] = JobRun(job, time.monotonic(), lock_duration, slots)
         return run
 
     def _look_again_after(self, found: Next) -> None:
@@ -240,8 +241,8 @@ class QueueRunner:
                     self.active.pop(run.job.id, None)
                 if found.fields is None:
                     break
-                # Task and slot go on to the next job, and so does the token, as in BullMQ's own worker.
-                task, run = run.task, self._begin(found.job_id, found.fields, run.job.token, run.slots)
+                # Task and slot go on to the next job.
+                task, run = run.task, self._begin(found.job_id, found.fields, run.job.next_token, run.slots)
                 run.task = task
         finally:
             run.slots.release()

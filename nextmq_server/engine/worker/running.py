@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import typing as t
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ from nextmq_handler.rules.log_text import one_line
 
 from ...redis.connection import ConnectionLost, RedisError
 from ..queues.job import EngineJob
+from ..queues.letters import has_letters, take_letters
 from ..queues.scheduling import NotAdvanced, advance
 from ..scripts.scripts import QueueScripts
 from ..verdicts import Hold, Verdict
 from .finalize import Finalizer, LostJob, Next, Refused
 from .gate import Gate
+from .locks import take_again
 from .options import RunnerOptions
 from .slots import QueueSlots
 
@@ -33,14 +36,19 @@ ERROR_PAUSE = 0.5
 
 @dataclass(slots=True)
 class JobRun:
-    """A job in flight: its slot, when its lock was renewed (monotonic s), whether the lock is lost."""
+    """A job in flight: its slot, when its lock was renewed (monotonic s) and its life (ms), whether it is lost."""
 
     job: EngineJob
     renewed_at: float
+    lock_duration: int
     slots: QueueSlots
     task: asyncio.Task[None] | None = None
     is_lost: bool = False
     is_finishing: bool = False
+
+    def renewal_at(self, share: float) -> float:
+        """Return when (monotonic s) this share of the life of its lock is over."""
+        return self.renewed_at + share * self.lock_duration / 1000
 
     def abort(self) -> None:
         """Abort the delivery, unless it was answered or the job is being finished."""
@@ -66,6 +74,7 @@ class JobRunner:
         self._scripts = scripts
         self._gate = gate
         self._finalizer = Finalizer(scripts, options)
+        self._options = options
         self._process = process
         self._may_fetch = may_fetch
 
@@ -90,8 +99,8 @@ class JobRunner:
         try:
             verdict = await self._verdict(run.job)
         except asyncio.CancelledError:
-            if run.is_lost:
-                raise LostJob("its lock was lost while the delivery ran") from None
+            if run.is_lost:  # who noticed it has said so
+                return Next()
             run.is_finishing = True
             await self._finalizer.release(run.job)
             return Next()
@@ -105,6 +114,9 @@ class JobRunner:
 
     async def _verdict(self, job: EngineJob) -> Verdict:
         try:
+            if has_letters(job):
+                with contextlib.suppress(RedisError):  # a redrive finds out too
+                    await take_letters(self._scripts, job)
             if job.scheduler_id is not None:
                 await advance(self._scripts, job)
             if job.fault:
@@ -135,7 +147,17 @@ class JobRunner:
             except ConnectionLost:
                 await self._scripts.connection.ready()
                 retried = True
-            except LostJob:
+            except LostJob as exc:
+                if exc.is_unlocked and await self._take_again(job):
+                    continue
                 if retried:
                     return Next()  # the call whose answer was lost had done it, or the job stalled meanwhile
                 raise
+
+    async def _take_again(self, job: EngineJob) -> bool:
+        """Take the lock, which ended while Redis was out of reach. Return False if others have the job by now."""
+        try:
+            return bool(await take_again(self._scripts, [job], self._options().lock_duration))
+        except ConnectionLost:
+            await self._scripts.connection.ready()
+            return True  # perhaps: the next try finds out

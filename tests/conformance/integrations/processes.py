@@ -117,9 +117,9 @@ def environment(more: t.Mapping[str, str] | None = None) -> dict[str, str]:
     return {"PYTHONPATH": f"{ROOT}:{ROOT / 'adapters'}", "PYTHONUNBUFFERED": "1", **(more or {})}
 
 
-def uvicorn() -> ServerIntegration:
+def uvicorn(app: str = "asgi") -> ServerIntegration:
     return start_server(
-        ["uvicorn", "--factory", f"{SERVED}:asgi", "--port", "0", "--no-access-log", "--http", "h11"],
+        ["uvicorn", "--factory", f"{SERVED}:{app}", "--port", "0", "--no-access-log", "--http", "h11"],
         "running on http://",
     )
 
@@ -128,9 +128,10 @@ def hypercorn() -> ServerIntegration:
     return start_server(["hypercorn", f"asgi:{SERVED}:asgi()", "--bind", "127.0.0.1:0"], "Running on http://")
 
 
-def gunicorn() -> ServerIntegration:
+def gunicorn(app: str = "flask()", *options: str) -> ServerIntegration:
     return start_server(
-        ["gunicorn", f"{SERVED}:flask()", "--bind", "127.0.0.1:0", "--log-level", "info"], "Listening at: http://"
+        ["gunicorn", f"{SERVED}:{app}", "--bind", "127.0.0.1:0", "--log-level", "info", *options],
+        "Listening at: http://",
     )
 
 

@@ -8,6 +8,7 @@ import typing as t
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from django.conf import settings as django_settings
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.urls import path as django_path
 from flask import Flask
@@ -120,26 +121,59 @@ def flask_blueprint() -> Flask:
 
 
 def django_view() -> WSGIApplication:
-    return django_app({mount_of(name): nextmq_view(WORKERS, **options) for name, options in setups().items()})
+    return django_app(_django_views())
+
+
+def django_asgi_view() -> ASGIHandler:
+    """Return the same project as an ASGI app."""
+    configure_django()
+
+    class Request(ASGIRequest):
+        urlconf = _django_urls(_django_views())
+
+    class Handler(ASGIHandler):
+        request_class = Request
+
+    return Handler()
 
 
 def django_app(views: t.Mapping[str, t.Callable[..., t.Any]]) -> WSGIApplication:
     """Return a Django project with these views, each at its mount."""
+    configure_django()
+
+    class Request(WSGIRequest):
+        urlconf = _django_urls(views)
+
+    class Handler(WSGIHandler):
+        request_class = Request
+
+    return t.cast("WSGIApplication", Handler())
+
+
+def configure_django(*, atomic: bool = False) -> None:
+    """Configure the Django of this process, once: with a database in memory, and ATOMIC_REQUESTS or without."""
     if not django_settings.configured:
         django_settings.configure(
             ALLOWED_HOSTS=["*"],
+            DATABASES={
+                "default": {
+                    "ENGINE": "django.db.backends.sqlite3",
+                    "NAME": ":memory:",
+                    "ATOMIC_REQUESTS": atomic,
+                }
+            },
             ROOT_URLCONF=(),  # each request carries its own
             MIDDLEWARE=[
                 "django.middleware.common.CommonMiddleware",
                 "django.middleware.csrf.CsrfViewMiddleware",
             ],
         )
+
+
+def _django_views() -> dict[str, t.Callable[..., t.Any]]:
+    return {mount_of(name): nextmq_view(WORKERS, **options) for name, options in setups().items()}
+
+
+def _django_urls(views: t.Mapping[str, t.Callable[..., t.Any]]) -> str:
     urls = tuple(django_path(f"{mount[1:]}/<path:path>", view) for mount, view in views.items())
-
-    class Request(WSGIRequest):
-        urlconf = t.cast("str", urls)  # Django takes patterns too
-
-    class Handler(WSGIHandler):
-        request_class = Request
-
-    return t.cast("WSGIApplication", Handler())
+    return t.cast("str", urls)  # Django takes patterns too

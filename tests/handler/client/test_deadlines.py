@@ -29,7 +29,7 @@ async def test_pauses_grow_exponentially_to_their_limit(
 ) -> None:
     server.get(f"{QUEUE}/counts").respond(503)
     await attempt(REPEATABLE["GET"], kind)
-    assert client_time.pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0]
+    assert client_time.pauses == [0.2, 0.4, 0.8, 1.6, 3.2]
 
 
 @both_kinds
@@ -50,7 +50,7 @@ async def test_a_pause_is_anything_up_to_its_bound(
 
 @both_kinds
 @pytest.mark.parametrize(
-    ("timeout", "seconds"), [(5, 5), (0.5, 0.5), (timedelta(seconds=7), 7), (None, 30)], ids=repr
+    ("timeout", "seconds"), [(5, 5), (0.5, 0.5), (timedelta(seconds=7), 7), (None, 10)], ids=repr
 )
 async def test_a_call_gives_up_within_its_timeout(
     kind: Kind, timeout: t.Any, seconds: float, server: respx.MockRouter, client_time: ClientTime
@@ -75,7 +75,7 @@ async def test_an_attempt_gets_what_is_left_of_the_time(
 
     server.get(f"{QUEUE}/counts").side_effect = slow
     assert type(await attempt(REPEATABLE["GET"], kind)) is NextMQTimeoutError
-    assert timeouts == [10, 10, 9.4]
+    assert timeouts == [10]
 
 
 @both_kinds
@@ -132,7 +132,7 @@ def test_a_timeout_that_cannot_be_is_refused(kind: Kind, timeout: t.Any) -> None
 @both_kinds
 async def test_an_error_tells_how_often_was_tried(kind: Kind, server: respx.MockRouter) -> None:
     server.get(f"{QUEUE}/counts").respond(503)
-    assert "after 10 attempts" in str(await attempt(REPEATABLE["GET"], kind))
+    assert "after 6 attempts" in str(await attempt(REPEATABLE["GET"], kind))
 
 
 @both_kinds

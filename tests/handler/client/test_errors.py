@@ -150,7 +150,7 @@ ERRORS = [
     JobFailedError("42", "emails", "r", ["s"]),
     JobRemovedError("42", "emails"),
     RateLimitError(5),
-    DelayedError(5),
+    DelayedError(1_900_000_000_000),
     WaitingChildrenError(),
 ]
 

@@ -112,7 +112,10 @@ FAILURES: dict[str, tuple[Body, dict[str, object]]] = {
         failed("UnrecoverableJobError", "x", unrecoverable=True),
     ),
     "RateLimitError": (raising(lambda: RateLimitError(5)), {"outcome": "rateLimited", "delay": 5}),
-    "move_to_delayed": (lambda job: job.move_to_delayed(5), {"outcome": "delayed", "timestamp": 5}),
+    "move_to_delayed": (
+        lambda job: job.move_to_delayed(1_900_000_000_000),
+        {"outcome": "delayed", "timestamp": 1_900_000_000_000},
+    ),
     "an exit": (raising(lambda: SystemExit(3)), failed("SystemExit", "3")),
     "CancelledError of its own": (raising(lambda: asyncio.CancelledError("x")), failed("CancelledError", "x")),
 }

@@ -53,7 +53,10 @@ def raises(kind: Callable[[t.Any], BaseException], argument: object) -> Callable
 LIMITED = {"outcome": "rateLimited", "delay": 1500}
 MEANINGS: dict[str, tuple[Callable[[t.Any], object], dict[str, object]]] = {
     "RateLimitError": (lambda exc: RateLimitError(1500), LIMITED),
-    "DelayedError": (lambda exc: DelayedError(1_900), {"outcome": "delayed", "timestamp": 1_900}),
+    "DelayedError": (
+        lambda exc: DelayedError(1_900_000_000_000),
+        {"outcome": "delayed", "timestamp": 1_900_000_000_000},
+    ),
     "WaitingChildrenError": (lambda exc: WaitingChildrenError(), {"outcome": "waitingChildren"}),
     "UnrecoverableJobError": (
         lambda exc: UnrecoverableJobError(f"for good: {exc}"),
@@ -97,7 +100,7 @@ async def test_a_meaning_that_is_not_an_exception_fails_the_attempt_and_says_so(
     ("meaning", "outcome"),
     [
         (RateLimitError(1500), LIMITED),
-        (DelayedError(1_900), {"outcome": "delayed", "timestamp": 1_900}),
+        (DelayedError(1_900_000_000_000), {"outcome": "delayed", "timestamp": 1_900_000_000_000}),
         (ValueError("mine"), failed("ValueError", "mine")),
         (WaitingChildrenError, {"outcome": "waitingChildren"}),
         (UnrecoverableJobError, failed("UnrecoverableJobError", "try later", unrecoverable=True)),
@@ -145,7 +148,7 @@ async def test_the_first_type_that_fits_says_it(
 
 SIGNALS: dict[str, tuple[BaseException, dict[str, object]]] = {
     "RateLimitError": (RateLimitError(1500), LIMITED),
-    "DelayedError": (DelayedError(1_900), {"outcome": "delayed", "timestamp": 1_900}),
+    "DelayedError": (DelayedError(1_900_000_000_000), {"outcome": "delayed", "timestamp": 1_900_000_000_000}),
     "WaitingChildrenError": (WaitingChildrenError(), {"outcome": "waitingChildren"}),
     "a group of one": (BaseExceptionGroup("tasks", [RateLimitError(1500)]), LIMITED),
 }

@@ -52,7 +52,10 @@ OUTCOMES: dict[str, tuple[Body, dict[str, object]]] = {
         failed("Declined", "card", unrecoverable=True),
     ),
     "raises RateLimitError": (raising(RateLimitError(1500)), {"outcome": "rateLimited", "delay": 1500}),
-    "raises DelayedError": (raising(DelayedError(1_900)), {"outcome": "delayed", "timestamp": 1_900}),
+    "raises DelayedError": (
+        raising(DelayedError(1_900_000_000_000)),
+        {"outcome": "delayed", "timestamp": 1_900_000_000_000},
+    ),
     "raises WaitingChildrenError": (raising(WaitingChildrenError()), {"outcome": "waitingChildren"}),
     "moves to delayed": (
         lambda job: job.move_to_delayed(1_900_000_000_000),
@@ -69,8 +72,8 @@ OUTCOMES: dict[str, tuple[Body, dict[str, object]]] = {
         {"outcome": "rateLimited", "delay": 5},
     ),
     "raises a group in a group of one signal": (
-        raising(BaseExceptionGroup("tasks", [BaseExceptionGroup("inner", [DelayedError(5)])])),
-        {"outcome": "delayed", "timestamp": 5},
+        raising(BaseExceptionGroup("tasks", [BaseExceptionGroup("inner", [DelayedError(1_900_000_000_005)])])),
+        {"outcome": "delayed", "timestamp": 1_900_000_000_005},
     ),
     "raises a group of two signals": (
         raising(BaseExceptionGroup("tasks", [RateLimitError(5), RateLimitError(6)])),

@@ -107,7 +107,7 @@ async def test_headers_that_say_plain_json_are_taken(headers: HeaderList) -> Non
         (signed(GOOD, at=NOW + 301), "timestamp_too_new"),
         (signed(GOOD, at=99_999_999_999), "timestamp_too_new"),
         (signed(GOOD, secrets=[OTHER_SECRET]), "signature_mismatch"),
-        (signed(GOOD + b" "), "signature_mismatch"),
+        ([JSON, (b"content-length", b"%d" % len(GOOD)), *seal(GOOD + b" ")], "signature_mismatch"),
     ],
 )
 async def test_a_delivery_that_is_not_authentic_answers_401_with_the_reason_in_the_log_alone(

@@ -11,13 +11,16 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
-from starlette.types import Message
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nextmq_handler import Worker
 from nextmq_handler.asgi import NextMQHandler
+from nextmq_handler.receiver.checks import BODY_READ
 from tests.support.handler import (
+    APP_URL,
     JSON,
     OTHER_SECRET,
+    URL,
     body_of,
     call,
     delivery,
@@ -122,42 +125,148 @@ async def test_a_body_of_exactly_the_limit_is_taken() -> None:
     assert (await send(make(max_body_size=len(GOOD)), GOOD)).status == 200
 
 
-@pytest.mark.parametrize("receive", [never, then(chunk(GOOD[:10]))], ids=["nothing", "a part"])
+NOT_ONE_BYTE = "; not one byte came: the caller is slow, or something read the body before this handler did"
+
+
+@pytest.mark.parametrize(
+    ("receive", "more"),
+    [(never, NOT_ONE_BYTE), (then(chunk(GOOD[:10])), "")],
+    ids=["nothing", "a part"],
+)
 async def test_a_body_that_is_not_whole_in_time_answers_408(
-    receive: Callable[[], Awaitable[Message]], caplog: pytest.LogCaptureFixture
+    receive: Callable[[], Awaitable[Message]], more: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = await call(make(body_timeout=0.01), post(), receive)
     assert answer is not None
     assert (answer.status, answer.json) == (408, {"error": "request_timeout"})
     assert caplog.messages == [
-        "refused a delivery for queue emails with 408 request_timeout: not whole within body_timeout, 0.01 s"
+        "refused a delivery for queue emails with 408 request_timeout: "
+        f"not whole within body_timeout, 0.01 s{more}"
     ]
 
 
-@pytest.mark.parametrize("before", [[], [chunk(GOOD[:10])]], ids=["at once", "after a part"])
-async def test_a_caller_that_leaves_before_its_body_is_whole_gets_no_answer(before: list[Message]) -> None:
-    assert await call(make(), post(), then(*before, {"type": "http.disconnect"})) is None
+DISCONNECT: Message = {"type": "http.disconnect"}
+READ_BEFORE = "something read it before this handler did, or the caller left"
+MISSING: dict[str, tuple[list[Message], str]] = {
+    "an end without bytes": ([chunk(b"", more=False)], f"0 of its {len(GOOD)} bytes were left"),
+    "an end after some": ([chunk(GOOD[:10], more=False)], f"10 of its {len(GOOD)} bytes were left"),
+    "an end after empty chunks": ([chunk(b""), {"type": "http.request"}], f"0 of its {len(GOOD)} bytes were left"),
+    "a disconnect at once": ([DISCONNECT], "it ended with a disconnect after 0 bytes"),
+    "a disconnect after some": ([chunk(GOOD[:10]), DISCONNECT], "it ended with a disconnect after 10 bytes"),
+}
 
 
-async def test_a_body_that_the_caller_declared_and_somebody_read_is_reported_missing(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize(("messages", "reason"), MISSING.values(), ids=MISSING)
+async def test_a_body_that_did_not_reach_the_handler_whole_answers_408_at_once(
+    messages: list[Message], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answer = await call(make(), post(), body_of(b""))
+    answer = await call(make(), post(), then(*messages))
     assert answer is not None
-    assert (answer.status, answer.json) == (401, {"error": "unauthorized"})
+    assert (answer.status, answer.json) == (408, {"error": "body_missing"})
     assert caplog.messages == [
-        "refused a delivery for queue emails with 401 unauthorized: "
-        "body_missing: something read it before this handler did"
+        f"refused a delivery for queue emails with 408 body_missing: {reason}: {READ_BEFORE}"
     ]
 
 
-class Eating(BaseHTTPMiddleware):
-    """Reads the stream, and keeps nothing of it for the app behind."""
+@pytest.mark.parametrize("messages", [messages for messages, _ in MISSING.values()], ids=MISSING)
+async def test_a_body_that_did_not_reach_the_handler_whole_is_a_problem_of_the_set_up(
+    messages: list[Message],
+) -> None:
+    handler = make(url=URL, app_url=APP_URL)
+    await call(handler, post(), then(*messages))
+    assert handler.check() == [BODY_READ]
 
-    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        async for _ in request.stream():
+
+async def test_a_caller_that_left_may_be_answered_by_a_server_that_refuses_to() -> None:
+    async def send(message: t.MutableMapping[str, t.Any]) -> None:
+        raise OSError("the connection is closed")
+
+    assert await make()(post(), then(DISCONNECT), send) is None
+
+
+def eating(middleware: str) -> ASGIApp:
+    """Return the handler behind something that reads the body, in one of the ways in which people write it."""
+    handler = make(body_timeout=0.05)
+    readers: dict[str, t.Callable[[Scope, Receive, Send], t.Awaitable[None]]] = {}
+
+    def reader(function: t.Any) -> None:
+        readers[function.__name__.replace("_", " ")] = function
+
+    async def drain(receive: Receive) -> bytes:
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                return body
+
+    @reader
+    async def passes_the_empty_channel_on(scope: Scope, receive: Receive, send: Send) -> None:
+        await drain(receive)
+        await handler(scope, receive, send)
+
+    @reader
+    async def replays_an_end(scope: Scope, receive: Receive, send: Send) -> None:
+        await drain(receive)
+        await handler(scope, then({"type": "http.request"}), send)
+
+    @reader
+    async def replays_a_disconnect(scope: Scope, receive: Receive, send: Send) -> None:
+        await drain(receive)
+        await handler(scope, then(DISCONNECT), send)
+
+    @reader
+    async def replays_only_the_last_chunk(scope: Scope, receive: Receive, send: Send) -> None:
+        await drain(receive)
+        await handler(scope, then(chunk(GOOD[-5:], more=False)), send)
+
+    @reader
+    async def reads_one_message(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await handler(scope, receive, send)
+
+    @reader
+    async def reads_a_starlette_stream(scope: Scope, receive: Receive, send: Send) -> None:
+        async for _ in Request(scope, receive).stream():
             pass
-        return await call_next(request)
+        await handler(scope, receive, send)
+
+    @reader
+    async def reads_a_starlette_body(scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
+        await handler(scope, receive, send)
+
+    @reader
+    async def is_a_base_http_middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
+            async for _ in request.stream():
+                pass
+            return await call_next(request)
+
+        await BaseHTTPMiddleware(handler, dispatch)(scope, receive, send)
+
+    return readers[middleware]
+
+
+EATING = [
+    "passes the empty channel on",
+    "replays an end",
+    "replays a disconnect",
+    "replays only the last chunk",
+    "reads one message",
+    "reads a starlette stream",
+    "reads a starlette body",
+    "is a base http middleware",
+]
+
+
+@pytest.mark.parametrize("chunks", [[GOOD], [GOOD[:10], GOOD[10:]]], ids=["whole", "two chunks"])
+@pytest.mark.parametrize("middleware", EATING)
+async def test_a_body_that_middleware_ate_uses_no_attempt_and_the_log_names_the_cause(
+    middleware: str, chunks: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    status = await call_through(eating(middleware), body_of(*chunks))
+    assert (status, "something read" in caplog.text) == (408, True)
 
 
 class Peeking(BaseHTTPMiddleware):
@@ -168,20 +277,12 @@ class Peeking(BaseHTTPMiddleware):
         return await call_next(request)
 
 
-def behind(middleware: type[BaseHTTPMiddleware]) -> Starlette:
-    return Starlette(routes=[Mount("/", make())], middleware=[Middleware(middleware)])
-
-
-async def test_a_body_that_middleware_read_is_reported_missing(caplog: pytest.LogCaptureFixture) -> None:
-    await call_through(behind(Eating))
-    assert "body_missing" in caplog.text
-
-
 async def test_a_body_that_middleware_only_looked_at_is_read() -> None:
-    assert await call_through(behind(Peeking)) == 200
+    behind = Starlette(routes=[Mount("/", make())], middleware=[Middleware(Peeking)])
+    assert await call_through(behind, body_of(GOOD)) == 200
 
 
-async def call_through(app: Starlette) -> int:
+async def call_through(app: ASGIApp, receive: Receive) -> int:
     # Middleware of this kind sends the body in chunks of its own, so the status alone is looked at.
     statuses: list[int] = []
 
@@ -189,6 +290,6 @@ async def call_through(app: Starlette) -> int:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
 
-    await app(post(), body_of(GOOD), send)
+    await app(post(), receive, send)
     [status] = statuses
     return status

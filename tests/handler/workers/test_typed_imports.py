@@ -16,14 +16,15 @@ from nextmq_handler.workers.worker import find_processor, freeze
 worker = Worker("emails", process)
 freeze(worker)
 signature = find_processor(worker, "welcome").signature
-signature.dump(signature.load({data}))
+signature.load({data})
+signature.dump({result})
 print("pydantic" in sys.modules)
 """
 
 
-def loads_pydantic(function: str, data: object) -> bool:
-    """Whether a fresh process that runs `function` with `data`, and returns it, has pydantic afterwards."""
-    program = PROGRAM.format(function=function, data=repr(data))
+def loads_pydantic(function: str, data: object, result: object) -> bool:
+    """Whether a fresh process that runs `function` with `data`, and returns `result`, has pydantic afterwards."""
+    program = PROGRAM.format(function=function, data=repr(data), result=repr(result))
     process = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
     return process.stdout == "True\n"
 
@@ -46,11 +47,11 @@ def loads_pydantic(function: str, data: object) -> bool:
     ],
 )
 def test_a_plain_annotation_does_not_load_pydantic(annotations: str, data: object) -> None:
-    assert not loads_pydantic(f"def process{annotations}: ...", data)
+    assert not loads_pydantic(f"def process{annotations}: ...", data, None if "-> None" in annotations else data)
 
 
 @pytest.mark.parametrize(
     "annotations", ["(job: Job[dict[str, int]])", "(job: Job[int | None])", "(job) -> t.Literal[1]"]
 )
 def test_an_annotation_that_needs_pydantic_loads_it(annotations: str) -> None:
-    assert loads_pydantic(f"def process{annotations}: ...", {} if "dict" in annotations else 1)
+    assert loads_pydantic(f"def process{annotations}: ...", {} if "dict" in annotations else 1, 1)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from nextmq_server.api.app import create_app
+from nextmq_server.api.request import MAX_BODY_SIZE
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from tests.support.api import COUNTS, JOBS, WORKER, refusal, registration
@@ -101,7 +102,7 @@ async def test_a_401_does_not_repeat_the_key_that_was_sent(anyone: httpx.AsyncCl
 
 @pytest.mark.parametrize(
     ("path", "content"),
-    [(JOBS, b"{"), (JOBS, b"x" * (2 * 1024 * 1024 + 1)), ("/v1/queues/a:b/jobs", b"{}"), (JOBS, b"{}")],
+    [(JOBS, b"{"), (JOBS, b"x" * (MAX_BODY_SIZE + 1)), ("/v1/queues/a:b/jobs", b"{}"), (JOBS, b"{}")],
     ids=["no JSON", "too large", "a bad queue name", "no job"],
 )
 async def test_without_a_key_nothing_else_of_a_request_is_judged(

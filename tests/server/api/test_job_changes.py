@@ -122,6 +122,25 @@ async def test_log_lines_are_kept_in_their_order(api: httpx.AsyncClient) -> None
 
 
 @pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ('"caf\\udce9"', "caf?"),
+        ("5", "5"),
+        ("null", "None"),
+        ("[1]", "[1]"),
+        (f'"{"x" * 66_560}"', "x" * 65_535 + "…"),
+    ],
+    ids=["a lone surrogate", "a number", "null", "a list", "65 KiB"],
+)
+async def test_whatever_is_sent_as_a_log_line_is_kept_as_text(
+    api: httpx.AsyncClient, sent: str, kept: str
+) -> None:
+    url = f"{JOBS}/{await add(api)}/logs"
+    answer = await api.post(url, content=f'{{"row":{sent}}}', headers={"content-type": "application/json"})
+    assert (answer.status_code, (await api.get(url)).json()["logs"]) == (200, [kept])
+
+
+@pytest.mark.parametrize(
     ("query", "rows"),
     [
         ("start=1", ["b", "c"]),

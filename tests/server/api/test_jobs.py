@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nextmq_handler.rules.job_ids import QUEUE_KEYS
 from nextmq_handler.rules.states import STORED_STATES
+from nextmq_server.api.request import MAX_BODY_SIZE
 from tests.support.api import COUNTS, JOBS, WORKER, any_json, one_service, problem_paths, refusal, send
 from tests.support.api_cases import DATA, MIB, NO_JSON, RENAMED, RIGHT, WRONG, WRONG_JOBS, cases
 
@@ -211,22 +212,22 @@ async def test_a_body_that_is_not_said_to_be_json_is_refused(api: httpx.AsyncCli
     assert refusal(answer) == (422, "invalid_request")
 
 
-async def test_a_body_declared_over_2_mib_is_refused(api: httpx.AsyncClient) -> None:
-    answer = await api.post(JOBS, content=b" " * (2 * MIB + 1), headers={"content-type": "application/json"})
+async def test_a_body_declared_over_4_mib_is_refused(api: httpx.AsyncClient) -> None:
+    answer = await api.post(JOBS, content=b" " * (MAX_BODY_SIZE + 1), headers={"content-type": "application/json"})
     assert refusal(answer) == (413, "payload_too_large")
 
 
-async def test_a_body_that_grows_over_2_mib_is_refused(api: httpx.AsyncClient) -> None:
+async def test_a_body_that_grows_over_4_mib_is_refused(api: httpx.AsyncClient) -> None:
     async def chunks() -> t.AsyncIterator[bytes]:
-        for _ in range(3):
+        for _ in range(5):
             yield b" " * MIB
 
     answer = await api.post(JOBS, content=chunks(), headers={"content-type": "application/json"})
     assert refusal(answer) == (413, "payload_too_large")
 
 
-async def test_a_body_of_2_mib_is_taken(api: httpx.AsyncClient) -> None:
-    content = b'{"name":"welcome"}'.ljust(2 * MIB)
+async def test_a_body_of_4_mib_is_taken(api: httpx.AsyncClient) -> None:
+    content = b'{"name":"welcome"}'.ljust(MAX_BODY_SIZE)
     answer = await api.post(JOBS, content=content, headers={"content-type": "application/json"})
     assert answer.status_code == 201
 

@@ -8,7 +8,6 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_handler.rules.results import JobResult
 from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
@@ -34,9 +33,9 @@ async def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     looks: list[str] = []
     look = engine_results._look
 
-    async def noted(scripts: t.Any, job_id: str) -> JobResult:
+    async def noted(scripts: t.Any, job_id: str, **since: str) -> engine_results.Look:
         try:
-            return await look(scripts, job_id)
+            return await look(scripts, job_id, **since)
         finally:
             looks.append(job_id)
 

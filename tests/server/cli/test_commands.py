@@ -220,7 +220,7 @@ def test_an_unreachable_redis_exits_1(unreachable: subprocess.CompletedProcess[s
 
 
 def test_an_unreachable_redis_is_told_in_one_line(unreachable: subprocess.CompletedProcess[str]) -> None:
-    said = "cannot reach Redis at 127.0.0.1:1, database 0: Connection refused; is it running, and is"
+    said = "cannot reach Redis at redis://127.0.0.1:1/0: Connection refused; is it running, and is"
     assert unreachable.stderr == f"nextmq dev: {said} --redis-url right?\n"
 
 

@@ -91,7 +91,6 @@ DATA_TEXTS = {
     "numbers": b"[1.10,1e2,-0,123456789012345678901234567890]",
     "a member twice": b'{"a":1,"a":2}',
     "a text": b'"hello"',
-    "not UTF-8": b'"\xff\xfe"',
 }
 
 
@@ -189,6 +188,14 @@ async def test_the_headers_are_those_of_the_protocol(rig: Rig) -> None:
         **dict(signature_headers(SECRETS, rig.delivery_id, int(NOW), body)),
     }
     assert sorted(headers.items) == sorted(expected.items())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("data", ['1,"name":"admin","id":"999"', "hello", '"\udcff"'])
+async def test_data_that_is_not_json_fails_the_job_and_sends_nothing(rig: Rig, data: str) -> None:
+    verdict = await rig.deliver(data=data)
+    assert isinstance(verdict, Failed)
+    assert (verdict.name, verdict.unrecoverable, rig.app.received) == ("InvalidData", True, [])
 
 
 @pytest.mark.anyio

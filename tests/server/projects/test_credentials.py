@@ -59,7 +59,7 @@ def retiring(rotating: Project) -> Project:
 
 @pytest.fixture
 def credentials(engine: Engine, rotating: Project, registry: Registry, clock: Clock) -> Credentials:
-    return Credentials(rotating, engine.redis, registry, clock=clock)
+    return Credentials(rotating, engine.redis, engine.keys, registry, clock=clock)
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ async def test_a_refusal_names_secrets_by_their_ids_only(
 async def test_what_cannot_be_looked_up_may_not_go(
     credentials: Credentials, engine: Engine, retiring: Project
 ) -> None:
-    await engine.redis.execute("SET", ProjectKeys(retiring.name)("webhook-secret-uses"), "no hash")
+    await engine.redis.execute("SET", engine.keys("webhook-secret-uses"), "no hash")
     with pytest.raises(ConfigurationError, match=r"is in use \(Redis answered WRONGTYPE"):
         await credentials.check(retiring)
 
@@ -199,6 +199,6 @@ async def test_a_start_without_a_used_secret_is_warned_of(
 ) -> None:
     credentials.note_signed(old_id)
     with caplog.at_level(logging.WARNING):
-        await Credentials(retiring, engine.redis, registry, clock=clock).warn_of_missing()
+        await Credentials(retiring, engine.redis, engine.keys, registry, clock=clock).warn_of_missing()
     [record] = caplog.records
     assert f"webhook secret {old_id} signed outcomes within a day" in record.getMessage()

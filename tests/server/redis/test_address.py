@@ -176,14 +176,54 @@ def test_the_password_is_not_in_the_refusal(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("redis://user:hunter2@redis.example:7000/1", "<Address redis.example:7000, database 1>"),
-        ("redis://a.example,b.example", "<Address a.example:6379,b.example:6379, database 0>"),
-        ("redis+sentinel://a.example/main/2", "<Address main of a.example:26379, database 2>"),
-        ("unix:///run/valkey.sock", "<Address /run/valkey.sock, database 0>"),
+        ("redis://user:hunter2@redis.example:7000/1", "<Address redis://redis.example:7000/1>"),
+        ("redis://a.example,b.example", "<Address redis://a.example:6379,b.example:6379/0>"),
+        ("redis+sentinel://a.example/main/2", "<Address redis+sentinel://a.example:26379/main/2>"),
+        ("unix:///run/valkey.sock", "<Address unix:///run/valkey.sock>"),
     ],
 )
 def test_the_repr_tells_where_it_is(url: str, shown: str) -> None:
     assert repr(Address(url)) == shown
+
+
+# Where people type a password behind the host, and how other clients write it.
+BEHIND = [
+    "{scheme}://{host},password=hunter2",
+    "{scheme}://{host},password=hunter2,ssl=true",
+    "{scheme}://{host};password=hunter2",
+    "{scheme}://{host}?password=hunter2",
+    "{scheme}://{host}?hunter2",
+    "{scheme}://{host}/0?password=hunter2",
+    "{scheme}://{host}/0?user=jobs&pass=hunter2",
+    "{scheme}://{host}/0#hunter2",
+    "{scheme}://{host}#hunter2",
+    "{scheme}://{host}/main/hunter2",
+    "{scheme}://{host}/0:hunter2",
+    "{scheme}://{host}/0/hunter2",
+    "{scheme}://{host}/0@hunter2",
+    "{scheme}://{host}/:hunter2@0",
+    "{scheme}://{host}/jobs:hunter2@",
+    "{scheme}://{host}:hunter2",
+    "{scheme}://{host}@hunter2",
+    "{scheme}://{host}@jobs:hunter2",
+    "{scheme}://{host} hunter2",
+    "{scheme}://{host} --pass hunter2",
+]
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+sentinel", "rediss+sentinel"])
+@pytest.mark.parametrize("host", ["r.example:6379", "127.0.0.1:6379", "localhost:6379", "a.example:1,b.example:2"])
+@pytest.mark.parametrize("form", BEHIND)
+def test_a_password_behind_the_host_is_refused_and_not_told(scheme: str, host: str, form: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Address(form.format(scheme=scheme, host=host))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("behind", [":hunter2", "@hunter2", ",password=hunter2", ";hunter2", " hunter2"])
+def test_a_password_behind_a_socket_is_not_shown(behind: str) -> None:
+    address = Address(f"unix:///run/valkey.sock{behind}")
+    assert "hunter2" not in f"{address} {address!r}"
 
 
 @given(st.sampled_from(["redis", "unix", "redis+sentinel", "http", ""]), st.text())

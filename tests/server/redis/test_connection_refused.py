@@ -52,7 +52,7 @@ async def test_a_closed_port_says_to_look_at_redis_url() -> None:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
         text = await refusal(f"redis://127.0.0.1:{port}")
-    assert text.startswith(f"cannot reach Redis at 127.0.0.1:{port}, database 0")
+    assert text.startswith(f"cannot reach Redis at redis://127.0.0.1:{port}/0: ")
     assert "--redis-url" in text
 
 

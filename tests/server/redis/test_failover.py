@@ -12,12 +12,15 @@ import pytest
 
 from nextmq_handler.errors import ConfigurationError
 from nextmq_server.redis import connection as connection_module
+from nextmq_server.redis import primary, silence
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.checks import check_redis
-from nextmq_server.redis.connection import ConnectionLost, RedisConnection
+from nextmq_server.redis.connection import ConnectionLost, RedisConnection, RedisError
+from nextmq_server.redis.primary import Primary
 from nextmq_server.redis.resp import Protocol
+from nextmq_server.redis.sentinels import Sentinels
 from nextmq_server.testing.processes import free_port
-from tests.support.failover import Pair, ask
+from tests.support.failover import Pair, ask, by_hosts, by_sentinels
 
 from ..conftest import Engine
 
@@ -66,15 +69,6 @@ async def engine_on(url: str) -> t.AsyncIterator[Engine]:
     await engine.open()
     yield engine
     await engine.close()
-
-
-def by_sentinels(*ports: int) -> str:
-    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
-    return f"redis+sentinel://:hunter2@{hosts}/main?sentinel_password=watching"
-
-
-def by_hosts(*ports: int) -> str:
-    return "redis://:hunter2@" + ",".join(f"127.0.0.1:{port}" for port in ports)
 
 
 async def until_elsewhere(engine: Engine) -> None:
@@ -187,3 +181,131 @@ async def test_a_host_that_is_gone_without_a_word_is_noticed(pair: Pair) -> None
     assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     assert 0 < sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) < 75  # the system's own
     protocol.close()
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str) -> t.AsyncIterator[RedisConnection]:
+    connection = RedisConnection(Address(url), name="test")
+    await connection.connect()
+    yield connection
+    await connection.close()
+
+
+async def until_at(connection: RedisConnection, port: int) -> None:
+    """Wait until the connection leads to the server on that port."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with contextlib.suppress(ConnectionLost):
+                if f"tcp_port:{port}\r\n" in await connection.execute("INFO", "server"):
+                    return
+                await asyncio.sleep(0.01)
+            await connection.ready()
+
+
+async def until_promoted(pair: Pair, sentinel: int) -> None:
+    """Wait until the Sentinel names the replica as the primary."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            named = await ask(sentinel, "watching", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")
+            if int(named[1]) == pair.replica:
+                return
+            await asyncio.sleep(0.01)
+
+
+def nothing(*_: object) -> None:
+    """Do nothing."""
+
+
+def never(monkeypatch: pytest.MonkeyPatch, *ways: str) -> None:
+    """Switch off these ways to notice that a primary is one no more."""
+    if "silence" in ways:
+        monkeypatch.setattr(silence, "SILENCE_LIMIT", 3600.0)
+    if "the word of a Sentinel" in ways:
+        monkeypatch.setattr(Sentinels, "follow", nothing)
+    if "a doubt" in ways:
+        monkeypatch.setattr(Primary, "doubt", nothing)
+
+
+WAYS = {"silence", "the word of a Sentinel", "a doubt"}
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+async def test_each_way_alone_leads_from_a_primary_that_hung_to_the_new_one(
+    pair: Pair, sentinel: int, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "SILENCE_LIMIT", 1.0)
+    monkeypatch.setattr(primary, "PLACE_TIMEOUT", 0.5)
+    never(monkeypatch, *WAYS - {way})
+    async with connected(by_sentinels(sentinel)) as connection:
+        pair.pause(pair.primary)
+        await until_promoted(pair, sentinel)
+        pair.resume(pair.primary)
+        await until_at(connection, pair.replica)
+        await connection.execute("SET", "written", "here")
+        assert await ask(pair.replica, "hunter2", "GET", "written") == "here"
+
+
+async def test_what_is_written_after_a_primary_hung_is_not_written_there(
+    pair: Pair, sentinel: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "SILENCE_LIMIT", 1.0)
+    monkeypatch.setattr(primary, "PLACE_TIMEOUT", 0.5)
+    async with connected(by_sentinels(sentinel)) as connection:
+        pair.pause(pair.primary)
+        with pytest.raises(ConnectionLost):
+            await connection.execute("PING")
+        pair.resume(pair.primary)
+        await connection.ready()
+        await connection.execute("SET", "written", 1)
+        assert await ask(await primary_by(sentinel), "hunter2", "GET", "written") == "1"
+
+
+async def primary_by(sentinel: int) -> int:
+    return int((await ask(sentinel, "watching", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"))[1])
+
+
+async def switch(sentinel: int) -> bool:
+    """Make the Sentinel promote the replica. Return False while that is not ready."""
+    with contextlib.suppress(RedisError):
+        return bool(await ask(sentinel, "watching", "SENTINEL", "FAILOVER", "main"))
+    return False
+
+
+async def test_a_switch_is_one_line_and_the_new_primary_another(
+    pair: Pair, sentinel: int, wait_until: WaitUntil, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, new = f"127.0.0.1:{pair.primary}", f"127.0.0.1:{pair.replica}"
+    async with connected(by_sentinels(sentinel)) as connection:
+        await wait_until(lambda: switch(sentinel))
+        await until_at(connection, pair.replica)
+        where = Address(by_sentinels(sentinel))
+        said = [record.getMessage() for record in caplog.records if "cannot connect" not in record.getMessage()]
+        assert said[-1] == f"connected to Redis at {where}: the primary is {new}, it was {old}"
+        assert len(said) == 2
+
+
+async def test_of_two_primaries_the_one_that_took_over_is_used(pair: Pair) -> None:
+    await ask(pair.replica, "hunter2", "REPLICAOF", "NO", "ONE")
+    for hosts in ((pair.primary, pair.replica), (pair.replica, pair.primary)):
+        async with connected(by_hosts(*hosts)) as connection:
+            assert f"tcp_port:{pair.replica}" in await connection.execute("INFO", "server")
+
+
+async def test_a_primary_without_the_replicas_that_it_needs_is_waited_for(
+    pair: Pair, wait_until: WaitUntil
+) -> None:
+    async with connected(by_hosts(pair.primary)) as connection:
+        await ask(pair.primary, "hunter2", "CONFIG", "SET", "min-replicas-to-write", 1)
+        pair.kill(pair.replica)
+
+        async def is_left() -> bool:
+            with contextlib.suppress(ConnectionLost):
+                await connection.execute("SET", "key", 1)
+                return False
+            return True
+
+        await wait_until(is_left)
+        pair.start_valkey(pair.replica, "--replicaof", f"127.0.0.1 {pair.primary}")
+        await wait_until(pair.is_synced)
+        await connection.ready()
+        assert await connection.execute("SET", "key", 1) == "OK"

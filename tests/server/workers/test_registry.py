@@ -303,3 +303,19 @@ async def test_neither_key_nor_secret_is_in_the_log(
     await service.workers.register("emails", worker(project), replace=None)
     await api.post(MISSPELLED_JOBS, json={"name": "welcome"})
     assert [text for text in (project.api_key, *project.webhook_secrets) if text in caplog.text] == []
+
+
+async def test_a_queue_of_dead_letters_is_not_warned_of(
+    api: httpx.AsyncClient, service: Service, project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    await service.workers.register("emails", worker(project, options={"deadLetter": "letters"}), replace=None)
+    await api.post("/v1/queues/letters/jobs", json={"name": "welcome"})
+    assert warnings(caplog) == []
+
+
+async def test_the_warning_says_if_the_queue_is_paused_too(
+    api: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    await api.post("/v1/queues/emails/pause")
+    await api.post(JOBS, json={"name": "welcome"})
+    assert warnings(caplog)[0].startswith('queue "emails" has 1 waiting job and no worker, and is paused; ')

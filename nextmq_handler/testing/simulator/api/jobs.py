@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ....protocol import strict_json
 from ....rules.limits import MAX_NAME
 from ....rules.refusals import check_size, no_such_job, wanted_states, wrong_state
 from ....rules.views import JobView, by_name
@@ -79,6 +78,8 @@ def get_result(request: SimulatedRequest, store: Store) -> Steps[dict[str, t.Any
     job = store.find(key)
     if job is not None and wait:
         yield from request.simulation.run_until_finished(job, store.now + wait)
+        if job.finished_on is not None:  # there may be another job with this id by now
+            return {**job.result}
     result = store.result(key)
     if result is None:
         raise no_such_job(*key)
@@ -200,6 +201,8 @@ def run_again(store: Store, job: SimulatedJob, was: t.Literal["completed", "fail
     else:
         job.return_value = None
     store.reopen(job, was)
+    store.results.pop(job.key, None)
+    store.take_letters(job)
 
 
 def _is_plain(name: object, opts: object, data: object = None) -> bool:  # noqa: ARG001 - any data is plain
@@ -212,7 +215,7 @@ def _new_job(
 ) -> NewSimulatedJob:
     """Return a job to add, whose data is at `path` of the request. Raises Refusal if the data is too large."""
     opts = {**request.trace, **options}
-    check_size(len(strict_json.compact(data)), opts, path)
+    check_size(data, opts, path)
     return NewSimulatedJob(
         request.names[0], name, data, opts, opts.get("timestamp") or request.now, opts.get("jobId")
     )

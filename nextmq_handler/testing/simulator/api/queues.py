@@ -7,7 +7,7 @@ import typing as t
 from ....rules.cron import InvalidSchedule
 from ....rules.job_ids import is_custom_id
 from ....rules.refusals import Refusal, no_such_scheduler, not_deduplicated
-from ..engine.job import NewSimulatedJob
+from ..engine.job import Key, NewSimulatedJob
 from ..engine.queue_state import Rate
 from ..engine.schedulers import SimulatedScheduler
 from .jobs import run_again
@@ -211,8 +211,19 @@ def _redrive(store: Store, queue: QueueState, job_id: str, wanted: bodies.Redriv
     dead_letter = read_dead_letter(job.data)
     if dead_letter is None or dead_letter["queue"] == queue.name or not wanted.selects(dead_letter):
         return False
-    target = store.queue(dead_letter["queue"])
-    new_id, first_id = target.new_id(), dead_letter["id"]
+    target, first_id, letter = store.queue(dead_letter["queue"]), dead_letter["id"], Key(queue.name, job_id)
+    failed = target.jobs.get(first_id)
+    if failed is not None and letter in failed.letters:
+        # If it is not failed any more, the failure has been dealt with.
+        if failed.letters[-1] == letter and failed.state == "failed":
+            failed.name, failed.data = dead_letter["name"], dead_letter["data"]
+            failed.attempts_made = failed.attempts_started = 0
+            run_again(store, failed, "failed")
+            target.push_in_turn(failed, is_next=bool(dead_letter["opts"].get("lifo")))
+        else:
+            store.remove(job)
+        return True
+    new_id = target.new_id()
     keeps_id = is_custom_id(first_id) and first_id not in target.jobs
     opts = redriven_options(dead_letter)
     new = NewSimulatedJob(target.name, dead_letter["name"], dead_letter["data"], opts, store.now)

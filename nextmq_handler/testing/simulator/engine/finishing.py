@@ -11,7 +11,7 @@ from ....rules.attempts import CHILD_FAILED, OPEN_CHILDREN, next_attempt, stackt
 from ....rules.backoff import Strategies
 from ....rules.results import RESULT_LIFE, may_vanish
 from .adding import add_all
-from .job import NewSimulatedJob
+from .job import Key, NewSimulatedJob
 
 if t.TYPE_CHECKING:
     from ....rules.dead_letters import DeadLetter
@@ -130,6 +130,7 @@ class Finisher:
             "failedAt": failed_at,
         }
         add_all(self._store, [NewSimulatedJob(target, job.name, data, {}, failed_at, id)])
+        job.letters.append(Key(target, id))
 
 
 def _forbidden_by_children(job: SimulatedJob, outcome: Outcome) -> Failed | None:

@@ -79,6 +79,8 @@ class SimulatedJob:
     processed_children: dict[Key, t.Any] = field(default_factory=dict[Key, t.Any])
     ignored_children: dict[Key, str] = field(default_factory=dict[Key, str])
     failed_children: dict[Key, None] = field(default_factory=dict[Key, None])
+    letters: list[Key] = field(default_factory=list[Key])
+    """The dead letters of the job, the newest last."""
     delivery_id: str | None = None
     deliveries: list[DeliveryEntry] = field(default_factory=list[DeliveryEntry])
     waits: list[int] = field(default_factory=list[int])

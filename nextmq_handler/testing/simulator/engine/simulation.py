@@ -138,6 +138,7 @@ class Simulation:
         return next((job for job in ready if job is not None), None)
 
     def _deliver(self, job: SimulatedJob) -> Steps[int]:
+        self.store.take_letters(job)
         self.schedulers.advance(job)
         failure = _failure_before_delivery(job)
         if failure is not None:

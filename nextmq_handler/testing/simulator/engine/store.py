@@ -73,6 +73,7 @@ class Store:
             repeat_job_key=scheduler_id,
         )
         self.added.append(job)
+        self.results.pop(job.key, None)  # of an earlier job with this id
         if new.is_parent:
             queue.enter(job, "waiting-children")
         elif job.delay:
@@ -83,6 +84,15 @@ class Store:
         parent = self.find(job.parent_key)
         if parent is not None:
             parent.open_children[job.key] = None
+
+    def take_letters(self, job: SimulatedJob) -> None:
+        """Remove the dead letters of a job that runs again. One that a worker processes stays."""
+        letters = {key: self.find(key) for key in job.letters}
+        busy = [key for key, one in letters.items() if one and one.state in ("active", "waiting-children")]
+        for key, letter in letters.items():
+            if letter is not None and key not in busy:
+                self.remove(letter)
+        job.letters = busy
 
     def child_completed(self, child: SimulatedJob) -> None:
         """Give the result to the parent, which continues if no other child is open."""

@@ -16,7 +16,7 @@ from nextmq_handler.rules.views import JobView
 from nextmq_server.engine.queues.dead_letters import dead_letter_of
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.jobs import decoded
-from nextmq_server.engine.queues.snapshots import read_snapshot, result_of
+from nextmq_server.engine.queues.snapshots import result_of, snapshot_key
 from nextmq_server.engine.scripts.scripts import QueueScripts
 from nextmq_server.engine.verdicts import Verdict
 from nextmq_server.engine.worker.finalize import Finalizer, LostJob
@@ -119,7 +119,7 @@ async def test_a_job_that_vanishes_leaves_a_dead_letter_and_a_snapshot(
     await engine.run(processor(FAILED), dead_letter=DLQ)
     job_id = await engine.add(removeOnFail=True)
     await wait_until(lambda: has_dead_letter(engine))
-    assert await read_snapshot(engine.jobs.scripts("emails"), job_id)
+    assert await engine.redis.execute("EXISTS", snapshot_key(engine.jobs.scripts("emails"), job_id))
 
 
 async def test_an_unrecoverable_failure_leaves_a_dead_letter(engine: Engine, processor: type[Processor]) -> None:
@@ -193,19 +193,15 @@ async def test_a_failure_that_is_carried_out_again_leaves_one_dead_letter(
     assert len(await dead_letters(engine)) == 1
 
 
-async def test_each_final_failure_of_a_job_leaves_a_dead_letter(
+async def test_a_job_that_fails_again_leaves_the_dead_letter_of_its_last_failure(
     engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
-    await engine.run(processor(FAILED), dead_letter=DLQ)
+    await engine.run(processor(FAILED, GONE), dead_letter=DLQ)
     job_id = await engine.add()
     await engine.until_state(job_id, "failed")
     await engine.jobs.retry("emails", job_id, "failed", reset_attempts_made=True, reset_attempts_started=True)
-
-    async def there_are_two() -> bool:
-        return len(await dead_letters(engine)) == 2
-
-    await wait_until(there_are_two)
-    assert [dead_letter["data"]["id"] for dead_letter in await dead_letters(engine)] == [job_id, job_id]
+    await wait_until(lambda: has_dead_letter(engine))
+    assert (await only_dead_letter(engine))["data"]["reason"] == "UnrecoverableJobError: gone"
 
 
 @pytest.mark.parametrize("job_id", ["repeat:3f2a:1700000000000", "a/b?c#d%25", "ä 😀", "x" * 256])

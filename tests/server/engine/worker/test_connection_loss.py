@@ -16,6 +16,10 @@ from nextmq_server.engine.worker.options import RunnerOptions
 from nextmq_server.redis import connection
 from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import ConnectionLost
+from nextmq_server.tasks import end_tasks
+from nextmq_server.workers import registry as registry_module
+from nextmq_server.workers.registration import Registration
+from nextmq_server.workers.registry import Registry
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Listen, Processor, WaitUntil
@@ -28,17 +32,23 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "SWEEP_INTERVAL", 3600.0)
     monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 0.5)
     monkeypatch.setattr(connection, "MAX_RETRY_DELAY", 0.05)
+    monkeypatch.setattr(registry_module, "POLL_INTERVAL", 0.02)
 
 
 class Proxy:
-    """Between a hub and Valkey. While `is_deaf`, commands arrive and their answers do not."""
+    """Between a hub and Valkey. While `is_deaf`, commands arrive and their answers do not.
+
+    While it `refuses`, new connections end at once.
+    """
 
     def __init__(self, path: str) -> None:
-        self.is_deaf = False
+        self.is_deaf = self.refuses = False
         self._path = path
         self._writers: list[asyncio.StreamWriter] = []
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
+            return
         answers, commands = await asyncio.open_unix_connection(self._path)
         self._writers += [writer, commands]
         async with asyncio.TaskGroup() as group:
@@ -208,6 +218,31 @@ async def test_a_job_whose_fetch_was_lost_runs_after_all(
     assert await engine.until_state(job_id, "completed")
 
 
+async def test_a_job_whose_fetch_was_lost_runs_at_once_though_its_lock_has_ended(
+    engine: Engine,
+    proxy: tuple[Proxy, Hub],
+    processor: type[Processor],
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 3600.0)  # no regular look may find it
+    between, hub = proxy
+    await hub.add("emails", RunnerOptions(concurrency=2, lock_duration=50), processor())
+    await wait_until(lambda: hub.queues["emails"].is_cold)
+    job_id = await engine.add(delay=50)
+    await engine.settle(hub)
+    between.is_deaf = True
+    await engine.until_state(job_id, "active")
+
+    async def has_no_lock() -> bool:
+        return not await engine.redis.execute("EXISTS", engine.key(job_id, "lock"))
+
+    await wait_until(has_no_lock)
+    between.cut()
+    between.is_deaf = False
+    assert await engine.until_state(job_id, "completed")
+
+
 async def test_the_heartbeat_goes_on_after_redis_was_gone(
     own_engine: Engine, own_valkey: EmbeddedValkey, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,3 +311,38 @@ async def test_a_job_that_cannot_be_handed_back_is_an_error_line(
     await own_engine.stop_hub(hub, grace=0)
     lines = [record.getMessage() for record in caplog.records]
     assert f"queue emails job {job_id}: cannot finish it: not connected; it will stall" in lines
+
+
+async def test_a_queue_that_is_added_while_no_connection_can_be_made_is_a_lost_connection(
+    engine: Engine, proxy: tuple[Proxy, Hub], processor: type[Processor]
+) -> None:
+    between, hub = proxy
+    between.refuses = True
+    with pytest.raises(ConnectionLost, match="cannot reach Redis"):
+        await hub.add("emails", RunnerOptions(), processor())
+    between.refuses = False
+    await hub.add("emails", RunnerOptions(), processor())
+    assert await engine.until_state(await engine.add(), "completed")
+
+
+async def test_a_registration_of_another_server_is_taken_over_without_a_traceback_once_there_is_a_connection(
+    engine: Engine, proxy: tuple[Proxy, Hub], processor: type[Processor], wait_until: WaitUntil, caplog: t.Any
+) -> None:
+    between, hub = proxy
+    between.refuses = True
+    registry, other = (Registry(connection, engine.keys) for connection in (hub.connection, engine.redis))
+    tries: list[str] = []
+
+    async def apply(queue: str, _: Registration | None) -> None:
+        tries.append(queue)
+        await hub.add(queue, RunnerOptions(), processor())
+
+    await registry.load()
+    following = asyncio.create_task(registry.follow(apply))
+    body = {"url": "https://app.example/emails", "options": {}, "secretIds": ["0a1b2c3d"], "fingerprint": "f"}
+    await other.put("emails", Registration.model_validate(body), replace=True)
+    await wait_until(lambda: tries)
+    between.refuses = False
+    await wait_until(lambda: "emails" in hub.queues)
+    await end_tasks(following)
+    assert not [record for record in caplog.records if record.exc_info]

@@ -7,7 +7,7 @@ import typing as t
 import pytest
 
 from nextmq_handler.rules.limits import UNLIMITED
-from nextmq_server.engine.scripts.holds import Holds, Kind, Trouble
+from nextmq_server.engine.scripts.holds import LOOK_INTERVAL, Holds, Kind, Trouble
 from nextmq_server.engine.worker.hub import Hub
 from tests.support.holding import let_pass
 
@@ -205,12 +205,59 @@ async def test_after_a_hold_nothing_is_left_of_it(engine: Engine, holds: Holds) 
     assert await engine.redis.execute("KEYS", engine.keys("*")) == []
 
 
-async def test_a_hold_that_nobody_probes_lapses_with_its_limiter(engine: Engine, holds: Holds) -> None:
+async def test_a_hold_that_nobody_probes_lapses(engine: Engine, holds: Holds) -> None:
     await holds.fail(trouble())
-    lives = [
-        await engine.redis.execute("PTTL", key) for key in (engine.keys("hold", "emails"), engine.key("limiter"))
-    ]
-    assert [life > 24 * HOUR for life in lives] == [True, True]
+    assert 24 * HOUR < await engine.redis.execute("PTTL", engine.keys("hold", "emails")) <= 25 * HOUR
+
+
+RESTS = [5_000, 86_401, 60_000, HOUR, 24 * HOUR]
+KINDS: list[Kind] = ["unreachable", "throttled", "breaker"]
+
+
+@pytest.mark.parametrize("rest", RESTS)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_limiter_of_a_hold_lives_as_long_as_the_rest(
+    engine: Engine, holds: Holds, kind: Kind, rest: int
+) -> None:
+    await holds.fail(trouble(kind, rest=rest))
+    assert rest // 2 < await engine.redis.execute("PTTL", engine.key("limiter")) <= rest
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_limiter_of_a_hold_that_is_probed_lives_until_the_next_look(
+    engine: Engine, processor: type[Processor], holds: Holds, wait_until: WaitUntil, kind: Kind
+) -> None:
+    process = processor()
+    process.gate.clear()
+    await engine.add()
+    await holds.fail(trouble(kind, rest=0))
+    await engine.run(process)
+    await wait_until(lambda: process.started)
+    assert 0 < await engine.redis.execute("PTTL", engine.key("limiter")) <= LOOK_INTERVAL * 1000
+
+
+@pytest.mark.parametrize("opts", [{}, {"removeOnComplete": True}, {"limiter": True}], ids=repr)
+async def test_a_job_that_ends_after_the_rest_fetches_no_next_one_beside_the_probe(
+    engine: Engine, processor: type[Processor], holds: Holds, wait_until: WaitUntil, opts: dict[str, t.Any]
+) -> None:
+    running, probing = processor(), processor()
+    running.gate.clear()
+    probing.gate.clear()
+    limiter = {"max": 100, "duration": HOUR} if opts.pop("limiter", False) else None
+    hub = await engine.run(running, limiter=limiter, concurrency=5)
+    first = await engine.add(**opts)
+    await wait_until(lambda: running.started)
+    await holds.fail(trouble(rest=0))
+    await engine.redis.execute("DEL", engine.key("limiter"))  # as if it had lapsed
+    await engine.run(probing, limiter=limiter, concurrency=5)
+    for _ in range(3):
+        await engine.add()
+    await wait_until(lambda: probing.started)
+    await engine.redis.execute("DEL", engine.key("limiter"))
+    running.gate.set()
+    await wait_until(lambda: first not in hub.queues["emails"].active)
+    await settle(engine, hub)
+    assert (len(running.started), len(probing.started), await waiting(engine)) == (1, 1, 2)
 
 
 async def test_a_queue_that_was_obliterated_is_shut_again_by_the_next_failure(

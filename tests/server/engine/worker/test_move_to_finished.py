@@ -74,7 +74,7 @@ def test_the_arguments_are_those_of_bullmqs_packer(
     result = result_of(job, state, AT, return_value=[1, "ä"], reason="Error: no")
     finishing = Finishing(scripts, lambda: worker)
     keys, args = finishing.call(job, result, changes, fetch_next=fetch_next)
-    assert _seen(keys, args[:-1]) == _seen(*given_call)
+    assert _seen(keys, args[:-2]) == _seen(*given_call)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,8 @@ def test_the_limiter_that_never_limits_is_a_flag(
 
 
 def _seen(keys: list[str], args: list[t.Any]) -> object:
-    """Return the call with its options unpacked, without those that are false for Lua and without the time."""
+    """Return the call with its options unpacked, without those that are false for Lua, the time and the server."""
     job_id, _, *texts, packed, changes = args if len(args) == 9 else [*args, ""]
-    opts = {name: value for name, value in unpack(packed).items() if value not in (None, False, NEVER_LIMITS)}
+    left_out = (None, False, NEVER_LIMITS)
+    opts = {name: value for name, value in unpack(packed).items() if value not in left_out and name != "name"}
     return keys, job_id, texts, opts, unpack(changes) if changes else None

@@ -127,7 +127,8 @@ async def test_a_hot_queue_alone_goes_on_without_waiting_in_line(
     first = {job.token for job in process.started}
     process.gate.set()
     await wait_until(lambda: len(process.started) == 20)
-    assert {job.token for job in process.started} == first  # a token goes on with the slot
+    # A token tells of which fetch the job is, or which one's end fetched it.
+    assert {job.token.partition(".")[0] for job in process.started} == first
 
 
 async def test_a_slow_origin_does_not_take_all_slots(

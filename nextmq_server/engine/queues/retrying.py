@@ -1,0 +1,76 @@
+"""Retry finished jobs: in the same step they lose what their end left, its snapshot and its dead letter."""
+
+from __future__ import annotations
+
+from ..scripts.scripts import QueueScripts, as_function
+from .letters import LETTERS
+from .snapshots import snapshot_key
+
+RETRY_KEYS = ("wait", "meta", "active", "marker", "prioritized", "pc")
+"""The queue's keys that reprocessJob takes, after the job, the events and the set of finished jobs."""
+
+RETRY = (
+    LETTERS
+    + as_function("reprocessJob")
+    + """
+local function retry(KEYS, ARGV, snapshot)
+  local answer = reprocessJob(KEYS, ARGV)
+  if answer ~= 1 then return answer end
+  redis.call('DEL', snapshot)
+  take_letters(KEYS[1])
+  return answer
+end
+"""
+)
+"""The Lua function `retry`: reprocessJob, which then removes the job's snapshot and its dead letters."""
+
+# KEYS: the 9 of reprocessJob, the snapshot. ARGV: the 6 of reprocessJob.
+_ONE = f"{RETRY}return retry(KEYS, ARGV, KEYS[10])"
+
+# KEYS: the 8 of moveJobsToWait. ARGV: the 3 of moveJobsToWait; what the keys of the queue's snapshots begin with.
+_MANY = (
+    LETTERS
+    + as_function("moveJobsToWait")
+    + """
+local ids = redis.call('ZRANGEBYSCORE', KEYS[3], 0, ARGV[2], 'LIMIT', 0, ARGV[1])
+local answer = moveJobsToWait(KEYS, ARGV)
+for _, id in ipairs(ids) do
+  redis.call('DEL', ARGV[4] .. id)
+  take_letters(KEYS[1] .. id)
+end
+return answer
+"""
+)
+
+
+def retry_call(
+    scripts: QueueScripts, job_id: str, state: str, *, is_next: bool, resets: tuple[bool, bool]
+) -> tuple[list[str], list[str | int]]:
+    """Return keys and arguments of reprocessJob for a job that ended in `state`.
+
+    `is_next` puts it before the other jobs; `resets`: whether its attempts, and its starts, count from 0 again.
+    """
+    keys = [scripts.key(job_id), *scripts.all_keys("events", state, *RETRY_KEYS)]
+    result = "failedReason" if state == "failed" else "returnvalue"
+    return keys, [job_id, "RPUSH" if is_next else "LPUSH", result, state, *map(int, resets)]
+
+
+async def retry(
+    scripts: QueueScripts, job_id: str, state: str, *, is_next: bool, resets: tuple[bool, bool]
+) -> int:
+    """Put a job that ended in `state` back, as `retry_call` says. Return the answer of reprocessJob.
+
+    Raises RedisError or ConnectionLost.
+    """
+    keys, args = retry_call(scripts, job_id, state, is_next=is_next, resets=resets)
+    return int(await scripts.run_composed(_ONE, [*keys, snapshot_key(scripts, job_id)], args))
+
+
+async def retry_many(scripts: QueueScripts, state: str, before: int, limit: int) -> bool:
+    """Put back up to `limit` jobs that ended in `state` before `before`, ms since the epoch.
+
+    Return whether there may be more. Raises RedisError or ConnectionLost.
+    """
+    keys = scripts.all_keys("", "events", state, "wait", "paused", "meta", "active", "marker")
+    args = [limit, before, state, scripts.own_key("result", "")]
+    return bool(await scripts.run_composed(_MANY, keys, args))
