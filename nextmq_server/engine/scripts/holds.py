@@ -2,7 +2,7 @@
 
 While a queue rests, BullMQ's own limiter key is over the limit, so no process and no script fetches a job. The key
 lives as long as the rest: others show it as a rate limit. After that the hold itself stays until a job has probed
-the endpoint. It keeps the value that the key had before, and restores it at the end. All times are by Redis's clock.
+the endpoint. It keeps the value that the key had before, and restores it at the end. Times are by Redis's clock.
 """
 
 from __future__ import annotations

@@ -74,7 +74,9 @@ class Queue:
 
 
 @pytest.fixture
-def queue(service: Service) -> Queue:
+def queue(firewall: Firewall, service: Service) -> Queue:
+    """Give the queue of a service that stops before the firewall does: it goes on with probes until then."""
+    assert firewall.url
     return Queue(service)
 
 
