@@ -53,11 +53,11 @@ class Service:
 
     `alone` means that no other server process uses that Redis, so jobs that a killed one held are freed at once.
     With `replace_workers`, for `nextmq dev`, the app's process that started last has a queue, at whatever URL.
-    `max_hold` is the longest pause, in s, between two tries of an endpoint that fails; `max_timeout` is the longest
-    timeout of a worker, in ms. A job fails after `max_free_starts` starts that used no attempt. `egress` bounds
-    where deliveries and triggers may go, by default public addresses over https. `report` is called with each
-    delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of the
-    project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
+    `max_hold` is the longest pause, in s, between two tries of an endpoint that fails; `max_timeout` is the
+    longest timeout of a worker, in ms. A job fails after `max_free_starts` starts that used no attempt. `egress`
+    bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
+    each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
+    the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
     """
 
     def __init__(

@@ -42,7 +42,8 @@ class Workers:
     """Run the queues of one project that have a worker. Calls raise RedisError or ConnectionLost too.
 
     With `newest_wins` the app's process that started last has the queue, at whatever URL. `max_hold` is the
-    longest pause between two tries of an endpoint, in s; `max_timeout` is the longest timeout of a delivery, in ms.
+    longest pause between two tries of an endpoint, in s; `max_timeout` is the longest timeout of a delivery, in
+    ms.
     """
 
     def __init__(
