@@ -6,7 +6,6 @@ import time
 import typing as t
 
 from ..errors import ConfigurationError
-from ..protocol import strict_json
 from ..protocol.arguments import is_queue_name, timeout_seconds
 from ..protocol.clocks import wall_clock
 from ..protocol.messages import Headers, Request, Response
@@ -15,6 +14,7 @@ from ..protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError,
 from ..protocol.wire import MAX_BODY_SIZE, Delivery, WireError, parse_delivery
 from ..settings import Settings, load_settings
 from ..workers.worker import Worker, by_queue
+from .answers import JSON, health, refusal
 from .attempt import Attempt, trace_of
 
 if t.TYPE_CHECKING:
@@ -28,8 +28,6 @@ BODY_TIMEOUT = 10.0
 
 MAX_MARGIN = 0.5
 """The answer leaves at most this long, in s, before the server stops waiting: clocks and networks differ."""
-
-_JSON = (b"content-type", b"application/json")
 
 
 class ReadPlan:
@@ -121,12 +119,12 @@ class Receiver:
 
     def _begin(self, request: Request) -> Response | ReadPlan:
         if request.path == "/health":
-            return _health(request.method)
+            return health(request.method)
         queue = request.path.removeprefix("/queues/")
         if queue == request.path or not (queue in self._by_queue or is_queue_name(queue)):
-            return _refusal(404, "not_found")
+            return refusal(404, "not_found")
         if request.method != "POST":
-            return _refusal(405, "method_not_allowed", (b"allow", b"POST"))
+            return refusal(405, "method_not_allowed", (b"allow", b"POST"))
         if not request.is_plain_json():
             return self._refuse(415, "unsupported_media_type", "content type or encoding", queue)
         try:
@@ -152,15 +150,15 @@ class Receiver:
         """Refuse a body of which `size` bytes came in time, and not all of them."""
         reason = f"not whole within body_timeout, {self._body_timeout:g} s"
         if not size:
-            reason += "; not one byte came: the caller is slow, or something read the body before this handler did"
             self._note_body_read()
+            reason += "; not one byte came: the caller is slow, or something read the body before this handler did"
         return self._refuse(408, "request_timeout", reason, plan.queue)
 
     def body_missing(self, plan: ReadPlan, reason: str) -> Response:
         """Refuse a body that did not reach the handler whole: its caller left, or something has read it."""
         self._note_body_read()
-        reason = f"{reason}: something read it before this handler did, or the caller left"
-        return self._refuse(408, "body_missing", reason, plan.queue)
+        cause = "something read it before this handler did, or the caller left"
+        return self._refuse(408, "body_missing", f"{reason}: {cause}", plan.queue)
 
     def unreadable(self, plan: ReadPlan, reason: str) -> Response:
         """Refuse a body that the platform did not hand over whole."""
@@ -262,7 +260,7 @@ class Receiver:
         """Return the answer with the outcome, signed with the secret that verified the request (section 3)."""
         body = encode_outcome(outcome, max_size=delivery.max_outcome_size)
         seal = signature_headers([secret], delivery.id, int(self._clock()), body, context=OUTCOME)
-        return Response(200, [_JSON, *seal], body)
+        return Response(200, [JSON, *seal], body)
 
     def _note_body_read(self) -> None:
         from .checks import BODY_READ
@@ -281,17 +279,7 @@ class Receiver:
     def _refuse(self, status: int, code: str, reason: str, queue: str) -> Response:
         # The queue name passed its grammar; nothing else of the request is logged.
         _log().warning("refused a delivery for queue %s with %d %s: %s", queue, status, code, reason)
-        return _refusal(status, code)
-
-
-def _health(method: str) -> Response:
-    if method not in ("GET", "HEAD"):
-        return _refusal(405, "method_not_allowed", (b"allow", b"GET, HEAD"))
-    return Response(200, [_JSON], strict_json.dumps({"status": "ok"}))
-
-
-def _refusal(status: int, code: str, *headers: tuple[bytes, bytes]) -> Response:
-    return Response(status, [_JSON, *headers], strict_json.dumps({"error": code}))
+        return refusal(status, code)
 
 
 def _log() -> logging.Logger:

@@ -7,7 +7,6 @@ import typing as t
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
-
     from wsgiref.types import WSGIApplication
 
     from django.core.handlers.asgi import ASGIHandler

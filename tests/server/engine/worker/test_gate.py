@@ -239,15 +239,20 @@ async def test_the_limiter_of_a_hold_that_is_probed_lives_until_the_next_look(
     assert 0 < await engine.redis.execute("PTTL", engine.key("limiter")) <= LOOK_INTERVAL * 1000
 
 
-@pytest.mark.parametrize("opts", [{}, {"removeOnComplete": True}, {"limiter": True}], ids=repr)
+@pytest.mark.parametrize("limiter", [None, {"max": 100, "duration": HOUR}], ids=repr)
+@pytest.mark.parametrize("opts", [{}, {"removeOnComplete": True}], ids=repr)
 async def test_a_job_that_ends_after_the_rest_fetches_no_next_one_beside_the_probe(
-    engine: Engine, processor: type[Processor], holds: Holds, wait_until: WaitUntil, opts: dict[str, t.Any]
+    engine: Engine,
+    processor: type[Processor],
+    holds: Holds,
+    wait_until: WaitUntil,
+    opts: dict[str, t.Any],
+    limiter: dict[str, int] | None,
 ) -> None:
     running, probing = processor(), processor()
     running.gate.clear()
     probing.gate.clear()
-    limiter = {"max": 100, "duration": HOUR} if opts.pop("limiter", False) else None
-    hub = await engine.run(running, limiter=limiter, concurrency=5)
+    hub = await engine.run(running, limiter=limiter)
     first = await engine.add(**opts)
     await wait_until(lambda: running.started)
     await holds.fail(trouble(rest=1), now() - 1)
