@@ -1,13 +1,22 @@
-"""Middleware: route by the path as it was sent, give each request an id."""
+"""Middleware: route by the path as it was sent, give each request an id, know the hosts."""
 
 from __future__ import annotations
 
 import re
 import secrets
+import typing as t
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nextmq_handler.rules.refusals import Refusal
+
+from .errors import ASCIIResponse
+
+LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
+"""The names of this machine that no other machine can have."""
+
+_HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::\d{0,5})?")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 
 
@@ -43,3 +52,34 @@ class RequestId:
             await send(message)
 
         await self._app(scope, receive, send_with_id)
+
+
+class KnownHosts:
+    """Only answer requests to `hosts`: a web page whose own name leads here must not read the answers."""
+
+    def __init__(self, app: ASGIApp, *, hosts: t.Collection[str]) -> None:
+        self._app = app
+        self._hosts = {host.lower() for host in hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            if len(named) != 1 or _without_port(named[0].lower()) not in self._hosts:
+                await ASCIIResponse(_misdirected(named).body, 421)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _without_port(host: str) -> str:
+    parts = _HOST.fullmatch(host)
+    return (parts[1] or parts[2]) if parts else ""
+
+
+def _misdirected(named: t.Sequence[str]) -> Refusal:
+    sent = f"the host {named[0][:100]}" if len(named) == 1 else f"{len(named)} hosts"
+    return Refusal(
+        421,
+        "unknown_host",
+        f"the request names {sent}, which is not this server's: use http://localhost, or start the server with "
+        "--url and the URL that you use",
+    )

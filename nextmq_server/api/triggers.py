@@ -12,6 +12,7 @@ from nextmq_handler.rules.limits import MAX_DELAY_MS
 from nextmq_handler.rules.models import BackoffModel, BackoffOption, Closed, Delay, Name, check_data_size
 from nextmq_handler.rules.schedules import When
 
+from ..patterns import check_patterns
 from ..triggers.records import StoredRun, TriggerOptions
 from ..triggers.triggers import ShownTrigger
 from ..workers.registration import endpoint_url
@@ -98,6 +99,7 @@ class TriggerList(Closed):
 @routes.post("", status_code=201, response_model=CreatedTrigger, dependencies=[CreatesJobs])
 async def create_trigger(body: TriggerBody, service: Authorized) -> Response:
     """Create a trigger. Only this answer shows its secret."""
+    await check_patterns(service.shares, {"repeat": body.repeat})
     options = TriggerOptions(
         **body.model_dump(exclude={"payload", "repeat"}),
         body=strict_json.dumps(body.payload).decode("ascii"),

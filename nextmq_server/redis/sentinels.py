@@ -194,7 +194,7 @@ class _Sieve:
             answer = self._gets()
             if not isinstance(answer, list):
                 return answer
-            words: list[t.Any] = answer
+            words = t.cast("list[str]", answer)
             if words[0] != "message":
                 return words
             self._hear(words[1], words[2])
