@@ -8,6 +8,7 @@ import typing as t
 
 from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 from nextmq_handler.rules.bodies import RedriveBody
+from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.rules.scheduling import Template
 from nextmq_handler.rules.views import queue_view
 
@@ -52,11 +53,11 @@ class Service:
 
     `alone` means that no other server process uses that Redis, so jobs that a killed one held are freed at once.
     With `replace_workers`, for `nextmq dev`, the app's process that started last has a queue, at whatever URL.
-    `max_hold` is the longest pause, in s, between two tries of an endpoint that fails. A job fails after
-    `max_free_starts` starts that used no attempt. `egress` bounds where deliveries and triggers may go, by default
-    public addresses over https. `report` is called with each delivery. `slots` bounds what is in flight, over all
-    services that share it. `quota` bounds the jobs of the project. `keys` names the project's keys, by default as
-    a project that is new on this Redis has them.
+    `max_hold` is the longest pause, in s, between two tries of an endpoint that fails; `max_timeout` is the
+    longest timeout of a worker, in ms. A job fails after `max_free_starts` starts that used no attempt. `egress`
+    bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
+    each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
+    the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Service:
         alone: bool = False,
         replace_workers: bool = False,
         max_hold: float = MAX_BACKOFF,
+        max_timeout: int = MAX_TIMEOUT_MS,
         max_free_starts: int = MAX_FREE_STARTS,
         egress: EgressRules = _PUBLIC_ONLY,
         report: t.Callable[[Report], None] | None = None,
@@ -104,6 +106,7 @@ class Service:
             egress=egress,
             newest_wins=replace_workers,
             max_hold=max_hold,
+            max_timeout=max_timeout,
         )
         self.registry = self.workers.registry
         self.credentials = Credentials(project, connection, keys, self.registry)

@@ -14,9 +14,9 @@ from nextmq_handler.rules.views import dependencies_view
 
 from ..engine.queues.children import ChildKey, ChildrenPiece
 from ..engine.queues.reading import FIRST_FIELD
-from .errors import ASCIIResponse
-from .paging import From, Piece, answer_object, member
-from .request import Empty, Job, OwnedJob, Removed, router
+from .http.errors import ASCIIResponse
+from .http.paging import From, Piece, answer_object, member
+from .http.request import Empty, Job, OwnedJob, Removed, router
 
 _PLACE = re.compile("[0-9]{1,19}:[0-9]{1,9}")
 

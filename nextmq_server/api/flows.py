@@ -17,10 +17,10 @@ from ..engine.queues.flows import Branch, FlowOutline
 from ..engine.queues.jobs import NoSuchJob
 from ..service import Service
 from ..timers import now_ms
-from .bodies import in_turns
+from .http.bodies import in_turns
+from .http.paging import MAX_ANSWER, SENT_AT, answer_pieces, item, member
+from .http.request import Authorized, CreatesJobs, IdempotencyKey, PathId, QueueName, Trace, router
 from .jobs import AddedJob, add_all
-from .paging import MAX_ANSWER, SENT_AT, answer_pieces, item, member
-from .request import Authorized, CreatesJobs, IdempotencyKey, PathId, QueueName, Trace, router
 
 _LOOK_AT = 50  # jobs at a time
 

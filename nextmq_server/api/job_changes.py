@@ -10,8 +10,8 @@ from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.refusals import invalid
 
 from ..timers import now_ms
-from .paging import From, Piece, answer_list, is_index, item
-from .request import Empty, Index, Job, LastIndex, Removed, router
+from .http.paging import From, Piece, answer_list, is_index, item
+from .http.request import Empty, Index, Job, LastIndex, Removed, router
 
 routes = router("/v1/queues/{queue}/jobs/{id}", "jobs")
 

@@ -17,10 +17,10 @@ from ..engine.queues.adding import AddResult, Idempotency, JobToAdd, UnusablePar
 from ..engine.queues.flows import MAX_READ
 from ..service import Service
 from ..timers import now_ms
-from .bodies import in_turns
-from .errors import ASCIIResponse
-from .paging import From, Piece, answer_list, is_index, item
-from .request import (
+from .http.bodies import in_turns
+from .http.errors import ASCIIResponse
+from .http.paging import From, Piece, answer_list, is_index, item
+from .http.request import (
     Authorized,
     CreatesJobs,
     Empty,

@@ -22,9 +22,9 @@ from nextmq_handler.rules.refusals import not_deduplicated
 
 from ..timers import now_ms
 from ..workers.registration import Registration
-from .errors import ASCIIResponse
-from .paging import From, Piece, answer_list, named_piece
-from .request import Authorized, CreatesJobs, Empty, Index, LastIndex, PathId, QueueName, Removed, router
+from .http.errors import ASCIIResponse
+from .http.paging import From, Piece, answer_list, named_piece
+from .http.request import Authorized, CreatesJobs, Empty, Index, LastIndex, PathId, QueueName, Removed, router
 
 routes = router("/v1/queues", "queues")
 

@@ -12,8 +12,8 @@ from nextmq_handler.rules.limits import MAX_WAIT
 from nextmq_handler.rules.results import JobResult
 
 from ..front.open_calls import OpenCalls
-from .errors import ASCIIResponse
-from .request import Authorized, PathId, QueueName, router
+from .http.errors import ASCIIResponse
+from .http.request import Authorized, PathId, QueueName, router
 
 _CLIENT_GONE = 499  # nobody reads it
 

@@ -13,8 +13,8 @@ from nextmq_handler.rules.schedules import check_scheduler_id
 
 from ..engine.queues.jobs import WrongState
 from ..patterns import check_patterns
-from .errors import ASCIIResponse
-from .request import Authorized, CreatesJobs, Page, PathId, QueueName, Removed, router
+from .http.errors import ASCIIResponse
+from .http.request import Authorized, CreatesJobs, Page, PathId, QueueName, Removed, router
 
 routes = router("/v1/queues/{queue}/schedulers", "schedulers")
 

@@ -16,8 +16,8 @@ from ..patterns import check_patterns
 from ..triggers.records import StoredRun, TriggerOptions
 from ..triggers.triggers import ShownTrigger
 from ..workers.registration import endpoint_url
-from .errors import ASCIIResponse
-from .request import Authorized, CreatesJobs, Empty, PathId, router
+from .http.errors import ASCIIResponse
+from .http.request import Authorized, CreatesJobs, Empty, PathId, router
 
 MAX_PAYLOAD_SIZE = 256 * 1024
 """The largest payload, in bytes of JSON."""

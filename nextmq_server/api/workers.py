@@ -13,9 +13,9 @@ from nextmq_handler.rules.refusals import Refusal
 from ..patterns import check_patterns
 from ..workers.registration import Registration
 from ..workers.registry import OlderVersion
-from .errors import ASCIIResponse
-from .paging import From, Piece, answer_list, named_piece
-from .request import Authorized, Empty, QueueName, router
+from .http.errors import ASCIIResponse
+from .http.paging import From, Piece, answer_list, named_piece
+from .http.request import Authorized, Empty, QueueName, router
 
 routes = router("/v1", "workers")
 

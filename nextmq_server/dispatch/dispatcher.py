@@ -106,7 +106,7 @@ class Dispatcher:
         if isinstance(finding, Reached) and finding.secret_id is not None:
             self._secrets.note_signed(finding.secret_id)
             self._heard(endpoint.queue, finding.fingerprint or endpoint.fingerprint, finding.secret_id)
-        verdict = await health.verdict(finding)
+        verdict = await health.verdict(finding, job.id)
         if isinstance(verdict, Failed):
             verdict.status = answer.status
         job.note_delivery(

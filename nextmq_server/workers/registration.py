@@ -160,9 +160,9 @@ class Registration(_Camel):
         started_at = 0 if self.age is None else now - self.age
         return self.model_copy(update={"started_at": started_at, "last_seen": now, "age": None, "deploy": False})
 
-    def endpoint(self, queue: str) -> AppEndpoint:
-        """Return where the dispatcher delivers the jobs of `queue`."""
-        return AppEndpoint(queue, self.url, self.options.timeout, self.fingerprint)
+    def endpoint(self, queue: str, *, max_timeout: int) -> AppEndpoint:
+        """Return where the dispatcher delivers the jobs of `queue`. `max_timeout` is the server's, in ms."""
+        return AppEndpoint(queue, self.url, min(self.options.timeout, max_timeout), self.fingerprint)
 
     def for_engine(self) -> RunnerOptions:
         """Return the options that the engine enforces."""

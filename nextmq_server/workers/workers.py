@@ -8,6 +8,9 @@ import functools
 import logging
 import time
 
+from nextmq_handler.rules import refusals
+from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
+
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.egress.rules import EgressRules
 from ..dispatch.health import MAX_BACKOFF, Health, end_hold
@@ -39,7 +42,8 @@ class Workers:
     """Run the queues of one project that have a worker. Calls raise RedisError or ConnectionLost too.
 
     With `newest_wins` the app's process that started last has the queue, at whatever URL. `max_hold` is the
-    longest pause between two tries of an endpoint, in s.
+    longest pause between two tries of an endpoint, in s; `max_timeout` is the longest timeout of a delivery, in
+    ms.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Workers:
         egress: EgressRules,
         newest_wins: bool = False,
         max_hold: float = MAX_BACKOFF,
+        max_timeout: int = MAX_TIMEOUT_MS,
     ) -> None:
         self.registry = Registry(hub.connection, hub.scripts.keys)
         self.schedules = DeclaredSchedules(hub.connection, hub.scripts.keys, self.registry, JobSchedulers(jobs))
@@ -61,6 +66,8 @@ class Workers:
         self._egress = egress
         self._newest_wins = newest_wins
         self._max_hold = max_hold
+        self._max_timeout = max_timeout
+        self._told_of_timeout: set[str] = set()
         self._dispatcher: Dispatcher
         self._healths: dict[str, Health] = {}
         self._follower: asyncio.Task[None] | None = None
@@ -82,10 +89,17 @@ class Workers:
     async def register(self, queue: str, registration: Registration, *, replace: str | None) -> Registration:
         """Register a worker; run its queue and its schedules; return the registration as it is held.
 
-        Raises EgressRefused; OlderVersion if a newer version of the app holds the queue; and WorkerConflict for
-        another URL or other secrets, unless `replace` is the fingerprint of the registration held.
+        Raises EgressRefused; Refusal if the timeout is too long; OlderVersion if a newer version of the app holds
+        the queue; and WorkerConflict for another URL or other secrets, unless `replace` is the fingerprint of the
+        registration held.
         """
         self._egress.check_url(registration.url)
+        if registration.options.timeout > self._max_timeout:
+            raise refusals.invalid(
+                "options.timeout",
+                f"{registration.options.timeout} ms is longer than this server allows: at most "
+                f"{self._max_timeout} ms (the server's option --max-timeout)",
+            )
         changed = await self.registry.put(
             queue, registration, replace=replace or False, newest_wins=self._newest_wins
         )
@@ -142,6 +156,16 @@ class Workers:
         self._hub.queues[queue].look_again()
 
     async def _run(self, queue: str, registration: Registration) -> None:
+        timeout = registration.options.timeout
+        if timeout > self._max_timeout and queue not in self._told_of_timeout:
+            self._told_of_timeout.add(queue)
+            logger.warning(
+                "queue %s: its worker was registered with a timeout of %d ms, and this server ends deliveries "
+                "after %d ms: give the worker a shorter timeout, or raise --max-timeout",
+                queue,
+                timeout,
+                self._max_timeout,
+            )
         if registration.options.dead_letter is not None:
             await self._directory.note({registration.options.dead_letter})
         await self._hub.add(queue, registration.for_engine(), functools.partial(self._deliver, queue))
@@ -154,7 +178,9 @@ class Workers:
             return Hold(UNREGISTERED_HOLD, "the worker was unregistered")
         if queue not in self._healths:
             self._healths[queue] = Health(queue, self._hub.queues[queue].gate, max_backoff=self._max_hold)
-        verdict = await self._dispatcher.deliver(registration.endpoint(queue), self._healths[queue], job)
+        verdict = await self._dispatcher.deliver(
+            registration.endpoint(queue, max_timeout=self._max_timeout), self._healths[queue], job
+        )
         if self.registry.get(queue) is None:
             # Unregistered during the delivery: nothing else would end a hold that this one began.
             with contextlib.suppress(RedisError, ConnectionLost):

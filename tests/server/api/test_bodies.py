@@ -8,7 +8,7 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.api import bodies
+from nextmq_server.api.http import bodies
 from nextmq_server.service import Service
 from tests.support.api import JOBS, refusal
 

@@ -13,7 +13,7 @@ from fastapi import Request
 from nextmq_handler.protocol import strict_json
 from nextmq_handler.rules.refusals import Refusal
 
-from ..shares import LARGE_BODY
+from ...shares import LARGE_BODY
 
 MAX_BODY_SIZE = 4 * 1024 * 1024
 """The largest request body, in bytes: 1 MiB of data may be sent as 3 MiB of escapes."""

@@ -24,11 +24,11 @@ from nextmq_handler.rules.queries import check_page, check_path_id
 from nextmq_handler.rules.refusals import Refusal, stale_delivery
 from nextmq_handler.telemetry import trace_options
 
-from ..dispatch.delivery_ids import owns
-from ..engine.queues.adding import Idempotency
-from ..front import caller
-from ..service import Service
-from ..shares import LARGE_BODY
+from ...dispatch.delivery_ids import owns
+from ...engine.queues.adding import Idempotency
+from ...front import caller
+from ...service import Service
+from ...shares import LARGE_BODY
 from .bodies import BulkRequest, StrictRequest
 from .errors import DOCUMENTED
 from .query import check_query, rules_of

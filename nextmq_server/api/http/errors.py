@@ -17,15 +17,15 @@ from nextmq_handler.rules import refusals
 from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.refusals import Refusal
 
-from ..dispatch.egress.rules import EgressRefused
-from ..engine.events.hub import MAX_LISTENERS, TooManyListeners
-from ..engine.queues.adding import IdempotencyKeyReused
-from ..engine.queues.jobs import JobLocked, NoSuchJob, WrongState
-from ..engine.queues.schedulers import NoSuchScheduler
-from ..front.open_calls import TooManyOpenCalls
-from ..redis.connection import ConnectionLost, RedisError
-from ..triggers.records import MAX_TRIGGERS, NoSuchTrigger, TooManyTriggers
-from ..workers.registry import TooManyWorkers, WorkerConflict
+from ...dispatch.egress.rules import EgressRefused
+from ...engine.events.hub import MAX_LISTENERS, TooManyListeners
+from ...engine.queues.adding import IdempotencyKeyReused
+from ...engine.queues.jobs import JobLocked, NoSuchJob, WrongState
+from ...engine.queues.schedulers import NoSuchScheduler
+from ...front.open_calls import TooManyOpenCalls
+from ...redis.connection import ConnectionLost, RedisError
+from ...triggers.records import MAX_TRIGGERS, NoSuchTrigger, TooManyTriggers
+from ...workers.registry import TooManyWorkers, WorkerConflict
 
 logger = logging.getLogger("nextmq_server.api")
 

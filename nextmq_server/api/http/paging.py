@@ -10,8 +10,8 @@ from starlette.responses import Response, StreamingResponse
 
 from nextmq_handler.protocol import strict_json
 
-from ..redis.connection import ConnectionLost, RedisError
-from ..shares import Shares
+from ...redis.connection import ConnectionLost, RedisError
+from ...shares import Shares
 
 MAX_ANSWER = 16 * 1024 * 1024
 """The most bytes of listed items in one answer. One item alone may be larger."""
