@@ -7,25 +7,25 @@ import typing as t
 import weakref
 
 
-class Listener(t.Protocol):
-    """Wants to hear of the first job that is added."""
+class ServesJobs(t.Protocol):
+    """A handler that wants to hear of the jobs that its process adds."""
 
     def job_added(self) -> None:
         """Do something quick. It is called in the thread that adds the job."""
         ...
 
 
-_listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
+_listeners: weakref.WeakSet[ServesJobs] = weakref.WeakSet()
 _lock = threading.Lock()
 
 
-def listen(listener: Listener) -> None:
+def listen(listener: ServesJobs) -> None:
     """Call `listener.job_added` at each add from now on, as long as the listener lives."""
     with _lock:
         _listeners.add(listener)
 
 
-def ignore(listener: Listener) -> None:
+def ignore(listener: ServesJobs) -> None:
     """Do not call it any more."""
     with _lock:
         _listeners.discard(listener)

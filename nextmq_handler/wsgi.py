@@ -13,7 +13,7 @@ from .protocol.messages import READ_HEADERS, Headers, Request, Response
 from .receiver.handler import BaseHandler, HandlerOptions
 from .receiver.receiver import ReadPlan
 from .receiver.sync_driver import SyncDriver
-from .receiver.timed_reads import Stream, TooSlow, timed_chunks
+from .receiver.timed_reads import BodyTooSlow, Stream, timed_chunks
 from .workers.worker import Worker
 
 if t.TYPE_CHECKING:
@@ -50,7 +50,7 @@ class WSGIDriver(SyncDriver):
             try:
                 for chunk in timed_chunks(source, size, until=until, connection=connection):
                     chunks.append(chunk)  # noqa: PERF402 - those before an exception count
-            except TooSlow:
+            except BodyTooSlow:
                 return self.receiver.too_slow(plan, sum(map(len, chunks)))
             except Exception as exc:  # noqa: BLE001 - each server raises its own for a body that breaks off
                 return self.receiver.body_missing(plan, f"reading it raised {type(exc).__name__}")
@@ -58,14 +58,14 @@ class WSGIDriver(SyncDriver):
 
 
 @contextlib.contextmanager
-def _connection(environ: WSGIEnvironment) -> t.Iterator[socket.socket | None]:
+def _connection(environ: WSGIEnvironment) -> t.Generator[socket.socket | None]:
     """Find the connection that a request's body comes from, if the server shows it."""
     for key in CONNECTION_KEYS:
         if key in environ:
             yield environ[key]
             return
     stream = environ.get("wsgi.input")
-    if isinstance(stream, io.BufferedReader) and isinstance(stream.raw, socket.SocketIO):
+    if isinstance(stream, io.BufferedReader) and isinstance(t.cast("t.Any", stream).raw, socket.SocketIO):
         with socket.socket(fileno=os.dup(stream.fileno())) as duplicate:
             yield duplicate
         return

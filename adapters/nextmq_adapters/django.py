@@ -57,7 +57,7 @@ class NextMQView(BaseHandler):
         """Register the workers in the background now, instead of with the first request."""
         self._driver.registrar.start()
 
-    def _register_once(self, **_: object) -> None:
+    def _register_once(self, **_signal: object) -> None:
         self._driver.register_once()
 
 
@@ -80,7 +80,7 @@ class NextMQConfig(AppConfig):
         request_started.connect(_load_urls)
 
 
-def _load_urls(**_: object) -> None:
+def _load_urls(**_signal: object) -> None:
     request_started.disconnect(_load_urls)
     _ = get_resolver().url_patterns  # makes the view, which registers its workers when this request has finished
 

@@ -6,6 +6,7 @@ import io
 import typing as t
 
 from flask import Blueprint, Response, request, request_started
+from flask.blueprints import BlueprintSetupState
 
 from nextmq_handler.receiver.handler import BaseHandler, HandlerOptions
 from nextmq_handler.receiver.timed_reads import Stream
@@ -30,7 +31,10 @@ class NextMQBlueprint(Blueprint, BaseHandler):
         rule: dict[str, t.Any] = {"methods": _METHODS, "provide_automatic_options": False}
         self.add_url_rule("/<path:path>", "deliver", self._deliver, **rule)
         # Not a hook: one that answers the request itself keeps those behind it from running.
-        self.record(lambda state: request_started.connect(self._register_once, state.app))
+        self.record(self._watch)
+
+    def _watch(self, state: BlueprintSetupState) -> None:
+        request_started.connect(self._register_once, state.app)
 
     def _register_once(self, *_: object, **__: object) -> None:
         self._driver.register_once()

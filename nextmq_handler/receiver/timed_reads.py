@@ -27,14 +27,14 @@ class Stream(t.Protocol):
         ...
 
 
-class TooSlow(Exception):
+class BodyTooSlow(Exception):
     """The body was not whole by its deadline."""
 
 
 def timed_chunks(
     stream: Stream, size: int, *, until: float, connection: socket.socket | None
 ) -> t.Iterator[bytes]:
-    """Read up to `size` bytes until `until`, monotonic s. Raises TooSlow, and what `stream.read` raises.
+    """Read up to `size` bytes until `until`, monotonic s. Raises BodyTooSlow, and what `stream.read` raises.
 
     A server's read returns when all that was asked for has come, which a caller can put off for ever. Only an end
     of the body wakes it up: the connection that the body comes from is shut down for reading.
@@ -48,7 +48,7 @@ def timed_chunks(
                 size -= len(chunk)
                 yield chunk
                 _check(until)
-    except TooSlow:
+    except BodyTooSlow:
         raise
     except Exception:
         _check(until)  # the server's own error about a body that has ended too soon
@@ -72,7 +72,7 @@ def _small_chunks(stream: Stream, size: int, until: float) -> t.Iterator[bytes]:
 
 def _check(until: float) -> None:
     if time.monotonic() >= until:
-        raise TooSlow
+        raise BodyTooSlow
 
 
 def _end_input(connection: socket.socket) -> None:
@@ -91,7 +91,7 @@ class Alarms:
         threading.Thread(target=self._run, name="nextmq-alarms", daemon=True).start()
 
     @contextlib.contextmanager
-    def at(self, moment: float, call: t.Callable[[], None]) -> t.Iterator[None]:
+    def at(self, moment: float, call: t.Callable[[], None]) -> t.Generator[None]:
         """Call `call` at `moment`, monotonic s, unless the block has ended by then. It must not block."""
         key = object()
         with self._changed:

@@ -15,7 +15,6 @@ from ..service import Service
 from . import (
     children,
     description,
-    errors,
     events,
     flows,
     health,
@@ -29,7 +28,8 @@ from . import (
     triggers,
     workers,
 )
-from .middleware import KnownHosts, RawPath, RequestId
+from .http import errors
+from .http.middleware import KnownHosts, RawPath, RequestId
 
 _ROUTES = (
     project.routes,

@@ -9,7 +9,7 @@ import typing as t
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from .request import Authorized, router
+from .http.request import Authorized, router
 
 # Without a script: the page is on the origin of the API.
 _PAGE = """<!doctype html>

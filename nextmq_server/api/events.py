@@ -19,7 +19,7 @@ from ..engine.events.streams import Event
 from ..engine.queues.jobs import decoded
 from ..front.open_calls import OpenCalls
 from ..redis.connection import ConnectionLost, RedisError
-from .request import Authorized, QueueName, router
+from .http.request import Authorized, QueueName, router
 
 HEARTBEAT = 15.0
 """How long, in s, the stream is silent before it sends a comment: proxies close silent connections."""

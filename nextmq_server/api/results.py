@@ -8,14 +8,12 @@ import typing as t
 
 from fastapi import Query, Request, Response
 
+from nextmq_handler.rules.limits import MAX_WAIT
 from nextmq_handler.rules.results import JobResult
 
 from ..front.open_calls import OpenCalls
-from .errors import ASCIIResponse
-from .request import Authorized, PathId, QueueName, router
-
-MAX_WAIT = 60_000
-"""The longest wait, in ms."""
+from .http.errors import ASCIIResponse
+from .http.request import Authorized, PathId, QueueName, router
 
 _CLIENT_GONE = 499  # nobody reads it
 

@@ -16,6 +16,7 @@ import typer
 
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.rules.attempts import MAX_FREE_STARTS
+from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.settings import is_loopback
 
 from ..api.app import create_app
@@ -27,7 +28,7 @@ from ..redis.address import Address
 from ..service import Service
 from ..serving import base_url, listen
 from . import console
-from .options import AllowEgress, MaxFreeStarts, Port, exit_on_error, on_event_loop
+from .options import AllowEgress, MaxFreeStarts, MaxTimeout, Port, exit_on_error, on_event_loop
 from .process import ServerProcess, check_external
 
 if t.TYPE_CHECKING:
@@ -72,6 +73,7 @@ async def dev(
     grace: t.Annotated[float, typer.Option(min=0, help="Seconds for deliveries in flight on Ctrl-C.")] = 30.0,
     allow_egress: AllowEgress = None,
     max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
+    max_timeout: MaxTimeout = MAX_TIMEOUT_MS / 1000,
 ) -> None:
     """Run a development server: embedded Valkey, API and dispatcher in one process. Ctrl-C shuts it down."""
     console.configure_logging(time_format="%H:%M:%S")
@@ -100,6 +102,7 @@ async def dev(
             replace_workers=True,
             max_hold=MAX_HOLD,
             max_free_starts=max_free_starts,
+            max_timeout=round(max_timeout * 1000),
             egress=egress,
             report=console.print_delivery,
             keys=await find_keys(Address(redis_url), project),

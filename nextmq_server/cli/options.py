@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 from nextmq_handler.errors import ConfigurationError
+from nextmq_handler.rules.limits import MAX_WORKER_MS
 
 P = t.ParamSpec("P")
 
@@ -35,6 +36,11 @@ TrustedProxy = t.Annotated[
 ]
 MaxFreeStarts = t.Annotated[
     int, typer.Option(min=1, help="Fail a job (TooManyStarts) after this many starts that used no attempt.")
+]
+
+MaxTimeout = t.Annotated[
+    float,
+    typer.Option(min=1, max=MAX_WORKER_MS / 1000, help="The longest timeout of a worker, in seconds."),
 ]
 
 

@@ -12,6 +12,7 @@ import typer
 
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.rules.attempts import MAX_FREE_STARTS
+from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.settings import is_loopback
 
 from ..api.app import create_app
@@ -20,6 +21,7 @@ from ..engine.worker.slots import MAX_IN_FLIGHT, Slots
 from ..projects.key_names import find_keys
 from ..projects.projects import Project
 from ..projects.projects_file import load_projects
+from ..quota import QuotaLimits
 from ..redis.address import Address
 from ..redis.connection import ConnectionLost, RedisError
 from ..service import Service
@@ -28,6 +30,7 @@ from . import console
 from .options import (
     AllowEgress,
     MaxFreeStarts,
+    MaxTimeout,
     Port,
     ProjectsFile,
     RedisURL,
@@ -61,14 +64,24 @@ async def serve(
         typer.Option(min=1, help="The most of these to one scheme, host and port. Default: no bound."),
     ] = None,
     max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
+    max_jobs: t.Annotated[
+        int | None, typer.Option(min=1, help="The most jobs of one project, in any state. Default: no bound.")
+    ] = None,
+    max_project_bytes: t.Annotated[
+        int | None,
+        typer.Option(min=1, help="About how many bytes the jobs of one project may use. Default: no bound."),
+    ] = None,
+    max_timeout: MaxTimeout = MAX_TIMEOUT_MS / 1000,
 ) -> None:
     """Run the API and dispatcher on your Redis or Valkey; several servers may share it. SIGTERM shuts it down."""
     prepare = functools.partial(
         Service,
         redis_url=Address(redis_url),
         max_free_starts=max_free_starts,
+        max_timeout=round(max_timeout * 1000),
         egress=EgressRules(allowed=[parse_network(text) for text in allow_egress or ()]),
         slots=Slots(max_in_flight, max_per_origin),
+        quota=QuotaLimits(max_jobs, max_project_bytes),
     )
 
     async def new_service(project: Project) -> Service:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from nextmq_handler.protocol.outcomes import Failed, clip, parse_outcome
+from nextmq_handler.protocol.outcomes import Failed, clip, parse_answer
 from nextmq_handler.protocol.retry_after import parse_retry_after
 from nextmq_handler.protocol.signing import Secret, SignatureError, verify_outcome
 from nextmq_handler.protocol.wire import WireError
@@ -17,10 +17,11 @@ EXCERPT_SIZE = 2048
 THROTTLED_WITHIN = 5.0
 """A 503 within this many s of sending is the platform's throttling; a later one may be the app's own."""
 
-_NOT_RUN = frozenset({401, 403, 404, 405, 415})
+_REFUSALS = frozenset({401, 403, 404, 405, 408, 415})
 _HINTS = {
     401: ": do the app and the server have the same webhook secret and the same time?",
     404: ": is the handler mounted at the path of NEXTMQ_APP_URL, with a worker for this queue?",
+    408: ": the body did not reach the handler; did a middleware of the app read it and not replay it?",
 }
 _MIN_RETRY_AFTER, _MAX_RETRY_AFTER = 1.0, 86_400.0  # s
 
@@ -29,11 +30,13 @@ _MIN_RETRY_AFTER, _MAX_RETRY_AFTER = 1.0, 86_400.0  # s
 class Reached:
     """The app decided, by an outcome or by refusing this delivery: the endpoint is healthy.
 
-    `secret_id` is the id of the secret that signed the outcome.
+    `secret_id` is the id of the secret that signed the outcome, `fingerprint` that of the worker that answered, if
+    it was not the one of the delivery.
     """
 
     verdict: Verdict
     secret_id: str | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +51,24 @@ class NotRun:
     """The processor did not run, and the endpoint takes no deliveries now: this uses no attempt.
 
     "unreachable": it provably did not run; "throttled": the platform throttles; "disabled": the endpoint wants no
-    more deliveries. `retry_after` is s, None if the answer does not tell.
+    more deliveries. `retry_after` is s, None if the answer does not tell. `is_refusal`: what refused the delivery
+    may have judged by its content, like a firewall, so that this says something of the one job only.
     """
 
     detail: str
     kind: t.Literal["unreachable", "throttled", "disabled"] = "unreachable"
     retry_after: float | None = None
+    is_refusal: bool = False
 
 
-Finding = Reached | Broken | NotRun
+@dataclass(frozen=True, slots=True)
+class Unsendable:
+    """This server could not send: it lacks a resource of its own. That says nothing of the endpoint."""
+
+    detail: str
+
+
+Finding = Reached | Broken | NotRun | Unsendable
 
 
 def judge(
@@ -75,8 +87,8 @@ def judge(
     status = answer.status
     if status == 200:
         return _judge_outcome(answer, secrets, delivery_id, now)
-    if status in _NOT_RUN:
-        return NotRun(f"the app answered {status}{_HINTS.get(status, '')}")
+    if status in _REFUSALS:
+        return NotRun(f"the app answered {status}{_HINTS.get(status, '')}", is_refusal=True)
     if status == 410:
         return NotRun("the app answered 410", "disabled")
     if status == 429 or (status == 503 and answer.elapsed <= THROTTLED_WITHIN):
@@ -87,8 +99,10 @@ def judge(
     return Broken(_failure(status))
 
 
-def _judge_no_answer(answer: NoAnswer) -> NotRun | Broken:
+def _judge_no_answer(answer: NoAnswer) -> NotRun | Broken | Unsendable:
     match answer.kind:
+        case "unsendable":
+            return Unsendable(answer.detail)
         case "not_sent":
             return NotRun(answer.detail)
         case "timeout":
@@ -108,7 +122,8 @@ def _judge_outcome(
         return Broken(_invalid("it has a content-encoding"))
     try:
         secret = verify_outcome(answer.headers, answer.body, secrets, delivery_id=delivery_id, now=now)
-        return Reached(parse_outcome(answer.body), secret.id)
+        outcome, fingerprint = parse_answer(answer.body)
+        return Reached(outcome, secret.id, fingerprint)
     except (SignatureError, WireError) as exc:
         return Broken(_invalid(str(exc)))
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from nextmq_handler.protocol.outcomes import Completed, Failed
 
+from ..dispatch.health import UNSENDABLE_PAUSE
 from ..dispatch.http.answers import AppAnswer, NoAnswer
 from ..dispatch.http.client import DeliveryClient, signed_headers
 from ..dispatch.reports import Reporter
 from ..engine.queues.job import EngineJob
 from ..engine.queues.jobs import decoded
-from ..engine.verdicts import Verdict
+from ..engine.verdicts import Hold, Verdict
 from ..redis.connection import ConnectionLost, RedisError
 from .records import StoredRun, StoredTrigger, TriggerRecords
 from .schedules import QUEUE, trigger_of
@@ -41,6 +42,9 @@ class TriggerProcessor:
             return Completed(None)  # removed or paused since: the request is not wanted any more
         message_id = _message_id(trigger, job)
         run = await self._post(trigger, message_id, job.attempts_made + 1)
+        if isinstance(run, Hold):
+            logger.error("trigger %s: %s; it is sent later and uses no attempt", trigger.id, run.reason)
+            return run
         try:
             await self.records.note(trigger.id, run)
         except (RedisError, ConnectionLost) as exc:  # not a reason to send it again
@@ -49,14 +53,16 @@ class TriggerProcessor:
         self.reporter.tell(QUEUE, job, message_id, run.status, verdict, run.duration_ms)
         return verdict
 
-    async def _post(self, trigger: StoredTrigger, message_id: str, attempt: int) -> StoredRun:
-        """Send one POST. Any 2xx is a success; nothing after the head is read."""
+    async def _post(self, trigger: StoredTrigger, message_id: str, attempt: int) -> StoredRun | Hold:
+        """Send one POST. Any 2xx is a success; nothing after the head is read. Hold if the server cannot send."""
         now, started_at = time.time(), time.monotonic()
         body = trigger.body.encode("ascii")
         headers = signed_headers(trigger.signing_secrets(now), message_id, int(now), body)
         for name in [name for name in headers if name.startswith(_NEXTMQ)]:
             headers[name.replace(_NEXTMQ, _STANDARD)] = headers[name]
         answer = await self.client.send(trigger.url, headers, body, timeout=trigger.timeout / 1000, max_size=0)
+        if isinstance(answer, NoAnswer) and answer.kind == "unsendable":
+            return Hold(UNSENDABLE_PAUSE, answer.detail)
         error = _error(answer)
         return StoredRun(
             at=round(now * 1000),

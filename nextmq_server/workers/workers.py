@@ -6,6 +6,10 @@ import asyncio
 import contextlib
 import functools
 import logging
+import time
+
+from nextmq_handler.rules import refusals
+from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.egress.rules import EgressRules
@@ -23,18 +27,23 @@ from .registration import Registration
 from .registry import Registry
 from .schedules import DeclaredSchedules
 from .unattended import UnattendedQueues
+from .versions import HEARD_INTERVAL
 
 logger = logging.getLogger("nextmq_server")
 
 UNREGISTERED_HOLD = 1.0
 """How long, in s, a queue is held at a time while it has no worker."""
 
+MAX_HEARD = 10_000
+"""How many versions a process remembers to have recorded: deliveries may tell any number of them."""
+
 
 class Workers:
     """Run the queues of one project that have a worker. Calls raise RedisError or ConnectionLost too.
 
-    `replace_all` lets any registration replace the one held. `max_hold` is the longest pause between two tries of
-    an endpoint, in s.
+    With `newest_wins` the app's process that started last has the queue, at whatever URL. `max_hold` is the
+    longest pause between two tries of an endpoint, in s; `max_timeout` is the longest timeout of a delivery, in
+    ms.
     """
 
     def __init__(
@@ -44,8 +53,9 @@ class Workers:
         directory: QueueDirectory,
         *,
         egress: EgressRules,
-        replace_all: bool = False,
+        newest_wins: bool = False,
         max_hold: float = MAX_BACKOFF,
+        max_timeout: int = MAX_TIMEOUT_MS,
     ) -> None:
         self.registry = Registry(hub.connection, hub.scripts.keys)
         self.schedules = DeclaredSchedules(hub.connection, hub.scripts.keys, self.registry, JobSchedulers(jobs))
@@ -54,11 +64,15 @@ class Workers:
         self._directory = directory
         self._limits = Limits(jobs)
         self._egress = egress
-        self._replace_all = replace_all
+        self._newest_wins = newest_wins
         self._max_hold = max_hold
+        self._max_timeout = max_timeout
+        self._told_of_timeout: set[str] = set()
         self._dispatcher: Dispatcher
         self._healths: dict[str, Health] = {}
         self._follower: asyncio.Task[None] | None = None
+        self._heard_at: dict[tuple[str, str, str], float] = {}
+        self._hearing: set[asyncio.Task[None]] = set()
 
     async def start(self, dispatcher: Dispatcher) -> None:
         """Run the registered queues, and those that any server process registers from now on."""
@@ -70,15 +84,25 @@ class Workers:
 
     async def stop(self) -> None:
         """Follow the registrations of other server processes no longer; the hub stops the queues."""
-        await end_tasks(self._follower)
+        await end_tasks(self._follower, *self._hearing)
 
     async def register(self, queue: str, registration: Registration, *, replace: str | None) -> Registration:
         """Register a worker; run its queue and its schedules; return the registration as it is held.
 
-        Raises EgressRefused, and WorkerConflict unless `replace` is the fingerprint of the registration held.
+        Raises EgressRefused; Refusal if the timeout is too long; OlderVersion if a newer version of the app holds
+        the queue; and WorkerConflict for another URL or other secrets, unless `replace` is the fingerprint of the
+        registration held.
         """
         self._egress.check_url(registration.url)
-        changed = await self.registry.put(queue, registration, replace=self._replace_all or replace or False)
+        if registration.options.timeout > self._max_timeout:
+            raise refusals.invalid(
+                "options.timeout",
+                f"{registration.options.timeout} ms is longer than this server allows: at most "
+                f"{self._max_timeout} ms (the server's option --max-timeout)",
+            )
+        changed = await self.registry.put(
+            queue, registration, replace=replace or False, newest_wins=self._newest_wins
+        )
         held = self.registry.get(queue)
         assert held is not None
         if changed or queue not in self._hub.queues:
@@ -98,12 +122,31 @@ class Workers:
         await self.schedules.apply(queue)
         return found
 
+    def hear(self, queue: str, fingerprint: str, secret_id: str) -> None:
+        """Record, without waiting, that a version of the app answered a delivery under a webhook secret."""
+        heard, now = (queue, fingerprint, secret_id), time.monotonic()
+        if now - self._heard_at.get(heard, -HEARD_INTERVAL) < HEARD_INTERVAL:
+            return
+        if len(self._heard_at) >= MAX_HEARD:
+            self._heard_at.clear()
+        self._heard_at[heard] = now
+        task = asyncio.create_task(self._hear(*heard))
+        self._hearing.add(task)
+        task.add_done_callback(self._hearing.discard)
+
+    async def _hear(self, queue: str, fingerprint: str, secret_id: str) -> None:
+        try:
+            await self.registry.hear(queue, fingerprint, secret_id)
+        except (RedisError, ConnectionLost) as exc:
+            self._heard_at.pop((queue, fingerprint, secret_id), None)  # the next outcome is recorded
+            logger.warning("queue %s: cannot record which version of its app answers: %s", queue, exc)
+
     async def _on_registered_elsewhere(self, queue: str, before: Registration | None) -> None:
         now = self.registry.get(queue)
         if now is None:
             self._hub.pause(queue)
             return
-        if before is None or before.differing_fields(now) or queue not in self._hub.queues:
+        if before is None or not before.runs_as(now) or queue not in self._hub.queues:
             await self._run(queue, now)
         self._look_again(queue)
 
@@ -113,6 +156,16 @@ class Workers:
         self._hub.queues[queue].look_again()
 
     async def _run(self, queue: str, registration: Registration) -> None:
+        timeout = registration.options.timeout
+        if timeout > self._max_timeout and queue not in self._told_of_timeout:
+            self._told_of_timeout.add(queue)
+            logger.warning(
+                "queue %s: its worker was registered with a timeout of %d ms, and this server ends deliveries "
+                "after %d ms: give the worker a shorter timeout, or raise --max-timeout",
+                queue,
+                timeout,
+                self._max_timeout,
+            )
         if registration.options.dead_letter is not None:
             await self._directory.note({registration.options.dead_letter})
         await self._hub.add(queue, registration.for_engine(), functools.partial(self._deliver, queue))
@@ -125,7 +178,9 @@ class Workers:
             return Hold(UNREGISTERED_HOLD, "the worker was unregistered")
         if queue not in self._healths:
             self._healths[queue] = Health(queue, self._hub.queues[queue].gate, max_backoff=self._max_hold)
-        verdict = await self._dispatcher.deliver(registration.endpoint(queue), self._healths[queue], job)
+        verdict = await self._dispatcher.deliver(
+            registration.endpoint(queue, max_timeout=self._max_timeout), self._healths[queue], job
+        )
         if self.registry.get(queue) is None:
             # Unregistered during the delivery: nothing else would end a hold that this one began.
             with contextlib.suppress(RedisError, ConnectionLost):

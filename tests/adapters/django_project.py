@@ -41,7 +41,7 @@ django.setup()
 class Note(models.Model):
     """A row for each job that wrote one."""
 
-    text = models.CharField(max_length=100, unique=True)
+    text: models.CharField[str, str] = models.CharField(max_length=100, unique=True)
 
     class Meta:
         app_label = "shop"
@@ -50,7 +50,7 @@ class Note(models.Model):
 class Tag(models.Model):
     """A row that must belong to a note, which is checked at the commit."""
 
-    note = models.ForeignKey(Note, on_delete=models.CASCADE)
+    note: models.ForeignKey[Note, Note] = models.ForeignKey(Note, on_delete=models.CASCADE)
 
     class Meta:
         app_label = "shop"
@@ -66,14 +66,15 @@ def _write(job: Job[t.Any] | AsyncJob[t.Any]) -> None:
     Note.objects.create(text=job.data)
 
 
-def _raise(exc: Exception) -> t.NoReturn:
+def _raise(exc: BaseException) -> t.NoReturn:
     raise exc
 
 
-def _lose_connection() -> None:
-    """Close it below Django, as a database that restarts does."""
+def _lose_connection() -> int:
+    """Close it below Django, as a database that restarts does, and go on."""
     connection.ensure_connection()
     connection.connection.close()
+    return Note.objects.count()
 
 
 def _violate_at_commit() -> None:
@@ -86,12 +87,12 @@ THEN: dict[str, t.Callable[[Job[t.Any] | AsyncJob[t.Any]], object]] = {
     "return": lambda job: Note.objects.count(),
     "raise": lambda job: _raise(ValueError("no")),
     "give up": lambda job: _raise(UnrecoverableJobError("no")),
-    "exit": lambda job: _raise(SystemExit(1)),  # type: ignore[arg-type]
+    "exit": lambda job: _raise(SystemExit(1)),
     "rate limit": lambda job: _raise(RateLimitError(1000)),
     "delay": lambda job: job.move_to_delayed((NOW + 60) * 1000),
     "wait for children": lambda job: job.move_to_waiting_children(),
     "return bytes": lambda job: b"no JSON",
-    "lose the connection": lambda job: (_lose_connection(), Note.objects.count()),
+    "lose the connection": lambda job: _lose_connection(),
     "write twice": lambda job: _write(job),
     "violate at commit": lambda job: _violate_at_commit(),
 }

@@ -8,6 +8,7 @@ import typing as t
 import pytest
 
 from nextmq_adapters.aws_lambda import lambda_handler
+from nextmq_adapters.django import nextmq_view
 from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import AsyncJob, AsyncQueue, ConfigurationError, Job, Queue, create_nextmq_handler
 from nextmq_handler.protocol.wire import parse_delivery
@@ -60,6 +61,7 @@ def _objects() -> dict[str, object]:
         "ASGI handler": create_nextmq_handler(WORKERS, **options),
         "WSGI handler": create_nextmq_wsgi_handler(WORKERS, **options),
         "Flask blueprint": nextmq_blueprint(WORKERS, **options),
+        "Django view": nextmq_view(WORKERS, **options),
         "Lambda handler": lambda_handler(WORKERS, **options),
         "Queue": Queue("work", url=URL),
         "AsyncQueue": AsyncQueue("work", url=URL),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import typing as t
 from collections.abc import Iterator
 
 import pytest
@@ -70,5 +69,5 @@ def test_a_server_whose_threads_all_wait_for_bodies_takes_deliveries_again(
 
 def test_each_of_them_is_answered_408(server: ServerIntegration) -> None:
     with _dripping(server, SEALED["a signature that is wrong"]) as connections:
-        answers = [t.cast("int", read_answer(connection).status) for connection in connections]
+        answers = [read_answer(connection).status for connection in connections]
     assert answers == [408] * THREADS

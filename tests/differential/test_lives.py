@@ -100,7 +100,8 @@ SECOND_LIVES: list[tuple[Add, Remove]] = [
 
 def ran(queue: AnyQueue, **opts: t.Any) -> AnyJob:
     """Return a job that has run and is not kept, or only by its options."""
-    job = queue.add("first", "first", **{"job_id": "a", "remove_on_complete": True, **opts})
+    options: dict[str, t.Any] = {"job_id": "a", "remove_on_complete": True, **opts}
+    job = queue.add("first", "first", **options)
     assert job.wait_until_finished(PATIENCE) == "first"
     return job
 

@@ -1,14 +1,16 @@
 """The Python of README and docs runs as shown: against a server, and for an app, with jobs through it.
 
+A block that begins with a comment such as `# main.py` is that file, and knows nothing but what is in it. The other
+blocks of a page are typed in one Python session: they may import a file of the page, and share nothing else.
+
 A page's claims about its code are asserted in its source, in invisible Python blocks
 (`<!--- invisible-code: python`) that use the functions of Stage.
 """
 
 from __future__ import annotations
 
-import sys
-import types
 import typing as t
+from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
@@ -20,6 +22,7 @@ from sybil.parsers.markdown import CodeBlockParser
 from nextmq_server.testing.processes import ChildProcess, start_dev_server
 
 from .pages import PAGES, blocks_of
+from .processes import Processes
 from .stage import Stage
 
 EXAMPLES = Sybil([CodeBlockParser("python", PythonEvaluator())])
@@ -65,17 +68,55 @@ def _django_not_configured() -> t.Iterator[None]:
 def test_the_python_of_a_page_does_what_the_page_says(
     page: str, stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # FastAPI and pydantic resolve annotations in the module that defines them.
-    module = types.ModuleType("shown")
-    monkeypatch.setitem(sys.modules, "shown", module)
-    document = EXAMPLES.parse(PAGES[page])
-    document.namespace = module.__dict__
-    document.namespace.update(
+    processes = Processes(
+        monkeypatch,
         serve=stage.serve,
         run=stage.run,
         delivery=stage.delivery,
         eventually=stage.eventually,
         printed=lambda: capsys.readouterr().out.splitlines(),
     )
-    for example in document.examples():
-        example.evaluate()
+    for example in EXAMPLES.parse(PAGES[page]).examples():
+        processes.evaluate(example)
+
+
+def evaluate(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Evaluate the blocks of a page with this text."""
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    processes = Processes(monkeypatch)
+    for example in EXAMPLES.parse(page).examples():
+        processes.evaluate(example)
+
+
+FILE = "```python\n# main.py\nimport time\nstarted = time.time()\n```\n"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```python\nprint(time.time())\n```\n",
+        "```python\nprint(started)\n```\n",
+        "```python\n# other.py\nprint(started)\n```\n",
+        "```python\nimport other\n```\n",
+        "<!--- invisible-code: python\nhidden = 1\n-->\n\n```python\nprint(hidden)\n```\n",
+        "```python\nprint(serve)\n```\n",
+    ],
+)
+def test_a_block_that_needs_what_its_process_does_not_have_is_found(
+    block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises((NameError, ModuleNotFoundError)):
+        evaluate(f"{FILE}\n{block}", monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```python\nfrom main import started\nprint(started)\n```\n",
+        "```python\nx = 1\n```\n\n```python\nprint(x)\n```\n",
+        "```python\nx = 1\n```\n\n<!--- invisible-code: python\nassert (x, started > 0) == (1, True)\n-->\n",
+    ],
+)
+def test_a_block_has_what_its_process_has(block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    evaluate(f"{FILE}\n{block}", monkeypatch, tmp_path)

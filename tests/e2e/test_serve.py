@@ -101,7 +101,9 @@ def test_what_a_killed_server_ran_goes_on_in_another(cluster: Cluster, starts: s
         cluster.use(cluster.serve()[1])
 
     first.kill()
-    cluster.redis.delete(*cluster.redis.keys("nextmq:{shop}:instance:*"))  # the dead one's ends by itself 10 s later
+    cluster.redis.delete(
+        *cluster.redis.keys("nextmq:{shop}:instance:*")
+    )  # the dead one's ends by itself 10 s later
     if starts == "after the kill":
         cluster.use(cluster.serve()[1])
     cluster.wait_for_starts(job.id, job.id)

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from aiohttp import web
+from fastapi import FastAPI
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -278,11 +279,18 @@ async def service(valkey: EmbeddedValkey, project: Project, reports: list[Report
     await service.stop(grace=0)
 
 
+@pytest.fixture(scope="session")
+def rest_api() -> FastAPI:
+    """Build the REST API once: FastAPI takes longer for it than most tests for a request."""
+    return create_app()
+
+
 @pytest.fixture
-async def api(service: Service, project: Project) -> t.AsyncIterator[httpx.AsyncClient]:
+async def api(rest_api: FastAPI, service: Service, project: Project) -> t.AsyncIterator[httpx.AsyncClient]:
     """Give a client of the service's REST API, with the project's key."""
+    rest_api.state.services = [service]
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(service)),
+        transport=httpx.ASGITransport(rest_api),
         base_url="http://server.example",
         headers={"authorization": f"Bearer {project.api_key}"},
     ) as client:

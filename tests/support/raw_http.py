@@ -8,6 +8,7 @@ import struct
 import typing as t
 
 from nextmq_handler.protocol.messages import Headers
+from nextmq_server.dispatch.http.client import DeliveryClient
 
 RawHandler = t.Callable[[asyncio.StreamReader, asyncio.StreamWriter], t.Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -99,3 +100,17 @@ class Recorder:
             self.requests.append(await read_request(reader))
             writer.write(answer)
             await writer.drain()
+
+
+async def until_reusable(client: DeliveryClient) -> None:
+    """Wait until the client uses connections again to every origin that it keeps one to."""
+    async with asyncio.timeout(30):
+        while not all(known.idle.limit for known in client._pool._origins.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+async def keep_for_long(client: DeliveryClient) -> None:
+    """Have the client use its idle connections again, however long they were idle."""
+    await until_reusable(client)
+    for known in client._pool._origins.values():
+        known.idle.stayed_open(60)

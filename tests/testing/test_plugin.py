@@ -28,11 +28,12 @@ async def sign_up(name):
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
-    """Make a suite whose settings name the app's workers."""
+    """Make a suite whose settings name the app's workers. The plugins of this project's own tests are not its."""
     pytester.makepyfile(app=APP)
+    others = " ".join(f"-p no:{name}" for name in ("schemathesis", "hypothesispytest", "sybil", "respx"))
     pytester.makeini(
         "[pytest]\nnextmq_workers = app:emails\npythonpath = .\nfilterwarnings = error\n"
-        "asyncio_default_fixture_loop_scope = function\n"
+        f"asyncio_default_fixture_loop_scope = function\naddopts = {others}\n"
     )
     return pytester
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import httptools
 
-MAX_FRAMING = 64 * 1024
-"""The most bytes in a row outside the body: a head, a chunk size, trailers."""
+MAX_FRAMING = 256 * 1024
+"""The most bytes of one answer outside its body: all heads, chunk sizes and extensions, trailers."""
+
+MAX_INFORMATIONAL = 10
+"""The most informational answers (1xx) before one answer."""
 
 _PIECE = 16 * 1024  # the limits are checked between two pieces
 
@@ -34,7 +37,9 @@ class AnswerReader:
         self.keeps_alive = False
         """Whether the answer has been read to its end, and the next may follow on the same connection."""
         self._max_size = max_size
-        self._framing = 0
+        self._received = 0
+        self._body_size = 0
+        self._informational = 0
         self._is_complete = False
         self._fault = ""
 
@@ -68,12 +73,12 @@ class AnswerReader:
         return any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
 
     def _feed(self, piece: bytes) -> None:
-        self._framing += len(piece)
+        self._received += len(piece)
         try:
             self._parser.feed_data(piece)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             self._fault = self._fault or f"the answer is not HTTP: {exc}"
-        if self._framing > MAX_FRAMING:
+        if self._received - self._body_size > MAX_FRAMING:
             self._fault = f"over {MAX_FRAMING // 1024} KiB of the answer are not body"
         if self._fault:
             self.keeps_alive = False
@@ -83,7 +88,6 @@ class AnswerReader:
     # The parser calls these. If one raised, the parser would only report that something did.
 
     def on_message_begin(self) -> None:
-        self._framing = 0
         if self._is_complete:
             self._fault = "more than one answer arrived"
 
@@ -92,7 +96,6 @@ class AnswerReader:
             self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        self._framing = 0
         if self._is_complete:
             return
         self.status = self._parser.get_status_code()
@@ -101,7 +104,7 @@ class AnswerReader:
             self._fault = "the answer switches to another protocol"
 
     def on_body(self, part: bytes) -> None:
-        self._framing = 0
+        self._body_size += len(part)
         if not self._has_enough:
             self.body += part
 
@@ -109,5 +112,8 @@ class AnswerReader:
         if self.has_head:
             self._is_complete = True
             self.keeps_alive = self._parser.should_keep_alive()
-        else:
-            self.headers.clear()
+            return
+        self.headers.clear()
+        self._informational += 1
+        if self._informational > MAX_INFORMATIONAL:
+            self._fault = f"over {MAX_INFORMATIONAL} informational answers came before one"

@@ -23,10 +23,10 @@ class AppAnswer:
 class NoAnswer:
     """No answer arrived, or not the whole of it.
 
-    "not_sent": nothing can have reached the processor; "broken": the connection ended after bytes were sent;
-    "timeout": no whole answer by the deadline.
+    "not_sent": nothing can have reached the processor; "unsendable": the same, and this server is the reason;
+    "broken": the connection ended after bytes were sent; "timeout": no whole answer by the deadline.
     """
 
     status: t.ClassVar[None] = None
-    kind: t.Literal["not_sent", "broken", "timeout"]
+    kind: t.Literal["not_sent", "unsendable", "broken", "timeout"]
     detail: str

@@ -14,7 +14,8 @@ from ..egress.resolver import CheckedResolver, Resolve, ask_system
 from ..egress.rules import EgressRefused, EgressRules
 from .answer_reader import BadAnswer
 from .answers import AppAnswer, NoAnswer
-from .pool import ConnectionPool, NotConnected, Origin
+from .http1 import ClosedWhenIdle, Origin
+from .pool import ConnectionPool, NoSocket, NotConnected
 
 _UNSAFE = re.compile(r"[\r\n\0]")
 
@@ -54,14 +55,23 @@ class DeliveryClient:
             target = self._target(url)
             head = _head(target, headers, len(body))
             connection = await self._pool.take(target.origin, deadline=deadline)
-            answer = await connection.post(head, body, max_size=max_size, deadline=deadline)
+            try:
+                answer = await connection.post(head, body, max_size=max_size, deadline=deadline)
+            except ClosedWhenIdle as exc:
+                self._pool.broke(target.origin, connection)
+                if exc.was_read:
+                    raise
+                connection = await self._pool.connect(target.origin, deadline=deadline)
+                answer = await connection.post(head, body, max_size=max_size, deadline=deadline)
         except TimeoutError:
             return NoAnswer("timeout", f"no whole answer within {timeout:g} s")
         except (EgressRefused, NotConnected) as exc:
             return NoAnswer("not_sent", str(exc))
+        except NoSocket as exc:
+            return NoAnswer("unsendable", str(exc))
         except BadAnswer as exc:
             return NoAnswer("broken", str(exc))
-        self._pool.give_back(target.origin, connection)
+        self._pool.give_back(target.origin, connection, answer.headers.all(b"keep-alive"))
         return answer
 
     async def close(self) -> None:

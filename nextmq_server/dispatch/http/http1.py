@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import struct
 import sys
 import time
 import typing as t
@@ -14,18 +15,46 @@ from ...timers import Timer
 from .answer_reader import AnswerReader, BadAnswer
 from .answers import AppAnswer
 
+if sys.platform != "win32":
+    import fcntl
+    import termios
+
 _PART = 64 * 1024
 """How many bytes of a request are written at once, so that a large one does not block the event loop."""
+
+
+class Origin(t.NamedTuple):
+    """The scheme, host and port that a connection belongs to."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class ClosedWhenIdle(BadAnswer):
+    """A connection that was used again ended without a byte of answer: the app had closed it for being idle.
+
+    `was_read` tells whether the app may have read the request. It has not if its system closed the connection
+    without having got the whole of it.
+    """
+
+    def __init__(self, message: str, *, was_read: bool) -> None:
+        super().__init__(message)
+        self.was_read = was_read
 
 
 class HTTPConnection(asyncio.Protocol):
     """A connection that stays open for another request only while the next answer cannot be another request's.
 
-    `on_lost` is called when it ends.
+    `on_lost` is called when it ends. `idle_since` is when the last answer ended, s on the event loop's clock;
+    `idle_for` is how long, in s, it had been idle before the request of the moment.
     """
 
-    def __init__(self, on_lost: t.Callable[[HTTPConnection], None]) -> None:
+    def __init__(self, origin: Origin, on_lost: t.Callable[[HTTPConnection], None]) -> None:
+        self.origin = origin
         self.lost = asyncio.Event()
+        self.idle_since = 0.0
+        self.idle_for = 0.0
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()  # kept: each lookup is a system call
         self._reader = AnswerReader()
@@ -37,6 +66,8 @@ class HTTPConnection(asyncio.Protocol):
         self._timer = Timer(self._on_timer)
         self._unsent = memoryview(b"")
         self._is_paused = False
+        self._has_answered = False
+        self._is_unread = False
 
     @property
     def is_open(self) -> bool:
@@ -50,13 +81,16 @@ class HTTPConnection(asyncio.Protocol):
     async def post(self, head: bytes, body: bytes, *, max_size: int, deadline: float) -> AppAnswer:
         """Send a request and return its answer, with at most `max_size` bytes of the body.
 
-        `head` ends with an empty line. Raises BadAnswer if the answer is malformed or cut off, and TimeoutError at
-        `deadline`, s on the event loop's clock. After either, or if cancelled, the connection is closed.
+        `head` ends with an empty line. Raises BadAnswer if the answer is malformed or cut off, ClosedWhenIdle if
+        the connection was used before and ends without an answer, and TimeoutError at `deadline`, s on the event
+        loop's clock. After any of them, or if cancelled, the connection is closed.
         """
         answer: asyncio.Future[AppAnswer] = self._loop.create_future()
         self._answer = answer
         self._max_size, self._sent_at, self._elapsed = max_size, time.monotonic(), None
         self._reader.begin(max_size)
+        self._has_answered = False
+        self.idle_for = self._loop.time() - self.idle_since if self.idle_since else 0.0
         self._watch(deadline)
         self._transport.write(head + body[:_PART])
         if len(body) > _PART:
@@ -82,13 +116,15 @@ class HTTPConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = t.cast("asyncio.Transport", transport)
-        self._has_input = _input_check(transport.get_extra_info("socket").fileno())
+        self._descriptor: int = transport.get_extra_info("socket").fileno()
+        self._has_input = _input_check(self._descriptor)
 
     def data_received(self, data: bytes) -> None:
         answer, reader = self._answer, self._reader
         if answer is None or answer.done():
             self.abort()  # unexpected: the next request would take it for its answer
             return
+        self._has_answered = True
         try:
             reader.feed(data)
         except BadAnswer as exc:
@@ -101,6 +137,10 @@ class HTTPConnection(asyncio.Protocol):
         if answer.done() and (self._unsent or not reader.keeps_alive):
             self.abort()
 
+    def eof_received(self) -> None:
+        # What closes a connection in an orderly way tells how far it has read. A reset does not.
+        self._is_unread = _unacknowledged(self._descriptor) > 0
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
         answer = self._answer
@@ -108,7 +148,8 @@ class HTTPConnection(asyncio.Protocol):
             try:
                 self._reader.end(exc)
             except BadAnswer as bad:
-                answer.set_exception(bad)
+                was_idle = self.idle_since and not self._has_answered
+                answer.set_exception(ClosedWhenIdle(str(bad), was_read=not self._is_unread) if was_idle else bad)
             else:
                 answer.set_result(self._read())
         self.lost.set()
@@ -158,3 +199,13 @@ def _input_check(descriptor: int) -> t.Callable[[], bool]:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return lambda: bool(poll.poll(0))
+
+
+def _unacknowledged(descriptor: int) -> int:
+    """Return how many bytes the other side's system has not acknowledged; 0 if that is not known."""
+    if sys.platform == "win32":
+        return 0
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0" * 4))[0])
+    except OSError:
+        return 0

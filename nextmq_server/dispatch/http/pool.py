@@ -12,11 +12,21 @@ import aiohappyeyeballs
 
 from ...timers import Timer
 from ..egress.resolver import CheckedResolver
-from .http1 import HTTPConnection
+from .http1 import HTTPConnection, Origin
+from .reuse import AT_ONCE, MEMORY, OBSERVED, PROBATION, IdleTime
+from .shortage import is_own_shortage
 
-# Shorter than the keep-alive of common app servers (gunicorn 2 s, uvicorn and Node 5 s): if the app closes a
-# connection while a request is sent, the job may have run.
-_KEEPALIVE = 1.5
+CONNECT_TIMEOUT = 15.0
+"""How long, in s, a lookup, a connection and its TLS handshake may take together."""
+
+_SWEEP = 0.25
+"""How often, in s, idle connections are looked at."""
+
+_OBSERVERS = 2
+"""How many connections that are too old to be used again are kept open, to see how long the app keeps them."""
+
+_AT_FIRST = 16
+"""How many idle connections are kept as long as little is known of the app."""
 
 _NEXT_ADDRESS = 0.25
 """After this long, in s, the next address of a name is tried at the same time."""
@@ -24,16 +34,23 @@ _NEXT_ADDRESS = 0.25
 _connect_to_one: t.Callable[..., t.Awaitable[socket.socket]] = t.cast("t.Any", aiohappyeyeballs).start_connection
 
 
-class Origin(t.NamedTuple):
-    """The scheme, host and port that a connection belongs to."""
-
-    scheme: str
-    host: str
-    port: int
-
-
 class NotConnected(Exception):
     """No connection could be made, so nothing was sent. The message says why."""
+
+
+class NoSocket(Exception):
+    """The same, because this server has no socket left. The message says why."""
+
+
+class _KnownOrigin:
+    """An origin's idle connections, the newest last, and how long they may be used again."""
+
+    __slots__ = ("idle", "kept", "used_at")
+
+    def __init__(self) -> None:
+        self.kept: list[HTTPConnection] = []
+        self.idle = IdleTime()
+        self.used_at = 0.0
 
 
 class ConnectionPool:
@@ -43,31 +60,62 @@ class ConnectionPool:
         self._resolver = resolver
         self._loop = asyncio.get_running_loop()  # kept: each lookup is a system call
         self._open: set[HTTPConnection] = set()
-        self._kept: dict[Origin, list[tuple[float, HTTPConnection]]] = {}
+        self._origins: dict[Origin, _KnownOrigin] = {}
         self._sweeper = Timer(self._sweep)
 
     async def take(self, origin: Origin, *, deadline: float) -> HTTPConnection:
         """Return a connection to the origin: the one given back last, or a new one.
 
-        Raises NotConnected, EgressRefused, and TimeoutError after `deadline`, s on the event loop's clock.
+        Raises as `connect`.
         """
-        kept = self._kept.get(origin)
-        oldest = self._loop.time() - _KEEPALIVE
-        while kept:
-            since, connection = kept.pop()
-            if since > oldest and connection.is_usable():
+        known = self._origins.get(origin)
+        now = self._loop.time()
+        while known is not None and known.kept and now - known.kept[-1].idle_since <= known.idle.limit:
+            connection = known.kept.pop()
+            if connection.is_usable():
                 return connection
             connection.close()
-        async with asyncio.timeout_at(deadline):
-            return await self._connect(origin)
+        return await self.connect(origin, deadline=deadline)
 
-    def give_back(self, origin: Origin, connection: HTTPConnection) -> None:
-        """Keep the connection for the next delivery, unless it is closed."""
+    async def connect(self, origin: Origin, *, deadline: float) -> HTTPConnection:
+        """Return a new connection to the origin.
+
+        Raises NotConnected, also after `deadline`, s on the event loop's clock; NoSocket; EgressRefused.
+        """
+        now = self._loop.time()
+        try:
+            async with asyncio.timeout_at(min(deadline, now + CONNECT_TIMEOUT)):
+                return await self._connect(origin)
+        except TimeoutError:
+            waited = min(deadline - now, CONNECT_TIMEOUT)
+            why = f"no connection within {round(waited, 2):g} s"
+            raise NotConnected(f"cannot connect to {origin.host}, port {origin.port}: {why}") from None
+
+    def give_back(self, origin: Origin, connection: HTTPConnection, keep_alive: t.Sequence[bytes]) -> None:
+        """Keep the connection for the next delivery, unless it is closed or the app closes it soon.
+
+        `keep_alive` has the values of this header of its last answer.
+        """
         if not connection.is_open:
             return
-        now = self._loop.time()
-        self._kept.setdefault(origin, []).append((now, connection))
-        self._sweeper.set(now + _KEEPALIVE)
+        known = self._origins.get(origin)
+        if known is None:
+            known = self._origins[origin] = _KnownOrigin()
+        for value in keep_alive:
+            known.idle.was_told(value)
+        known.used_at = connection.idle_since = self._loop.time()
+        if known.idle.limit > AT_ONCE or len(known.kept) < self._most_kept(known.idle):
+            known.kept.append(connection)
+        else:
+            connection.close()
+        self._sweeper.set_in(_SWEEP if known.idle.limit else PROBATION)
+
+    def broke(self, origin: Origin, connection: HTTPConnection) -> None:
+        """Take note that the app closed a connection that was used again before it answered."""
+        known = self._origins.get(origin)
+        if known is not None:
+            now = self._loop.time()
+            known.idle.was_closed(connection.idle_for, now)
 
     async def close(self) -> None:
         """Close all connections, including those in use."""
@@ -84,15 +132,49 @@ class ConnectionPool:
         return context
 
     def _sweep(self) -> None:
-        """Close the connections that were idle for too long."""
-        oldest = self._loop.time() - _KEEPALIVE
-        for origin, kept in tuple(self._kept.items()):
-            while kept and kept[0][0] <= oldest:
-                kept.pop(0)[1].close()
-            if not kept:
-                del self._kept[origin]
-        if self._kept:
-            self._sweeper.set_in(_KEEPALIVE)
+        """See which idle connections are still open, and close those that are of no use."""
+        now = self._loop.time()
+        for origin, known in tuple(self._origins.items()):
+            if known.idle.is_outdated(now):
+                known.idle = IdleTime()
+            if known.kept and known.kept[0].is_usable():
+                known.idle.stayed_open(now - known.kept[0].idle_since)
+            known.kept = self._worth_keeping(known, now)
+            if not known.kept and now - known.used_at > MEMORY:
+                del self._origins[origin]
+        if self._origins:
+            self._sweeper.set_in(_SWEEP)
+
+    def _most_kept(self, idle: IdleTime) -> int:
+        if idle.limit:
+            return _AT_FIRST
+        return _OBSERVERS if idle.is_worth_observing else 0
+
+    def _worth_keeping(self, known: _KnownOrigin, now: float) -> list[HTTPConnection]:
+        """Return the idle connections that may be used again or be observed; close the others."""
+        kept: list[HTTPConnection] = []
+        for number, connection in enumerate(known.kept):
+            idle = now - connection.idle_since
+            if idle <= known.idle.limit or (
+                idle < OBSERVED and number < _OBSERVERS and known.idle.is_worth_observing
+            ):
+                kept.append(connection)
+            else:
+                connection.close()
+        return kept
+
+    def _close_idle(self) -> None:
+        for known in self._origins.values():
+            while known.kept:
+                known.kept.pop().close()
+
+    def _on_lost(self, connection: HTTPConnection) -> None:
+        self._open.discard(connection)
+        known = self._origins.get(connection.origin)
+        if known is not None and connection in known.kept:
+            known.kept.remove(connection)
+            now = self._loop.time()
+            known.idle.was_closed(now - connection.idle_since, now)
 
     async def _connect(self, origin: Origin) -> HTTPConnection:
         is_plain = origin.scheme == "http"
@@ -101,13 +183,16 @@ class ConnectionPool:
             addresses = await self._resolver.resolve(origin.host, origin.port, is_plain=is_plain)
             connected = await _connect_to_one(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
             _, connection = await self._loop.create_connection(
-                lambda: HTTPConnection(self._open.discard),
+                lambda: HTTPConnection(origin, self._on_lost),
                 sock=connected,
                 ssl=None if is_plain else self._tls,
                 server_hostname=name,
             )
-        except OSError as exc:
-            why = exc.strerror or str(exc) or type(exc).__name__
+        except (OSError, RuntimeError) as exc:
+            why = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+            if isinstance(exc, OSError) and is_own_shortage(exc, is_ipv4=":" not in origin.host):
+                self._close_idle()
+                raise NoSocket(f"this server cannot open a connection: {why}") from None
             raise NotConnected(f"cannot connect to {origin.host}, port {origin.port}: {why}") from None
         if not connection.is_open:
             raise NotConnected(f"{origin.host}, port {origin.port}, closed the connection at once")

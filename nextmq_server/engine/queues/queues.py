@@ -7,7 +7,6 @@ import typing as t
 
 from nextmq_handler.rules.states import STORED_STATES
 
-from ...timers import now_ms
 from ..scripts.holds import Holds
 from ..scripts.scripts import QueueScripts
 from .job import whole
@@ -203,14 +202,14 @@ class Limits:
 
     async def rest(self, queue: str, duration: int) -> None:
         """Rate-limit the queue for `duration` ms."""
-        await Holds(self._jobs.scripts(queue)).limit(duration, now_ms())
+        await Holds(self._jobs.scripts(queue)).limit(duration)
 
     async def rest_left(self, queue: str, max_jobs: int) -> int:
         """Return for how many ms no job starts, because of a hold or a rate limit (or `max_jobs` of that)."""
         scripts = self._jobs.scripts(queue)
         held = await Holds(scripts).read()
         if held is not None and held.until is not None:
-            return max(0, held.until - now_ms())
+            return held.left
         left: int = await scripts.run("getRateLimitTtl", scripts.all_keys("limiter", "meta"), [max_jobs])
         return max(0, left)
 
@@ -223,7 +222,7 @@ class Limits:
 
     async def end_hold(self, queue: str) -> bool:
         """Deliver to the queue's endpoint again, whatever the reason of the hold. Return whether it was held."""
-        return await Holds(self._jobs.scripts(queue)).succeed(now_ms(), is_enabled=True)
+        return await Holds(self._jobs.scripts(queue)).succeed(is_enabled=True)
 
     async def end_rest(self, queue: str) -> bool:
         """Remove the rate limit that is reached now and the count of starts. Return whether there was one."""

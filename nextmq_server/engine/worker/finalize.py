@@ -107,7 +107,7 @@ class Finalizer:
             case Delayed():
                 return await self._delay(job, max(0, verdict.timestamp - now_ms()), fetch_next)
             case RateLimited():
-                await self._holds.limit(verdict.delay, now_ms())
+                await self._holds.limit(verdict.delay)
                 return Next(limited_for=await self._requeue(job))
             case WaitingChildren():
                 return await self._wait_for_children(job)

@@ -8,7 +8,7 @@ import typing as t
 
 from ...timers import now_ms
 from ..scripts.functions import HotScript
-from ..scripts.holds import LOOK_INTERVAL, Held, Holds, Trouble
+from ..scripts.holds import LOOK_INTERVAL, Effect, Held, Holds, Trouble
 from ..scripts.limiter import hear_of_limits, limiter_of
 from ..scripts.scripts import QueueScripts, pack
 from .finalize import Next
@@ -46,7 +46,7 @@ class GateState(enum.Enum):
 
 
 class Gate:
-    """Decides when a queue fetches. Async methods raise RedisError or ConnectionLost; their `now` is ms.
+    """Decides when a queue fetches. Async methods raise RedisError or ConnectionLost.
 
     `times_held` counts the holds that this process has seen.
     """
@@ -109,20 +109,23 @@ class Gate:
         self.rest(LOOK_INTERVAL if is_held and found.fields else min(LOOK_INTERVAL, found.limited_for / 1000))
         return found
 
-    async def fail(self, trouble: Trouble, now: int) -> Held | bool:
-        """Note that the endpoint failed. Return the hold, or whether the failure ended one."""
-        held = await self._holds.fail(trouble, now)
+    async def fail(self, trouble: Trouble, job_id: str) -> Held | Effect:
+        """Note that the endpoint failed for a job. Return the hold, or the effect."""
+        held = await self._holds.fail(trouble, job_id)
         if isinstance(held, Held):
             self._set_held(True)
             self._shut_until = 0.0
-            self.rest(LOOK_INTERVAL if held.until is None else min(LOOK_INTERVAL, (held.until - now) / 1000))
+            self.rest(LOOK_INTERVAL if held.until is None else min(LOOK_INTERVAL, held.left / 1000))
         elif self.is_held:
             self.look_again()
         return held
 
-    async def succeed(self, now: int) -> bool:
-        """Note that the endpoint works. Return whether that ended a hold. A disabled endpoint stays disabled."""
-        ended = await self._holds.succeed(now)
+    async def succeed(self, job_id: str) -> bool:
+        """Note that the endpoint works: the job got through, or "". Return whether that ended a hold.
+
+        A disabled endpoint stays disabled.
+        """
+        ended = await self._holds.succeed(job_id)
         if self.is_held:
             self.look_again()
         return ended

@@ -41,7 +41,7 @@ class Hub:
         self.scripts = ScriptRunner(self.connection, keys)
         self.queues: dict[str, QueueRunner] = {}
         self._address = address
-        self._slots = slots or Slots()
+        self._slots = (slots or Slots()).for_project()
         self._instance = Instance(instance_id, self.connection, keys, alone=alone)
         self._upkeep = Upkeep(self.queues, self.connection, self._instance)
         self._watchers: list[Watcher] = []

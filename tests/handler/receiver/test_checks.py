@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from nextmq_adapters.aws_lambda import lambda_handler
+from nextmq_adapters.django import nextmq_view
 from nextmq_adapters.flask import nextmq_blueprint
 from nextmq_handler import Worker, create_nextmq_handler
 from nextmq_handler.protocol.messages import Headers, Request, Response
@@ -176,6 +177,7 @@ MAKERS: dict[str, Callable[..., t.Any]] = {
     "ASGI": create_nextmq_handler,
     "WSGI": create_nextmq_wsgi_handler,
     "Flask": nextmq_blueprint,
+    "Django": nextmq_view,
     "Lambda": lambda_handler,
 }
 

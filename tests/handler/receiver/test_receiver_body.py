@@ -174,14 +174,14 @@ async def test_a_body_that_did_not_reach_the_handler_whole_is_a_problem_of_the_s
 ) -> None:
     handler = make(url=URL, app_url=APP_URL)
     await call(handler, post(), then(*messages))
-    assert handler.check() == [BODY_READ]
+    assert BODY_READ in handler.check()
 
 
 async def test_a_caller_that_left_may_be_answered_by_a_server_that_refuses_to() -> None:
     async def send(message: t.MutableMapping[str, t.Any]) -> None:
         raise OSError("the connection is closed")
 
-    assert await make()(post(), then(DISCONNECT), send) is None
+    await make()(post(), then(DISCONNECT), send)  # raises nothing
 
 
 def eating(middleware: str) -> ASGIApp:
@@ -194,11 +194,12 @@ def eating(middleware: str) -> ASGIApp:
 
     async def drain(receive: Receive) -> bytes:
         body = b""
-        while True:
+        is_whole = False
+        while not is_whole:
             message = await receive()
             body += message.get("body", b"")
-            if not message.get("more_body"):
-                return body
+            is_whole = not message.get("more_body")
+        return body
 
     @reader
     async def passes_the_empty_channel_on(scope: Scope, receive: Receive, send: Send) -> None:

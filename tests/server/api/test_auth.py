@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from nextmq_server.api.app import create_app
-from nextmq_server.api.request import MAX_BODY_SIZE
+from nextmq_server.api.http.bodies import MAX_BODY_SIZE
 from nextmq_server.front.front import Front
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from nextmq_server.api.app import create_app
-from nextmq_server.api.middleware import LOOPBACK_NAMES
+from nextmq_server.api.http.middleware import LOOPBACK_NAMES
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.support.api import refusal

@@ -15,7 +15,7 @@ from nextmq_handler.protocol.messages import Headers
 from nextmq_handler.protocol.outcomes import Completed, Delayed, Failed, RateLimited, WaitingChildren
 from nextmq_handler.protocol.signing import ID, SIGNATURE, TIMESTAMP, Secret
 from nextmq_server.dispatch.http.answers import AppAnswer, NoAnswer
-from nextmq_server.dispatch.judge import EXCERPT_SIZE, Broken, Finding, NotRun, Reached
+from nextmq_server.dispatch.judge import EXCERPT_SIZE, Broken, Finding, NotRun, Reached, Unsendable
 from nextmq_server.engine.verdicts import Verdict
 from tests.support.judging import (
     DONE,
@@ -101,7 +101,7 @@ NO_OUTCOMES: dict[str, AppAnswer] = {
 
 NOT_RUN: dict[str, AppAnswer | NoAnswer] = {
     "not sent": NoAnswer("not_sent", "connection refused"),
-    **{str(status): answer(status) for status in (401, 403, 404, 405, 415)},
+    **{str(status): answer(status) for status in (401, 403, 404, 405, 408, 415)},
 }
 
 FAILURES: dict[str, tuple[AppAnswer | NoAnswer, str, str]] = {
@@ -175,6 +175,24 @@ def test_what_provably_did_not_run_is_told_from_what_may_have(given_answer: AppA
     finding = judge(given_answer)
     assert isinstance(finding, NotRun)
     assert finding.kind == "unreachable"
+
+
+@pytest.mark.parametrize("given_answer", NOT_RUN.values(), ids=NOT_RUN)
+def test_a_refusal_by_status_may_be_about_one_job(given_answer: AppAnswer | NoAnswer) -> None:
+    finding = judge(given_answer)
+    assert isinstance(finding, NotRun)
+    assert finding.is_refusal is isinstance(given_answer, AppAnswer)
+
+
+@pytest.mark.parametrize("elapsed", [0.0, 0.1, 10.0, 29.9])
+def test_408_names_a_middleware_that_keeps_the_body(elapsed: float) -> None:
+    finding = judge(answer(408, elapsed=elapsed))
+    assert isinstance(finding, NotRun)
+    assert all(part in finding.detail for part in ("408", "middleware", "read", "replay"))
+
+
+def test_a_lack_of_sockets_says_nothing_of_the_endpoint() -> None:
+    assert judge(NoAnswer("unsendable", "no socket")) == Unsendable("no socket")
 
 
 @pytest.mark.parametrize(

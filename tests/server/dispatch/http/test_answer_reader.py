@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nextmq_server.dispatch.http.answer_reader import MAX_FRAMING, AnswerReader, BadAnswer
+from nextmq_server.dispatch.http.answer_reader import MAX_FRAMING, MAX_INFORMATIONAL, AnswerReader, BadAnswer
 
 CAP = 1000
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -30,9 +30,9 @@ def found(reader: AnswerReader) -> tuple[int, bytes, bool, bool]:
     return reader.status, bytes(reader.body), reader.is_done, reader.keeps_alive
 
 
-def refusal(*parts: bytes) -> str:
+def refusal(*parts: bytes, max_size: int = CAP) -> str:
     with pytest.raises(BadAnswer) as caught:
-        read(*parts)
+        read(*parts, max_size=max_size)
     return str(caught.value)
 
 
@@ -160,16 +160,67 @@ ENDLESS = {
 def test_what_is_no_body_and_does_not_end_is_refused(start: bytes, more: bytes, size: int) -> None:
     rest = more * (10 * MAX_FRAMING // len(more))
     parts = [rest[at : at + size] for at in range(0, len(rest), size)]
-    assert refusal(start, *parts) == "over 64 KiB of the answer are not body"
+    assert refusal(start, *parts) == "over 256 KiB of the answer are not body"
 
 
-def test_chunks_that_are_mostly_sizes_are_read() -> None:
-    assert len(read(CHUNKED + b"1\r\nx\r\n" * 10 * MAX_FRAMING, max_size=8 * MAX_FRAMING).body) > 8 * MAX_FRAMING
+HEAD = b"HTTP/1.1 102 Processing\r\nx-one: "
+PIECES: dict[str, tuple[bytes, bytes, int]] = {
+    # What comes before, one piece, and how many bytes of that are not body.
+    "chunks of a byte": (CHUNKED, b"1\r\nx\r\n", 5),
+    "chunks of two bytes": (CHUNKED, b"2\r\nxx\r\n", 5),
+    "chunks of 16 bytes": (CHUNKED, b"10\r\n" + b"x" * 16 + b"\r\n", 6),
+    "chunks with zeros": (CHUNKED, b"0" * 30 + b"1\r\nx\r\n", 35),
+    "chunks with an extension": (CHUNKED, b"1;" + b"e" * 100 + b"\r\nx\r\n", 106),
+    "chunks with a long extension": (CHUNKED, b"1;" + b"e" * 60_000 + b"\r\nx\r\n", 60_006),
+    "large chunks with an extension": (CHUNKED, b"3e8;" + b"e" * 1000 + b"\r\n" + b"x" * 1000 + b"\r\n", 1008),
+    "trailers": (CHUNKED + b"1\r\nx\r\n0\r\n", b"x-one: a\r\n", 10),
+    "long trailers": (CHUNKED + b"1\r\nx\r\n0\r\n", b"x-one: " + b"a" * 60_000 + b"\r\n", 60_009),
+    "headers": (OK, b"x-one: a\r\n", 10),
+    "informational heads and a head": (b"", HEAD + b"a" * 30_000 + b"\r\n\r\n", 30_037),
+}
 
 
-def test_informational_answers_may_be_more_than_a_head() -> None:
-    raw = b"HTTP/1.1 102 Processing\r\n\r\n" * MAX_FRAMING
-    assert found(read(raw, OK + b"content-length: 1\r\n\r\na")) == (200, b"a", True, True)
+@pytest.mark.parametrize("size", [7, 1000, 100_000], ids=["bytes", "parts", "at once"])
+@pytest.mark.parametrize(("start", "piece", "overhead"), PIECES.values(), ids=PIECES)
+def test_what_is_not_body_is_bounded_in_all(start: bytes, piece: bytes, overhead: int, size: int) -> None:
+    raw = start + piece * (MAX_FRAMING // overhead + 1)
+    parts = [raw[at : at + size] for at in range(0, len(raw), size)]
+    assert refusal(*parts, max_size=1_000_000) == "over 256 KiB of the answer are not body"
+
+
+@pytest.mark.parametrize("size", [7, 1000, 100_000], ids=["bytes", "parts", "at once"])
+@pytest.mark.parametrize(
+    ("start", "piece", "overhead"), [PIECES[name] for name in PIECES if name.startswith("chunks")]
+)
+def test_what_is_not_body_may_be_long(start: bytes, piece: bytes, overhead: int, size: int) -> None:
+    count = MAX_FRAMING // overhead - 10
+    raw = start + piece * min(count, 3000) + b"0\r\n\r\n"
+    parts = [raw[at : at + size] for at in range(0, len(raw), size)]
+    assert read(*parts, max_size=1_000_000).is_done
+
+
+@pytest.mark.parametrize("between", [b"", b"x-one: a\r\n"], ids=["bare", "with a header"])
+@pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
+@pytest.mark.parametrize("size", [1, 1000], ids=["bytes", "at once"])
+def test_few_informational_answers_may_come_before_one(status: bytes, between: bytes, size: int) -> None:
+    informational = b"HTTP/1.1 " + status + b"\r\n" + between + b"\r\n"
+    end = OK + b"content-length: 1\r\n\r\na"
+
+    def parts(count: int) -> list[bytes]:
+        raw = informational * count + end
+        return [raw[at : at + size] for at in range(0, len(raw), size)]
+
+    assert found(read(*parts(MAX_INFORMATIONAL))) == (200, b"a", True, True)
+    assert refusal(*parts(MAX_INFORMATIONAL + 1)) == "over 10 informational answers came before one"
+
+
+def test_the_bounds_are_those_of_one_answer() -> None:
+    reader = AnswerReader()
+    for _ in range(3):
+        reader.begin(CAP)
+        reader.feed(b"HTTP/1.1 102 Processing\r\n\r\n" * MAX_INFORMATIONAL)
+        reader.feed(OK + b"x-one: " + b"a" * 60_000 + b"\r\ncontent-length: 1\r\n\r\na")
+        assert (reader.is_done, reader.keeps_alive) == (True, True)
 
 
 def test_a_body_is_not_kept_far_beyond_the_cap() -> None:

@@ -26,6 +26,7 @@ from tests.support.raw_http import (
     answering,
     close_at_once,
     endless,
+    keep_for_long,
     keep_silent,
     read_request,
 )
@@ -52,9 +53,15 @@ class Sender(t.Protocol):
 
 
 @pytest.fixture
-async def send() -> t.AsyncIterator[Sender]:
-    """Send one delivery to a port of this machine or to a URL, always with the same client."""
+async def client() -> t.AsyncIterator[DeliveryClient]:
     client = DeliveryClient(EgressRules.for_development())
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+def send(client: DeliveryClient) -> Sender:
+    """Send one delivery to a port of this machine or to a URL, always with the same client."""
 
     async def send(
         address: int | str, *, body: bytes = BODY, timeout: float = 30.0, max_size: int = CAP
@@ -62,8 +69,7 @@ async def send() -> t.AsyncIterator[Sender]:
         url = f"http://127.0.0.1:{address}/queues/emails" if isinstance(address, int) else address
         return await client.send(url, HEADERS, body, timeout=timeout, max_size=max_size)
 
-    yield send
-    await client.close()
+    return send
 
 
 def kind(answer: AppAnswer | NoAnswer) -> str:
@@ -134,10 +140,12 @@ async def test_a_body_of_a_byte_a_second_ends_at_the_deadline(send: Sender, list
     assert await send(await listen(drip), timeout=0.3) == NoAnswer("timeout", "no whole answer within 0.3 s")
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_a_silent_server_ends_at_the_deadline(send: Sender, listen: Listen, scheme: str) -> None:
-    port = await listen(keep_silent)
-    assert kind(await send(f"{scheme}://127.0.0.1:{port}/", timeout=0.3)) == "timeout"
+@pytest.mark.parametrize(("scheme", "expected"), [("http", "timeout"), ("https", "not_sent")])
+async def test_a_silent_server_ends_at_the_deadline(
+    send: Sender, listen: Listen, scheme: str, expected: str
+) -> None:
+    port = await listen(keep_silent)  # over TLS the handshake does not end, so nothing of the request is sent
+    assert kind(await send(f"{scheme}://127.0.0.1:{port}/", timeout=0.3)) == expected
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -225,7 +233,7 @@ MALFORMED = {
     "a status that is no number": b"HTTP/1.1 abc OK\r\n\r\n",
     "a header with a space": OK + b"x one: a\r\n\r\n",
     "a header with a NUL": OK + b"x-one: a\x00b\r\n\r\n",
-    "a header without end": OK + b"x-one: " + b"a" * 100_000 + b"\r\n\r\n",
+    "a header without end": OK + b"x-one: " + b"a" * 300_000 + b"\r\n\r\n",
     "headers without end": OK + b"x-one: a\r\n" * 50_000,
     "a bad chunk": OK + b"transfer-encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n",
     "a bad chunk after a good one": OK + b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n",
@@ -272,24 +280,30 @@ async def test_a_large_delivery_arrives_whole(send: Sender, listen: Listen) -> N
     assert recorder.requests[0].body == body
 
 
-async def test_a_cookie_that_was_set_is_not_sent(send: Sender, listen: Listen) -> None:
+async def test_a_cookie_that_was_set_is_not_sent(send: Sender, client: DeliveryClient, listen: Listen) -> None:
     recorder = Recorder(OK + b"set-cookie: session=1; path=/\r\ncontent-length: 0\r\n\r\n", OK + b"\r\n")
     port = await listen(recorder)
     await send(port)
+    await keep_for_long(client)
     await send(port)
     assert recorder.requests[1].headers.all(b"cookie") == []
 
 
-async def test_a_connection_is_used_again(send: Sender, listen: Listen) -> None:
+async def test_a_connection_is_used_again(send: Sender, client: DeliveryClient, listen: Listen) -> None:
     recorder = Recorder(*[OK + b"content-length: 0\r\n\r\n"] * 3)
     port = await listen(recorder)
-    for _ in range(3):
+    await send(port)
+    await keep_for_long(client)
+    for _ in range(2):
         await send(port)
     assert (recorder.connections, len(recorder.requests)) == (1, 3)
 
 
-async def test_a_delivery_is_not_sent_again_where_a_kept_connection_breaks(send: Sender, listen: Listen) -> None:
+async def test_a_delivery_is_not_sent_again_where_a_kept_connection_breaks(
+    send: Sender, client: DeliveryClient, listen: Listen
+) -> None:
     recorder = Recorder(OK + b"content-length: 0\r\n\r\n", b"")
     port = await listen(recorder)
     await send(port)
+    await keep_for_long(client)
     assert (kind(await send(port)), recorder.connections) == ("broken", 1)

@@ -16,7 +16,16 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.answers import AppAnswer, NoAnswer
 from nextmq_server.dispatch.http.client import DeliveryClient
 from tests.support.egress import NameServer
-from tests.support.raw_http import CERTIFICATE, OK, RawHandler, Recorder, answering, keep_silent, read_request
+from tests.support.raw_http import (
+    CERTIFICATE,
+    OK,
+    RawHandler,
+    Recorder,
+    answering,
+    keep_for_long,
+    keep_silent,
+    read_request,
+)
 
 if t.TYPE_CHECKING:
     from ...conftest import Listen, WaitUntil
@@ -205,6 +214,7 @@ async def test_who_stops_waiting_closes_the_connection(
 async def test_a_later_request_has_its_own_deadline(client: DeliveryClient, listen: Listen) -> None:
     port = await listen(then_silent(DONE))
     await post(client, port)
+    await keep_for_long(client)
     assert await post(client, port, timeout=0.3) == NoAnswer("timeout", "no whole answer within 0.3 s")
 
 
@@ -220,6 +230,7 @@ async def test_a_deadline_that_has_passed_does_not_end_a_later_request(
 
     port = await listen(handle)
     await post(client, port, timeout=2)
+    await keep_for_long(client)
     assert status(await post(client, port)) == 200
 
 
@@ -355,6 +366,7 @@ async def test_a_connection_over_tls_is_used_again(trusted_app: TrustedApp) -> N
     url = f"https://localhost:{trusted_app.port}/"
     for _ in range(2):
         assert status(await trusted_app.client.send(url, {}, b"{}", timeout=60, max_size=1000)) == 200
+        await keep_for_long(trusted_app.client)
     assert trusted_app.recorder.connections == 1
 
 

@@ -91,9 +91,11 @@ async def test_no_more_jobs_run_than_node_allowed_before_the_worker_came(
     engine: Engine, processor: type[Processor], wait_until: WaitUntil
 ) -> None:
     process = processor()
+    process.gate.clear()
     await engine.jobs.scripts("emails").execute("HSET", "meta", "concurrency", 2)
     for _ in range(9):
         await engine.add()
-    await engine.run(process, concurrency=3)
-    await wait_until(lambda: len(process.started) == 9)
-    assert process.most_running == 2
+    hub = await engine.run(process, concurrency=3)
+    await wait_until(lambda: process.running == 2)
+    await engine.settle(hub)
+    assert process.running == 2

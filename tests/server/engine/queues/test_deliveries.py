@@ -189,10 +189,10 @@ async def test_a_stop_does_not_lose_a_delivery_that_was_answered(
     judged, go_on = asyncio.Event(), asyncio.Event()
     verdict = Health.verdict
 
-    async def slow(health: Health, finding: t.Any) -> t.Any:
+    async def slow(health: Health, *found: t.Any) -> t.Any:
         judged.set()
         await go_on.wait()
-        return await verdict(health, finding)
+        return await verdict(health, *found)
 
     monkeypatch.setattr(Health, "verdict", slow)
     [job] = await service.add([service.jobs.new("emails", "welcome", None, {}, now=0)])

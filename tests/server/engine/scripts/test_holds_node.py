@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import time
 import typing as t
 
 import pytest
@@ -51,7 +50,7 @@ async def node(engine: Engine, command: str, argument: str) -> t.Any:
 
 async def hold(engine: Engine, kind: Kind) -> None:
     trouble = Trouble(kind, "the app answered 410", first=DAY, longest=DAY, jitter=1.0, disable_after=DAY)
-    await Holds(engine.jobs.scripts("emails")).fail(trouble, round(time.time() * 1000))
+    await Holds(engine.jobs.scripts("emails")).fail(trouble)
 
 
 async def test_a_worker_of_node_goes_on_while_our_endpoint_is_held(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from nextmq_handler.rules.limits import UNLIMITED
 from nextmq_server.engine.scripts.holds import LOOK_INTERVAL, Holds, Kind, Trouble
 from nextmq_server.engine.worker.hub import Hub
+from tests.support.holding import let_pass
 
 if t.TYPE_CHECKING:
     from ...conftest import Engine, Processor, WaitUntil
@@ -17,10 +17,6 @@ if t.TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 HOUR = 3_600_000
-
-
-def now() -> int:
-    return round(time.time() * 1000)
 
 
 def trouble(kind: Kind = "unreachable", *, rest: int = HOUR) -> Trouble:
@@ -53,7 +49,7 @@ async def test_what_one_process_holds_no_process_fetches(
 ) -> None:
     process = processor()
     hubs = [await engine.run(process) for _ in range(2)]
-    await holds.fail(trouble(), now())
+    await holds.fail(trouble())
     await engine.add()
     for hub in hubs:
         await settle(engine, hub)
@@ -63,7 +59,7 @@ async def test_what_one_process_holds_no_process_fetches(
 async def test_a_process_that_starts_finds_the_hold(
     engine: Engine, processor: type[Processor], holds: Holds
 ) -> None:
-    await holds.fail(trouble(), now())
+    await holds.fail(trouble())
     await engine.add()
     process = processor()
     await settle(engine, await engine.run(process))
@@ -78,7 +74,7 @@ async def test_a_job_that_ends_in_a_held_queue_fetches_no_next_one(
     hub = await engine.run(process)
     first, _ = await engine.add(), await engine.add()
     await wait_until(lambda: process.started)
-    await holds.fail(trouble(), now())
+    await holds.fail(trouble())
     process.gate.set()
     await engine.until_state(first, "completed")
     await settle(engine, hub)
@@ -91,7 +87,7 @@ async def test_after_the_rest_one_job_of_all_processes_is_a_probe(
     process = processor()
     process.gate.clear()
     hubs = [await engine.run(process, concurrency=5) for _ in range(2)]
-    await holds.fail(trouble(rest=1), now() - 1)
+    await holds.fail(trouble(rest=0))
     for _ in range(5):
         await engine.add()
     await wait_until(lambda: process.started)
@@ -104,7 +100,7 @@ async def test_a_job_that_is_added_to_an_empty_queue_after_the_rest_is_the_probe
     engine: Engine, processor: type[Processor], holds: Holds, wait_until: WaitUntil
 ) -> None:
     process = processor()
-    await holds.fail(trouble(rest=1), now() - 1)
+    await holds.fail(trouble(rest=0))
     hub = await engine.run(process)
     await settle(engine, hub)
     await wait_until(lambda: hub.queues["emails"].is_cold)
@@ -117,12 +113,12 @@ async def test_the_end_of_a_hold_lets_other_processes_go_on(
 ) -> None:
     probing, other = processor(), processor()
     probing.gate.clear()
-    await holds.fail(trouble(rest=1), now() - 1)
+    await holds.fail(trouble(rest=0))
     prober = await engine.run(probing)
     jobs = [await engine.add() for _ in range(3)]
     await wait_until(lambda: probing.started)
     await settle(engine, await engine.run(other, concurrency=3))
-    await prober.queues["emails"].gate.succeed(now())
+    await prober.queues["emails"].gate.succeed("")
     for job_id in jobs[1:]:
         await engine.until_state(job_id, "completed")
     assert (len(probing.started), len(other.started)) == (1, 2)
@@ -133,7 +129,7 @@ async def test_a_probe_whose_process_died_is_followed_by_another(
 ) -> None:
     process = processor()
     process.gate.clear()
-    await holds.fail(trouble(rest=1), now() - 1)
+    await holds.fail(trouble(rest=0))
     await engine.run(process, concurrency=2)
     await engine.add()
     await wait_until(lambda: process.started)
@@ -148,11 +144,11 @@ async def test_a_probe_that_fails_is_followed_by_a_rest(
 ) -> None:
     process = processor()
     process.gate.clear()
-    await holds.fail(trouble(rest=1), now() - 1)
+    await holds.fail(trouble(rest=0))
     hub = await engine.run(process)
     first, _ = await engine.add(), await engine.add()
     await wait_until(lambda: process.started)
-    await hub.queues["emails"].gate.fail(trouble(), now())
+    await hub.queues["emails"].gate.fail(trouble(), "")
     process.gate.set()
     await engine.until_state(first, "completed")
     await settle(engine, hub)
@@ -160,7 +156,8 @@ async def test_a_probe_that_fails_is_followed_by_a_rest(
 
 
 async def test_a_disabled_endpoint_is_not_probed(engine: Engine, processor: type[Processor], holds: Holds) -> None:
-    await holds.fail(trouble("disabled", rest=1), now() - 30 * 24 * HOUR)
+    await holds.fail(trouble("disabled"))
+    await let_pass(engine.jobs.scripts("emails"), 30 * 86_400)
     process = processor()
     hub = await engine.run(process)
     await engine.add()
@@ -175,8 +172,8 @@ async def test_a_rate_limit_goes_on_counting_after_a_hold(
     hub = await engine.run(process, limiter={"max": 3, "duration": HOUR})
     for _ in range(2):
         await engine.until_state(await engine.add(), "completed")
-    await holds.fail(trouble(), now())
-    await holds.succeed(now())
+    await holds.fail(trouble())
+    await holds.succeed()
     for _ in range(2):
         await engine.add()
     await settle(engine, hub)
@@ -189,27 +186,27 @@ async def test_a_rate_limit_holds_for_a_probe_too(
     process = processor()
     hub = await engine.run(process, limiter={"max": 1, "duration": HOUR})
     await engine.until_state(await engine.add(), "completed")
-    await holds.fail(trouble(rest=1), now() - 1)
+    await holds.fail(trouble(rest=0))
     await engine.add()
     await settle(engine, hub)
     assert len(process.started) == 1
 
 
 async def test_a_rate_limit_that_is_asked_for_during_a_hold_begins_after_it(engine: Engine, holds: Holds) -> None:
-    await holds.fail(trouble(), now())
-    await holds.limit(HOUR, now())
-    await holds.succeed(now())
+    await holds.fail(trouble())
+    await holds.limit(HOUR)
+    await holds.succeed()
     assert await limiter(engine) == UNLIMITED
 
 
 async def test_after_a_hold_nothing_is_left_of_it(engine: Engine, holds: Holds) -> None:
-    await holds.fail(trouble(), now())
-    await holds.succeed(now())
+    await holds.fail(trouble())
+    await holds.succeed()
     assert await engine.redis.execute("KEYS", engine.keys("*")) == []
 
 
 async def test_a_hold_that_nobody_probes_lapses(engine: Engine, holds: Holds) -> None:
-    await holds.fail(trouble(), now())
+    await holds.fail(trouble())
     assert 24 * HOUR < await engine.redis.execute("PTTL", engine.keys("hold", "emails")) <= 25 * HOUR
 
 
@@ -222,7 +219,7 @@ KINDS: list[Kind] = ["unreachable", "throttled", "breaker"]
 async def test_the_limiter_of_a_hold_lives_as_long_as_the_rest(
     engine: Engine, holds: Holds, kind: Kind, rest: int
 ) -> None:
-    await holds.fail(trouble(kind, rest=rest), now())
+    await holds.fail(trouble(kind, rest=rest))
     assert rest // 2 < await engine.redis.execute("PTTL", engine.key("limiter")) <= rest
 
 
@@ -233,24 +230,29 @@ async def test_the_limiter_of_a_hold_that_is_probed_lives_until_the_next_look(
     process = processor()
     process.gate.clear()
     await engine.add()
-    await holds.fail(trouble(kind, rest=1), now() - 1)
+    await holds.fail(trouble(kind, rest=0))
     await engine.run(process)
     await wait_until(lambda: process.started)
     assert 0 < await engine.redis.execute("PTTL", engine.key("limiter")) <= LOOK_INTERVAL * 1000
 
 
-@pytest.mark.parametrize("opts", [{}, {"removeOnComplete": True}, {"limiter": True}], ids=repr)
+@pytest.mark.parametrize("limiter", [None, {"max": 100, "duration": HOUR}], ids=repr)
+@pytest.mark.parametrize("opts", [{}, {"removeOnComplete": True}], ids=repr)
 async def test_a_job_that_ends_after_the_rest_fetches_no_next_one_beside_the_probe(
-    engine: Engine, processor: type[Processor], holds: Holds, wait_until: WaitUntil, opts: dict[str, t.Any]
+    engine: Engine,
+    processor: type[Processor],
+    holds: Holds,
+    wait_until: WaitUntil,
+    opts: dict[str, t.Any],
+    limiter: dict[str, int] | None,
 ) -> None:
     running, probing = processor(), processor()
     running.gate.clear()
     probing.gate.clear()
-    limiter = {"max": 100, "duration": HOUR} if opts.pop("limiter", False) else None
-    hub = await engine.run(running, limiter=limiter, concurrency=5)
+    hub = await engine.run(running, limiter=limiter)
     first = await engine.add(**opts)
     await wait_until(lambda: running.started)
-    await holds.fail(trouble(rest=1), now() - 1)
+    await holds.fail(trouble(rest=0))
     await engine.redis.execute("DEL", engine.key("limiter"))  # as if it had lapsed
     await engine.run(probing, limiter=limiter, concurrency=5)
     for _ in range(3):
@@ -266,7 +268,7 @@ async def test_a_job_that_ends_after_the_rest_fetches_no_next_one_beside_the_pro
 async def test_a_queue_that_was_obliterated_is_shut_again_by_the_next_failure(
     engine: Engine, holds: Holds
 ) -> None:
-    await holds.fail(trouble("disabled"), now())
+    await holds.fail(trouble("disabled"))
     await engine.queues.obliterate("emails", force=True)
-    await holds.fail(trouble(), now())
+    await holds.fail(trouble())
     assert await limiter(engine) == UNLIMITED

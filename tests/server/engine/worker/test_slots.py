@@ -67,15 +67,12 @@ async def fill(engine: Engine, queues: t.Iterable[str], *, jobs: int) -> None:
 
 def is_empty(slots: Slots, count: int) -> bool:
     """Return whether that many slots are free."""
-    own = slots.for_origin(None)
-    taken = own.take(count)
-    own.release(taken)
-    return taken == count
+    return slots.total._free == count
 
 
 def in_line(slots: Slots) -> int:
     """Return how many queues wait for a slot."""
-    return len(slots._total.line)
+    return sum(len(share.line) for share in slots.total._waiting)
 
 
 async def test_200_hot_queues_share_50_slots_and_each_has_its_turn(
@@ -179,6 +176,23 @@ async def test_hubs_share_the_slots_of_a_process(
     process.gate.set()
     await wait_until(lambda: len(process.started) == 10)
     assert process.most_running == 3
+
+
+@pytest.mark.parametrize("in_flight", [2, 3, 20, 64])
+async def test_a_project_whose_deliveries_do_not_end_does_not_keep_another_from_starting(
+    engine: Engine, start_hub: StartHub, processor: type[Processor], wait_until: WaitUntil, in_flight: int
+) -> None:
+    slots, endless, process = Slots(in_flight), processor(), processor()
+    endless.gate.clear()
+    greedy, other = await start_hub(slots), await start_hub(slots)
+    await fill(engine, ["greedy-1", "greedy-2"], jobs=in_flight)
+    for queue in ("greedy-1", "greedy-2"):
+        await greedy.add(queue, RunnerOptions(concurrency=10_000), endless)
+    await wait_until(lambda: in_line(slots) == 2)
+    await fill(engine, ["other"], jobs=3)
+    await other.add("other", RunnerOptions(), process)
+    await wait_until(lambda: len(process.started) == 3)
+    assert endless.running == in_flight - max(1, in_flight // 8)
 
 
 async def test_a_queue_that_waits_in_line_does_not_hold_up_a_stop(

@@ -17,15 +17,15 @@ from nextmq_handler.rules import refusals
 from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.refusals import Refusal
 
-from ..dispatch.egress.rules import EgressRefused
-from ..engine.events.hub import MAX_LISTENERS, TooManyListeners
-from ..engine.queues.adding import IdempotencyKeyReused
-from ..engine.queues.jobs import JobLocked, NoSuchJob, WrongState
-from ..engine.queues.schedulers import NoSuchScheduler
-from ..front.open_calls import TooManyOpenCalls
-from ..redis.connection import ConnectionLost, RedisError
-from ..triggers.records import MAX_TRIGGERS, NoSuchTrigger, TooManyTriggers
-from ..workers.registry import WorkerConflict
+from ...dispatch.egress.rules import EgressRefused
+from ...engine.events.hub import MAX_LISTENERS, TooManyListeners
+from ...engine.queues.adding import IdempotencyKeyReused
+from ...engine.queues.jobs import JobLocked, NoSuchJob, WrongState
+from ...engine.queues.schedulers import NoSuchScheduler
+from ...front.open_calls import TooManyOpenCalls
+from ...redis.connection import ConnectionLost, RedisError
+from ...triggers.records import MAX_TRIGGERS, NoSuchTrigger, TooManyTriggers
+from ...workers.registry import TooManyWorkers, WorkerConflict
 
 logger = logging.getLogger("nextmq_server.api")
 
@@ -41,13 +41,16 @@ class ErrorBody(BaseModel):
 _DESCRIPTIONS = {
     400: "`invalid_json`",
     401: "`unauthorized`",
+    403: "`wrong_project`",
     404: "`not_found`",
+    408: "`body_timeout`",
     409: "`stale_delivery`, `wrong_state`, `job_locked`, `worker_conflict`, `parent_cannot_be_replaced`",
     413: "`payload_too_large`",
     422: "`invalid_request`, `invalid_queue_name`, `idempotency_key_reused`, `secret_mismatch`, "
-    "`too_many_triggers`",
+    "`too_many_triggers`, `too_many_workers`, `schemas_too_large`",
     429: "`too_many_streams`, `too_many_waits`",
     503: "`storage_unavailable`, `storage_error`, `storage_full`",
+    507: "`project_full`",
 }
 
 DOCUMENTED: dict[int | str, dict[str, t.Any]] = {
@@ -130,9 +133,11 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
     WorkerConflict: lambda request, exc: Refusal(
         409,
         "worker_conflict",
-        f"another registration holds queue {request.path_params['queue']}",
+        f"another registration holds queue {request.path_params['queue']}: {'; '.join(exc.differences)}",
         fields=exc.fields,
+        differences=exc.differences,
     ),
+    TooManyWorkers: lambda _, exc: Refusal(422, "too_many_workers", str(exc)),
     TooManyListeners: lambda _, __: Refusal(
         429, "too_many_streams", f"the project has {MAX_LISTENERS} open event streams: close one, or share one"
     ),
