@@ -20,7 +20,7 @@ from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.settings import is_loopback
 
 from ..api.app import create_app
-from ..api.middleware import LOOPBACK_NAMES
+from ..api.http.middleware import LOOPBACK_NAMES
 from ..dispatch.egress.rules import EgressRules, parse_network
 from ..projects.key_names import find_keys
 from ..projects.projects import load_or_create_project

@@ -44,6 +44,7 @@ async def is_open(client: Client) -> bool:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let an address keep two unknown connections."""
     monkeypatch.setattr(bounds, "SWEEP", 0.02)
+    monkeypatch.setattr(bounds, "QUIET", 0.02)
     monkeypatch.setattr(bounds, "MAX_UNKNOWN_PER_ADDRESS", 2)
 
 
