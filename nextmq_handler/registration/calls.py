@@ -41,9 +41,10 @@ def ensure_workers_registered(
     from ..client._sync.workers import register_worker
 
     settings = load_settings(url=url, app_url=app_url, release=release)
+    connection = settings.connection
     for worker in listed(workers):
         body = registration_of(worker, settings, deploy=deploy)
-        register_worker(settings.connection, worker.name, body, replace=replace)
+        register_worker(connection, worker.name, body, replace=replace)
 
 
 async def aensure_workers_registered(
@@ -59,9 +60,10 @@ async def aensure_workers_registered(
     from ..client._async.workers import register_worker
 
     settings = load_settings(url=url, app_url=app_url, release=release)
+    connection = settings.connection
     for worker in listed(workers):
         body = registration_of(worker, settings, deploy=deploy)
-        await register_worker(settings.connection, worker.name, body, replace=replace)
+        await register_worker(connection, worker.name, body, replace=replace)
 
 
 def registrations(

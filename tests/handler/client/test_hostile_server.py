@@ -57,6 +57,12 @@ def quickly(send: Send, *parts: bytes, again: bytes) -> None:
         send(again)
 
 
+def stops(send: Send, *start: bytes) -> None:
+    for part in start:
+        send(part)
+    time.sleep(FOR_EVER)
+
+
 BEHAVIOURS: dict[str, Behaviour] = {
     "says nothing": lambda send: time.sleep(FOR_EVER),
     "a head byte by byte": lambda send: slowly(send, HEAD, b"x: ", again=b"x"),
@@ -67,7 +73,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "headers without end": lambda send: quickly(send, HEAD, again=b"x: " + b"y" * 1000 + b"\r\n"),
     "a header without end": lambda send: quickly(send, HEAD, b"x: ", again=b"y" * 1000),
     "a body byte by byte": lambda send: slowly(send, HEAD, b"content-length: 9999999\r\n\r\n", again=b" "),
-    "a body that stops": lambda send: (send(HEAD + b"content-length: 9\r\n\r\n{"), time.sleep(FOR_EVER))[0],
+    "a body that stops": lambda send: stops(send, HEAD + b"content-length: 9\r\n\r\n{"),
     "chunks byte by byte": lambda send: slowly(
         send, HEAD, b"transfer-encoding: chunked\r\n\r\n", again=b"1\r\n \r\n"
     ),
