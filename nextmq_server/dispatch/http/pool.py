@@ -76,6 +76,7 @@ class ConnectionPool:
             if connection.is_usable():
                 connection.idle_for = now - connection.idle_since
                 return connection
+            known.idle.was_closed(now - connection.idle_since, now)
             connection.close()
         return await self.connect(origin, deadline=deadline)
 
