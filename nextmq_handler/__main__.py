@@ -1,7 +1,7 @@
 """The commands that a deployment runs, `python -m nextmq_handler` or `nextmq`.
 
-register module:handler           register the handler's workers
-workers replace module:handler    the same, and replace registrations that differ
+register module:handler           register the handler's workers: this version of the app is the one from now on
+workers replace module:handler    the same, for servers of older versions
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def main(arguments: t.Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     try:
         found = workers_of(options.target)
-        ensure_workers_registered(found, replace=options.replace)
+        ensure_workers_registered(found, release=options.release, deploy=True, replace=options.replace)
     except NextMQError as exc:
         sys.exit(f"nextmq: {exc}")
     print(f"registered {', '.join(worker.name for worker in found)}")  # noqa: T201 - a command's output
@@ -36,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
     replace = workers.add_parser("replace", help="register, and replace registrations that differ")
     replace.set_defaults(replace=True)
     for command in (add, replace):
+        command.add_argument(
+            "--release", help="the version of the app; default: NEXTMQ_RELEASE, or the platform's"
+        )
         command.add_argument("target", metavar="module:handler", help="such as app.main:nextmq")
     return made
 

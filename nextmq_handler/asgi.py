@@ -46,7 +46,12 @@ class NextMQHandler(BaseHandler):
         receiver = self._receiver
         self._max_threads = max_threads
         self._limiter: anyio.CapacityLimiter | None = None
-        self._registrar = Registrar(receiver.workers, lambda: receiver.settings, check=receiver.check)
+        self._registrar = Registrar(
+            receiver.workers,
+            lambda: receiver.settings,
+            check=receiver.check,
+            problems=receiver.registration_problems,
+        )
         self._lifespan_protocol = Router(lifespan=self.lifespan)
         self._has_started = False
         self._is_missed = False

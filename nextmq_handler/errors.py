@@ -61,7 +61,8 @@ class ResultError(NextMQError):
 class WorkerRegistrationError(NextMQError):
     """The server holds a registration for this queue that differs (protocol section 4).
 
-    `queue` is its name; `fields` lists what differs: "url", "options" or "secretIds".
+    `queue` is its name; `fields` lists what keeps this one from its place: "url" or "secretIds", and "options" on
+    servers of older versions.
     """
 
     def __init__(self, message: str, *, queue: str, fields: t.Sequence[str] = ()) -> None:
@@ -134,7 +135,7 @@ class NotFoundError(NextMQHTTPError):
 
 
 class QueueFullError(NextMQHTTPError):
-    """The server's storage is full: it takes no jobs until some are removed. Nothing was added."""
+    """The server's storage or the project is full: it takes no jobs until some are removed. Nothing was added."""
 
 
 class NextMQConnectionError(NextMQError):

@@ -1,21 +1,39 @@
-"""The connection string and the environment: NEXTMQ_URL, NEXTMQ_APP_URL, NEXTMQ_WEBHOOK_SECRETS (section 1)."""
+"""The connection string and the environment: NEXTMQ_URL, NEXTMQ_APP_URL and the others (section 1)."""
 
 from __future__ import annotations
 
 import os
+import time
 import typing as t
 from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from .errors import ConfigurationError
+from .protocol.arguments import MAX_RELEASE
 from .protocol.signing import Secret, parse_secret
 
+_KEY_SHAPE = "nextmq://API_KEY@host[:port]/project"
 _SHAPE = "nextmq://API_KEY:WEBHOOK_SECRET@host[:port]/project"
 _SCHEMES = {"nextmq": "https", "nextmq+http": "http"}
 
+_RELEASE_OF_PLATFORM = (
+    "K_REVISION",  # Cloud Run, Knative
+    "VERCEL_DEPLOYMENT_ID",
+    "RAILWAY_DEPLOYMENT_ID",
+    "RENDER_GIT_COMMIT",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+)
+_UNPUBLISHED = "$LATEST"  # what Lambda calls every version until one is published
+
+LOADED_AT: float = time.monotonic()
+"""When this process loaded the library, in s on its monotonic clock: its start, as registrations tell it."""
+
 
 class ServerConnection:
-    """The queue server of a connection string. Its repr shows no key and no secret."""
+    """The queue server of a connection string. Its repr shows no key and no secret.
+
+    `webhook_secret` is empty if the string has none, as that of a service which only adds jobs.
+    """
 
     def __init__(self, base_url: str, project: str, api_key: str, webhook_secret: str) -> None:
         self.base_url: str = base_url
@@ -36,15 +54,21 @@ class Settings:
     """The settings of a handler, read from its environment and checked.
 
     `secrets` are the active webhook secrets, empty if none is set; `app_url` is the public base URL of the
-    handler, mount path included, without a trailing slash.
+    handler, mount path included, without a trailing slash. `release` names the version of the app that is
+    deployed, empty if neither the app nor its platform names it.
     """
 
     def __init__(
-        self, connection: ServerConnection | None, app_url: str | None, secrets: tuple[Secret, ...]
+        self,
+        connection: ServerConnection | None,
+        app_url: str | None,
+        secrets: tuple[Secret, ...],
+        release: str = "",
     ) -> None:
         self._connection = connection
         self._app_url = app_url
         self.secrets: tuple[Secret, ...] = secrets
+        self.release: str = release
 
     @property
     def connection(self) -> ServerConnection:
@@ -70,6 +94,14 @@ class Settings:
             )
         return self._app_url
 
+    def check_secrets(self) -> None:
+        """Raise ConfigurationError if there is a connection string, but no secret to verify deliveries with."""
+        if self._connection is not None and not self.secrets:
+            raise ConfigurationError(
+                "the connection string has no webhook secret, which a handler needs to verify deliveries: copy "
+                f"the whole one that the server printed ({_SHAPE}), or set NEXTMQ_WEBHOOK_SECRETS"
+            )
+
     def __repr__(self) -> str:
         return f"<Settings {self._connection!r} app_url={self._app_url!r} secrets={self.secrets!r}>"
 
@@ -79,6 +111,7 @@ def load_settings(
     url: str | None = None,
     app_url: str | None = None,
     webhook_secrets: str | t.Sequence[str] | None = None,
+    release: str | None = None,
     environ: t.Mapping[str, str] | None = None,
 ) -> Settings:
     """Read the settings from the arguments, and from the environment for those that are None.
@@ -94,10 +127,11 @@ def load_settings(
     else:
         texts, secrets_name = list(webhook_secrets), "webhook_secrets"
     connection = parse_connection_string(connection_text, source=url_name) if connection_text else None
-    if not texts and connection is not None:
+    if not texts and connection is not None and connection.webhook_secret:
         texts, secrets_name = [connection.webhook_secret], f"the webhook secret in {url_name}"
     secrets = tuple(parse_secret(text, source=secrets_name) for text in texts)
-    return Settings(connection, _check_app_url(app_text, app_name) if app_text else None, secrets)
+    checked_url = _check_app_url(app_text, app_name) if app_text else None
+    return Settings(connection, checked_url, secrets, _release(release, env))
 
 
 def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> ServerConnection:
@@ -106,8 +140,11 @@ def parse_connection_string(text: str, *, source: str = "NEXTMQ_URL") -> ServerC
     if parts.scheme not in _SCHEMES:
         raise ConfigurationError(f"{source} must look like {_SHAPE} (or nextmq+http://… on this machine)")
     api_key, secret = unquote(parts.username or ""), unquote(parts.password or "")
-    if not api_key or not secret:
-        raise ConfigurationError(f"{source} lacks the API key or the webhook secret: it must look like {_SHAPE}")
+    if not api_key or parts.password == "":
+        raise ConfigurationError(
+            f"{source} lacks the API key or the webhook secret: it must look like {_SHAPE}, or, in a service that "
+            f"only adds jobs, like {_KEY_SHAPE}"
+        )
     if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
         raise ConfigurationError(
             f"{source} has an API key with characters that no header can carry: copy the whole connection string "
@@ -148,6 +185,17 @@ def _pick(argument: str | None, name: str, env: t.Mapping[str, str], variable: s
     if argument is not None:
         return argument, name
     return env.get(variable, "").strip(), variable
+
+
+def _release(argument: str | None, env: t.Mapping[str, str]) -> str:
+    text, name = _pick(argument, "release", env, "NEXTMQ_RELEASE")
+    if argument is None and not text:
+        found = (env.get(variable, "").strip() for variable in _RELEASE_OF_PLATFORM)
+        text = next((value for value in found if value and value != _UNPUBLISHED), "")
+        name = "the release that the platform names"
+    if len(text) > MAX_RELEASE or not text.isprintable():
+        raise ConfigurationError(f"{name} takes at most {MAX_RELEASE} printable characters, such as a commit id")
+    return text
 
 
 def _split(text: str, source: str) -> SplitResult:

@@ -31,10 +31,12 @@ from .engine.worker.hub import Hub
 from .engine.worker.slots import Slots
 from .projects.credentials import Credentials
 from .projects.projects import Project
+from .quota import ProjectQuota, QuotaLimits
 from .redis.address import Address
 from .redis.connection import ConnectionLost, RedisError
 from .redis.keys import ProjectKeys
 from .redis.storage import StorageWatch
+from .shares import Shares
 from .triggers.triggers import Triggers
 from .workers.directory import QueueDirectory
 from .workers.workers import Workers
@@ -43,18 +45,19 @@ PING_TIMEOUT = 2.0
 """How long, in s, Redis may take to answer the readiness check."""
 
 _PUBLIC_ONLY = EgressRules()
+_NO_QUOTA = QuotaLimits()
 
 
 class Service:
     """Run a project's queues on the Redis at `redis_url`. Services of one Address share the look for a primary.
 
     `alone` means that no other server process uses that Redis, so jobs that a killed one held are freed at once.
-    `replace_workers` lets any registration replace the one held, for `nextmq dev`. `max_hold` is the longest
-    pause, in s, between two tries of an endpoint that fails; `max_timeout` is the longest timeout of a worker, in
-    ms. A job fails after `max_free_starts` starts that used no attempt. `egress` bounds where deliveries and
-    triggers may go, by default public addresses over https. `report` is called with each delivery. `slots` bounds
-    what is in flight, over all services that share it. `keys` names the project's keys, by default as a project
-    that is new on this Redis has them.
+    With `replace_workers`, for `nextmq dev`, the app's process that started last has a queue, at whatever URL.
+    `max_hold` is the longest pause, in s, between two tries of an endpoint that fails; `max_timeout` is the
+    longest timeout of a worker, in ms. A job fails after `max_free_starts` starts that used no attempt. `egress`
+    bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
+    each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
+    the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Service:
         egress: EgressRules = _PUBLIC_ONLY,
         report: t.Callable[[Report], None] | None = None,
         slots: Slots | None = None,
+        quota: QuotaLimits = _NO_QUOTA,
         keys: ProjectKeys | None = None,
     ) -> None:
         self.egress = egress
@@ -89,16 +93,18 @@ class Service:
         self.queues = Queues(self.jobs)
         self.limits = Limits(self.jobs)
         self.results = Results(self.jobs, self.events)
+        self.shares = Shares()
         self.storage = StorageWatch(connection)
         self.schedulers = JobSchedulers(self.jobs)
         self._directory = QueueDirectory(connection, keys)
+        self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
         self.workers = Workers(
             self._hub,
             self.jobs,
             self._directory,
             egress=egress,
-            replace_all=replace_workers,
+            newest_wins=replace_workers,
             max_hold=max_hold,
             max_timeout=max_timeout,
         )
@@ -117,9 +123,16 @@ class Service:
         await self._hub.start()
         self._client = DeliveryClient(self.egress)
         await self.storage.start()
+        await self.quota.start()
         await self.credentials.warn_of_missing()
         await self.workers.start(
-            Dispatcher(self._client, self.credentials, self._reporter, max_free_starts=self._max_free_starts)
+            Dispatcher(
+                self._client,
+                self.credentials,
+                self._reporter,
+                max_free_starts=self._max_free_starts,
+                heard=self._on_outcome,
+            )
         )
         await self.triggers.start(self._client)
         self._unready = None
@@ -129,6 +142,7 @@ class Service:
         self._unready = "shutting down"
         await self.workers.stop()
         await self.storage.stop()
+        await self.quota.stop()
         await self.triggers.stop()
         await self._hub.stop(grace=grace)
         await self.events.stop()  # last, because requests may wait for the results of jobs in flight
@@ -155,6 +169,7 @@ class Service:
         queues = {job.queue for job in jobs}
         await self._directory.note(queues)
         added = await self.jobs.add(jobs, idempotency)
+        self.quota.count(len(jobs), sum(job.escaped_size for job in jobs))
         for queue in queues:
             await self.workers.unattended.check(queue)
         return added
@@ -182,6 +197,10 @@ class Service:
             await self.workers.unattended.check(target)
         return list(redriven)
 
+    def _on_outcome(self, queue: str, fingerprint: str, secret_id: str) -> None:
+        self.credentials.note_signer(queue, secret_id)
+        self.workers.hear(queue, fingerprint, secret_id)
+
     async def queue_names(self) -> list[str]:
         """Return the queues that have a worker or to which jobs were added."""
         return sorted(await self._directory.names() | self.registry.all().keys())
@@ -198,7 +217,7 @@ class Service:
             rate_limit=await self.limits.rate_limit(queue),
             rate_limit_ttl=await self.limits.rest_left(queue, 0),
             hold=await self.limits.hold(queue),
-            worker=worker.model_dump(mode="json", by_alias=True) if worker else None,
+            worker=worker.view() if worker else None,
         )
 
     async def obliterate(self, queue: str, *, force: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import gc
 import socket
 import typing as t
@@ -12,7 +13,9 @@ import uvicorn
 
 from nextmq_handler.errors import ConfigurationError
 
-_BACKLOG = 1024
+from .front.connection import BoundedConnection
+from .front.descriptors import backlog
+from .front.front import Front
 
 _GC_THRESHOLDS = (20_000, 20, 50)  # adding 1,000 jobs fills one young generation, not fifty
 
@@ -20,13 +23,24 @@ _GC_THRESHOLDS = (20_000, 20, 50)  # adding 1,000 jobs fills one young generatio
 class HTTPServer(uvicorn.Server):
     """A uvicorn server of an ASGI `app`. Set `should_exit` to stop it: it handles no signals itself.
 
-    It gives open requests `shutdown_timeout` s to finish. `lifespan` is uvicorn's option.
+    It gives open requests `shutdown_timeout` s to finish. `lifespan` is uvicorn's option. `front` bounds what
+    callers can make the server hold; without one, callers have to be trusted.
     """
 
-    def __init__(self, app: t.Any, *, shutdown_timeout: int, lifespan: t.Literal["auto", "off"] = "off") -> None:
+    def __init__(
+        self,
+        app: t.Any,
+        *,
+        shutdown_timeout: int,
+        lifespan: t.Literal["auto", "off"] = "off",
+        front: Front | None = None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
+                http="auto" if front is None else t.cast("t.Any", functools.partial(BoundedConnection, front)),
+                backlog=backlog(),
+                proxy_headers=False,  # uvicorn would believe them from a loopback address
                 log_config=None,
                 access_log=False,
                 lifespan=lifespan,
@@ -53,7 +67,7 @@ def listen(host: str, port: int, *, command: str) -> socket.socket:
         taken = exc.errno == errno.EADDRINUSE
         what = f"is taken: is another {command} running? Choose one with --port" if taken else exc.strerror
         raise ConfigurationError(f"port {port} of {host} {what}") from None
-    listener.listen(_BACKLOG)
+    listener.listen(backlog())
     return listener
 
 

@@ -19,7 +19,7 @@ async def end_tasks(*tasks: asyncio.Task[t.Any] | None) -> None:
 
 
 async def first_answers(
-    asking: t.Mapping[t.Coroutine[t.Any, t.Any, Answer], Place], *, grace: float
+    asking: t.Mapping[Place, t.Coroutine[t.Any, t.Any, Answer]], *, grace: float
 ) -> tuple[dict[Place, Answer], dict[Place, Exception]]:
     """Ask all at once, and wait `grace` s for the others once one has answered.
 
@@ -27,7 +27,7 @@ async def first_answers(
     """
     answers: dict[Place, Answer] = {}
     failures: dict[Place, Exception] = {}
-    tasks = {asyncio.ensure_future(question): place for question, place in asking.items()}
+    tasks = {asyncio.ensure_future(question): place for place, question in asking.items()}
     waiting = set(tasks)
     try:
         while waiting:

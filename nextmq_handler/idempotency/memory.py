@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import typing as t
+from heapq import heappop, heappush
 
 from ..protocol.clocks import monotonic
 from .store import Busy, Finished
@@ -21,16 +22,18 @@ class MemoryStore:
     def __init__(self, *, monotonic: t.Callable[[], float] = monotonic) -> None:
         self._monotonic = monotonic
         self._entries: dict[str, _Entry] = {}
+        self._ends: list[tuple[float, str]] = []
+        """A heap: when each entry expires, and when it would have expired before it changed."""
         self._lock = threading.Lock()
 
     def begin(self, key: str, owner: str, lease: float) -> Finished | Busy | None:
         """Claim `key` for `lease` s."""
         now = self._monotonic()
         with self._lock:
-            self._entries = {k: entry for k, entry in self._entries.items() if entry.expires > now}
+            self._forget_expired(now)
             entry = self._entries.get(key)
             if entry is None:
-                self._entries[key] = _Entry(owner, None, now + lease)
+                self._put(key, _Entry(owner, None, now + lease))
                 return None
             return Busy(entry.expires - now) if entry.result is None else Finished(entry.result)
 
@@ -38,7 +41,7 @@ class MemoryStore:
         """Keep `result` for `keep` s."""
         with self._lock:
             if self._is_owner(key, owner):
-                self._entries[key] = _Entry(owner, result, self._monotonic() + keep)
+                self._put(key, _Entry(owner, result, self._monotonic() + keep))
 
     def release(self, key: str, owner: str) -> None:
         """Free `key`."""
@@ -50,6 +53,18 @@ class MemoryStore:
         """Forget everything: for tests, whose jobs may look like those of another test."""
         with self._lock:
             self._entries.clear()
+            self._ends.clear()
+
+    def _put(self, key: str, entry: _Entry) -> None:
+        self._entries[key] = entry
+        heappush(self._ends, (entry.expires, key))
+
+    def _forget_expired(self, now: float) -> None:
+        while self._ends and self._ends[0][0] <= now:
+            _, key = heappop(self._ends)
+            entry = self._entries.get(key)
+            if entry is not None and entry.expires <= now:
+                del self._entries[key]
 
     def _is_owner(self, key: str, owner: str) -> bool:
         entry = self._entries.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 from contextlib import suppress
 
@@ -10,6 +11,11 @@ from sqlalchemy.exc import IntegrityError
 
 from ..protocol.clocks import wall_clock
 from .store import Busy, Finished
+
+
+def _stored(key: str) -> str:
+    # Some databases compare text without its case: two jobs must not share a row. A hash also has one length.
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class SQLAlchemyStore:
@@ -38,6 +44,9 @@ class SQLAlchemyStore:
 
     def begin(self, key: str, owner: str, lease: float) -> Finished | Busy | None:
         """Claim `key` for `lease` s."""
+        if (earlier := self._held_in_plain(key)) is not None:
+            return earlier
+        key = _stored(key)
         row = {"key": key, "owner": owner, "result": None, "expires": self._clock() + lease}
         c = self.table.c
         while True:
@@ -58,18 +67,30 @@ class SQLAlchemyStore:
     def finish(self, key: str, owner: str, result: str, keep: float) -> None:
         """Keep `result` for `keep` s."""
         values = {"result": result, "expires": self._clock() + keep}
+        key = _stored(key)
         with self._engine.begin() as connection:
             connection.execute(update(self.table).where(*self._is_owner(key, owner)).values(values))
 
     def release(self, key: str, owner: str) -> None:
         """Free `key`."""
         with self._engine.begin() as connection:
-            connection.execute(delete(self.table).where(*self._is_owner(key, owner)))
+            connection.execute(delete(self.table).where(*self._is_owner(_stored(key), owner)))
 
     def delete_expired(self) -> int:
         """Delete the expired rows, and return how many. Call it now and then, such as in a scheduled job."""
         with self._engine.begin() as connection:
             return connection.execute(delete(self.table).where(self.table.c.expires <= self._clock())).rowcount
+
+    def _held_in_plain(self, key: str) -> Finished | Busy | None:
+        """Return what version 0.1 stored for `key`, as it is, until that expires."""
+        c = self.table.c
+        with self._engine.begin() as connection:
+            rows = connection.execute(select(c.key, c.result, c.expires).where(c.key == key)).all()
+        for row in rows:
+            # A database may find the keys of others that differ in their case.
+            if row.key == key and (left := row.expires - self._clock()) > 0:
+                return Busy(left) if row.result is None else Finished(row.result)
+        return None
 
     def _is_owner(self, key: str, owner: str) -> tuple[t.Any, ...]:
         c = self.table.c

@@ -12,6 +12,9 @@ if t.TYPE_CHECKING:
 MAX_RATE_LIMIT_MS = 86_400_000
 """The longest rate limit of an outcome: one day (protocol section 3)."""
 
+MAX_RELEASE = 200
+"""The longest name of a release, in characters."""
+
 MAX_TIMESTAMP_MS = 2_100_000_000_000
 """Timestamps stay below this (protocol section 3): later ones do not fit BullMQ's score."""
 

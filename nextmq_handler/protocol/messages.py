@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import typing as t
 
+PROJECT_HEADER = "x-nextmq-project"
+"""The header in which a caller of the server names its project, percent-encoded. It may be left out."""
+
 READ_HEADERS = frozenset(
     (
         "content-type",

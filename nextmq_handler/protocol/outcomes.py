@@ -15,6 +15,8 @@ from .wire import MAX_OUTCOME_SIZE, WireError, as_integer, as_object, read_body
 
 MAX_MESSAGE_SIZE = 4 * 1024
 MAX_STACK_SIZE = 20 * 1024
+MAX_FINGERPRINT = 64
+"""The longest fingerprint of a worker, in characters (section 4)."""
 
 
 OutcomeName = t.Literal["completed", "failed", "rateLimited", "delayed", "waitingChildren"]
@@ -164,22 +166,24 @@ Outcome = Completed | Failed | RateLimited | Delayed | WaitingChildren
 _KINDS: dict[str, type[Outcome]] = {kind.outcome: kind for kind in t.get_args(Outcome)}
 
 
-def encode_outcome(outcome: Outcome, *, max_size: int = MAX_OUTCOME_SIZE) -> bytes:
-    """Return the body of an outcome (section 3).
+def encode_outcome(outcome: Outcome, *, max_size: int = MAX_OUTCOME_SIZE, fingerprint: str = "") -> bytes:
+    """Return the body of an outcome (section 3). `fingerprint` is that of the worker, if the delivery had another.
 
     A return value that JSON cannot carry, or a body over `max_size` bytes, becomes the unrecoverable failure
     `ReturnValueError`: the work is done, and running it again would not help.
     """
     try:
-        body = _dumps(outcome)
+        body = _dumps(outcome, fingerprint)
     except BaseException as exc:
         if is_interrupt(exc):
             raise
-        return _return_value_error(f"the return value is not JSON: {_problem(outcome)}")
+        return _return_value_error(f"the return value is not JSON: {_problem(outcome)}", fingerprint)
     if len(body) > max_size:
-        body = strict_json.utf8({"outcome": outcome.outcome, **outcome.members()})  # without escapes it is shorter
+        body = strict_json.utf8(_members(outcome, fingerprint))  # without escapes it is shorter
     if len(body) <= max_size:
         return body
+    if fingerprint:  # the result is worth more than to know who answers
+        return encode_outcome(outcome, max_size=max_size)
     if isinstance(outcome, Failed):
         return _dumps(Failed(outcome.name[:100], outcome.message[:200], unrecoverable=outcome.unrecoverable))
     return _return_value_error(
@@ -190,12 +194,22 @@ def encode_outcome(outcome: Outcome, *, max_size: int = MAX_OUTCOME_SIZE) -> byt
 
 def parse_outcome(body: bytes) -> Outcome:
     """Return the outcome in `body` (section 3). Raises WireError."""
+    return parse_answer(body)[0]
+
+
+def parse_answer(body: bytes) -> tuple[Outcome, str]:
+    """Return the outcome in `body`, and the fingerprint of the worker: empty if it is the one of the delivery.
+
+    Raises WireError.
+    """
     raw = read_body(body)
     name = raw.get("outcome")
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise WireError(f"outcome is none of {', '.join(_KINDS)}")
-    return kind.parse(raw)
+    worker = raw.get("worker")
+    told = t.cast("dict[str, t.Any]", worker).get("fingerprint") if isinstance(worker, dict) else None
+    return kind.parse(raw), told if isinstance(told, str) and len(told) <= MAX_FINGERPRINT else ""
 
 
 def clip(text: str, size: int) -> str:
@@ -204,8 +218,13 @@ def clip(text: str, size: int) -> str:
     return raw[:size].decode("utf-8", "ignore")
 
 
-def _dumps(outcome: Outcome) -> bytes:
-    return strict_json.dumps({"outcome": outcome.outcome, **outcome.members()})
+def _members(outcome: Outcome, fingerprint: str) -> dict[str, t.Any]:
+    body = {"outcome": outcome.outcome, **outcome.members()}
+    return {**body, "worker": {"fingerprint": fingerprint}} if fingerprint else body
+
+
+def _dumps(outcome: Outcome, fingerprint: str = "") -> bytes:
+    return strict_json.dumps(_members(outcome, fingerprint))
 
 
 def _problem(outcome: Outcome) -> str:
@@ -214,8 +233,8 @@ def _problem(outcome: Outcome) -> str:
     return problem_of(outcome.return_value) if isinstance(outcome, Completed) else "it cannot be written as JSON"
 
 
-def _return_value_error(message: str) -> bytes:
-    return _dumps(Failed("ReturnValueError", message, unrecoverable=True))
+def _return_value_error(message: str, fingerprint: str = "") -> bytes:
+    return _dumps(Failed("ReturnValueError", message, unrecoverable=True), fingerprint)
 
 
 def _clipped(value: object, size: int) -> str:

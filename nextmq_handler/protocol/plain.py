@@ -24,6 +24,8 @@ MAX_ITEMS = 2**20
 _MAX_SHOWN = 200  # characters of a path
 
 Path = tuple[object, ...]
+_ITEMS: t.Callable[[t.Any], t.Iterable[tuple[object, t.Any]]] = dict[object, t.Any].items
+"""How pydantic reads a dict, whatever `items` of a subclass says."""
 _SEQUENCES: tuple[type[t.Any], ...] = (list, tuple, set, frozenset, deque)
 _BYTES = (bytes, bytearray, memoryview)
 _NAMES = (str, int, float, type(None))
@@ -63,7 +65,7 @@ def settled(value: t.Any, path: Path = (), *, is_json: bool = False) -> t.Any:
     if isinstance(value, enum.Enum):
         settled(value.value, path)
         return value
-    return _settled_items(_listed(value, path), path, is_json) if hasattr(type(value), "__next__") else value
+    return _settled_items(_listed(value, path), path, is_json) if _is_iterator(value) else value
 
 
 def jsonable(value: t.Any, adapter: TypeAdapter[t.Any]) -> t.Any:
@@ -81,7 +83,7 @@ def jsonable(value: t.Any, adapter: TypeAdapter[t.Any]) -> t.Any:
 
 def read_through(value: t.Any) -> None:
     """Read the iterators in `value`: pydantic validates those of an Iterable as they are read."""
-    if hasattr(type(value), "__next__"):
+    if _is_iterator(value):
         value = list(value)
     if isinstance(value, dict):
         value = list(t.cast("dict[object, t.Any]", value).values())
@@ -111,6 +113,10 @@ def problem_of(value: object) -> str:
     return "it cannot be written as JSON, or is nested too deeply"
 
 
+def _is_iterator(value: object) -> bool:
+    return hasattr(type(value), "__next__")
+
+
 def _shown(path: Path) -> str:
     return ".".join(map(text_of, path))[:_MAX_SHOWN]
 
@@ -130,7 +136,7 @@ def _is_written(value: object, write: t.Callable[[t.Any], object]) -> bool:
 
 
 def _settled_dict(value: dict[object, t.Any], path: Path, is_json: bool) -> t.Any:
-    items = dict.items(value)  # as pydantic reads it, whatever a subclass says
+    items: t.Iterable[tuple[object, t.Any]] = _ITEMS(value)
     _check_names(value, path, is_json)
     new = {key: settled(member, (*path, key), is_json=is_json) for key, member in items}
     return value if all(new[key] is member for key, member in items) else new
@@ -149,7 +155,7 @@ def _listed(value: t.Iterator[t.Any], path: Path) -> list[t.Any]:
 
 
 def _check_names(value: dict[object, t.Any], path: Path, is_json: bool) -> None:
-    keys = dict.keys(value)
+    keys: list[object] = [key for key, _ in _ITEMS(value)]
     if all(type(key) is str for key in keys):
         return
     for key in keys:

@@ -70,11 +70,11 @@ class Attempt:
 
     def unknown_job_name(self) -> Failed:
         """Return the outcome of a job name without a processor: an older deploy may be answering."""
-        from difflib import get_close_matches
+        from ..rules.near_names import nearest
 
         name, names = self.delivery.job.name, self.worker.job_names
-        near = get_close_matches(name, names, n=1)
-        known = ", ".join(repr(known) for known in (*near, *(n for n in names if n not in near)))
+        near = nearest(name, names)
+        known = ", ".join(map(repr, sorted(names, key=lambda known: known != near)))
         return Failed(
             "UnknownJobName",
             f"queue {self.worker.name} has no processor for jobs named {name!r}; it has {known}",

@@ -18,6 +18,7 @@ class HandlerOptions(t.TypedDict, total=False):
     """The options of every handler.
 
     `url`, `app_url` and `webhook_secrets` take the place of NEXTMQ_URL, NEXTMQ_APP_URL and NEXTMQ_WEBHOOK_SECRETS.
+    `release` names the version of the app that is deployed: by default NEXTMQ_RELEASE, or what the platform names.
     `tolerance` (how far a delivery's timestamp may be from now, 300 s by default) and `body_timeout` (how long its
     body may take to arrive, 10 s by default) take s or a timedelta. `max_body_size` is bytes, 10 MiB by default.
     `expose_stack=False` keeps tracebacks out of outcomes. `replay_guard` accepts each delivery id once.
@@ -26,6 +27,7 @@ class HandlerOptions(t.TypedDict, total=False):
     url: str | None
     app_url: str | None
     webhook_secrets: str | t.Sequence[str] | None
+    release: str | None
     tolerance: float | timedelta
     max_body_size: int
     body_timeout: float | timedelta

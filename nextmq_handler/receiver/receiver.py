@@ -9,13 +9,14 @@ from ..errors import ConfigurationError
 from ..protocol.arguments import is_queue_name, timeout_seconds
 from ..protocol.clocks import wall_clock
 from ..protocol.messages import Headers, Request, Response
-from ..protocol.outcomes import Outcome, encode_outcome
+from ..protocol.outcomes import encode_outcome
 from ..protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
-from ..protocol.wire import MAX_BODY_SIZE, Delivery, WireError, parse_delivery
+from ..protocol.wire import MAX_BODY_SIZE, WireError, parse_delivery
 from ..settings import Settings, load_settings
 from ..workers.worker import Worker, by_queue
 from .answers import JSON, health, refusal
 from .attempt import Attempt, trace_of
+from .fingerprints import Fingerprints
 
 if t.TYPE_CHECKING:
     import logging
@@ -64,7 +65,6 @@ class Receiver:
     """Take the deliveries for `workers`. `begin` checks a request's head; `receive` does all that follows.
 
     `HandlerOptions` says what the options mean. `clock` returns Unix seconds.
-
     Raises ConfigurationError if a setting, an argument or a worker cannot work. As long as neither the arguments
     nor the environment have a secret, the receiver refuses every delivery, and reads them again at the next one.
     """
@@ -76,6 +76,7 @@ class Receiver:
         url: str | None = None,
         app_url: str | None = None,
         webhook_secrets: str | t.Sequence[str] | None = None,
+        release: str | None = None,
         tolerance: float | timedelta = TOLERANCE,
         max_body_size: int = MAX_BODY_SIZE,
         body_timeout: float | timedelta = BODY_TIMEOUT,
@@ -85,8 +86,10 @@ class Receiver:
     ) -> None:
         self._by_queue = by_queue(workers)
         self.workers: tuple[Worker, ...] = tuple(self._by_queue.values())
-        self._arguments: dict[str, t.Any] = {"url": url, "app_url": app_url, "webhook_secrets": webhook_secrets}
+        self._arguments: dict[str, t.Any] = {"url": url, "app_url": app_url, "release": release}
+        self._arguments["webhook_secrets"] = webhook_secrets
         self._settings = load_settings(**self._arguments)
+        self._settings.check_secrets()
         self._tolerance = timeout_seconds("tolerance", tolerance)
         self._max_body_size = max_body_size
         self._body_timeout = timeout_seconds("body_timeout", body_timeout)
@@ -94,7 +97,9 @@ class Receiver:
         self._replay_guard = replay_guard
         self._symptoms: set[str] = set()
         self._short: set[str] = set()
-        self._fingerprints: dict[str, str] = {}
+        self.registration_problems: dict[str, str] = {}
+        """Why a queue's worker is not registered, as the registrar tells it."""
+        self._fingerprints = Fingerprints(lambda: self.settings)
         self._clock = clock
 
     @property
@@ -108,7 +113,7 @@ class Receiver:
         """Return what is wrong with this set-up: one sentence for each problem, with its fix."""
         from .checks import check
 
-        return check(self._arguments, self._symptoms)
+        return check(self._arguments, {*self._symptoms, *self.registration_problems.values()})
 
     def begin(self, request: Request) -> Response | ReadPlan:
         """Check a request's head. Return the answer if the request ends here, else how to read the body."""
@@ -187,7 +192,7 @@ class Receiver:
         with attempt.trace:
             yield attempt
             attempt.trace.ended(attempt.outcome)
-        plan.response = self.finish(attempt.delivery, attempt.outcome, secret)
+        plan.response = self.finish(attempt, secret)
 
     def verify(self, plan: ReadPlan, body: bytes) -> Response | Secret:
         """Return the secret that signed the body, or the refusal."""
@@ -246,19 +251,12 @@ class Receiver:
 
     def is_outdated(self, attempt: Attempt) -> bool:
         """Return whether the server holds another registration than this app would make (section 4)."""
-        name = attempt.worker.name
-        if name not in self._fingerprints:
-            from ..registration.body import fingerprint
+        return bool(self._fingerprints.of_another(attempt))
 
-            try:
-                self._fingerprints[name] = fingerprint(attempt.worker, self.settings)
-            except ConfigurationError:
-                return False  # without NEXTMQ_APP_URL there is nothing to register
-        return attempt.delivery.fingerprint != self._fingerprints[name]
-
-    def finish(self, delivery: Delivery, outcome: Outcome, secret: Secret) -> Response:
+    def finish(self, attempt: Attempt, secret: Secret) -> Response:
         """Return the answer with the outcome, signed with the secret that verified the request (section 3)."""
-        body = encode_outcome(outcome, max_size=delivery.max_outcome_size)
+        delivery, fingerprint = attempt.delivery, self._fingerprints.of_another(attempt)
+        body = encode_outcome(attempt.outcome, max_size=delivery.max_outcome_size, fingerprint=fingerprint)
         seal = signature_headers([secret], delivery.id, int(self._clock()), body, context=OUTCOME)
         return Response(200, [JSON, *seal], body)
 

@@ -39,7 +39,12 @@ class SyncDriver:
             from ..registration.registrar import Registrar
 
             receiver = self.receiver
-            self._registrar = Registrar(receiver.workers, lambda: receiver.settings, check=receiver.check)
+            self._registrar = Registrar(
+                receiver.workers,
+                lambda: receiver.settings,
+                check=receiver.check,
+                problems=receiver.registration_problems,
+            )
         return self._registrar
 
     def respond(self, request: Request, read: Read, *, time_left: float | None = None) -> Response:

@@ -23,29 +23,47 @@ class WorkerStatus(t.NamedTuple):
 
 
 def ensure_workers_registered(
-    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None, replace: bool = False
+    workers: t.Iterable[Worker],
+    *,
+    url: str | None = None,
+    app_url: str | None = None,
+    release: str | None = None,
+    deploy: bool = False,
+    replace: bool = False,
 ) -> None:
-    """Register each worker now, in this thread. `replace` overwrites a registration that differs.
+    """Register each worker now, in this thread. Idempotent.
 
-    Idempotent. Raises WorkerRegistrationError if the server holds a registration that differs,
+    `deploy` marks a deploy step: this version of the app is the one from now on, at whatever URL, even if it is an
+    older one. `replace` does the same on servers of older versions. `release` takes the place of NEXTMQ_RELEASE.
+    Raises WorkerRegistrationError if the server holds a registration with another URL or other webhook secrets,
     ConfigurationError, NextMQHTTPError or NextMQConnectionError.
     """
     from ..client._sync.workers import register_worker
 
-    settings = load_settings(url=url, app_url=app_url)
+    settings = load_settings(url=url, app_url=app_url, release=release)
+    connection = settings.connection
     for worker in listed(workers):
-        register_worker(settings.connection, worker.name, registration_of(worker, settings), replace=replace)
+        body = registration_of(worker, settings, deploy=deploy)
+        register_worker(connection, worker.name, body, replace=replace)
 
 
 async def aensure_workers_registered(
-    workers: t.Iterable[Worker], *, url: str | None = None, app_url: str | None = None, replace: bool = False
+    workers: t.Iterable[Worker],
+    *,
+    url: str | None = None,
+    app_url: str | None = None,
+    release: str | None = None,
+    deploy: bool = False,
+    replace: bool = False,
 ) -> None:
     """Do what `ensure_workers_registered` does, awaited."""
     from ..client._async.workers import register_worker
 
-    settings = load_settings(url=url, app_url=app_url)
+    settings = load_settings(url=url, app_url=app_url, release=release)
+    connection = settings.connection
     for worker in listed(workers):
-        await register_worker(settings.connection, worker.name, registration_of(worker, settings), replace=replace)
+        body = registration_of(worker, settings, deploy=deploy)
+        await register_worker(connection, worker.name, body, replace=replace)
 
 
 def registrations(

@@ -9,7 +9,7 @@ import threading
 import typing as t
 
 from .. import _overrides
-from ..client._sync.workers import register_worker
+from ..client._sync.workers import NEW_SECRET, register_worker
 from ..errors import ConfigurationError, NextMQError, NextMQHTTPError, WorkerRegistrationError
 from ..protocol.clocks import monotonic
 from ..settings import Settings
@@ -23,9 +23,15 @@ REASSERT_INTERVAL = 60.0
 
 MIN_RETRY_DELAY, MAX_RETRY_DELAY = 0.25, 30.0
 
+MAX_SERVER_ERRORS = 20
+"""After so many answers in a row that the server failed (5xx) it is not asked again until the next start."""
+
 
 class Registrar:
-    """Register in the background. A failure is logged and retried, and never reaches a delivery."""
+    """Register in the background. A failure is logged and retried, and never reaches a delivery.
+
+    `problems` is told, by queue, why a worker is not registered, for as long as that is so.
+    """
 
     def __init__(
         self,
@@ -33,11 +39,13 @@ class Registrar:
         settings: t.Callable[[], Settings],
         *,
         check: t.Callable[[], list[str]] = list,
+        problems: dict[str, str] | None = None,
         monotonic: t.Callable[[], float] = monotonic,
     ) -> None:
         self._workers = workers
         self._settings = settings
         self._check = check
+        self._problems: dict[str, str] = {} if problems is None else problems
         self._logged: set[str] = set()
         self._monotonic = monotonic
         self._started_at: float | None = None
@@ -95,23 +103,27 @@ class Registrar:
             if problem not in self._logged:
                 self._logged.add(problem)
                 logger.warning("%s", problem)
-        delay = MIN_RETRY_DELAY
+        delay, server_errors = MIN_RETRY_DELAY, 0
         while True:
             failure: NextMQError | None = None
             for worker, registration in list(pending):
                 try:
-                    register_worker(connection, worker.name, registration)
+                    is_current = register_worker(connection, worker.name, registration)
                 except NextMQError as exc:
                     if not _is_final(exc):
                         failure = exc
                         continue
-                    # /health registers again every minute; the same refusal is an error once.
-                    logger.log(logging.DEBUG if str(exc) in self._logged else logging.ERROR, "%s", exc)
-                    self._logged.add(str(exc))
+                    rotates = isinstance(exc, WorkerRegistrationError) and exc.fields == NEW_SECRET
+                    self._tell(worker.name, str(exc), logging.WARNING if rotates else logging.ERROR)
                 else:
-                    logger.info("registered queue %s at %s", worker.name, registration["url"])
+                    self._on_registered(worker.name, registration["url"], is_current=is_current)
                 pending.remove((worker, registration))
             if failure is None:
+                return
+            server_errors = server_errors + 1 if _is_server_error(failure) else 0
+            if server_errors == MAX_SERVER_ERRORS:
+                for worker, _ in pending:
+                    self._tell(worker.name, _gave_up(worker.name, failure), logging.ERROR)
                 return
             if delay == MIN_RETRY_DELAY:
                 logger.warning("cannot register yet, retrying until it works: %s", failure)
@@ -119,7 +131,36 @@ class Registrar:
                 return
             delay = min(MAX_RETRY_DELAY, 2 * delay)
 
+    def _on_registered(self, queue: str, url: str, *, is_current: bool) -> None:
+        if is_current:
+            self._problems.pop(queue, None)
+            logger.info("registered queue %s at %s", queue, url)
+            return
+        self._tell(
+            queue,
+            f"queue {queue} is held by a newer version of this app, so this one changes nothing. In a rolling "
+            "deploy this is right; after a rollback, run nextmq register module:handler",
+            logging.INFO,
+        )
+
+    def _tell(self, queue: str, problem: str, level: int) -> None:
+        """Keep a problem for the check, and log it once: /health registers again every minute."""
+        self._problems[queue] = problem
+        logger.log(logging.DEBUG if problem in self._logged else level, "%s", problem)
+        self._logged.add(problem)
+
 
 def _is_final(exc: NextMQError) -> bool:
     """Return whether retrying is useless: a conflict, or a value that the server does not accept."""
     return isinstance(exc, WorkerRegistrationError) or (isinstance(exc, NextMQHTTPError) and exc.status == 422)
+
+
+def _gave_up(queue: str, failure: NextMQError) -> str:
+    return (
+        f"cannot register queue {queue}: the server failed {MAX_SERVER_ERRORS} times, so it is asked no more "
+        f"until GET /health comes or this app starts again. Its log has the reason: {failure}"
+    )
+
+
+def _is_server_error(exc: NextMQError) -> bool:
+    return isinstance(exc, NextMQHTTPError) and exc.status >= 500

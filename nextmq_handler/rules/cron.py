@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import typing as t
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
@@ -14,6 +15,15 @@ _FIELDS = 'five fields, "minute hour day month weekday", or six with the second 
 _HOURS, _WEEKDAYS = 1, 4
 _LAST_WEEKDAY = re.compile(r"\b([0-7])L\b")
 """Node's form of the last such weekday of a month; croniter's has the letter first."""
+
+
+MAX_YEARS = 8
+"""How many years ahead a pattern is looked for: 29 February may be so far away."""
+
+CHECK_BUDGET = 1.0
+"""How much time of the processor, in s, checking the patterns of one request may take."""
+
+_NUMBERS_OF_FIELDS = (5, 6)
 
 
 class InvalidSchedule(ValueError):
@@ -35,6 +45,25 @@ def next_run(pattern: str, tz: str | None, after: int) -> int:
     if not repeated or not _is_of_every_hour(pattern):
         return first
     return min(first, _first(pattern, wall - repeated, zone, after, fold=1))
+
+
+def first_problem(
+    patterns: t.Mapping[str, tuple[str, str | None]], now: int, *, budget: float = CHECK_BUDGET
+) -> tuple[str, str] | None:
+    """Return the first of `patterns`, by name, that cannot work, and why. Each is a pattern with its time zone.
+
+    Stops after `budget` s of this thread's time, which is a problem too. `now` is ms since the epoch. Raises
+    ModuleNotFoundError without croniter.
+    """
+    end = time.thread_time() + budget
+    for checked, (name, (pattern, tz)) in enumerate(patterns.items()):
+        if time.thread_time() > end:
+            return name, f"checking the patterns takes too long: {checked} took over {budget} s; use simpler ones"
+        try:
+            next_run(pattern, tz, now)
+        except InvalidSchedule as exc:
+            return name, str(exc)
+    return None
 
 
 def time_zone(name: str | None) -> tzinfo:
@@ -60,7 +89,8 @@ def _first(pattern: str, wall: datetime, zone: tzinfo, after: int, *, fold: t.Li
             wall = times.get_next(datetime)
             run = round(wall.replace(tzinfo=zone, fold=fold).timestamp() * 1000)
         except (ValueError, OverflowError):
-            raise InvalidSchedule(f'pattern: "{pattern}" never comes: that day does not exist') from None
+            text = f'pattern: "{pattern}" never comes: that day does not exist in the next {MAX_YEARS} years'
+            raise InvalidSchedule(text) from None
         if run > after:
             return run
 
@@ -72,8 +102,14 @@ def _is_of_every_hour(pattern: str) -> bool:
 def _parsed(pattern: str, wall: datetime) -> croniter:
     from croniter import croniter  # a dependency of the server
 
+    # Counted here: some versions of croniter take a seventh field, the year.
+    if not pattern.startswith("@") and len(pattern.split()) not in _NUMBERS_OF_FIELDS:
+        number = len(pattern.split())
+        raise InvalidSchedule(f'pattern: "{pattern}" is not a cron pattern: it has {number} fields; use {_FIELDS}')
     try:
-        times = croniter(_LAST_WEEKDAY.sub(r"L\1", pattern), wall, second_at_beginning=True)
+        times = croniter(
+            _LAST_WEEKDAY.sub(r"L\1", pattern), wall, second_at_beginning=True, max_years_between_matches=MAX_YEARS
+        )
     except Exception as exc:  # noqa: BLE001 - croniter raises more than its own errors
         raise InvalidSchedule(f'pattern: "{pattern}" is not a cron pattern: {exc}; use {_FIELDS}') from None
     days: list[t.Any] = times.expanded[_WEEKDAYS]

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from .bodies import NewJobBody
 from .limits import MAX_BULK, MAX_FLOW_DEPTH
 from .models import Closed, JobOptionsModel, Queue
-from .refusals import check_size, invalid
+from .refusals import invalid
 from .states import FAILURE_POLICIES
 
 
@@ -77,13 +77,13 @@ class FlowNode:
 
 
 def check_jobs(roots: t.Mapping[str, FlowNode]) -> None:
-    """Raise Refusal for jobs that cannot be in one request. `roots` has the flows by their paths in it."""
+    """Raise Refusal for jobs that cannot be in one request. `roots` has the flows by their paths in it.
+
+    The sizes of their data are for `refusals.check_size`.
+    """
     parents = [root.opts["parent"] for root in roots.values() if "parent" in root.opts]
     taken: set[tuple[str, str | None]] = {(parent["queue"], parent["id"]) for parent in parents}
-    left = list(roots.items())
-    while left:
-        path, node = left.pop()
-        left += [(f"{path}.children.{index}", child) for index, child in enumerate(node.children)]
+    for path, node in jobs_by_path(roots):
         is_root = path in roots
         if "parent" in node.opts and not is_root:
             raise invalid(f"{path}.opts.parent", "a child has the job above it as its parent: leave this out")
@@ -96,7 +96,15 @@ def check_jobs(roots: t.Mapping[str, FlowNode]) -> None:
             raise invalid(f"{path}.opts.jobId", "the request has a job with this id and queue already")
         if key[1] is not None:
             taken.add(key)
-        check_size(node.data, node.opts, f"{path}.data")
+
+
+def jobs_by_path(roots: t.Mapping[str, FlowNode]) -> t.Iterator[tuple[str, FlowNode]]:
+    """Yield all jobs of flows with their paths in the request."""
+    left = list(roots.items())
+    while left:
+        path, node = left.pop()
+        left += [(f"{path}.children.{index}", child) for index, child in enumerate(node.children)]
+        yield path, node
 
 
 def _node(body: FlowNodeBody, queues: t.Mapping[str, QueueOptionsModel], trace: dict[str, t.Any]) -> FlowNode:

@@ -30,8 +30,8 @@ MAX_ATTEMPTS = 10_000
 MAX_CONCURRENCY = 10_000
 """The most jobs that one worker runs at once."""
 
-MAX_PRIORITY = 2**21
-"""The lowest priority: BullMQ's scores hold no larger number."""
+MAX_PRIORITY = 2**21 - 1
+"""The lowest priority: with a larger number BullMQ's scores would no longer keep jobs of one priority in order."""
 
 MAX_STALLED_COUNT = 1000
 
@@ -41,6 +41,15 @@ MIN_LOCK_MS = 1000
 MAX_BACKOFF_STRATEGIES = 20
 
 MAX_STRATEGY_DELAYS = 100
+
+MAX_SCHEMAS = 64 * 1024
+"""The largest schemas of a worker, in bytes of their compact ASCII JSON."""
+
+MAX_WORKERS = 1000
+"""The most workers of a project."""
+
+MAX_REGISTRATIONS = 32 * 1024 * 1024
+"""The largest registrations of a project together, in bytes. Each server process holds them in memory."""
 
 MAX_SCHEDULES = 200
 """How many schedules a worker may declare."""
@@ -74,3 +83,9 @@ MAX_FLOW_DEPTH = 20
 
 MAX_PAGE = 1000
 """The most that one answer lists, and that one request cleans or redrives."""
+
+MAX_WAIT = 60_000
+"""The longest wait for a result in one request, in ms."""
+
+MAX_PRIORITIES = 100
+"""The most priorities whose jobs one request counts."""

@@ -30,5 +30,6 @@ def log_row(value: object) -> str:
 
 def kept_rows(value: object) -> int | None:
     """Return how many rows of its log a job keeps, from its option keepLogs; None, all, for what cannot be one."""
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER
-    return value if is_count else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= MAX_NUMBER else None

@@ -177,7 +177,7 @@ class JobOptionsModel(Closed):
         """Apply BullMQ's rules for custom ids."""
         if value is not None and not is_custom_id(value):
             raise ValueError(
-                'a custom job id must not contain ":", be a whole number, or be the name of a key of the queue'
+                'a custom job id must not contain ":", be a number, or be the name of a key of the queue'
             )
         return value
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 import typing as t
 
 from pydantic import (
@@ -16,7 +14,6 @@ from pydantic import (
     model_validator,
 )
 
-from .cron import next_run
 from .limits import MAX_DELAY_MS, MAX_NUMBER, MAX_PATTERN, MAX_TIME_ZONE
 from .models import BoundedData, Closed, JobOptionsModel, Name, Span, Timestamp
 from .refusals import Refusal, problem_of
@@ -53,13 +50,14 @@ class When(Closed):
 
     @model_validator(mode="after")
     def check_when(self) -> t.Self:
-        """Refuse both or neither of the two, and a pattern or a time zone that does not exist."""
+        """Refuse both or neither of the two.
+
+        `check_patterns` of the API refuses patterns and zones that cannot work: that takes time, depends
+        on the clock, and is not for what was accepted before.
+        """
         if (self.every is None) == (self.pattern is None):
             raise ValueError("give every or pattern: one of the two")
-        if self.pattern is not None:
-            with contextlib.suppress(ModuleNotFoundError):  # without the server, LocalNextMQ may have no croniter
-                next_run(self.pattern, self.tz, round(time.time() * 1000))
-        elif self.tz is not None:
+        if self.pattern is None and self.tz is not None:
             raise ValueError("tz: is for a pattern, every has no clock")
         return self
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from fastapi import FastAPI
 
 from nextmq_handler._package import __version__
 
+from ..engine.events.hub import MAX_LISTENERS
+from ..front import bounds
+from ..front.open_calls import OpenCalls
 from ..service import Service
 from . import (
     children,
-    errors,
+    description,
     events,
     flows,
     health,
@@ -23,7 +28,8 @@ from . import (
     triggers,
     workers,
 )
-from .middleware import RawPath, RequestId
+from .http import errors
+from .http.middleware import KnownHosts, RawPath, RequestId
 
 _ROUTES = (
     project.routes,
@@ -39,17 +45,27 @@ _ROUTES = (
     events.routes,
     schedulers.routes,
     triggers.routes,
+    description.routes,
     health.routes,
 )
 
 
-def create_app(*services: Service) -> FastAPI:
-    """Return the API of running services, one for each project. `app.state.services` may be replaced later."""
-    app = FastAPI(title="NextMQ server", version=__version__)
+def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_docs_page: bool = False) -> FastAPI:
+    """Return the API of running services, one for each project. `app.state.services` may be replaced later.
+
+    With `hosts`, it only answers requests to these hosts. With `has_docs_page`, /docs shows the routes to anyone.
+    """
+    app = FastAPI(title="NextMQ server", version=__version__, openapi_url=None)
     app.state.services = services
+    app.state.waits = OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS)
+    app.state.streams = OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS)
     errors.install(app)
     for routes in _ROUTES:
         app.include_router(routes)
+    if has_docs_page:
+        app.include_router(description.page)
     app.add_middleware(RawPath)
+    if hosts is not None:
+        app.add_middleware(KnownHosts, hosts=hosts)
     app.add_middleware(RequestId)
     return app

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from fastapi import Query, Response
 
 from nextmq_handler.rules.limits import MAX_PAGE
 from nextmq_handler.rules.models import Closed
-from nextmq_handler.rules.views import by_name, dependencies_view
+from nextmq_handler.rules.refusals import invalid
+from nextmq_handler.rules.views import dependencies_view
 
-from .errors import ASCIIResponse
-from .request import Empty, Job, Removed, router
+from ..engine.queues.children import ChildKey, ChildrenPiece
+from ..engine.queues.reading import FIRST_FIELD
+from .http.errors import ASCIIResponse
+from .http.paging import From, Piece, answer_object, member
+from .http.request import Empty, Job, OwnedJob, Removed, router
+
+_PLACE = re.compile("[0-9]{1,19}:[0-9]{1,9}")
 
 routes = router("/v1/queues/{queue}/jobs/{id}", "flows")
 
 
 class ChildrenValues(Closed):
-    """What the children returned, by `queue:id`."""
+    """What the children returned, by `queue:id`. `next` is where to go on, if there is more."""
 
     values: dict[str, t.Any]
+    next: str | None = None
 
 
 class IgnoredFailures(Closed):
-    """Why children failed whose failure the parent ignores, by `queue:id`."""
+    """Why children failed whose failure the parent ignores, by `queue:id`; `next` as for their values."""
 
     failures: dict[str, str]
+    next: str | None = None
 
 
 class DependencyCounts(Closed):
@@ -48,15 +57,15 @@ class DependencyPage(Closed):
 
 
 @routes.get("/children-values", response_model=ChildrenValues)
-async def get_children_values(job: Job) -> Response:
-    """Get the results of the children that have completed."""
-    return ASCIIResponse({"values": by_name(await job.service.children.values(job.queue, job.id))})
+async def get_children_values(job: Job, position: From = None) -> Response:
+    """Get the results of the children that have completed. `next` is the `from` of those beyond 16 MiB."""
+    return await _answer(job, job.service.children.values, position, "values")
 
 
 @routes.get("/ignored-failures", response_model=IgnoredFailures)
-async def get_ignored_failures(job: Job) -> Response:
-    """Get the reasons of the children that failed and that the job ignores."""
-    return ASCIIResponse({"failures": by_name(await job.service.children.ignored_failures(job.queue, job.id))})
+async def get_ignored_failures(job: Job, position: From = None) -> Response:
+    """Get the reasons of the children that failed and that the job ignores; `next` as for their values."""
+    return await _answer(job, job.service.children.ignored_failures, position, "failures")
 
 
 @routes.get("/dependencies", response_model=DependencyPage)
@@ -79,3 +88,22 @@ async def remove_child_dependency(job: Job) -> Removed:
 async def remove_unprocessed_children(job: Job) -> Empty:
     """Remove the job's children that are neither finished nor running, with their own children."""
     await job.service.children.remove_unprocessed(job.queue, job.id)
+
+
+async def _answer(
+    job: OwnedJob,
+    find: t.Callable[[str, str, str], t.Awaitable[ChildrenPiece]],
+    position: str | None,
+    name: str,
+) -> Response:
+    shown = set[ChildKey]()  # Redis may find a child twice
+
+    async def read(position: str | None) -> Piece:
+        found, following = await find(job.queue, job.id, position or FIRST_FIELD)
+        new = [child for child in found if child not in shown]
+        shown.update(new)
+        return Piece([member(str(child), found[child]) for child in new], following)
+
+    if position is not None and not _PLACE.fullmatch(position):
+        raise invalid("from", "not a place in this list: send the `next` of the answer before")
+    return await answer_object(job.service.shares, read, position, name)

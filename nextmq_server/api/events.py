@@ -7,7 +7,7 @@ import contextlib
 import json
 import typing as t
 
-from fastapi import Header, Query
+from fastapi import Header, Query, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
@@ -17,14 +17,12 @@ from nextmq_handler.rules.refusals import Refusal
 from ..engine.events.listener import Listener, TooSlow
 from ..engine.events.streams import Event
 from ..engine.queues.jobs import decoded
+from ..front.open_calls import OpenCalls
 from ..redis.connection import ConnectionLost, RedisError
-from .request import Authorized, QueueName, router
+from .http.request import Authorized, QueueName, router
 
 HEARTBEAT = 15.0
 """How long, in s, the stream is silent before it sends a comment: proxies close silent connections."""
-
-SEND_TIMEOUT = 30.0
-"""How long, in s, a client may take nothing before the stream ends."""
 
 _RETRY = 1000  # ms
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -42,31 +40,33 @@ routes = router("/v1/queues/{queue}/events", "queues")
 
 
 class EventStream(StreamingResponse):
-    """The events of a listener, until there are no more or the client disconnects."""
+    """The events of a listener, until there are no more or the client disconnects; `counted` meanwhile."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, counted: contextlib.AbstractContextManager[None] | None = None) -> None:
         super().__init__((), headers=_HEADERS)
         self._listener = listener
+        self._counted = counted or contextlib.nullcontext()
 
     async def stream_response(self, send: Send) -> None:
         """Send the events. If the listener cannot start, its error is raised before anything is sent."""
-        async with self._listener as events:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            # With an id from the start, a client that connects again misses nothing.
-            chunk = f"retry: {_RETRY}\nid: {events.last_id}\n\n".encode()
-            with contextlib.suppress(TimeoutError):
-                while True:
-                    async with asyncio.timeout(SEND_TIMEOUT):
-                        await send({"type": "http.response.body", "body": chunk, "more_body": bool(chunk)})
-                    if not chunk:
-                        break
+        with self._counted:
+            async with self._listener as events:
+                await send(
+                    {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+                )
+                # With an id from the start, a client that connects again misses nothing.
+                chunk = f"retry: {_RETRY}\nid: {events.last_id}\n\n".encode()
+                while chunk:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
                     chunk = await _next_chunk(events)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 @routes.get("", status_code=200, response_class=EventStream)
 async def get_events(
+    request: Request,
     queue: QueueName,
     service: Authorized,
     start: t.Annotated[
@@ -79,10 +79,12 @@ async def get_events(
     """Stream the queue's events under BullMQ's names. `data` is JSON: `jobId` and the members of the event."""
     after = last_event_id or ("$" if start is None else start)
     try:
-        return EventStream(Listener(service.events, service.jobs.scripts(queue), after))
+        listener = Listener(service.events, service.jobs.scripts(queue), after)
     except ValueError:
         where = "last-event-id" if last_event_id else "from"
         raise Refusal(422, "invalid_request", f'{where}: the id of an event such as "123-0", or "$"') from None
+    streams: OpenCalls = request.app.state.streams
+    return EventStream(listener, streams.one(service.project.name))
 
 
 async def _next_chunk(events: Listener) -> bytes:

@@ -7,10 +7,11 @@ from fastapi import Response
 from nextmq_handler.rules.bodies import DataBody, DelayBody, LogRowBody, PriorityBody, ProgressBody, RetryBody
 from nextmq_handler.rules.limits import MAX_PAGE
 from nextmq_handler.rules.models import Closed
+from nextmq_handler.rules.refusals import invalid
 
 from ..timers import now_ms
-from .errors import ASCIIResponse
-from .request import Empty, Index, Job, LastIndex, Removed, router
+from .http.paging import From, Piece, answer_list, is_index, item
+from .http.request import Empty, Index, Job, LastIndex, Removed, router
 
 routes = router("/v1/queues/{queue}/jobs/{id}", "jobs")
 
@@ -22,9 +23,10 @@ class LogCount(Closed):
 
 
 class LogPage(LogCount):
-    """Some lines, and how many there are in all."""
+    """Some lines, and how many there are in all. `next` is where to go on, if there is more."""
 
     logs: list[str]
+    next: str | None = None
 
 
 @routes.post("/retry")
@@ -82,12 +84,26 @@ async def add_log(job: Job, body: LogRowBody) -> LogCount:
 
 
 @routes.get("/logs", response_model=LogPage)
-async def get_logs(job: Job, start: Index = 0, end: LastIndex = -1, asc: bool = True) -> Response:
-    """List the log lines from `start` to `end`, at most 1,000."""
+async def get_logs(
+    job: Job, start: Index = 0, end: LastIndex = -1, asc: bool = True, position: From = None
+) -> Response:
+    """List the log lines from `start` to `end`, at most 1,000. `next` is the `from` of those beyond 16 MiB."""
     last = start + MAX_PAGE - 1
-    end = last if end == -1 else min(end, last)
-    rows, count = await job.service.logs.get(job.queue, job.id, start, end, ascending=asc)
-    return ASCIIResponse({"logs": rows, "count": count})
+    last = last if end == -1 else min(end, last)
+    logs = job.service.logs
+    _, count = await logs.some(job.queue, job.id, 0, -1, ascending=asc)
+
+    async def read(position: str | None) -> Piece:
+        first = start if position is None else int(position)
+        rows, _ = await logs.some(job.queue, job.id, first, last, ascending=asc)
+        following = first + len(rows)
+        return Piece([item(row) for row in rows], str(following) if rows and following <= last else None)
+
+    if position is not None and not (is_index(position) and start <= int(position) <= last):
+        raise invalid(
+            "from", "not a place in this list: send the `next` of the answer before, with the same query"
+        )
+    return await answer_list(job.service.shares, read, position, "logs", count=count)
 
 
 @routes.delete("/logs")

@@ -9,21 +9,25 @@ from pydantic import ConfigDict, with_config
 
 from nextmq_handler.rules.bodies import NewJobBody, NewJobsBody
 from nextmq_handler.rules.models import Closed
-from nextmq_handler.rules.refusals import check_size, parent_refused, wanted_states
+from nextmq_handler.rules.refusals import check_size, invalid, parent_refused, wanted_states
 from nextmq_handler.rules.states import STORED_STATES
 from nextmq_handler.rules.views import JobView
 
 from ..engine.queues.adding import AddResult, Idempotency, JobToAdd, UnusableParent
+from ..engine.queues.flows import MAX_READ
 from ..service import Service
 from ..timers import now_ms
-from .errors import ASCIIResponse
-from .request import (
+from .http.bodies import in_turns
+from .http.errors import ASCIIResponse
+from .http.paging import From, Piece, answer_list, is_index, item
+from .http.request import (
     Authorized,
     CreatesJobs,
     Empty,
     IdempotencyKey,
     Job,
     Page,
+    PageBounds,
     PathId,
     QueueName,
     Trace,
@@ -42,7 +46,10 @@ class AddedJob(JobView):
 
 
 class BulkJob(Closed):
-    """A job of a bulk. `job` is null for a new job, which is as the request has it."""
+    """A job of a bulk. `job` is null for a new job, which is as the request has it.
+
+    It is null for a job that existed too, if those before it are about 4 MiB.
+    """
 
     id: str
     state: str
@@ -58,9 +65,10 @@ class AddedJobs(Closed):
 
 
 class JobPage(Closed):
-    """Jobs of some states."""
+    """Jobs of some states. `next` is where to go on, if there is more: an answer has at most 16 MiB of jobs."""
 
     jobs: list[JobView]
+    next: str | None = None
 
 
 @routes.post("", status_code=201, response_model=AddedJob, dependencies=[CreatesJobs])
@@ -78,10 +86,15 @@ async def add_jobs(
     queue: QueueName, body: NewJobsBody, service: Authorized, trace: Trace, idempotency: IdempotencyKey = None
 ) -> Response:
     """Add up to 1,000 jobs: all of them or none."""
-    new = [_new(service, queue, job, trace, f"jobs.{index}.data") for index, job in enumerate(body.jobs)]
+    new = list[JobToAdd]()
+    async for index, job in in_turns(enumerate(body.jobs)):
+        new.append(_new(service, queue, job, trace, f"jobs.{index}.data"))
     added = await add_all(service, new, idempotency)
-    jobs = [await _bulk_job(service, job, one) for job, one in zip(new, added, strict=True)]
-    return ASCIIResponse({"jobs": jobs}, 201)
+    shown, left = list[bytes](), MAX_READ
+    for sent, one in zip(new, added, strict=True):
+        shown.append(item(await _bulk_job(service, sent, one, has_room=left > 0)))
+        left -= len(shown[-1])
+    return Response(b'{"jobs":[%b]}' % b",".join(shown), 201, media_type="application/json")
 
 
 @routes.get("", response_model=JobPage)
@@ -93,16 +106,25 @@ async def get_jobs(
         str | None, Query(max_length=200, description=f"comma-separated, of {', '.join(STORED_STATES)}")
     ] = None,
     asc: bool = False,
+    position: From = None,
 ) -> Response:
     """List the jobs from `start` to `end` of each state, at most 1,000 of each.
 
-    The newest are first, unless `asc` is true.
+    The newest are first, unless `asc` is true. An answer ends at 16 MiB; `next` is then the `from` of the rest.
     """
     wanted = wanted_states(states)
     if "waiting" in wanted:
         wanted.append("paused")  # where BullMQ keeps the waiting jobs of a paused queue
-    jobs = await service.jobs.page(queue, list(dict.fromkeys(wanted)), page.start, page.end, ascending=asc)
-    return ASCIIResponse({"jobs": jobs})
+    wanted = list(dict.fromkeys(wanted))
+
+    async def read(position: str | None) -> Piece:
+        state, start = _place(position, wanted, page)
+        jobs, following = await service.jobs.some(queue, state, start, page.end, ascending=asc)
+        if following is None:  # on to the next state
+            state, following = next(iter(wanted[wanted.index(state) + 1 :]), ""), page.start
+        return Piece([item(job) for job in jobs], f"{state}:{following}" if state else None)
+
+    return await answer_list(service.shares, read, position, "jobs")
 
 
 @routes.get("/{id}", response_model=JobView)
@@ -117,19 +139,32 @@ async def remove_job(job: Job, removeChildren: bool = True) -> Empty:
     await job.service.jobs.remove(job.queue, job.id, with_children=removeChildren)
 
 
+def _place(position: str | None, states: list[str], page: PageBounds) -> tuple[str, int]:
+    """Return the state and the index of a position. Raises Refusal for one that is not of this list."""
+    if position is None:
+        return states[0], page.start
+    state, _, index = position.partition(":")
+    if state not in states or not is_index(index) or not page.start <= int(index) <= page.end:
+        raise invalid(
+            "from", "not a place in this list: send the `next` of the answer before, with the same query"
+        )
+    return state, int(index)
+
+
 def _new(service: Service, queue: str, job: NewJobBody, trace: dict[str, t.Any], path: str) -> JobToAdd:
     new = service.jobs.new(queue, job.name, job.data, {**trace, **job.opts.given()}, now=now_ms())
     check_size(new.data, new.opts, path, escaped=new.escaped_size)
     return new
 
 
-async def _bulk_job(service: Service, new: JobToAdd, added: AddResult) -> dict[str, t.Any]:
+async def _bulk_job(service: Service, new: JobToAdd, added: AddResult, *, has_room: bool) -> dict[str, t.Any]:
     shown: dict[str, t.Any] = {"id": added.id, "deduplicated": added.deduplicated}
     if not (added.deduplicated or added.replayed):
         return {**shown, "state": new.state, "timestamp": new.timestamp, "job": None}
-    job = await service.jobs.added(new, added)
+    job = await service.jobs.added(new, added, has_room=has_room)
     del job["deduplicated"]
-    return {**shown, "state": job["state"], "timestamp": job["timestamp"], "job": job}
+    shown |= {"state": job["state"], "timestamp": job["timestamp"]}
+    return {**shown, "job": job if has_room else None}
 
 
 async def add_all(

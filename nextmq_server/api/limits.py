@@ -10,8 +10,8 @@ from nextmq_handler.rules.bodies import ConcurrencyBody, RateLimitBody, RestBody
 from nextmq_handler.rules.limits import MAX_STARTS
 from nextmq_handler.rules.models import Closed
 
+from .http.request import Authorized, Empty, QueueName, Removed, router
 from .queues import RateLimitView
-from .request import Authorized, Empty, QueueName, Removed, router
 
 routes = router("/v1/queues/{queue}", "limits")
 

@@ -7,7 +7,7 @@ import typing as t
 from nextmq_handler.rules.models import Closed
 
 from ..projects.credentials import LastUse
-from .request import Authorized, router
+from .http.request import Authorized, router
 
 routes = router("/v1/project", "project")
 

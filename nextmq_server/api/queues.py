@@ -16,16 +16,15 @@ from nextmq_handler.rules.bodies import (
     RetryJobsBody,
     TrimEventsBody,
 )
-from nextmq_handler.rules.limits import MAX_PRIORITY
 from nextmq_handler.rules.models import Closed
-from nextmq_handler.rules.refusals import Refusal, not_deduplicated
+from nextmq_handler.rules.queries import priorities_of
+from nextmq_handler.rules.refusals import not_deduplicated
 
 from ..timers import now_ms
 from ..workers.registration import Registration
-from .errors import ASCIIResponse
-from .request import Authorized, CreatesJobs, Empty, Index, LastIndex, PathId, QueueName, Removed, router
-
-MAX_PRIORITIES = 100
+from .http.errors import ASCIIResponse
+from .http.paging import From, Piece, answer_list, named_piece
+from .http.request import Authorized, CreatesJobs, Empty, Index, LastIndex, PathId, QueueName, Removed, router
 
 routes = router("/v1/queues", "queues")
 
@@ -70,9 +69,10 @@ class QueueModel(Closed):
 
 
 class QueueList(Closed):
-    """The project's queues: those with a worker, and those that jobs were added to."""
+    """The project's queues: those with a worker, and those that jobs were added to. `next` is where to go on."""
 
     queues: list[QueueModel]
+    next: str | None = None
 
 
 class BullMQWorker(Closed):
@@ -137,9 +137,14 @@ class DeduplicationHolder(Closed):
 
 
 @routes.get("", response_model=QueueList)
-async def get_queues(service: Authorized) -> Response:
-    """List all queues of the project."""
-    return ASCIIResponse({"queues": [await service.queue_view(name) for name in await service.queue_names()]})
+async def get_queues(service: Authorized, position: From = None) -> Response:
+    """List all queues of the project by name. `next` is the `from` of those beyond 16 MiB."""
+    names = await service.queue_names()
+
+    async def read(position: str | None) -> Piece:
+        return await named_piece(names, position, service.queue_view)
+
+    return await answer_list(service.shares, read, position, "queues")
 
 
 @routes.get("/{queue}", response_model=QueueModel)
@@ -158,12 +163,13 @@ async def get_job_counts(queue: QueueName, service: Authorized) -> dict[str, int
 async def get_counts_per_priority(
     queue: QueueName,
     service: Authorized,
-    priorities: t.Annotated[str, Query(max_length=1000, pattern=r"^\d{1,7}(,\d{1,7})*$", description="0,1,5")],
+    priorities: t.Annotated[
+        str,
+        Query(max_length=1000, json_schema_extra={"pattern": "^[0-9]{1,7}(,[0-9]{1,7})*$"}, description="0,1,5"),
+    ],
 ) -> PriorityCounts:
     """Count the waiting jobs of each priority; 0 is none."""
-    wanted = [int(number) for number in dict.fromkeys(priorities.split(","))]
-    if len(wanted) > MAX_PRIORITIES or max(wanted) > MAX_PRIORITY:
-        raise Refusal(422, "invalid_request", f"priorities: at most {MAX_PRIORITIES}, each at most {MAX_PRIORITY}")
+    wanted = priorities_of(priorities)
     return PriorityCounts(counts=await service.queues.counts_per_priority(queue, wanted))
 
 

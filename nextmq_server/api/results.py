@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import typing as t
 
 from fastapi import Query, Request, Response
 
+from nextmq_handler.rules.limits import MAX_WAIT
 from nextmq_handler.rules.results import JobResult
 
-from .errors import ASCIIResponse
-from .request import Authorized, PathId, QueueName, router
-
-MAX_WAIT = 60_000
-"""The longest wait, in ms."""
+from ..front.open_calls import OpenCalls
+from .http.errors import ASCIIResponse
+from .http.request import Authorized, PathId, QueueName, router
 
 _CLIENT_GONE = 499  # nobody reads it
 
@@ -29,7 +29,9 @@ async def get_result(
     wait: t.Annotated[int, Query(ge=0, le=MAX_WAIT, description="how many ms to wait for the job to end")] = 0,
 ) -> Response:
     """Get what a job ended with. The result of a job that is not kept stays for about a minute."""
-    result = await _unless_gone(request, service.results.get(queue, job_id, wait=wait))
+    waits: OpenCalls = request.app.state.waits
+    with waits.one(service.project.name) if wait else contextlib.nullcontext():
+        result = await _unless_gone(request, service.results.get(queue, job_id, wait=wait))
     return Response(status_code=_CLIENT_GONE) if result is None else ASCIIResponse(result)
 
 

@@ -12,8 +12,9 @@ from nextmq_handler.rules.refusals import wrong_scheduler_state
 from nextmq_handler.rules.schedules import check_scheduler_id
 
 from ..engine.queues.jobs import WrongState
-from .errors import ASCIIResponse
-from .request import Authorized, CreatesJobs, Page, PathId, QueueName, Removed, router
+from ..patterns import check_patterns
+from .http.errors import ASCIIResponse
+from .http.request import Authorized, CreatesJobs, Page, PathId, QueueName, Removed, router
 
 routes = router("/v1/queues/{queue}/schedulers", "schedulers")
 
@@ -67,6 +68,7 @@ class SchedulerPage(Closed):
 async def upsert_scheduler(queue: QueueName, id: PathId, body: SchedulerBody, service: Authorized) -> Response:
     """Create a job scheduler, or change it. One that stays the same keeps its times and its next job."""
     check_scheduler_id(id)
+    await check_patterns(service.shares, {"repeat": body.repeat})
     try:
         made = await service.upsert_scheduler(queue, id, body.repeat.given(), body.template_of(id))
     except WrongState as exc:

@@ -12,11 +12,12 @@ from nextmq_handler.rules.limits import MAX_DELAY_MS
 from nextmq_handler.rules.models import BackoffModel, BackoffOption, Closed, Delay, Name, check_data_size
 from nextmq_handler.rules.schedules import When
 
+from ..patterns import check_patterns
 from ..triggers.records import StoredRun, TriggerOptions
 from ..triggers.triggers import ShownTrigger
 from ..workers.registration import endpoint_url
-from .errors import ASCIIResponse
-from .request import Authorized, CreatesJobs, Empty, PathId, router
+from .http.errors import ASCIIResponse
+from .http.request import Authorized, CreatesJobs, Empty, PathId, router
 
 MAX_PAYLOAD_SIZE = 256 * 1024
 """The largest payload, in bytes of JSON."""
@@ -98,6 +99,7 @@ class TriggerList(Closed):
 @routes.post("", status_code=201, response_model=CreatedTrigger, dependencies=[CreatesJobs])
 async def create_trigger(body: TriggerBody, service: Authorized) -> Response:
     """Create a trigger. Only this answer shows its secret."""
+    await check_patterns(service.shares, {"repeat": body.repeat})
     options = TriggerOptions(
         **body.model_dump(exclude={"payload", "repeat"}),
         body=strict_json.dumps(body.payload).decode("ascii"),

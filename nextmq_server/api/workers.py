@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import typing as t
 
-from fastapi import Query
+from fastapi import Query, Response
 from pydantic import BaseModel
 
+from nextmq_handler.rules.limits import MAX_SCHEMAS
 from nextmq_handler.rules.refusals import Refusal
 
+from ..patterns import check_patterns
 from ..workers.registration import Registration
-from .request import Authorized, Empty, QueueName, router
+from ..workers.registry import OlderVersion
+from .http.errors import ASCIIResponse
+from .http.paging import From, Piece, answer_list, named_piece
+from .http.request import Authorized, Empty, QueueName, router
 
 routes = router("/v1", "workers")
 
@@ -25,29 +30,45 @@ class QueueWorker(BaseModel):
 
 
 class QueueWorkers(BaseModel):
-    """The registrations of a project."""
+    """The registrations of a project. `next` is where to go on, if there is more."""
 
     workers: list[QueueWorker]
+    next: str | None = None
 
 
-@routes.get("/workers")
-async def get_workers(service: Authorized) -> QueueWorkers:
-    """List the registrations of the project."""
+class NotCurrent(BaseModel):
+    """The answer to an app of which a newer version holds the queue: its registration changed nothing."""
+
+    current: t.Literal[False] = False
+
+
+@routes.get("/workers", response_model=QueueWorkers)
+async def get_workers(service: Authorized, position: From = None) -> Response:
+    """List the registrations of the project by queue. `next` is the `from` of those beyond 16 MiB."""
     held = service.registry.all()
-    return QueueWorkers(workers=[QueueWorker(queue=queue, registration=held[queue]) for queue in sorted(held)])
+
+    async def view(queue: str) -> object:
+        return {"queue": queue, "registration": held[queue].view()}
+
+    async def read(position: str | None) -> Piece:
+        return await named_piece(sorted(held), position, view)
+
+    return await answer_list(service.shares, read, position, "workers")
 
 
-@routes.put(_WORKER)
+@routes.put(_WORKER, response_model=Registration | NotCurrent)
 async def register_worker(
     queue: QueueName,
     registration: Registration,
     service: Authorized,
     replace: bool = False,
     fingerprint: t.Annotated[str | None, Query(max_length=64)] = None,
-) -> Registration:
+) -> Response:
     """Register the queue's worker. Idempotent: the same registration refreshes `lastSeen`.
 
-    A different registration replaces the one held only with `replace=true` and the `fingerprint` of that one.
+    A new version of the app takes the queue over. An older one, whose fingerprint was registered before, changes
+    nothing and gets `{"current": false}`. `deploy` takes over in any case, and so does `replace=true` with the
+    `fingerprint` of the registration held. Otherwise another URL, or no webhook secret in common, is a conflict.
     """
     if replace and fingerprint is None:
         raise Refusal(422, "invalid_request", "replace=true needs the fingerprint that it replaces")
@@ -58,6 +79,12 @@ async def register_worker(
             "the app has none of this project's webhook secrets: its NEXTMQ_URL or NEXTMQ_WEBHOOK_SECRETS is for "
             "another server",
         )
+    if registration.schemas is not None and (size := len(registration.schemas)) > MAX_SCHEMAS:
+        raise Refusal(
+            422,
+            "schemas_too_large",
+            f"schemas: they are {size} bytes, over the limit of {MAX_SCHEMAS}: register without them (null)",
+        )
     dead_letter = registration.options.dead_letter
     if service.registry.leads_back(queue, dead_letter):
         raise Refusal(
@@ -66,16 +93,23 @@ async def register_worker(
             f"options.deadLetter: jobs that fail in {queue} would come back to it through {dead_letter}: "
             "name a queue whose own dead letters go elsewhere",
         )
-    return await service.workers.register(queue, registration, replace=fingerprint if replace else None)
+    await check_patterns(
+        service.shares, {f"schedules.{index}": schedule for index, schedule in enumerate(registration.schedules)}
+    )
+    try:
+        held = await service.workers.register(queue, registration, replace=fingerprint if replace else None)
+    except OlderVersion:
+        return ASCIIResponse(NotCurrent().model_dump())
+    return ASCIIResponse(held.view())
 
 
-@routes.get(_WORKER)
-async def get_worker(queue: QueueName, service: Authorized) -> Registration:
+@routes.get(_WORKER, response_model=Registration)
+async def get_worker(queue: QueueName, service: Authorized) -> Response:
     """Get the queue's registration."""
     registration = service.registry.get(queue)
     if registration is None:
         raise _no_worker(queue)
-    return registration
+    return ASCIIResponse(registration.view())
 
 
 @routes.delete(_WORKER)

@@ -9,6 +9,7 @@ import sys
 import typing as t
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import typer
@@ -19,6 +20,7 @@ from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.settings import is_loopback
 
 from ..api.app import create_app
+from ..api.http.middleware import LOOPBACK_NAMES
 from ..dispatch.egress.rules import EgressRules, parse_network
 from ..projects.key_names import find_keys
 from ..projects.projects import load_or_create_project
@@ -59,6 +61,10 @@ async def dev(
     ] = FsyncPolicy.everysec,
     redis_url: t.Annotated[
         str | None, typer.Option(help="Use this Redis or Valkey instead of the embedded one.")
+    ] = None,
+    url: t.Annotated[
+        str | None,
+        typer.Option(help="The URL at which apps reach this server, if it is another one, as from a container."),
     ] = None,
     app_url: t.Annotated[
         str | None,
@@ -105,13 +111,14 @@ async def dev(
         helpers = [_poll_health(app_url.rstrip("/") + "/health")] if app_url else []
         if valkey is not None:
             helpers.append(_stop_with(valkey, process.stop_requested))
-        url = base_url(host, listener)
+        local_url = base_url(host, listener)
+        hosts = {host, *LOOPBACK_NAMES, *([host_of(url)] if url else [])}
         await process.serve(
-            create_app(service),
+            create_app(service, hosts=hosts, has_docs_page=True),
             listener,
             [service],
             helpers=helpers,
-            on_ready=lambda: console.print_banner(project, url, valkey),
+            on_ready=lambda: console.print_banner(project, (url or local_url).rstrip("/"), valkey),
         )
     console.say("Stopped.")
 
@@ -131,6 +138,18 @@ def _embedded(folder: Path, fsync: FsyncPolicy) -> t.Generator[EmbeddedValkey]:
         yield valkey
     finally:
         valkey.stop()
+
+
+def host_of(url: str) -> str:
+    """Return the host of --url. Raises ConfigurationError."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises if it is not a number
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ConfigurationError("--url is not a URL like http://host.docker.internal:7410")
+    return parts.hostname
 
 
 async def _poll_health(url: str) -> None:

@@ -27,6 +27,13 @@ AllowEgress = t.Annotated[
     list[str] | None,
     typer.Option(metavar="CIDR", help="Also deliver to this network, for example 10.0.0.0/8. May be repeated."),
 ]
+TrustedProxy = t.Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CIDR",
+        help="Take the caller's address from the x-forwarded-for of proxies in this network. May be repeated.",
+    ),
+]
 MaxFreeStarts = t.Annotated[
     int, typer.Option(min=1, help="Fail a job (TooManyStarts) after this many starts that used no attempt.")
 ]

@@ -8,8 +8,11 @@ import signal
 import socket
 import typing as t
 
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
+from ..front.addresses import Network
+from ..front.descriptors import max_connections, raise_limit
+from ..front.front import Front
 from ..redis.address import Address
 from ..redis.checks import check_redis
 from ..service import Service
@@ -23,16 +26,21 @@ _SHUTDOWN_TIMEOUT = 5
 
 
 class ServerProcess:
-    """One run of a server command. SIGINT and SIGTERM stop it, with `grace` s for deliveries in flight."""
+    """One run of a server command. SIGINT and SIGTERM stop it, with `grace` s for deliveries in flight.
 
-    def __init__(self, *, grace: float) -> None:
+    The callers' addresses are those that `trusted_proxies` forward.
+    """
+
+    def __init__(self, *, grace: float, trusted_proxies: t.Sequence[Network] = ()) -> None:
         self.stop_requested = asyncio.Event()
         self._grace = grace
+        raise_limit()
+        self._front = Front(trusted_proxies=trusted_proxies, max_connections=max_connections())
         on_signal(self.stop_requested.set, signal.SIGINT, signal.SIGTERM)
 
     async def serve(
         self,
-        app: FastAPI,
+        app: ASGIApp,
         listener: socket.socket,
         services: t.Collection[Service],
         *,
@@ -40,7 +48,7 @@ class ServerProcess:
         on_ready: t.Callable[[], None],
     ) -> None:
         """Serve `app` and run `helpers` until a signal; then stop `services`, including those added meanwhile."""
-        api = HTTPServer(app, shutdown_timeout=_SHUTDOWN_TIMEOUT)
+        api = HTTPServer(app, shutdown_timeout=_SHUTDOWN_TIMEOUT, front=self._front)
         collect_less_garbage()
         serving = asyncio.create_task(api.serve(sockets=[listener]))
         serving.add_done_callback(lambda _: self.stop_requested.set())  # in case it ends by itself

@@ -1,9 +1,9 @@
-"""`nextmq projects`: add a project to the file; show when each API key and webhook secret was last used."""
+"""`nextmq projects`: add a project to the file; rotate and show its API keys and webhook secrets."""
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
-from pathlib import Path
 
 import typer
 
@@ -12,11 +12,14 @@ from nextmq_handler.errors import ConfigurationError
 from ..projects import key_names
 from ..projects.credentials import Credentials, LastUse, moment
 from ..projects.projects import Project
-from ..projects.projects_file import add_project, check_base_url, load_projects
+from ..projects.projects_file import add_project, change_project, check_base_url, find_project, load_projects
+from ..projects.rotation import with_new_key, with_new_secret, without
 from ..redis.address import Address
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 from ..workers.registry import Registry
 from .options import ProjectsFile, RedisURL, exit_on_error, on_event_loop
+
+BaseURL = t.Annotated[str, typer.Option(help="The URL at which apps reach the server.")]
 
 app = typer.Typer(no_args_is_help=True, help="Manage the projects file of nextmq serve.")
 
@@ -26,7 +29,7 @@ app = typer.Typer(no_args_is_help=True, help="Manage the projects file of nextmq
 def add(
     name: t.Annotated[str, typer.Argument(help="The project's name: A-Z a-z 0-9 . _ ~ -")],
     projects: ProjectsFile,
-    url: t.Annotated[str, typer.Option(help="The URL at which apps reach the server.")] = "http://127.0.0.1:7410",
+    url: BaseURL = "http://127.0.0.1:7410",
     prefix: t.Annotated[
         str | None, typer.Option(help="The BullMQ key prefix. Default: NAME. BullMQ's own clients use bull.")
     ] = None,
@@ -49,19 +52,71 @@ async def show(
     redis_url: RedisURL,
 ) -> None:
     """Show when each API key was last used and when each webhook secret last signed an outcome, by their ids."""
-    project, address = _find(name, projects), Address(redis_url)
+    project = find_project(load_projects(projects), name, projects)
+    async with _credentials(project, redis_url) as credentials:
+        keys, secrets = await credentials.api_keys(), await credentials.webhook_secrets()
+    _print("API key", keys, "used")
+    _print("webhook secret", secrets, "signed an outcome")
+
+
+@app.command()
+@exit_on_error("nextmq projects rotate")
+def rotate(
+    name: t.Annotated[str, typer.Argument(help="The name of a project in the file.")],
+    projects: ProjectsFile,
+    url: BaseURL = "http://127.0.0.1:7410",
+    api_key: t.Annotated[bool, typer.Option("--api-key", help="A new API key, not a new webhook secret.")] = False,
+) -> None:
+    """Add a new webhook secret or API key, which comes first, and print the new NEXTMQ_URL. The old one stays."""
+    base_url = check_base_url(url)
+    project = change_project(projects, name, with_new_key if api_key else with_new_secret)
+    old = project.key_ids[1] if api_key else project.secrets[1].id
+    typer.echo(project.connection_string(base_url))
+    typer.echo(
+        "1. Send running servers a SIGHUP: they take the new one beside the old one. 2. Deploy the apps with this "
+        f"NEXTMQ_URL. 3. Then remove the old one: nextmq projects retire {name} {old}",
+        err=True,
+    )
+
+
+@app.command()
+@exit_on_error("nextmq projects retire")
+@on_event_loop
+async def retire(
+    name: t.Annotated[str, typer.Argument(help="The name of a project in the file.")],
+    id: t.Annotated[
+        str, typer.Argument(help="The id of an API key or webhook secret, as nextmq projects show says.")
+    ],
+    projects: ProjectsFile,
+    redis_url: RedisURL,
+    force: t.Annotated[bool, typer.Option("--force", help="Remove it even if it is in use.")] = False,
+) -> None:
+    """Remove an old API key or webhook secret, unless it is in use."""
+    project = find_project(load_projects(projects), name, projects)
+    wanted = without(project, id, forced=force)
+    if not force:
+        async with _credentials(project, redis_url) as credentials:
+            await credentials.check(wanted)
+            await credentials.check_keys(wanted)
+    change_project(projects, name, lambda now: without(now, id, forced=force))
+    typer.echo(f"{id} is no longer in {projects}. Send running servers a SIGHUP: they take it no more.", err=True)
+
+
+@contextlib.asynccontextmanager
+async def _credentials(project: Project, redis_url: str) -> t.AsyncGenerator[Credentials]:
+    """Read what Redis has about the credentials of `project`. Raises ConfigurationError."""
+    address = Address(redis_url)
     redis_keys = await key_names.find_keys(address, project)
-    connection = RedisConnection(address, name="nextmq-projects-show")
+    connection = RedisConnection(address, name="nextmq-projects")
     await connection.connect()
     try:
-        credentials = Credentials(project, connection, redis_keys, Registry(connection, redis_keys))
-        keys, secrets = await credentials.api_keys(), await credentials.webhook_secrets()
+        registry = Registry(connection, redis_keys)
+        await registry.load()
+        yield Credentials(project, connection, redis_keys, registry)
     except (RedisError, ConnectionLost) as exc:
         raise ConfigurationError(f"cannot read the last uses: Redis answered {exc}") from None
     finally:
         await connection.close()
-    _print("API key", keys, "used")
-    _print("webhook secret", secrets, "signed an outcome")
 
 
 @app.command()
@@ -74,7 +129,7 @@ async def move_keys(
     back: t.Annotated[bool, typer.Option("--back", help="Give them the names of version 0.1 again.")] = False,
 ) -> None:
     """Rename the Redis keys of a project that version 0.1 has served. Stop all servers on that Redis first."""
-    project = _find(name, projects)
+    project = find_project(load_projects(projects), name, projects)
     connection = RedisConnection(Address(redis_url), name="nextmq-projects-move-keys")
     await connection.connect()
     try:
@@ -84,13 +139,6 @@ async def move_keys(
     finally:
         await connection.close()
     typer.echo(f"Renamed {renamed} keys of project {name}.")
-
-
-def _find(name: str, file: Path) -> Project:
-    projects = {project.name: project for project in load_projects(file)}
-    if name not in projects:
-        raise ConfigurationError(f"{file} has no project {name}: choose one of {', '.join(projects)}")
-    return projects[name]
 
 
 def _print(what: str, uses: t.Iterable[LastUse], verb: str) -> None:

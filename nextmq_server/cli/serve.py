@@ -21,6 +21,7 @@ from ..engine.worker.slots import MAX_IN_FLIGHT, Slots
 from ..projects.key_names import find_keys
 from ..projects.projects import Project
 from ..projects.projects_file import load_projects
+from ..quota import QuotaLimits
 from ..redis.address import Address
 from ..redis.connection import ConnectionLost, RedisError
 from ..service import Service
@@ -33,6 +34,7 @@ from .options import (
     Port,
     ProjectsFile,
     RedisURL,
+    TrustedProxy,
     exit_on_error,
     on_event_loop,
 )
@@ -53,6 +55,7 @@ async def serve(
     port: Port = 7410,
     grace: t.Annotated[float, typer.Option(min=0, help="Seconds for deliveries in flight on SIGTERM.")] = 30.0,
     allow_egress: AllowEgress = None,
+    trusted_proxy: TrustedProxy = None,
     max_in_flight: t.Annotated[
         int, typer.Option(min=1, help="The most deliveries in flight at once in this process.")
     ] = MAX_IN_FLIGHT,
@@ -61,6 +64,13 @@ async def serve(
         typer.Option(min=1, help="The most of these to one scheme, host and port. Default: no bound."),
     ] = None,
     max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
+    max_jobs: t.Annotated[
+        int | None, typer.Option(min=1, help="The most jobs of one project, in any state. Default: no bound.")
+    ] = None,
+    max_project_bytes: t.Annotated[
+        int | None,
+        typer.Option(min=1, help="About how many bytes the jobs of one project may use. Default: no bound."),
+    ] = None,
     max_timeout: MaxTimeout = MAX_TIMEOUT_MS / 1000,
 ) -> None:
     """Run the API and dispatcher on your Redis or Valkey; several servers may share it. SIGTERM shuts it down."""
@@ -71,6 +81,7 @@ async def serve(
         max_timeout=round(max_timeout * 1000),
         egress=EgressRules(allowed=[parse_network(text) for text in allow_egress or ()]),
         slots=Slots(max_in_flight, max_per_origin),
+        quota=QuotaLimits(max_jobs, max_project_bytes),
     )
 
     async def new_service(project: Project) -> Service:
@@ -79,7 +90,7 @@ async def serve(
     console.configure_logging()
     reload_requested = asyncio.Event()
     on_signal(reload_requested.set, signal.SIGHUP)
-    process = ServerProcess(grace=grace)
+    process = ServerProcess(grace=grace, trusted_proxies=[parse_network(text) for text in trusted_proxy or ()])
     wanted = load_projects(projects)
     services: list[Service] = []
 

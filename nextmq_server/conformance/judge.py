@@ -84,6 +84,7 @@ def _fault_of_outcome(case: Case, content: t.Any) -> str | None:
         return "the outcome is not an object"
     members = t.cast("dict[str, t.Any]", content)
     error = members.pop("error", None)
+    members.pop("worker", None)  # an app may say which version it is (section 4)
     wrong = _difference(case.outcome, members)
     return wrong if wrong or members["outcome"] != "failed" else _fault_of_error(case, error)
 

@@ -46,10 +46,18 @@ class WebhookSecrets(t.Protocol):
         ...
 
 
+Heard = t.Callable[[str, str, str], None]
+"""Takes note of a signed outcome: its queue, the fingerprint of the worker that answered, the secret's id."""
+
+
+def _unheard(_queue: str, _fingerprint: str, _secret_id: str) -> None:
+    """Take no note."""
+
+
 class Dispatcher:
     """Deliver jobs to endpoints, signed under the `secrets` of one project.
 
-    A job fails after `max_free_starts` starts that used no attempt.
+    A job fails after `max_free_starts` starts that used no attempt. `heard` is called with each signed outcome.
     """
 
     def __init__(
@@ -59,12 +67,14 @@ class Dispatcher:
         reporter: Reporter,
         *,
         max_free_starts: int = MAX_FREE_STARTS,
+        heard: Heard = _unheard,
         clock: t.Callable[[], float] = wall_clock,
     ) -> None:
         self._client = client
         self._secrets = secrets
         self._reporter = reporter
         self._max_free_starts = max_free_starts
+        self._heard = heard
         self._clock = clock
 
     async def deliver(self, endpoint: AppEndpoint, health: Health, job: EngineJob) -> Verdict:
@@ -95,6 +105,7 @@ class Dispatcher:
         finding = judge(answer, self._secrets.secrets, id, now=self._clock())
         if isinstance(finding, Reached) and finding.secret_id is not None:
             self._secrets.note_signed(finding.secret_id)
+            self._heard(endpoint.queue, finding.fingerprint or endpoint.fingerprint, finding.secret_id)
         verdict = await health.verdict(finding, job.id)
         if isinstance(verdict, Failed):
             verdict.status = answer.status

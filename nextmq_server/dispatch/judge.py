@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from nextmq_handler.protocol.outcomes import Failed, clip, parse_outcome
+from nextmq_handler.protocol.outcomes import Failed, clip, parse_answer
 from nextmq_handler.protocol.retry_after import parse_retry_after
 from nextmq_handler.protocol.signing import Secret, SignatureError, verify_outcome
 from nextmq_handler.protocol.wire import WireError
@@ -30,11 +30,13 @@ _MIN_RETRY_AFTER, _MAX_RETRY_AFTER = 1.0, 86_400.0  # s
 class Reached:
     """The app decided, by an outcome or by refusing this delivery: the endpoint is healthy.
 
-    `secret_id` is the id of the secret that signed the outcome.
+    `secret_id` is the id of the secret that signed the outcome, `fingerprint` that of the worker that answered, if
+    it was not the one of the delivery.
     """
 
     verdict: Verdict
     secret_id: str | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,8 @@ def _judge_outcome(
         return Broken(_invalid("it has a content-encoding"))
     try:
         secret = verify_outcome(answer.headers, answer.body, secrets, delivery_id=delivery_id, now=now)
-        return Reached(parse_outcome(answer.body), secret.id)
+        outcome, fingerprint = parse_answer(answer.body)
+        return Reached(outcome, secret.id, fingerprint)
     except (SignatureError, WireError) as exc:
         return Broken(_invalid(str(exc)))
 

@@ -46,6 +46,8 @@ class Credentials:
         self._clock = clock
         self._key_uses = LastUses(connection, keys("api-key-uses"), clock=clock)
         self._secret_uses = LastUses(connection, keys("webhook-secret-uses"), clock=clock)
+        self._signer_uses = LastUses(connection, keys("webhook-secret-signers"), clock=clock)
+        self._signers: dict[str, str] = {}
 
     def admit(self, api_key: str) -> bool:
         """Return whether `api_key` is one of the project's, in constant time; if so, record the use."""
@@ -58,6 +60,12 @@ class Credentials:
     def note_signed(self, secret_id: str) -> None:
         """Record that the webhook secret of this id signed an outcome now."""
         self._secret_uses.note(secret_id)
+
+    def note_signer(self, queue: str, secret_id: str) -> None:
+        """Record that the webhook secret of this id signed the last outcome of `queue`."""
+        changed = self._signers.get(queue) != secret_id
+        self._signers[queue] = secret_id
+        self._signer_uses.note(f"{queue}:{secret_id}", at_once=changed)
 
     async def api_keys(self) -> list[LastUse]:
         """Return the API keys, in the project's order. Raises RedisError or ConnectionLost."""
@@ -72,19 +80,20 @@ class Credentials:
     async def check(self, project: Project) -> None:
         """Check that `project`, the new version of this one, keeps all webhook secrets that are in use.
 
-        A secret is in use if it signed an outcome within 24 hours, or if an app registered with it and with none
-        of those that stay. `project` may still drop a secret that it names as retired. Raises ConfigurationError.
+        A secret is in use if it signed the last outcome of a queue, within 24 hours, or if an app registered with
+        it and with none of those that stay. `project` may still drop a secret that it names as retired. Raises
+        ConfigurationError.
         """
         staying = {secret.id for secret in project.secrets}
         leaving = {secret.id for secret in self.secrets} - staying - {*project.retired_secrets}
         if not leaving:
             return
         try:
-            signed = await self._signed_lately()
+            signed = await self._needed()
         except (RedisError, ConnectionLost) as exc:
             raise ConfigurationError(
                 f"project {project.name}: cannot check whether webhook secret {_listed(leaving)} is in use "
-                f"(Redis answered {exc}): send SIGHUP again"
+                f"(Redis answered {exc}): try again"
             ) from None
         for id in sorted(leaving):
             uses = [f"it signed an outcome at {moment(signed[id])}"] if id in signed else []
@@ -93,7 +102,20 @@ class Credentials:
             if uses:
                 raise ConfigurationError(
                     f"project {project.name} still uses webhook secret {id}: {'; '.join(uses)}. Deploy its apps "
-                    f"with {_listed(staying)}, or name {id} in retiredSecrets to drop it anyway"
+                    f"with {_listed(staying)}, and run a job of each queue; or name {id} in retiredSecrets "
+                    "(nextmq projects retire --force) to drop it anyway"
+                )
+
+    async def check_keys(self, project: Project) -> None:
+        """Check that `project`, the new version of this one, keeps all API keys that were used within 24 hours.
+
+        Raises ConfigurationError, RedisError or ConnectionLost.
+        """
+        for id, at in await self.api_keys():
+            if id not in project.key_ids and at is not None and at > (self._clock() - IN_USE) * 1000:
+                raise ConfigurationError(
+                    f"project {project.name} still uses API key {id}: it was last used at {moment(at)}. Deploy "
+                    "its apps with the new one and wait a day, or remove it anyway: nextmq projects retire --force"
                 )
 
     def rotate(self, project: Project) -> None:
@@ -109,7 +131,7 @@ class Credentials:
 
     async def warn_of_missing(self) -> None:
         """Warn of webhook secrets that are in use and were removed while no server ran."""
-        missing = (await self._signed_lately()).keys() - {secret.id for secret in self.secrets}
+        missing = (await self._needed()).keys() - {secret.id for secret in self.secrets}
         for id in sorted(missing - {*self.project.retired_secrets}):
             logger.warning(
                 "project %s: webhook secret %s signed outcomes within a day and was removed: add it again until "
@@ -117,6 +139,16 @@ class Credentials:
                 self.project.name,
                 id,
             )
+
+    async def _needed(self) -> dict[str, int]:
+        """Return the secrets that signed within IN_USE, unless another one followed in all their queues."""
+        lately, signers = await self._signed_lately(), await self._signer_uses.read()
+        last: dict[str, tuple[int, str]] = {}  # of each queue
+        for use, at in signers.items():
+            queue, _, id = use.rpartition(":")
+            last[queue] = max((at, id), last.get(queue, (0, "")))
+        followed = {use.rpartition(":")[2] for use in signers} - {id for _, id in last.values()}
+        return {id: at for id, at in lately.items() if id not in followed}
 
     async def _signed_lately(self) -> dict[str, int]:
         since = (self._clock() - IN_USE) * 1000

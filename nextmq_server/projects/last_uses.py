@@ -24,10 +24,13 @@ class LastUses:
         self._clock = clock
         self._noted_at: dict[str, float] = {}
 
-    def note(self, id: str) -> None:
-        """Record that `id` is used now, without waiting. If that fails, the next use is recorded."""
+    def note(self, id: str, *, at_once: bool = False) -> None:
+        """Record that `id` is used now, without waiting. If that fails, the next use is recorded.
+
+        `at_once` records it even if it was recorded within NOTE_INTERVAL.
+        """
         now = self._clock()
-        if id in self._noted_at and now - self._noted_at[id] < NOTE_INTERVAL:
+        if not at_once and id in self._noted_at and now - self._noted_at[id] < NOTE_INTERVAL:
             return
         self._noted_at[id] = now
 

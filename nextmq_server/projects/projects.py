@@ -20,6 +20,8 @@ from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol.signing import Secret, generate_secret, parse_secret
 from nextmq_handler.settings import is_loopback
 
+from .private_file import read_private
+
 _PREFIX = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 
 
@@ -94,7 +96,12 @@ _file = TypeAdapter(Project)
 
 def new_project(name: str, *, prefix: str = "bull") -> Project:
     """Return a project with a new key and secret."""
-    return Project(name, (f"nmq_{secrets.token_hex(20)}",), (generate_secret(),), prefix)
+    return Project(name, (new_api_key(),), (generate_secret(),), prefix)
+
+
+def new_api_key() -> str:
+    """Return a new API key."""
+    return f"nmq_{secrets.token_hex(20)}"
 
 
 def load_or_create_project(path: Path, name: str) -> Project:
@@ -128,4 +135,4 @@ def load_or_create_project(path: Path, name: str) -> Project:
 
 
 def _read(path: Path) -> Project:
-    return _file.validate_json(path.read_bytes())
+    return _file.validate_json(read_private(path))

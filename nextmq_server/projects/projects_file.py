@@ -1,4 +1,4 @@
-"""The projects file of `nextmq serve`: a JSON array, edited by operators and by `nextmq projects add`."""
+"""The projects file of `nextmq serve`: a JSON array, edited by operators and by `nextmq projects`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol.arguments import check_queue_name
 
+from .private_file import read_private
 from .projects import Project, new_project
 
 MIN_KEY_LENGTH = 16
@@ -37,7 +38,7 @@ def load_projects(path: Path) -> tuple[Project, ...]:
     value.
     """
     try:
-        projects = _parse(path.read_bytes(), path)
+        projects = _parse(read_private(path), path)
     except FileNotFoundError:
         raise ConfigurationError(f"{path} does not exist: create it with {_adding(path)}") from None
     except OSError as exc:
@@ -48,9 +49,40 @@ def load_projects(path: Path) -> tuple[Project, ...]:
 
 
 def add_project(path: Path, name: str, *, prefix: str) -> Project:
-    """Add a new project to the file `path`, which only its owner can read from then on, and return it.
+    """Add a new project to the file `path` and return it. Raises as `change_projects`."""
+    project = new_project(name, prefix=prefix)
+    change_projects(path, lambda projects: (*projects, project))
+    return project
 
-    Raises ConfigurationError if the file cannot be read or written, or if the project conflicts with another one.
+
+def change_project(path: Path, name: str, change: t.Callable[[Project], Project]) -> Project:
+    """Replace the project `name` in the file `path` with what `change` makes of it, and return that.
+
+    Raises as `change_projects`, and ConfigurationError if there is no such project.
+    """
+
+    def changed(projects: tuple[Project, ...]) -> tuple[Project, ...]:
+        found = find_project(projects, name, path)
+        return tuple(change(project) if project is found else project for project in projects)
+
+    return find_project(change_projects(path, changed), name, path)
+
+
+def find_project(projects: t.Iterable[Project], name: str, path: Path) -> Project:
+    """Return the project `name` of the file `path`. Raises ConfigurationError if it is not among `projects`."""
+    found = {project.name: project for project in projects}
+    if name not in found:
+        raise ConfigurationError(f"{path} has no project {name}: choose one of {', '.join(found)}")
+    return found[name]
+
+
+def change_projects(
+    path: Path, change: t.Callable[[tuple[Project, ...]], tuple[Project, ...]]
+) -> tuple[Project, ...]:
+    """Write what `change` makes of the projects in the file `path`, which only its owner can read from then on.
+
+    Raises ConfigurationError if the file cannot be read or written or two projects conflict, and what `change`
+    raises.
     """
     path = path.resolve()  # so that a symbolic link stays one
     draft = path.with_name(f"{path.name}.draft")
@@ -59,15 +91,15 @@ def add_project(path: Path, name: str, *, prefix: str) -> Project:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise ConfigurationError(
-            f"{path} is being changed by another nextmq projects add: try again, or delete {draft} if none runs"
+            f"{path} is being changed by another nextmq projects command: try again, or delete {draft} if none "
+            "runs"
         ) from None
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be written: {exc.strerror}; is --projects right?") from None
     try:
         with os.fdopen(descriptor, "wb") as file:
-            before = path.read_bytes() if path.exists() else b"[]"
-            project = new_project(name, prefix=prefix)
-            projects = (*_parse(before, path), project)
+            before = read_private(path) if path.exists() else b"[]"
+            projects = change(_parse(before, path))
             _check_apart(projects, path)
             file.write(_file.dump_json(projects, indent=2, by_alias=True, exclude_defaults=True) + b"\n")
             file.flush()
@@ -78,7 +110,7 @@ def add_project(path: Path, name: str, *, prefix: str) -> Project:
     finally:
         with contextlib.suppress(FileNotFoundError):
             draft.unlink()
-    return project
+    return projects
 
 
 def check_base_url(text: str) -> str:

@@ -151,7 +151,7 @@ class Primary:
             return await self._find_by_sentinels(self._sentinels, name)
         places = self._address.places
         several = len(places) > 1
-        opening = {self._open_at(place, name, PLACE_TIMEOUT if several else timeout): place for place in places}
+        opening = {place: self._open_at(place, name, PLACE_TIMEOUT if several else timeout) for place in places}
         found, failures = await first_answers(opening, grace=GRACE)
         if not found:
             whys = (f"{place}: {reason(exc)}" if several else reason(exc) for place, exc in failures.items())

@@ -80,7 +80,7 @@ class Sentinels:
 
     async def primary(self) -> Place:
         """Return where the primary is, by the Sentinel with the newest configuration. Raises NoWord."""
-        asking = {self._ask(place): place for place in self._address.places}
+        asking = {place: self._ask(place) for place in self._address.places}
         words, failures = await first_answers(asking, grace=GRACE)
         if not words:
             raise NoWord(", ".join(f"{place}: {reason(exc)}" for place, exc in failures.items()))
@@ -190,9 +190,14 @@ class _Sieve:
         self._hear = hear
 
     def gets(self) -> t.Any:
-        while isinstance(answer := self._gets(), list) and answer[0] == "message":
-            self._hear(answer[1], answer[2])
-        return answer
+        while True:
+            answer = self._gets()
+            if not isinstance(answer, list):
+                return answer
+            words = t.cast("list[str]", answer)
+            if words[0] != "message":
+                return words
+            self._hear(words[1], words[2])
 
 
 def reason(exc: BaseException) -> str:

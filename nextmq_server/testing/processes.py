@@ -44,6 +44,11 @@ class ChildProcess:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
     def wait_for_line(self, text: str) -> str:
         """Return the next line that contains `text`, after those returned before. Raises ProcessFailed."""
         deadline = time.monotonic() + START_TIME

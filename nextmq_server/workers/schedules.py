@@ -6,6 +6,7 @@ import logging
 import typing as t
 
 from nextmq_handler.rules.cron import InvalidSchedule
+from nextmq_handler.rules.log_text import one_line
 
 from ..engine.queues.jobs import WrongState
 from ..engine.queues.schedulers import JobSchedulers, NoSuchScheduler
@@ -56,11 +57,13 @@ class DeclaredSchedules:
             try:
                 await self._schedulers.upsert(queue, schedule.id, schedule.repeat(), schedule.template())
             except (InvalidSchedule, WrongState) as exc:
-                logger.error('queue %s: schedule "%s" cannot run: %s', queue, schedule.id, exc)
+                logger.error('queue %s: schedule "%s" cannot run: %s', queue, one_line(schedule.id), exc)
             except NoSuchScheduler:
                 continue  # another process is removing it, and will see that it is declared again
         known: list[str] = await self._connection.execute("SMEMBERS", key)
         for id in made.union(known) - ids:
             if await self._schedulers.remove(queue, id):
-                logger.info('queue %s: removed schedule "%s", which its app no longer declares', queue, id)
+                logger.info(
+                    'queue %s: removed schedule "%s", which its app no longer declares', queue, one_line(id)
+                )
             await self._connection.execute("SREM", key, id)

@@ -9,6 +9,12 @@ from .registry import Registry
 
 logger = logging.getLogger("nextmq_server")
 
+_NO_APP = (
+    "start its app; if it runs, it has not registered: it does so when its ASGI lifespan starts (a mounted "
+    "handler needs the parent's lifespan), with its first request, or with nextmq register. Its handler.check() "
+    "says why"
+)
+
 
 class UnattendedQueues:
     """The queues of which this process has warned."""
@@ -29,7 +35,7 @@ class UnattendedQueues:
             return
         self._warned.add(queue)
         near = self._registry.nearest(queue)
-        hint = f'did you mean "{near}"?' if near else "start its app, or check the app's NEXTMQ_APP_URL"
+        hint = f'did you mean "{near}"?' if near else _NO_APP
         jobs = "job" if waiting == 1 else "jobs"
         paused = ", and is paused" if is_paused else ""
         logger.warning('queue "%s" has %d waiting %s and no worker%s; %s', queue, waiting, jobs, paused, hint)

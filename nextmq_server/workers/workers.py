@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import time
 
 from nextmq_handler.rules import refusals
 from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
@@ -26,18 +27,23 @@ from .registration import Registration
 from .registry import Registry
 from .schedules import DeclaredSchedules
 from .unattended import UnattendedQueues
+from .versions import HEARD_INTERVAL
 
 logger = logging.getLogger("nextmq_server")
 
 UNREGISTERED_HOLD = 1.0
 """How long, in s, a queue is held at a time while it has no worker."""
 
+MAX_HEARD = 10_000
+"""How many versions a process remembers to have recorded: deliveries may tell any number of them."""
+
 
 class Workers:
     """Run the queues of one project that have a worker. Calls raise RedisError or ConnectionLost too.
 
-    `replace_all` lets any registration replace the one held. `max_hold` is the longest pause between two tries of
-    an endpoint, in s; `max_timeout` is the longest timeout of a delivery, in ms.
+    With `newest_wins` the app's process that started last has the queue, at whatever URL. `max_hold` is the
+    longest pause between two tries of an endpoint, in s; `max_timeout` is the longest timeout of a delivery, in
+    ms.
     """
 
     def __init__(
@@ -47,7 +53,7 @@ class Workers:
         directory: QueueDirectory,
         *,
         egress: EgressRules,
-        replace_all: bool = False,
+        newest_wins: bool = False,
         max_hold: float = MAX_BACKOFF,
         max_timeout: int = MAX_TIMEOUT_MS,
     ) -> None:
@@ -58,13 +64,15 @@ class Workers:
         self._directory = directory
         self._limits = Limits(jobs)
         self._egress = egress
-        self._replace_all = replace_all
+        self._newest_wins = newest_wins
         self._max_hold = max_hold
         self._max_timeout = max_timeout
         self._told_of_timeout: set[str] = set()
         self._dispatcher: Dispatcher
         self._healths: dict[str, Health] = {}
         self._follower: asyncio.Task[None] | None = None
+        self._heard_at: dict[tuple[str, str, str], float] = {}
+        self._hearing: set[asyncio.Task[None]] = set()
 
     async def start(self, dispatcher: Dispatcher) -> None:
         """Run the registered queues, and those that any server process registers from now on."""
@@ -76,13 +84,14 @@ class Workers:
 
     async def stop(self) -> None:
         """Follow the registrations of other server processes no longer; the hub stops the queues."""
-        await end_tasks(self._follower)
+        await end_tasks(self._follower, *self._hearing)
 
     async def register(self, queue: str, registration: Registration, *, replace: str | None) -> Registration:
         """Register a worker; run its queue and its schedules; return the registration as it is held.
 
-        Raises EgressRefused, Refusal if the timeout is too long, and WorkerConflict unless `replace` is the
-        fingerprint of the registration held.
+        Raises EgressRefused; Refusal if the timeout is too long; OlderVersion if a newer version of the app holds
+        the queue; and WorkerConflict for another URL or other secrets, unless `replace` is the fingerprint of the
+        registration held.
         """
         self._egress.check_url(registration.url)
         if registration.options.timeout > self._max_timeout:
@@ -91,7 +100,9 @@ class Workers:
                 f"{registration.options.timeout} ms is longer than this server allows: at most "
                 f"{self._max_timeout} ms (the server's option --max-timeout)",
             )
-        changed = await self.registry.put(queue, registration, replace=self._replace_all or replace or False)
+        changed = await self.registry.put(
+            queue, registration, replace=replace or False, newest_wins=self._newest_wins
+        )
         held = self.registry.get(queue)
         assert held is not None
         if changed or queue not in self._hub.queues:
@@ -111,12 +122,31 @@ class Workers:
         await self.schedules.apply(queue)
         return found
 
+    def hear(self, queue: str, fingerprint: str, secret_id: str) -> None:
+        """Record, without waiting, that a version of the app answered a delivery under a webhook secret."""
+        heard, now = (queue, fingerprint, secret_id), time.monotonic()
+        if now - self._heard_at.get(heard, -HEARD_INTERVAL) < HEARD_INTERVAL:
+            return
+        if len(self._heard_at) >= MAX_HEARD:
+            self._heard_at.clear()
+        self._heard_at[heard] = now
+        task = asyncio.create_task(self._hear(*heard))
+        self._hearing.add(task)
+        task.add_done_callback(self._hearing.discard)
+
+    async def _hear(self, queue: str, fingerprint: str, secret_id: str) -> None:
+        try:
+            await self.registry.hear(queue, fingerprint, secret_id)
+        except (RedisError, ConnectionLost) as exc:
+            self._heard_at.pop((queue, fingerprint, secret_id), None)  # the next outcome is recorded
+            logger.warning("queue %s: cannot record which version of its app answers: %s", queue, exc)
+
     async def _on_registered_elsewhere(self, queue: str, before: Registration | None) -> None:
         now = self.registry.get(queue)
         if now is None:
             self._hub.pause(queue)
             return
-        if before is None or before.differing_fields(now) or queue not in self._hub.queues:
+        if before is None or not before.runs_as(now) or queue not in self._hub.queues:
             await self._run(queue, now)
         self._look_again(queue)
 

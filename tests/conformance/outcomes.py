@@ -117,16 +117,12 @@ def _rows(queue: str, kind: str) -> t.Iterator[Row]:
     yield row(
         "returns bytes",
         "return bytes",
-        failed(
-            "ReturnValueError", f"{_NOT_JSON}Object of type bytes is not JSON serializable", unrecoverable=True
-        ),
+        failed("ReturnValueError", f"{_NOT_JSON}it holds bytes; encode them, in base64 say", unrecoverable=True),
     )
     yield row(
         "returns NaN",
         "return NaN",
-        failed(
-            "ReturnValueError", f"{_NOT_JSON}Out of range float values are not JSON compliant", unrecoverable=True
-        ),
+        failed("ReturnValueError", f"{_NOT_JSON}it is NaN or an infinity", unrecoverable=True),
     )
     yield row(
         "returns more than maxOutcomeBytes",

@@ -133,7 +133,9 @@ def outcome_in(answer: Answer, *, id: str = "dlv_1", secrets: Sequence[str] = (S
         now=NOW,
         tolerance=0,
     )
-    return answer.json
+    content = answer.json
+    content.pop("worker", None)  # a delivery of these tests names no version of the app
+    return content
 
 
 def deliver(integration: Integration, content: dict[str, t.Any], *, setup: str = "plain") -> t.Any:

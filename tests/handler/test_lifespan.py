@@ -260,7 +260,7 @@ async def test_a_registration_that_fails_does_not_change_the_outcome(server: res
     server.put("/v1/queues/emails/worker").mock(CONFLICT)
     with background():
         outcome = await deliver(make(), delivery(worker={"fingerprint": "another"}))
-    assert outcome == {"outcome": "completed", "returnValue": "done"}
+    assert outcome == {"outcome": "completed", "returnValue": "done", "worker": {"fingerprint": CURRENT}}
 
 
 async def test_a_delivery_to_an_app_without_a_url_registers_nothing(server: respx.MockRouter) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_handler import ConfigurationError
+from nextmq_handler import ConfigurationError, Worker, create_nextmq_wsgi_handler
 from nextmq_handler.protocol.signing import parse_secret
 from nextmq_handler.settings import ServerConnection, Settings, load_settings, parse_connection_string
 from tests.support.handler import API_KEY, APP_URL, OTHER_SECRET, SECRET, URL
@@ -68,7 +68,6 @@ BAD = [
     ("redis://k:CANARY@h/p", "must look like nextmq://"),
     ("k:CANARY@h/p", "must look like nextmq://"),
     ("nextmq://h/p", "lacks the API key or the webhook secret"),
-    ("nextmq://CANARY@h/p", "lacks the API key or the webhook secret"),
     ("nextmq://CANARY:@h/p", "lacks the API key or the webhook secret"),
     ("nextmq://:CANARY@h/p", "lacks the API key or the webhook secret"),
     ("nextmq:k:CANARY@h/p", "lacks the API key or the webhook secret"),
@@ -268,3 +267,30 @@ def test_an_app_url_that_is_not_set_is_asked_for_by_name(value: str | None) -> N
     settings = load_settings(environ={} if value is None else {"NEXTMQ_APP_URL": value})
     with pytest.raises(ConfigurationError, match=r"\ANEXTMQ_APP_URL is not set: .*https://example.com/api/nextmq"):
         _ = settings.app_url
+
+
+KEY_ONLY = ("nextmq://CANARY@h/p", "nextmq+http://CANARY@127.0.0.1:8080/p", "nextmq://CAN%2FARY@h:1/p")
+
+
+@pytest.mark.parametrize("url", KEY_ONLY)
+def test_a_producers_connection_string_needs_no_webhook_secret(url: str) -> None:
+    settings = load_settings(url=url, environ={})
+    assert (settings.connection.api_key[:3], settings.connection.webhook_secret, settings.secrets) == (
+        "CAN",
+        "",
+        (),
+    )
+
+
+@pytest.mark.parametrize("url", KEY_ONLY)
+def test_a_handler_without_a_webhook_secret_says_what_is_missing(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"\Athe connection string has no webhook secret") as raised:
+        create_nextmq_wsgi_handler([Worker("emails", lambda job: None)], url=url)
+    assert "CANARY" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", KEY_ONLY)
+def test_a_handler_takes_its_secrets_from_their_own_variable(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEXTMQ_WEBHOOK_SECRETS", PLAIN)
+    handler = create_nextmq_wsgi_handler([Worker("emails", lambda job: None)], url=url)
+    assert len(handler.settings.secrets) == 1

@@ -46,7 +46,7 @@ ADDING = Chapter(
         add("orphan", parent={"job": "nobody"}),
         add("bad-id", jobId="12"),
         add("bad-id-too", jobId="a:b"),
-        add("too-low", priority=2**21 + 1),
+        add("too-low", priority=2**21),
         add("jittery", attempts=2, backoff={"type": "fixed", "delay": 1, "jitter": 2}),
         add("too-large", sizeLimit=5),
         add("both", failParentOnFailure=True, ignoreDependencyOnFailure=True),

@@ -12,15 +12,18 @@ from dataclasses import dataclass
 import httpx
 
 from nextmq_server.api.app import create_app
+from nextmq_server.front.front import Front
 from nextmq_server.service import Service
 from nextmq_server.serving import HTTPServer
 
 
 @contextlib.asynccontextmanager
-async def serving(service: Service, *others: Service) -> t.AsyncGenerator[httpx.AsyncClient]:
+async def serving(
+    service: Service, *others: Service, front: Front | None = None
+) -> t.AsyncGenerator[httpx.AsyncClient]:
     """Serve the API of the services on a free port; yield a client with the key of the first."""
     app = create_app(service, *others)
-    server = HTTPServer(app, shutdown_timeout=60)
+    server = HTTPServer(app, shutdown_timeout=60, front=front or Front())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         running = asyncio.create_task(server.serve(sockets=[listener]))
         async with httpx.AsyncClient(

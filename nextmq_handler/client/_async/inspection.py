@@ -13,7 +13,7 @@ from ..remote import Remote
 from ..views import FinishedState, JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
 from .queue_job import AsyncQueueJob
 from .resource import AsyncQueueBase
-from .transport import request
+from .transport import request_all
 
 LAST = 99
 """Where a range of jobs ends by default: a hundred jobs."""
@@ -21,7 +21,8 @@ LAST = 99
 
 async def get_queues(remote: Remote) -> list[QueueView]:
     """Return all queues of a project. Raises NextMQHTTPError or NextMQConnectionError."""
-    return await request(remote.caller(), "GET", ("v1", "queues"), listed("queues", queue_view))
+    parts = await request_all(remote.caller(), ("v1", "queues"), listed("queues", queue_view))
+    return [queue for part in parts for queue in part]
 
 
 class AsyncQueueInspection(AsyncQueueBase[Data, Result]):
@@ -45,7 +46,8 @@ class AsyncQueueInspection(AsyncQueueBase[Data, Result]):
         if wanted == "":
             return []
         query = {"states": wanted, "start": start, "end": end, "asc": asc}
-        return await self._ask("GET", "jobs", reader=listed("jobs", self._job), query=query)
+        parts = await self._ask_all("jobs", reader=listed("jobs", self._job), query=query)
+        return [job for part in parts for job in part]
 
     async def get_waiting(self, start: int = 0, end: int = LAST) -> list[AsyncQueueJob[Data, Result]]:
         """List waiting jobs, the next one first."""
@@ -83,7 +85,8 @@ class AsyncQueueInspection(AsyncQueueBase[Data, Result]):
     async def get_job_logs(self, job_id: str, start: int = 0, end: int = -1, *, asc: bool = True) -> JobLogs:
         """Return rows `start` to `end` (included) of a job's log, at most 1000. Raises NotFoundError."""
         query = {"start": start, "end": end, "asc": asc}
-        return await self._ask("GET", "jobs", job_id, "logs", reader=job_logs, query=query)
+        parts = await self._ask_all("jobs", job_id, "logs", reader=job_logs, query=query)
+        return {"logs": [row for part in parts for row in part["logs"]], "count": parts[-1]["count"]}
 
     async def get_job_counts(self, *states: str) -> dict[str, int]:
         """Count the jobs in each of `states`, by default in every state."""

@@ -53,11 +53,11 @@ class AsyncJobCalls:
 
     async def get_children_values(self) -> dict[str, t.Any]:
         """Return the return values of the completed children, by "queue:id"."""
-        return await self._ask("GET", "children-values", reader=lambda answer: dict(answer["values"]))
+        return await self._ask_children("children-values", "values")
 
     async def get_ignored_children_failures(self) -> dict[str, str]:
         """Return why children failed that have `ignore_dependency_on_failure`, by "queue:id"."""
-        return await self._ask("GET", "ignored-failures", reader=lambda answer: dict(answer["failures"]))
+        return await self._ask_children("ignored-failures", "failures")
 
     async def remove_unprocessed_children(self) -> None:
         """Remove the children that have not finished and are not being processed."""
@@ -77,6 +77,19 @@ class AsyncJobCalls:
 
     def _caller(self) -> Caller:
         raise NotImplementedError
+
+    async def _ask_children(self, path: str, name: str) -> dict[str, t.Any]:
+        """Return an object that the server may send in several parts."""
+        from .._http.answer import paged
+
+        found: dict[str, t.Any] = {}
+        place: str | None = None
+        while True:
+            reader = paged(lambda answer: dict(answer[name]))
+            part, place = await self._ask("GET", path, reader=reader, query={"from": place})
+            found |= part
+            if place is None:
+                return found
 
     async def _do(self, method: str, *path: str, **options: t.Unpack[Options]) -> None:
         from .._http.answer import ignored

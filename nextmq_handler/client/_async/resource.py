@@ -11,10 +11,11 @@ from ...protocol.arguments import check_queue_name
 from ...telemetry import inject, producer_span
 from .._http.answer import R, Reader, ignored
 from .._http.call import DEFAULT_TIMEOUT, Options, key_of
+from .._http.pools import Query
 from ..generics import Data, Result, Typed, types_of
 from ..remote import Remote
 from .queue_job import AsyncQueueJob
-from .transport import request
+from .transport import request, request_all
 
 
 class AsyncResource:
@@ -27,6 +28,10 @@ class AsyncResource:
 
     async def _ask(self, method: str, *path: str, reader: Reader[R], **options: t.Unpack[Options]) -> R:
         return await request(self._remote.caller(), method, ("v1", *self._path, *path), reader, **options)
+
+    async def _ask_all(self, *path: str, reader: Reader[R], query: Query) -> list[R]:
+        """Ask for a list, and return what `reader` makes of each of its parts."""
+        return await request_all(self._remote.caller(), ("v1", *self._path, *path), reader, query=query)
 
     async def _do(self, method: str, *path: str, **options: t.Unpack[Options]) -> None:
         await self._ask(method, *path, reader=ignored, **options)

@@ -94,7 +94,7 @@ class ServerAnswer:
                 return AuthenticationError
             case 404, "not_found":  # a proxy's 404 has another code: the path does not exist
                 return NotFoundError
-            case 503, "storage_full":
+            case (503, "storage_full") | (507, "project_full"):
                 return QueueFullError
             case _:
                 return NextMQHTTPError
@@ -143,6 +143,15 @@ def listed(name: str, each: Reader[R]) -> Reader[list[R]]:
     def read(content: t.Any) -> list[R]:
         items: list[t.Any] = content[name]
         return [each(item) for item in items]
+
+    return read
+
+
+def paged(reader: Reader[R]) -> Reader[tuple[R, str | None]]:
+    """Return a reader of a part of a list: what `reader` makes of it, and where the rest begins."""
+
+    def read(content: t.Any) -> tuple[R, str | None]:
+        return reader(content), content.get("next")
 
     return read
 

@@ -10,22 +10,28 @@ import typing as t
 import httpcore
 import httpx
 
-if t.TYPE_CHECKING:
-    from .call import Call
-
 MAX_ANSWER_SIZE = 64 * 1024 * 1024
 """The most bytes of an answer that are read: four times what a server lists at once."""
 
 
+class Timed(t.Protocol):
+    """A call, as far as its time goes."""
+
+    @property
+    def time_left(self) -> float:
+        """How long, in s, its attempt may still take."""
+        ...
+
+
 class _Attempt(threading.local):
-    call: Call | None = None
+    call: Timed | None = None
 
 
 _attempt = _Attempt()
 
 
 @contextlib.asynccontextmanager
-async def async_bounded(call: Call) -> t.AsyncGenerator[None]:
+async def async_bounded(call: Timed) -> t.AsyncGenerator[None]:
     """End the attempt of `call` when its time is over, whatever it waits for. Raises httpx.ReadTimeout."""
     try:
         async with asyncio.timeout(call.time_left):
@@ -35,7 +41,7 @@ async def async_bounded(call: Call) -> t.AsyncGenerator[None]:
 
 
 @contextlib.contextmanager
-def bounded(call: Call) -> t.Generator[None]:
+def bounded(call: Timed) -> t.Generator[None]:
     """Do what `async_bounded` does, in this thread, for connections of `bound`."""
     _attempt.call = call
     try:
@@ -67,7 +73,7 @@ def bound(client: httpx.Client) -> None:
     for transport in (inside._transport, *inside._mounts.values()):
         pool = getattr(transport, "_pool", None)
         if pool is not None:
-            pool._network_backend = _Backend(pool._network_backend)
+            pool._network_backend = _BoundedBackend(pool._network_backend)
 
 
 def _left(timeout: float | None) -> float | None:
@@ -80,7 +86,7 @@ def _left(timeout: float | None) -> float | None:
     return left if timeout is None else min(timeout, left)
 
 
-class _Backend(httpcore.NetworkBackend):
+class _BoundedBackend(httpcore.NetworkBackend):
     def __init__(self, backend: httpcore.NetworkBackend) -> None:
         self._backend = backend
 
@@ -93,18 +99,18 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: t.Iterable[t.Any] | None = None,
     ) -> httpcore.NetworkStream:
         stream = self._backend.connect_tcp(host, port, _left(timeout), local_address, socket_options)
-        return _Stream(stream)
+        return _BoundedStream(stream)
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: t.Iterable[t.Any] | None = None
     ) -> httpcore.NetworkStream:
-        return _Stream(self._backend.connect_unix_socket(path, _left(timeout), socket_options))
+        return _BoundedStream(self._backend.connect_unix_socket(path, _left(timeout), socket_options))
 
     def sleep(self, seconds: float) -> None:
         self._backend.sleep(seconds)
 
 
-class _Stream(httpcore.NetworkStream):
+class _BoundedStream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
 
@@ -120,7 +126,7 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: t.Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, _left(timeout)))
+        return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, _left(timeout)))
 
     def get_extra_info(self, info: str) -> t.Any:
         return self._stream.get_extra_info(info)

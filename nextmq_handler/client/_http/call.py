@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import typing as t
+from urllib.parse import quote
 
 from ... import _overrides
 from ...errors import ConfigurationError, NextMQConnectionError, NextMQTimeoutError
+from ...protocol.messages import PROJECT_HEADER
 from ...protocol.retry_after import parse_retry_after
 from ..remote import Caller
 from .answer import R, Reader, ServerAnswer, UnreadableAnswer
@@ -54,6 +56,7 @@ class Call:
             **options.get("headers", {}),
             "accept-encoding": "identity",
             "authorization": f"Bearer {connection.api_key}",
+            PROJECT_HEADER: quote(connection.project, safe=""),
         }
         self.body = encode(options["content"]) if "content" in options else options.get("body")
         if self.body is not None:

@@ -14,7 +14,7 @@ from ..remote import Remote
 from ..views import FinishedState, JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
 from .queue_job import QueueJob
 from .resource import QueueBase
-from .transport import request
+from .transport import request_all
 
 LAST = 99
 """Where a range of jobs ends by default: a hundred jobs."""
@@ -22,7 +22,8 @@ LAST = 99
 
 def get_queues(remote: Remote) -> list[QueueView]:
     """Return all queues of a project. Raises NextMQHTTPError or NextMQConnectionError."""
-    return request(remote.caller(), "GET", ("v1", "queues"), listed("queues", queue_view))
+    parts = request_all(remote.caller(), ("v1", "queues"), listed("queues", queue_view))
+    return [queue for part in parts for queue in part]
 
 
 class QueueInspection(QueueBase[Data, Result]):
@@ -46,7 +47,8 @@ class QueueInspection(QueueBase[Data, Result]):
         if wanted == "":
             return []
         query = {"states": wanted, "start": start, "end": end, "asc": asc}
-        return self._ask("GET", "jobs", reader=listed("jobs", self._job), query=query)
+        parts = self._ask_all("jobs", reader=listed("jobs", self._job), query=query)
+        return [job for part in parts for job in part]
 
     def get_waiting(self, start: int = 0, end: int = LAST) -> list[QueueJob[Data, Result]]:
         """List waiting jobs, the next one first."""
@@ -84,7 +86,8 @@ class QueueInspection(QueueBase[Data, Result]):
     def get_job_logs(self, job_id: str, start: int = 0, end: int = -1, *, asc: bool = True) -> JobLogs:
         """Return rows `start` to `end` (included) of a job's log, at most 1000. Raises NotFoundError."""
         query = {"start": start, "end": end, "asc": asc}
-        return self._ask("GET", "jobs", job_id, "logs", reader=job_logs, query=query)
+        parts = self._ask_all("jobs", job_id, "logs", reader=job_logs, query=query)
+        return {"logs": [row for part in parts for row in part["logs"]], "count": parts[-1]["count"]}
 
     def get_job_counts(self, *states: str) -> dict[str, int]:
         """Count the jobs in each of `states`, by default in every state."""

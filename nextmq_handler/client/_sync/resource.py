@@ -12,10 +12,11 @@ from ...protocol.arguments import check_queue_name
 from ...telemetry import inject, producer_span
 from .._http.answer import R, Reader, ignored
 from .._http.call import DEFAULT_TIMEOUT, Options, key_of
+from .._http.pools import Query
 from ..generics import Data, Result, Typed, types_of
 from ..remote import Remote
 from .queue_job import QueueJob
-from .transport import request
+from .transport import request, request_all
 
 
 class Resource:
@@ -28,6 +29,10 @@ class Resource:
 
     def _ask(self, method: str, *path: str, reader: Reader[R], **options: t.Unpack[Options]) -> R:
         return request(self._remote.caller(), method, ("v1", *self._path, *path), reader, **options)
+
+    def _ask_all(self, *path: str, reader: Reader[R], query: Query) -> list[R]:
+        """Ask for a list, and return what `reader` makes of each of its parts."""
+        return request_all(self._remote.caller(), ("v1", *self._path, *path), reader, query=query)
 
     def _do(self, method: str, *path: str, **options: t.Unpack[Options]) -> None:
         self._ask(method, *path, reader=ignored, **options)

@@ -6,9 +6,9 @@ from __future__ import annotations
 import typing as t
 
 from ... import _overrides
-from .._http.answer import R, Reader, ServerAnswer
+from .._http.answer import R, Reader, ServerAnswer, paged
 from .._http.call import Call, Options
-from .._http.pools import http_client
+from .._http.pools import Query, http_client
 from .._http.retry import failures
 from ..remote import Caller
 
@@ -36,6 +36,22 @@ def request(
         _overrides.sleep(pause)
 
 
+def request_all(
+    caller: Caller, path: t.Sequence[str], reader: Reader[R], *, query: Query | None = None
+) -> list[R]:
+    """Ask for a list until it ends, and return what `reader` makes of each answer. Each is a call of its own.
+
+    Raises what `request` does.
+    """
+    parts, place = list[R](), None
+    while True:
+        wanted = {**(query or {}), "from": place}
+        part, place = request(caller, "GET", path, paged(reader), query=wanted)
+        parts.append(part)
+        if place is None:
+            return parts
+
+
 def _attempt(call: Call) -> ServerAnswer:
     timeout = call.begin_attempt()
     if (server := _overrides.server) is not None:
@@ -43,7 +59,8 @@ def _attempt(call: Call) -> ServerAnswer:
         return ServerAnswer(status, {}, content)
     from .._http.bounds import MAX_ANSWER_SIZE, bounded, problem_of
 
-    client, content = http_client(is_local=call.is_local), bytearray()
+    client = http_client(is_local=call.is_local)
+    read = bytearray()
     with (
         bounded(call),
         client.stream(
@@ -51,10 +68,9 @@ def _attempt(call: Call) -> ServerAnswer:
         ) as response,
     ):
         for chunk in response.iter_raw():
-            content += chunk
+            read += chunk
             call.check_time()
-            if len(content) > MAX_ANSWER_SIZE:
+            if len(read) > MAX_ANSWER_SIZE:
                 break  # closes the connection
-    return ServerAnswer(
-        response.status_code, response.headers, bytes(content), problem_of(response.headers, len(content))
-    )
+    problem = problem_of(response.headers, len(read))
+    return ServerAnswer(response.status_code, response.headers, bytes(read), problem)

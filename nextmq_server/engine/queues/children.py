@@ -6,10 +6,14 @@ import asyncio
 import typing as t
 
 from ...redis.connection import RedisConnection
-from ..scripts.scripts import fields_of
+from ..scripts.scripts import QueueScripts, fields_of
 from .jobs import Jobs, NoSuchJob, decoded
+from .reading import FIRST_FIELD, read_children, read_fields
 
 KINDS = ("processed", "unprocessed", "ignored", "failed")
+
+MAX_VALUES = 4 * 1024 * 1024
+"""About how many bytes of children's values `dependencies` returns; `values` returns all of them in pieces."""
 
 _GONE, _REMOVED = -1, 0
 
@@ -35,6 +39,13 @@ class ChildDependencies(t.NamedTuple):
     failed: list[ChildKey]
 
 
+class ChildrenPiece(t.NamedTuple):
+    """Some of a job's children, and the place of the next ones: None after the last."""
+
+    children: dict[ChildKey, t.Any]
+    next: str | None
+
+
 class Children:
     """The children of jobs under one BullMQ prefix. Each method raises RedisError or ConnectionLost too."""
 
@@ -42,22 +53,24 @@ class Children:
         self._jobs = jobs
         self._prefix = f"{prefix}:"
 
-    async def values(self, queue: str, job_id: str) -> dict[ChildKey, t.Any]:
-        """Return what the completed children returned. Raises NoSuchJob."""
-        return {child: decoded(text) for child, text in (await self._hash(queue, job_id, "processed")).items()}
+    async def values(self, queue: str, job_id: str, place: str = FIRST_FIELD) -> ChildrenPiece:
+        """Return what some completed children returned. Raises NoSuchJob."""
+        found, following = await self._some(queue, job_id, "processed", place)
+        return ChildrenPiece({child: decoded(text) for child, text in found.items()}, following)
 
-    async def ignored_failures(self, queue: str, job_id: str) -> dict[ChildKey, str]:
-        """Return why children failed whose failures the job ignores. Raises NoSuchJob."""
-        return await self._hash(queue, job_id, "failed")
+    async def ignored_failures(self, queue: str, job_id: str, place: str = FIRST_FIELD) -> ChildrenPiece:
+        """Return why some children failed whose failures the job ignores. Raises NoSuchJob."""
+        found, following = await self._some(queue, job_id, "failed", place)
+        return ChildrenPiece({**found}, following)
 
     async def dependencies(self, queue: str, job_id: str, limit: int) -> ChildDependencies:
-        """Return up to `limit` children of each kind. Raises NoSuchJob."""
+        """Return up to `limit` children of each kind, with values of about MAX_VALUES. Raises NoSuchJob."""
         scripts = await self._jobs.scripts_of(queue, job_id)
         connection = scripts.connection
         processed, unprocessed, ignored, failed = await asyncio.gather(
-            _scan(connection, "HSCAN", scripts.key(job_id, "processed"), limit),
-            _scan(connection, "SSCAN", scripts.key(job_id, "dependencies"), limit),
-            _scan(connection, "HSCAN", scripts.key(job_id, "failed"), limit),
+            _fields(scripts, scripts.key(job_id, "processed"), limit),
+            _members(connection, scripts.key(job_id, "dependencies"), limit),
+            _fields(scripts, scripts.key(job_id, "failed"), limit),
             connection.execute("ZRANGE", scripts.key(job_id, "unsuccessful"), 0, limit - 1),
         )
         return ChildDependencies(
@@ -66,6 +79,10 @@ class Children:
             self._pairs(ignored),
             self._children(failed),
         )
+
+    async def names(self, child: ChildKey, limit: int) -> list[ChildKey]:
+        """Return up to `limit` children of each kind that a job has."""
+        return self._children(await read_children(self._jobs.scripts(child.queue), child.id, limit))
 
     async def counts(self, queue: str, job_id: str) -> dict[str, int]:
         """Return the number of children of each kind. Raises NoSuchJob."""
@@ -93,9 +110,12 @@ class Children:
         keys = [scripts.key(job_id), scripts.keys["meta"]]
         await scripts.run("removeUnprocessedChildren", keys, [scripts.keys[""], job_id])
 
-    async def _hash(self, queue: str, job_id: str, part: str) -> dict[ChildKey, str]:
+    async def _some(
+        self, queue: str, job_id: str, part: str, place: str
+    ) -> tuple[dict[ChildKey, str], str | None]:
         scripts = await self._jobs.scripts_of(queue, job_id)
-        return self._pairs(await scripts.connection.execute("HGETALL", scripts.key(job_id, part)))
+        fields, following = await read_fields(scripts, scripts.key(job_id, part), place)
+        return self._pairs(fields), following
 
     def _children(self, keys: t.Sequence[str]) -> list[ChildKey]:
         # A scan may return a member twice.
@@ -112,12 +132,22 @@ class Children:
         return ChildKey(queue, job_id) if job_id else None
 
 
-async def _scan(connection: RedisConnection, command: str, key: str, limit: int) -> list[str]:
-    """Return up to `limit` members of a set, or of a hash: then names and values alternate."""
-    size = 2 * limit if command == "HSCAN" else limit
+async def _members(connection: RedisConnection, key: str, limit: int) -> list[str]:
+    """Return up to `limit` members of a set."""
     cursor, found = "0", t.cast("list[str]", [])
     while True:
-        cursor, part = await connection.execute(command, key, cursor, "COUNT", limit)
+        cursor, part = await connection.execute("SSCAN", key, cursor, "COUNT", limit)
         found += part
-        if cursor == "0" or len(found) >= size:
-            return found[:size]
+        if cursor == "0" or len(found) >= limit:
+            return found[:limit]
+
+
+async def _fields(scripts: QueueScripts, key: str, limit: int) -> list[str]:
+    """Return up to `limit` fields of a hash, each followed by its value; fewer if the values are large."""
+    place: str | None = FIRST_FIELD
+    found, size = t.cast("list[str]", []), 0
+    while place is not None and len(found) < 2 * limit and size < MAX_VALUES:
+        part, place = await read_fields(scripts, key, place)
+        found += part
+        size += sum(map(len, part))
+    return found[: 2 * limit]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import typing as t
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nextmq_handler.rules.flows import FlowNode
+from nextmq_handler.rules.refusals import json_size
 
 from .adding import AddResult, JobToAdd
 from .children import ChildKey, Children
-from .jobs import Jobs, NoSuchJob
+from .jobs import Jobs
+
+MAX_READ = 4 * 1024 * 1024
+"""About how many bytes of jobs that existed are shown when flows or a bulk are added."""
 
 MAX_SHOWN = 1000
 """How many jobs of a flow are shown at most."""
@@ -23,6 +27,22 @@ class FlowPlan:
 
     jobs: list[JobToAdd]
     parents: list[int | None]
+
+
+@dataclass
+class Branch:
+    """A job of a flow and those below it. `level` is 0 for the job that was asked for."""
+
+    job: ChildKey
+    level: int
+    children: list[Branch] = field(default_factory=list["Branch"])
+
+
+class FlowOutline(t.NamedTuple):
+    """The jobs of a flow, each before its children, and jobs that are too many to show."""
+
+    branches: list[Branch]
+    cut: list[ChildKey]
 
 
 class Flows:
@@ -51,63 +71,58 @@ class Flows:
             plan.parents.append(parent)
         return plan
 
-    async def show(self, plan: FlowPlan, added: t.Sequence[AddResult]) -> list[dict[str, t.Any]]:
-        """Return the trees of a plan that was added, as the API shows them."""
+    async def show(
+        self, plan: FlowPlan, added: t.Sequence[AddResult]
+    ) -> t.AsyncIterator[tuple[int, dict[str, t.Any]]]:
+        """Yield the level and the view of each job of a plan that was added, as the API shows it.
+
+        Jobs that existed are read, up to MAX_READ in all; the others are shown as the request has them.
+        """
         # A child that had completed before may have let its parent run.
         changed = {parent for parent, one in zip(plan.parents, added, strict=True) if one.deduplicated}
-        looks: list[t.Awaitable[dict[str, t.Any]]] = []
+        levels, left = list[int](), MAX_READ
         for index, (job, parent) in enumerate(zip(plan.jobs, plan.parents, strict=True)):
+            levels.append(0 if parent is None else levels[parent] + 1)
             must_look = added[index].replayed or index in changed
             opts = job.opts
             if parent is not None and added[parent].id != opts["parent"]["id"]:  # it is replayed
                 opts = {**opts, "parent": {**opts["parent"], "id": added[parent].id}}
             shown = job if opts is job.opts else replace(job, opts=opts)
-            looks.append(self._jobs.added(shown, added[index]._replace(replayed=must_look)))
-        views = await asyncio.gather(*looks)
-        trees = [_tree(view, job.queue) for view, job in zip(views, plan.jobs, strict=True)]
-        for tree, parent in zip(trees, plan.parents, strict=True):
-            if parent is not None:
-                trees[parent]["children"].append(tree)
-        return [tree for tree, parent in zip(trees, plan.parents, strict=True) if parent is None]
+            one = added[index]._replace(replayed=must_look)
+            view = await self._jobs.added(shown, one, has_room=left > 0)
+            if must_look or one.deduplicated:
+                left -= json_size(view)
+            yield levels[index], {**view, "queueName": job.queue}
 
-    async def get(self, queue: str, job_id: str, *, depth: int, max_children: int) -> dict[str, t.Any]:
-        """Return the tree below a job, at most 1,000 jobs. It leaves out removed jobs.
+    async def outline(self, queue: str, job_id: str, *, depth: int, max_children: int) -> FlowOutline:
+        """Return which jobs are in the tree below a job, at most 1,000.
 
         `depth` is the number of levels, including the job's own; `max_children` limits the children of each kind
-        that are shown for a job. Raises NoSuchJob.
+        that are shown for a job.
         """
-        root = await self._look(ChildKey(queue, job_id))
-        if root is None:
-            raise NoSuchJob(job_id)
-        level, left = [root], MAX_SHOWN - 1
-        for _ in range(depth - 1):
-            below = await asyncio.gather(*(self._below(tree, max_children) for tree in level))
-            wanted = [(tree, child) for tree, children in zip(level, below, strict=True) for child in children]
+        root = Branch(ChildKey(queue, job_id), 0)
+        level, left, cut = [root], MAX_SHOWN - 1, list[ChildKey]()
+        for number in range(1, depth):
+            below = await asyncio.gather(*(self._children.names(branch.job, max_children) for branch in level))
+            wanted = [(branch, child) for branch, names in zip(level, below, strict=True) for child in names]
+            cut += [child for _, child in wanted[left:]]
             wanted = wanted[:left]
             left -= len(wanted)
-            found = await asyncio.gather(*(self._look(child) for _, child in wanted))
-            level = list[dict[str, t.Any]]()
-            for (above, _), tree in zip(wanted, found, strict=True):
-                if tree is not None:
-                    above["children"].append(tree)
-                    level.append(tree)
-        return root
+            level = [Branch(child, number) for _, child in wanted]
+            for (above, _), branch in zip(wanted, level, strict=True):
+                above.children.append(branch)
+        return FlowOutline(list(_in_order(root)), cut[:MAX_SHOWN])
 
-    async def _look(self, child: ChildKey) -> dict[str, t.Any] | None:
-        try:
-            view = await self._jobs.get(child.queue, child.id)
-        except NoSuchJob:
-            return None
-        return _tree({**view, "deduplicated": False}, child.queue)
-
-    async def _below(self, tree: dict[str, t.Any], limit: int) -> list[ChildKey]:
-        try:
-            found = await self._children.dependencies(tree["job"]["queueName"], tree["job"]["id"], limit)
-        except NoSuchJob:  # removed just now
-            return []
-        # A child that finishes between the reads is in two of them.
-        return list(dict.fromkeys([*found.processed, *found.unprocessed, *found.failed, *found.ignored]))
+    async def first_of(self, branches: t.Sequence[Branch]) -> list[dict[str, t.Any] | None]:
+        """Return the first of these jobs, at least one; None for one that does not exist (any more)."""
+        views = await self._jobs.first_of([branch.job for branch in branches])
+        return [
+            view and {**view, "deduplicated": False, "queueName": branch.job.queue}
+            for branch, view in zip(branches, views, strict=False)
+        ]
 
 
-def _tree(view: dict[str, t.Any], queue: str) -> dict[str, t.Any]:
-    return {"job": {**view, "queueName": queue}, "children": []}
+def _in_order(branch: Branch) -> t.Iterator[Branch]:
+    yield branch
+    for child in branch.children:
+        yield from _in_order(child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import typing as t
 
 from nextmq_handler.protocol import strict_json
@@ -12,6 +13,7 @@ from ..scripts.scripts import QueueScripts, ScriptRunner, fields_of
 from .adding import AddResult, Idempotency, JobToAdd, add_jobs
 from .delivery_log import FIELD, deliveries
 from .job import lines_of, parent_of, whole
+from .reading import Hash, read_hashes, read_state
 from .retrying import retry
 from .snapshots import remove
 
@@ -78,10 +80,16 @@ class Jobs:
         """
         return await add_jobs(self._runner, jobs, idempotency)
 
-    async def added(self, new: JobToAdd, added: AddResult) -> dict[str, t.Any]:
-        """Return what the API shows of a job that was just added or existed already."""
+    async def added(self, new: JobToAdd, added: AddResult, *, has_room: bool = True) -> dict[str, t.Any]:
+        """Return what the API shows of a job that was just added or existed already.
+
+        Without room for one that existed, it is shown as `new`, in its own state.
+        """
         if not (added.deduplicated or added.replayed):
             return {**_fresh_view(new, added.id), "deduplicated": False}
+        if not has_room:
+            state: str = await self.scripts(new.queue).pack.getState(added.id)
+            return {**_fresh_view(new, added.id), "state": state, "deduplicated": added.deduplicated}
         try:
             shown = await self.get(new.queue, added.id)
         except NoSuchJob:  # finished and removed meanwhile: show what it was added with
@@ -100,6 +108,30 @@ class Jobs:
             shown = "waiting" if state == "paused" else state
             found += [view(job_id, shown, flat) for job_id, flat in by_state[0]]
         return found
+
+    async def some(
+        self, queue: str, state: str, start: int, end: int, *, ascending: bool
+    ) -> tuple[list[JobView], int | None]:
+        """Return the first of the jobs from `start` to `end` of a state, and the position of the next one.
+
+        They are as many as a piece of bounded size holds, at least one; the position is None after the last.
+        """
+        piece = await read_state(self.scripts(queue), state, start, end, ascending=ascending)
+        # A job of a paused queue is shown as waiting.
+        shown = "waiting" if state == "paused" else state
+        jobs = [view(job_id, shown, fields) for job_id, fields in piece.jobs]
+        return jobs, start + piece.read if piece.has_more else None
+
+    async def first_of(self, wanted: t.Sequence[tuple[str, str]]) -> list[JobView | None]:
+        """Return the first of these jobs, each a queue and an id; None for one that does not exist."""
+        all_scripts = [self.scripts(queue) for queue, _ in wanted]
+        # The state first, as in `get`.
+        states: list[str] = await asyncio.gather(
+            *(scripts.pack.getState(job_id) for scripts, (_, job_id) in zip(all_scripts, wanted, strict=True))
+        )
+        keys = [scripts.key(job_id) for scripts, (_, job_id) in zip(all_scripts, wanted, strict=True)]
+        found = await read_hashes(self._runner, keys)
+        return [_view_of(*job) for job in zip(wanted, states, found, strict=False)]
 
     async def remove(self, queue: str, job_id: str, *, with_children: bool) -> None:
         """Remove a job. Raises NoSuchJob, JobLocked, or WrongState if it is the next job of a scheduler."""
@@ -190,6 +222,11 @@ def view(job_id: str, state: str, flat: t.Sequence[str]) -> JobView:
         "processedOn": whole(fields.get("processedOn")) or None,
         "finishedOn": whole(fields.get("finishedOn")) or None,
     }
+
+
+def _view_of(name: tuple[str, str], state: str, fields: Hash) -> JobView | None:
+    is_job = "timestamp" in fields[::2]  # a queue has other keys beside its jobs
+    return view(name[1], state, fields) if is_job else None
 
 
 def _fresh_view(new: JobToAdd, job_id: str) -> JobView:

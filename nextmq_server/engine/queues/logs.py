@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from .jobs import Jobs, NoSuchJob
+from .reading import read_values
 
 
 class JobLogStore:
@@ -22,16 +21,16 @@ class JobLogStore:
             raise NoSuchJob(job_id)
         return count
 
-    async def get(
+    async def some(
         self, queue: str, job_id: str, start: int, end: int, *, ascending: bool
     ) -> tuple[list[str], int]:
-        """Return the lines from `start` to `end`, the oldest first if `ascending`, and the number of all lines."""
+        """Return the first lines from `start` to `end`, and the number of all lines.
+
+        They are as many as a piece of bounded size holds, the oldest first if `ascending`. Raises NoSuchJob.
+        """
         scripts = await self._jobs.scripts_of(queue, job_id)
-        key = scripts.key(job_id, "logs")
-        count = t.cast("int", await scripts.connection.execute("LLEN", key))
-        first, last = (start, end) if ascending else (-end - 1, -start - 1)
-        rows: list[str] = await scripts.connection.execute("LRANGE", key, first, last)
-        return rows if ascending else rows[::-1], count
+        count, rows = await read_values(scripts, scripts.key(job_id, "logs"), start, end, ascending=ascending)
+        return rows, count
 
     async def clear(self, queue: str, job_id: str, keep: int) -> None:
         """Remove all lines except the last `keep`. Raises NoSuchJob."""

@@ -123,7 +123,7 @@ async def advance(scripts: QueueScripts, job: EngineJob) -> None:
     except Exception as exc:  # another client may have written anything
         if isinstance(exc, RedisError) and not _is_for_good(exc):
             raise NotAdvanced(
-                f"job scheduler {id}: the job is retried later, as its next job cannot be added: {exc}"
+                f"job scheduler {one_line(id)}: the job is retried later, as its next job cannot be added: {exc}"
             ) from exc
         logger.error(
             "queue %s: job scheduler %s has stopped, as its next job cannot be added: %s; add the scheduler again",

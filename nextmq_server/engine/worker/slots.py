@@ -85,7 +85,7 @@ class _SlotLimit:
         share.in_flight += slots
 
     async def take_turn(self, share: _Share, wait: t.Callable[[_Turn], None]) -> bool:
-        """Take a slot, in line if there is none. `wait` is told the turn. Return False if that was given up."""
+        """Take a slot, in line if all are taken. `wait` is told the turn. Return False if that was given up."""
         if self.open_to(share):
             self.take(share, 1)
             return True

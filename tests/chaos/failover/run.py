@@ -50,6 +50,9 @@ def run_failovers(
         with ThreadPoolExecutor(PRODUCERS) as pool:
             adding = [pool.submit(producers.add_on) for _ in range(PRODUCERS)]
             try:
+                with parts.client() as client:
+                    storage = Storage(client, PROJECT)
+                    _until(lambda: storage.finished([WORK]) > 0)  # its worker has registered
                 producers.wait_for_more()
                 for kind in kinds:
                     strikes.append(parts.strike(kind))
@@ -60,9 +63,9 @@ def run_failovers(
             for each in adding:
                 each.result()
         with parts.client() as client:
-            storage = Storage(client, PROJECT)
-            _until(lambda: storage.finished([WORK]) >= len(_numbers(storage.jobs(WORK))))
-            stored = storage.jobs(WORK)
+            kept = Storage(client, PROJECT)
+            _until(lambda: kept.finished([WORK]) >= len(_numbers(kept.jobs(WORK))))
+            stored = kept.jobs(WORK)
         logs = parts.server_logs()
     report = judge(strikes, producers.confirmed, stored, read_journal(parts.journal), logs)
     echo(str(report))

@@ -20,6 +20,7 @@ from nextmq_handler.protocol.outcomes import (
     WaitingChildren,
     clip,
     encode_outcome,
+    parse_answer,
     parse_outcome,
 )
 from nextmq_handler.protocol.wire import WireError
@@ -268,3 +269,34 @@ def test_any_outcome_under_any_limit_is_an_outcome(outcome: Outcome, size: int) 
 
 def test_the_names_of_outcomes_are_those_of_their_classes() -> None:
     assert {kind.outcome for kind in t.get_args(Outcome)} == {*t.get_args(OutcomeName)}
+
+
+@pytest.mark.parametrize(
+    ("worker", "told"),
+    [
+        ({"fingerprint": "f-1"}, "f-1"),
+        ({"fingerprint": "x" * 64}, "x" * 64),
+        ({"fingerprint": "x" * 65}, ""),
+        ({"fingerprint": 1}, ""),
+        ({"fingerprint": None}, ""),
+        ({}, ""),
+        (None, ""),
+        ([], ""),
+        ("f-1", ""),
+    ],
+)
+def test_an_outcome_may_tell_who_answers_and_is_one_whatever_it_tells(worker: object, told: str) -> None:
+    body = json.dumps({"outcome": "completed", "returnValue": 1, "worker": worker}).encode()
+    assert parse_answer(body) == (Completed(1), told)
+
+
+def test_the_fingerprint_of_who_answers_goes_with_the_outcome() -> None:
+    assert parse_answer(encode_outcome(Completed(1), fingerprint="f-1")) == (Completed(1), "f-1")
+
+
+def test_a_result_that_fits_only_without_the_fingerprint_is_sent_without_it() -> None:
+    size = len(encode_outcome(Completed("x" * 100)))
+    assert parse_answer(encode_outcome(Completed("x" * 100), max_size=size, fingerprint="f-1")) == (
+        Completed("x" * 100),
+        "",
+    )

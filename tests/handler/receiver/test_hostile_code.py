@@ -90,8 +90,8 @@ def in_a_group(kind: str) -> BaseException:
 
 def with_a_broken_class(kind: str) -> BaseException:
     class Odd(Exception):
-        @property
-        def __class__(self) -> t.Any:  # type: ignore[misc] # pyright: ignore[reportIncompatibleMethodOverride]
+        @property  # type: ignore[misc]
+        def __class__(self) -> t.Any:  # pyright: ignore[reportIncompatibleMethodOverride]
             end(kind)
 
     return Odd("x")

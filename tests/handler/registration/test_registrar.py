@@ -12,8 +12,11 @@ import httpx
 import pytest
 import respx
 
-from nextmq_handler.registration.registrar import Registrar
-from tests.support.handler import API_KEY, SECRET
+from nextmq_handler import Worker
+from nextmq_handler.registration import registrar as registrar_module
+from nextmq_handler.registration.registrar import MAX_SERVER_ERRORS, Registrar
+from nextmq_handler.wsgi import create_nextmq_wsgi_handler
+from tests.support.handler import API_KEY, APP_URL, SECRET, URL
 from tests.support.registering import (
     CONFLICT,
     EMAILS,
@@ -277,3 +280,94 @@ def test_start_once_starts_once_in_a_process_and_once_in_its_fork(counting_serve
     url = f"nextmq+http://{API_KEY}:{SECRET}@127.0.0.1:{counting_server.server_address[1]}/shop"
     subprocess.run([sys.executable, "-c", FORKING, url], check=True, timeout=60)
     assert counting_server.registered == 2
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registrar_module, "MIN_RETRY_DELAY", 0.0)
+    monkeypatch.setattr(registrar_module, "MAX_RETRY_DELAY", 0.0)
+
+
+@pytest.mark.usefixtures("_quick")
+@pytest.mark.parametrize("status", range(500, 512))
+def test_a_server_that_fails_is_asked_a_bounded_number_of_times(
+    status: int, server: respx.MockRouter, caplog: pytest.LogCaptureFixture
+) -> None:
+    route = server.put(PATH).respond(status)
+    problems: dict[str, str] = {}
+    make(problems=problems).start()
+    join_registrations()
+    assert route.call_count == MAX_SERVER_ERRORS
+    [line] = logged(caplog, logging.ERROR)
+    assert line.startswith(f"cannot register queue emails: the server failed {MAX_SERVER_ERRORS} times")
+    assert problems == {"emails": line}
+
+
+@pytest.mark.usefixtures("_quick")
+@pytest.mark.parametrize(
+    "between",
+    [httpx.ConnectError("refused"), httpx.Response(429), httpx.Response(401)],
+    ids=["gone", "429", "401"],
+)
+def test_only_failures_in_a_row_are_counted(between: t.Any, server: respx.MockRouter) -> None:
+    failures = [httpx.Response(500)] * (MAX_SERVER_ERRORS - 1)
+    route = server.put(PATH).mock(side_effect=[*failures, between, *failures, OK])
+    make().start()
+    join_registrations()
+    assert route.call_count == 2 * MAX_SERVER_ERRORS
+
+
+@pytest.mark.usefixtures("_quick")
+def test_after_it_gave_up_the_next_start_tries_again(server: respx.MockRouter) -> None:
+    route = server.put(PATH).mock(side_effect=[*[httpx.Response(500)] * MAX_SERVER_ERRORS, OK])
+    problems: dict[str, str] = {}
+    registrar = make(problems=problems)
+    for _ in range(2):
+        registrar.start()
+        join_registrations()
+    assert (route.call_count, problems) == (MAX_SERVER_ERRORS + 1, {})
+
+
+@pytest.mark.usefixtures("_quick")
+def test_of_two_workers_the_one_that_the_server_takes_is_registered(server: respx.MockRouter) -> None:
+    taken = server.put("/v1/queues/reports/worker").mock(OK)
+    server.put(PATH).respond(500)
+    problems: dict[str, str] = {}
+    workers = [EMAILS, Worker("reports", lambda job: None)]
+    Registrar(workers, lambda: SETTINGS, problems=problems).start()
+    join_registrations()
+    assert (taken.call_count, list(problems)) == (1, ["emails"])
+
+
+def test_an_older_version_asks_once_and_says_so(
+    server: respx.MockRouter, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    route = server.put(PATH).respond(200, json={"current": False})
+    problems: dict[str, str] = {}
+    make(problems=problems).start()
+    join_registrations()
+    [line] = [text for text in logged(caplog, logging.INFO) if "HTTP" not in text]
+    assert line.startswith("queue emails is held by a newer version of this app")
+    assert (route.call_count, problems) == (1, {"emails": line})
+
+
+def test_the_handlers_check_tells_why_a_worker_is_not_registered(server: respx.MockRouter) -> None:
+    server.put(PATH).mock(CONFLICT)
+    handler = create_nextmq_wsgi_handler([EMAILS], url=URL, app_url=APP_URL)
+    handler.register()
+    join_registrations()
+    [problem] = handler.check()
+    assert problem.startswith("the server holds another registration for queue emails: url differs.")
+
+
+def test_a_new_webhook_secret_is_a_warning_that_ends_by_itself(
+    server: respx.MockRouter, caplog: pytest.LogCaptureFixture
+) -> None:
+    details = {"fields": ["secretIds"], "differences": ["secretIds 00000001 → 00000002"]}
+    server.put(PATH).respond(409, json={"error": "worker_conflict", "details": details})
+    make().start()
+    join_registrations()
+    assert logged(caplog, logging.ERROR) == []
+    [line] = logged(caplog, logging.WARNING)
+    assert "secretIds 00000001 → 00000002. It takes the new webhook secret with the first delivery" in line

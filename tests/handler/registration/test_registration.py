@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import typing as t
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -24,7 +25,7 @@ from nextmq_handler import (
 )
 from nextmq_handler.protocol.signing import parse_secret
 from nextmq_handler.registration import fingerprint, registration_of
-from nextmq_handler.settings import Settings, load_settings
+from nextmq_handler.settings import LOADED_AT, Settings, load_settings
 from tests.support.handler import API_KEY, APP_URL, OTHER_SECRET, SECRET, URL, as_async_def, as_def
 
 pytestmark = pytest.mark.anyio
@@ -64,10 +65,12 @@ async def test_a_registration_says_where_the_worker_is_and_how_it_works(
     await call([worker(concurrency=5, timeout=2, limiter={"max": 1, "duration": 1000})], url=URL, app_url=APP_URL)
     sent = json.loads(route.calls.last.request.content)
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", sent.pop("fingerprint"))
+    assert 0 <= sent.pop("age") <= (time.monotonic() - LOADED_AT) * 1000 + 1
     assert sent == {
         "url": f"{APP_URL}/queues/emails",
         "options": {"concurrency": 5, "timeout": 2000, "limiter": {"max": 1, "duration": 1000}},
         "secretIds": [parse_secret(SECRET).id],
+        "release": "",
         "sdk": f"nextmq-python/{__version__}",
         "schemas": None,
     }
@@ -97,7 +100,8 @@ async def test_registering_again_is_the_same_call(call: Call, server: respx.Mock
     route = server.put("/v1/queues/emails/worker").respond(200, json={"lastSeen": 1})
     for _ in range(2):
         await call([worker()], url=URL, app_url=APP_URL)
-    assert route.calls[0].request.content == route.calls[1].request.content
+    first, second = (json.loads(call.request.content) | {"age": 0} for call in route.calls)
+    assert first == second
 
 
 @registering

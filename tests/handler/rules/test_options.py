@@ -30,11 +30,39 @@ def test_the_reserved_ids_are_the_keys_of_bullmq() -> None:
     assert frozenset(QueueKeys().getKeys("queue")) == QUEUE_KEYS
 
 
-@pytest.mark.parametrize("job_id", ["", "5", "٣", "a:b", "wait", "waiting-children"])
+NUMBERS = [
+    *("0", "5", "-1", "-5", "NaN", "4503599627370497", "9007199254740992", "123456789012345680000"),
+    *("18446744073709552000", "999999999999999900000", "-999999999999999900000"),
+]
+"""Ids of which Node says `${parseInt(id, 10)}` === id."""
+NOT_NUMBERS = [
+    *(
+        "00123",
+        "007",
+        "-00",
+        "-0",
+        "+5",
+        " 5",
+        "5 ",
+        "5.0",
+        "1e3",
+        "1e21",
+        "1e+21",
+        "Infinity",
+        "-Infinity",
+        "nan",
+    ),
+    *("٣", "９", "12345678901234567890", "9007199254740993", "18446744073709551616", "1000000000000000000000"),
+    *("999999999999999999999", "0x10", "1_000", "--5", "5-", "9" * 256),
+]
+"""Ids of which it does not."""
+
+
+@pytest.mark.parametrize("job_id", ["", "a:b", "wait", "waiting-children", *NUMBERS])
 def test_an_id_that_bullmq_keeps_for_itself_is_not_custom(job_id: str) -> None:
     assert not is_custom_id(job_id)
 
 
-@pytest.mark.parametrize("job_id", ["a", "5a", "-5", "waiting", " "])
+@pytest.mark.parametrize("job_id", ["a", "5a", "waiting", " ", *NOT_NUMBERS])
 def test_any_other_id_is_custom(job_id: str) -> None:
     assert is_custom_id(job_id)

@@ -9,10 +9,12 @@ import httpx
 import pytest
 
 from nextmq_server.api.app import create_app
-from nextmq_server.api.request import MAX_BODY_SIZE
+from nextmq_server.api.http.bodies import MAX_BODY_SIZE
+from nextmq_server.front.front import Front
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from tests.support.api import COUNTS, JOBS, WORKER, refusal, registration
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.anyio
 
@@ -93,6 +95,41 @@ async def test_the_scheme_may_be_spelled_in_any_case(anyone: httpx.AsyncClient, 
 
 async def test_a_401_names_the_scheme_to_use(anyone: httpx.AsyncClient) -> None:
     assert (await anyone.get(COUNTS)).headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("headers", "text"),
+    [
+        ({}, "send the API key"),
+        ({"authorization": ""}, "send the API key"),
+        ({"authorization": "Basic YTpi"}, "send the API key"),
+        ({"authorization": "Bearer nmq_other"}, "no project of this server has the API key that was sent"),
+    ],
+)
+async def test_a_401_tells_a_wrong_key_from_a_missing_one(
+    anyone: httpx.AsyncClient, headers: dict[str, str], text: str
+) -> None:
+    assert (await anyone.get(COUNTS, headers=headers)).json()["message"].startswith(text)
+
+
+async def test_a_401_is_logged_with_the_address_and_without_the_key(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(service) as client:
+        for _ in range(3):
+            await client.get(COUNTS, headers={"authorization": "Bearer almost-the-key"})
+            await client.get(COUNTS, headers={"authorization": ""})
+    logged = [record.getMessage() for record in caplog.records if record.name == "nextmq_server.front"]
+    assert logged == [f"a caller at 127.0.0.1 {what}" for what in ("sent a wrong API key", "sent no API key")]
+
+
+async def test_a_right_key_makes_the_connection_known(service: Service) -> None:
+    front = Front()
+    async with serving(service, front=front) as client:
+        await client.get("/healthz")
+        unknown = len(front._unknown)
+        await client.get(COUNTS)
+        assert (unknown, len(front._unknown)) == (1, 0)
 
 
 async def test_a_401_does_not_repeat_the_key_that_was_sent(anyone: httpx.AsyncClient) -> None:

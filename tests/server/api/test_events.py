@@ -23,6 +23,7 @@ from nextmq_server.engine.events import hub as engine_events
 from nextmq_server.engine.events import listener as engine_listener
 from nextmq_server.engine.events.listener import Listener
 from nextmq_server.engine.events.streams import Event, StreamId
+from nextmq_server.front import bounds
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from nextmq_server.testing.processes import start_dev_server
@@ -231,19 +232,15 @@ async def test_a_client_that_reads_too_slowly_is_told(service: Service, monkeypa
     assert sent[-2:] == [b": too slow: connect again with the last-event-id\n\n", b""]
 
 
-async def test_a_client_that_takes_nothing_makes_place(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_events, "SEND_TIMEOUT", 0.01)
-    monkeypatch.setattr(engine_events, "MAX_LISTENERS", 1)
-
-    async def send(message: t.MutableMapping[str, t.Any]) -> None:
-        if message["type"] == "http.response.body":
-            await asyncio.Event().wait()
-
-    scripts = service.jobs.scripts("emails")
-    async with asyncio.timeout(30):
-        await EventStream(Listener(service.events, scripts)).stream_response(send)
-    async with Listener(service.events, scripts) as others:
-        assert others.last_id == (0, 0)
+async def test_more_streams_than_all_projects_may_have_are_refused(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "MAX_ALL_STREAMS", 2)
+    async with serving(service) as client, streaming(client, EVENTS):
+        answer = await client.get(EVENTS)
+        assert (refusal(answer), answer.headers["retry-after"]) == ((429, "too_many_streams"), "5")
+    async with serving(service) as client, streaming(client, EVENTS):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nextmq_handler.rules.job_ids import QUEUE_KEYS
 from nextmq_handler.rules.states import STORED_STATES
-from nextmq_server.api.request import MAX_BODY_SIZE
+from nextmq_server.api.http.bodies import MAX_BODY_SIZE
 from tests.support.api import COUNTS, JOBS, WORKER, any_json, one_service, problem_paths, refusal, send
 from tests.support.api_cases import DATA, MIB, NO_JSON, RENAMED, RIGHT, WRONG, WRONG_JOBS, cases
 

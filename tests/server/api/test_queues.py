@@ -213,7 +213,7 @@ async def test_jobs_are_counted_by_priority(api: httpx.AsyncClient) -> None:
     assert answer.json() == {"counts": {"0": 2, "5": 3, "7": 0}}
 
 
-@pytest.mark.parametrize("priorities", ["", "a", "1,", "-1", str(2**21 + 1), ",".join(map(str, range(101)))])
+@pytest.mark.parametrize("priorities", ["", "a", "1,", "-1", str(2**21), ",".join(map(str, range(101)))])
 async def test_priorities_that_cannot_be_are_refused(api: httpx.AsyncClient, priorities: str) -> None:
     answer = await api.get(f"{QUEUE}/counts-per-priority", params={"priorities": priorities})
     assert refusal(answer) == (422, "invalid_request")

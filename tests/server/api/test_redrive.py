@@ -32,7 +32,7 @@ NO_LETTERS: dict[str, t.Any] = {
     "options that are none": {**LETTER, "opts": []},
     "a priority that is none": {**LETTER, "opts": {"priority": "high"}},
     "a priority below zero": {**LETTER, "opts": {"priority": -1}},
-    "a priority over the highest": {**LETTER, "opts": {"priority": 2**21 + 1}},
+    "a priority over the highest": {**LETTER, "opts": {"priority": 2**21}},
     "telemetry that is none": {**LETTER, "opts": {"telemetry": "x"}},
     "an option that is no Unicode": {**LETTER, "opts": {"tag": "\ud800"}},
     "an option over 64 bits": {**LETTER, "opts": {"attempts": 2**70}},

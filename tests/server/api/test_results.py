@@ -1,4 +1,4 @@
-"""GET …/jobs/{id}/result: at once, waited for, gone, lost; a thousand waits at the price of one connection."""
+"""GET …/jobs/{id}/result: at once, waited for, gone, lost; many waits at the price of one connection."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.events import hub as engine_events
 from nextmq_server.engine.events import results as engine_results
+from nextmq_server.front import bounds
+from nextmq_server.front.bounds import MAX_WAITS
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.support.api import JOBS, WORKER, refusal, send
@@ -231,18 +233,42 @@ async def test_everybody_who_waits_for_a_job_is_answered(
     assert [answer["returnValue"] for answer in await asyncio.gather(*waiting)] == ["sent"] * 3
 
 
-async def test_a_thousand_waits_take_one_connection_and_two_looks_each(
+async def test_many_waits_take_one_connection_and_two_looks_each(
     own_service: Service, own_api: httpx.AsyncClient, app: App, looks: list[str], wait_until: WaitUntil
 ) -> None:
-    jobs = {"jobs": [{"name": "welcome"}] * 1000}
+    jobs = {"jobs": [{"name": "welcome"}] * MAX_WAITS}
     added = (await send(own_api, "POST", f"{JOBS}/bulk", jobs)).raise_for_status().json()["jobs"]
     waiting = [asyncio.create_task(waited(own_api, job["id"])) for job in added]
-    await wait_until(lambda: len(looks) == 1000)
+    await wait_until(lambda: len(looks) == MAX_WAITS)
     connection = own_service.jobs.scripts("emails").connection
     everyone: str = await connection.execute("CLIENT", "LIST")
     (await send(own_api, "PUT", WORKER, app.registration(options={"concurrency": 100}))).raise_for_status()
     states = {answer["state"] for answer in await asyncio.gather(*waiting)}
-    assert (states, everyone.count(" cmd=xread "), len(looks)) == ({"completed"}, 1, 2000)
+    assert (states, everyone.count(" cmd=xread "), len(looks)) == ({"completed"}, 1, 2 * MAX_WAITS)
+
+
+async def test_more_waits_than_a_project_may_have_are_refused(
+    service: Service, api: httpx.AsyncClient, looks: list[str], wait_until: WaitUntil
+) -> None:
+    job_id = await add(api, delay=LONG)
+    waiting = [asyncio.create_task(result(api, job_id, LONG)) for _ in range(600)]
+    await wait_until(lambda: len(looks) == MAX_WAITS and sum(each.done() for each in waiting) == 600 - MAX_WAITS)
+    refused = [each.result() for each in waiting if each.done()]
+    assert {(refusal(answer), answer.headers["retry-after"]) for answer in refused} == {
+        ((429, "too_many_waits"), "1")
+    }
+    assert (await result(api, job_id)).json()["state"] == "delayed"
+    await service.stop(grace=0)
+    await asyncio.gather(*waiting)
+
+
+async def test_a_wait_that_ends_makes_place(
+    service: Service, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "MAX_WAITS", 1)
+    async with serving(service) as client:
+        for job_id in (await add(client), "no-such-job", await add(client)):
+            assert (await result(client, job_id, 1)).status_code in (200, 404)
 
 
 async def test_a_client_that_goes_away_waits_no_more(

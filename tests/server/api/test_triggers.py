@@ -48,7 +48,7 @@ WRONG: dict[str, list[t.Any]] = {
         "https://a.example/\ud800",
         "https://a.example/" + "x" * 2048,
     ],
-    "payload": ["x" * (256 * 1024 - 1), "✓" * (256 * 1024 // 6 + 1)],
+    "payload": ["x" * (256 * 1024 - 1), "✓" * (256 * 1024 // 3 + 1)],
     "repeat": [
         None,
         {},

@@ -174,26 +174,39 @@ async def test_what_makes_no_conflict_is_taken_from_the_last_registration(
 
 
 @pytest.mark.parametrize(
-    ("changes", "fields"),
+    ("changes", "differences"),
     [
-        ({"url": OTHER_URL}, ["url"]),
-        ({"options": {"concurrency": 2}}, ["options"]),
-        ({"url": OTHER_URL, "options": OPTIONS}, ["url", "options"]),
+        ({"url": OTHER_URL}, []),
+        ({"url": OTHER_URL, "options": {"concurrency": 2}}, ["concurrency 1 → 2"]),
+        (
+            {"url": OTHER_URL, "schemas": {}, "schedules": [{"id": "hourly", "every": 3_600_000}]},
+            ["schedules added: hourly", "schemas"],
+        ),
     ],
-    ids=["url", "options", "both"],
+    ids=["url", "and an option", "and schedules and schemas"],
 )
-async def test_a_different_registration_is_a_conflict_that_names_the_fields(
-    register: Register, held: dict[str, t.Any], changes: dict[str, t.Any], fields: list[str]
+async def test_another_url_is_a_conflict_that_says_what_differs(
+    register: Register, held: dict[str, t.Any], changes: dict[str, t.Any], differences: list[str]
 ) -> None:
-    answer = await register(**changes)
-    assert (*refusal(answer), answer.json()["details"]) == (409, "worker_conflict", {"fields": fields})
+    answer = await register(fingerprint="f2", **changes)
+    said = [f"url {held['url']} → {OTHER_URL}", *differences]
+    assert (*refusal(answer), answer.json()["details"]) == (
+        409,
+        "worker_conflict",
+        {"fields": ["url"], "differences": said},
+    )
+    assert answer.json()["message"].endswith("; ".join(said))
 
 
 async def test_secrets_with_none_in_common_are_a_conflict(register: Register, project: Project) -> None:
     first, second = (secret.id for secret in project.secrets)
     await register(secretIds=[first])
     answer = await register(secretIds=[second])
-    assert (*refusal(answer), answer.json()["details"]) == (409, "worker_conflict", {"fields": ["secretIds"]})
+    assert (*refusal(answer), answer.json()["details"]) == (
+        409,
+        "worker_conflict",
+        {"fields": ["secretIds"], "differences": [f"secretIds {first} → {second}"]},
+    )
 
 
 async def test_secrets_with_one_in_common_are_no_conflict(register: Register, project: Project) -> None:

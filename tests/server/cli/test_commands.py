@@ -15,7 +15,9 @@ import httpx
 import pytest
 
 from nextmq_handler._package import __version__
+from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.settings import ServerConnection, parse_connection_string
+from nextmq_server.cli.dev import host_of
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project, load_or_create_project
 from nextmq_server.testing.processes import ChildProcess
@@ -149,6 +151,26 @@ def test_the_banner_names_the_data_folder_and_the_fsync_policy(dev: Dev) -> None
     assert dev.process.lines[0].startswith(start_of_line)
 
 
+def test_another_host_than_this_machine_is_refused(dev: Dev) -> None:
+    answer = httpx.get(f"{dev.connection.base_url}/docs", headers={"host": "evil.example"})
+    assert (answer.status_code, answer.json()["error"]) == (421, "unknown_host")
+
+
+def test_the_page_with_the_routes_needs_no_key(dev: Dev) -> None:
+    assert httpx.get(f"{dev.connection.base_url}/docs").status_code == 200
+
+
+@pytest.mark.parametrize("url", ["dev.example", "ftp://dev.example", "http://", "http://a:b", "http://a/path"])
+def test_a_url_that_is_not_one_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="--url is not a URL"):
+        host_of(url)
+
+
+@pytest.mark.parametrize("url", ["http://host.docker.internal:7410", "https://Host.Docker.Internal/"])
+def test_the_host_of_a_url_is_known(url: str) -> None:
+    assert host_of(url) == "host.docker.internal"
+
+
 def test_the_banner_names_the_socket_for_bullmq_clients(dev: Dev) -> None:
     line = f"  BullMQ clients connect to {dev.data_dir}/valkey/valkey.sock, prefix 'bull'\n"
     assert line in dev.process.lines
@@ -245,7 +267,7 @@ def test_a_host_that_is_not_this_machine_exits_1_and_is_named(tmp_path: Path, ho
 
 def test_the_log_on_stderr_has_one_line_for_each_event(logged: tuple[list[str], Project]) -> None:
     lines, _ = logged
-    assert [line.split(" ", 2)[1] for line in lines] == ["WARNING", "INFO", "ERROR"]
+    assert [line.split(" ", 2)[1] for line in lines] == ["WARNING", "WARNING", "INFO", "ERROR"]
 
 
 def test_the_log_on_stderr_holds_neither_key_nor_secret(logged: tuple[list[str], Project]) -> None:

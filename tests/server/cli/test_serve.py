@@ -40,6 +40,7 @@ class Served(t.NamedTuple):
     process: ChildProcess
     base_url: str
     file: Path
+    redis_url: str
 
     @property
     def projects(self) -> tuple[Project, ...]:
@@ -65,7 +66,7 @@ def running(file: Path, redis_url: str, *options: str) -> t.Generator[Served]:
     try:
         line = process.wait_for_line("NextMQ server on ")
         port = line.split()[3].rstrip(".").rpartition(":")[2]
-        yield Served(process, f"http://127.0.0.1:{port}", file)
+        yield Served(process, f"http://127.0.0.1:{port}", file, redis_url)
     finally:
         process.stop()
 

@@ -161,7 +161,7 @@ def test_a_refused_project_leaves_nothing_beside_the_file(path: Path) -> None:
 def test_two_that_add_at_once_do_not_overwrite_each_other(path: Path) -> None:
     write(path, [entry()])
     path.with_name("projects.json.draft").touch()
-    with pytest.raises(ConfigurationError, match=r"is being changed by another nextmq projects add: try again"):
+    with pytest.raises(ConfigurationError, match=r"changed by another nextmq projects command: try again"):
         add_project(path, "blog", prefix="blog")
 
 

@@ -6,7 +6,8 @@ import itertools
 import typing as t
 import uuid
 
-from ....rules.refusals import no_such_job
+from ....rules.limits import MAX_FLOW_DEPTH, MAX_PAGE
+from ....rules.refusals import check_size, no_such_job
 from ..engine.adding import SimulatedAdd, add_all
 from ..engine.job import Key, NewSimulatedJob, SimulatedJob
 from .jobs import added_view
@@ -34,17 +35,21 @@ def add_flows(request: SimulatedRequest, body: flows.NewFlowsBody) -> dict[str, 
 @ROUTER.route("GET", "flows/*/*")
 def get_flow(request: SimulatedRequest, store: Store) -> dict[str, t.Any]:
     queue, job_id = request.names
+    depth = request.number("depth", 10, low=1, high=MAX_FLOW_DEPTH)
+    limit = request.number("maxChildren", 20, low=1, high=MAX_PAGE)
     job = store.find(Key(queue, job_id))
     if job is None:
         raise no_such_job(queue, job_id)
-    return _tree(store, job, request.number("depth", 10), request.number("maxChildren", 20))
+    return _tree(store, job, depth, limit)
 
 
 def _add(request: SimulatedRequest, body: flows.NewFlowBody | flows.NewFlowsBody) -> list[Tree]:
-    from ....rules.flows import check_jobs  # it imports pydantic
+    from ....rules.flows import check_jobs, jobs_by_path  # it imports pydantic
 
     roots = body.roots(request.trace)
     check_jobs(roots)
+    for path, node in jobs_by_path(roots):
+        check_size(node.data, node.opts, f"{path}.data")
     jobs = [job for root in roots.values() for job in _planned(request, root, None)]
     added = iter([*zip(jobs, add_all(request.store, jobs), strict=True)])
     return [_added_tree(request.store, root, added) for root in roots.values()]

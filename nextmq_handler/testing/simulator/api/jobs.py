@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ....rules.limits import MAX_NAME
+from ....rules.limits import MAX_NAME, MAX_PAGE, MAX_WAIT
 from ....rules.refusals import check_size, no_such_job, wanted_states, wrong_state
 from ....rules.views import JobView, by_name
 from ..engine.adding import SimulatedAdd, add_all
@@ -45,11 +45,11 @@ def add_jobs(request: SimulatedRequest, store: Store, body: bodies.NewJobsBody) 
 
 @ROUTER.route("GET", "queues/*/jobs")
 def get_jobs(request: SimulatedRequest, queue: QueueState) -> dict[str, t.Any]:
-    start, end = request.number("start", 0), request.number("end", 99) + 1
+    page = request.page()
     found: list[JobView] = []
     for state in wanted_states(request.query.get("states")):
         jobs = queue.by_state[state][:: 1 if request.flag("asc", default=False) else -1]
-        found += [job_view(job) for job in jobs[start:end]]
+        found += [job_view(job) for job in jobs[page]]
     return {"jobs": found}
 
 
@@ -74,7 +74,7 @@ def remove_job(request: SimulatedRequest, store: Store, job: SimulatedJob) -> No
 
 @ROUTER.route("GET", f"{_JOB}/result")
 def get_result(request: SimulatedRequest, store: Store) -> Steps[dict[str, t.Any]]:
-    key, wait = Key(*request.names), request.number("wait", 0)
+    key, wait = Key(*request.names), request.number("wait", 0, high=MAX_WAIT)
     job = store.find(key)
     if job is not None and wait:
         yield from request.simulation.run_until_finished(job, store.now + wait)
@@ -108,9 +108,11 @@ def add_log(job: SimulatedJob, body: bodies.LogRowBody) -> dict[str, t.Any]:
 
 @ROUTER.route("GET", f"{_JOB}/logs")
 def get_logs(request: SimulatedRequest, job: SimulatedJob) -> dict[str, t.Any]:
-    start, end = request.number("start", 0), request.number("end", -1)
+    start, end = request.number("start", 0), request.number("end", -1, low=-1)
+    last = start + MAX_PAGE - 1
+    last = last if end == -1 else min(end, last)
     rows = job.logs if request.flag("asc", default=True) else job.logs[::-1]
-    return {"logs": rows[start : None if end == -1 else end + 1], "count": len(rows)}
+    return {"logs": rows[start : last + 1], "count": len(rows)}
 
 
 @ROUTER.route("DELETE", f"{_JOB}/logs")
@@ -169,7 +171,7 @@ def get_ignored_failures(job: SimulatedJob) -> dict[str, t.Any]:
 
 @ROUTER.route("GET", f"{_JOB}/dependencies")
 def get_dependencies(request: SimulatedRequest, job: SimulatedJob) -> dict[str, t.Any]:
-    return dependencies_view(job, request.number("limit", 1000))
+    return dependencies_view(job, request.number("limit", MAX_PAGE, low=1, high=MAX_PAGE))
 
 
 @ROUTER.route("DELETE", f"{_JOB}/parent")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
-from ....rules.cron import InvalidSchedule
+from ....rules.cron import InvalidSchedule, first_problem
 from ....rules.job_ids import is_custom_id
-from ....rules.refusals import Refusal, no_such_scheduler, not_deduplicated
+from ....rules.limits import MAX_STARTS
+from ....rules.queries import priorities_of
+from ....rules.refusals import Refusal, invalid, no_such_scheduler, not_deduplicated
 from ..engine.job import Key, NewSimulatedJob
 from ..engine.queue_state import Rate
 from ..engine.schedulers import SimulatedScheduler
@@ -40,8 +43,9 @@ def get_counts(queue: QueueState) -> dict[str, t.Any]:
 @ROUTER.route("GET", f"{_QUEUE}/counts-per-priority")
 def get_counts_per_priority(request: SimulatedRequest, queue: QueueState) -> dict[str, t.Any]:
     waiting = [job.priority for state in ("waiting", "prioritized") for job in queue.by_state[state]]
-    wanted = request.query["priorities"].split(",")
-    return {"counts": {priority: waiting.count(int(priority)) for priority in wanted}}
+    return {
+        "counts": {str(number): waiting.count(number) for number in priorities_of(request.query["priorities"])}
+    }
 
 
 @ROUTER.route("GET", f"{_QUEUE}/workers")
@@ -133,7 +137,7 @@ def remove_global_rate_limit(queue: QueueState) -> None:
 
 @ROUTER.route("GET", f"{_QUEUE}/rate-limited")
 def get_rate_limit_ttl(request: SimulatedRequest, queue: QueueState) -> dict[str, t.Any]:
-    limit = request.number("maxJobs", 0) or (queue.global_rate.max if queue.global_rate else 0)
+    limit = request.number("maxJobs", 0, high=MAX_STARTS) or (queue.global_rate.max if queue.global_rate else 0)
     return {"ttl": queue.starts.rest_left(limit, request.now)}
 
 
@@ -165,9 +169,8 @@ def remove_deduplication_key(request: SimulatedRequest, store: Store, queue: Que
 def get_schedulers(request: SimulatedRequest) -> dict[str, t.Any]:
     found = [*request.simulation.schedulers.of(request.names[0]).values()]
     found.sort(key=lambda one: (one.next, one.id), reverse=not request.flag("asc", default=True))
-    page = found[request.number("start", 0) : request.number("end", 99) + 1]
     return {
-        "schedulers": [scheduler_view(request.simulation.schedulers, one) for one in page],
+        "schedulers": [scheduler_view(request.simulation.schedulers, one) for one in found[request.page()]],
         "count": len(found),
     }
 
@@ -187,6 +190,11 @@ def upsert_scheduler(request: SimulatedRequest, body: bodies.SchedulerBody) -> d
 
     queue, id = request.names
     check_scheduler_id(id)
+    if body.repeat.pattern is not None:
+        with contextlib.suppress(ModuleNotFoundError):  # without the server there may be no croniter
+            problem = first_problem({"repeat": (body.repeat.pattern, body.repeat.tz)}, request.now)
+            if problem is not None:
+                raise invalid(*problem)
     new = SimulatedScheduler(queue, id, body.repeat.given(), body.template_of(id))
     try:
         made = request.simulation.schedulers.upsert(new)

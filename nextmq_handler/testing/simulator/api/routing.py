@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ....errors import NextMQError
 from ....protocol import strict_json
+from ....rules.limits import MAX_PAGE_INDEX
+from ....rules.queries import check_page, check_path_id, check_range, flag_of, whole_of
 from ....rules.refusals import Refusal, idempotency_key_reused, invalid_values, no_such_job, stale_delivery
 from ....telemetry import trace_options
 from ..engine.job import Key, SimulatedJob
@@ -74,12 +76,22 @@ class SimulatedRequest:
         return job
 
     def flag(self, name: str, *, default: bool) -> bool:
-        """Return a flag of the query."""
-        return self.query.get(name, str(default).lower()) == "true"
+        """Return a flag of the query. Raises Refusal."""
+        return flag_of(name, self.query[name]) if name in self.query else default
 
-    def number(self, name: str, default: int) -> int:
-        """Return a number of the query."""
-        return int(self.query.get(name, default))
+    def number(self, name: str, default: int, *, low: int = 0, high: int = MAX_PAGE_INDEX) -> int:
+        """Return a number of the query, from `low` to `high`. Raises Refusal."""
+        if name not in self.query:
+            return default
+        value = whole_of(name, self.query[name])
+        check_range(name, value, low, high)
+        return value
+
+    def page(self) -> slice:
+        """Return the page of the query. Raises Refusal."""
+        start, end = self.number("start", 0), self.number("end", 99)
+        check_page(start, end)
+        return slice(start, end + 1)
 
 
 Content = t.Mapping[str, t.Any] | None
@@ -126,10 +138,12 @@ class Router:
         request_line = f"{method} {url}\n".encode() + (body or b"")
         if key is not None and key in simulation.replies:
             return _replayed(simulation.replies[key], request_line)
-        query, content = dict(parse_qsl(parts.query)), json.loads(body) if body else None
+        query, content = dict(parse_qsl(parts.query, keep_blank_values=True)), json.loads(body) if body else None
         delivery_id, trace = headers.get("x-nextmq-delivery"), trace_options(headers)
         request = SimulatedRequest(simulation, names, query, content, delivery_id, trace)
         try:
+            for name in names:
+                check_path_id(name)
             found = entry.function(**_arguments(entry, request))
             if isinstance(found, types.GeneratorType):
                 found = yield from t.cast("Steps[Content]", found)

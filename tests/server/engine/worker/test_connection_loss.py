@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "SWEEP_INTERVAL", 3600.0)
-    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 0.5)
+    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 3600.0)  # no regular look may find a job
     monkeypatch.setattr(connection, "MAX_RETRY_DELAY", 0.05)
     monkeypatch.setattr(registry_module, "POLL_INTERVAL", 0.02)
 
@@ -209,9 +209,9 @@ async def test_a_job_whose_fetch_was_lost_runs_after_all(
     between, hub = proxy
     await hub.add("emails", RunnerOptions(concurrency=2), processor())
     await wait_until(lambda: hub.queues["emails"].is_cold)
-    job_id = await engine.add(delay=50)
-    await engine.settle(hub)
     between.is_deaf = True
+    job_id = await engine.add()
+    hub.queues["emails"].poke()
     await engine.until_state(job_id, "active")
     between.cut()
     between.is_deaf = False
@@ -223,15 +223,13 @@ async def test_a_job_whose_fetch_was_lost_runs_at_once_though_its_lock_has_ended
     proxy: tuple[Proxy, Hub],
     processor: type[Processor],
     wait_until: WaitUntil,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 3600.0)  # no regular look may find it
     between, hub = proxy
     await hub.add("emails", RunnerOptions(concurrency=2, lock_duration=50), processor())
     await wait_until(lambda: hub.queues["emails"].is_cold)
-    job_id = await engine.add(delay=50)
-    await engine.settle(hub)
     between.is_deaf = True
+    job_id = await engine.add()
+    hub.queues["emails"].poke()
     await engine.until_state(job_id, "active")
 
     async def has_no_lock() -> bool:
@@ -246,6 +244,7 @@ async def test_a_job_whose_fetch_was_lost_runs_at_once_though_its_lock_has_ended
 async def test_the_heartbeat_goes_on_after_redis_was_gone(
     own_engine: Engine, own_valkey: EmbeddedValkey, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(upkeep, "HEARTBEAT_LIFE", 0.5)
     failures: list[ConnectionLost] = []
     beat = upkeep.Instance.beat
 

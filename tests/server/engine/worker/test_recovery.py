@@ -255,6 +255,21 @@ async def test_freeing_a_job_counts_as_a_stall_and_not_as_an_attempt(
     assert [(job.stalled_counter, job.attempts_made) for job in process.started] == [(1, 0)]
 
 
+async def test_freeing_a_job_leaves_alone_what_another_server_may_take_up_again(
+    engine: Engine, processor: type[Processor]
+) -> None:
+    others = await engine.add()
+    await move_to_active(engine, "nmq-other:1")
+    await engine.redis.execute("DEL", engine.key(others, "lock"))
+    await engine.redis.execute("SADD", engine.key("stalled"), others)
+    await engine.redis.execute("SET", engine.key("stalled-check"), 1, "PX", 3_600_000)
+    job_id = await abandon(engine, heartbeat=False)
+    process = processor()
+    await engine.run(process, concurrency=5, stalled_interval=3_600_000)
+    await engine.until_state(job_id, "completed")
+    assert ([job.id for job in process.started], (await engine.job(others))["state"]) == ([job_id], "active")
+
+
 async def test_a_job_that_stalled_too_often_fails_without_a_delivery(
     engine: Engine, processor: type[Processor]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import typing as t
 from urllib.parse import unquote
@@ -13,23 +15,23 @@ from pydantic import BaseModel, PlainSerializer
 from starlette.responses import Response
 
 from nextmq_handler.errors import ConfigurationError
-from nextmq_handler.protocol import strict_json
 from nextmq_handler.protocol.arguments import check_queue_name
-from nextmq_handler.rules.limits import MAX_ID, MAX_PAGE, MAX_PAGE_INDEX
+from nextmq_handler.protocol.messages import PROJECT_HEADER
+from nextmq_handler.rules.limits import MAX_NAME, MAX_PAGE_INDEX
+from nextmq_handler.rules.log_text import one_line
 from nextmq_handler.rules.models import Closed
+from nextmq_handler.rules.queries import check_page, check_path_id
 from nextmq_handler.rules.refusals import Refusal, stale_delivery
 from nextmq_handler.telemetry import trace_options
 
-from ..dispatch.delivery_ids import owns
-from ..engine.queues.adding import Idempotency
-from ..service import Service
+from ...dispatch.delivery_ids import owns
+from ...engine.queues.adding import Idempotency
+from ...front import caller
+from ...service import Service
+from ...shares import LARGE_BODY
+from .bodies import BulkRequest, StrictRequest
 from .errors import DOCUMENTED
-
-MAX_BODY_SIZE = 4 * 1024 * 1024
-"""The largest request body, in bytes: 1 MiB of data may be sent as 3 MiB of escapes."""
-
-MAX_BULK_SIZE = 16 * 1024 * 1024
-"""The largest request body, in bytes, with many jobs in it."""
+from .query import check_query, rules_of
 
 
 class Done(BaseModel):
@@ -46,52 +48,35 @@ class Removed(Closed):
     removed: bool
 
 
-class _StrictRequest(Request):
-    max_size = MAX_BODY_SIZE
-
-    async def body(self) -> bytes:
-        if not hasattr(self, "_body"):
-            declared = self.headers.get("content-length", "")
-            if declared.isdecimal() and int(declared[:20]) > self.max_size:
-                raise _too_large(self.max_size)
-            body = bytearray()
-            async for chunk in self.stream():
-                body += chunk
-                if len(body) > self.max_size:
-                    raise _too_large(self.max_size)
-            self._body = bytes(body)
-        return self._body
-
-    async def json(self) -> t.Any:
-        try:
-            return strict_json.loads(await self.body())
-        except ValueError:
-            raise Refusal(400, "invalid_json", "the body is not strict JSON, or is nested too deeply") from None
-
-
-class _BulkRequest(_StrictRequest):
-    max_size = MAX_BULK_SIZE
-
-
 class _StrictRoute(APIRoute):
     """A route that checks the API key before it reads the body, and parses JSON as the protocol says."""
 
-    request_class: type[_StrictRequest] = _StrictRequest
+    request_class: type[StrictRequest] = StrictRequest
 
     def get_route_handler(self) -> t.Callable[[Request], t.Coroutine[t.Any, t.Any, Response]]:
         """Return the handler. FastAPI's own would read and parse the body before it checks the key."""
-        handler = super().get_route_handler()
+        handler, rules = super().get_route_handler(), rules_of(self.dependant)
 
         async def strict(request: Request) -> Response:
-            request.state.service = await _find_service(request)
-            return await handler(self.request_class(request.scope, request.receive))
+            service = request.state.service = await _find_service(request)
+            _check_project(request, service)
+            check_query(request, rules)
+            checked = self.request_class(request.scope, request.receive)
+            # A large body costs many times its size until it is carried out.
+            async with service.shares.large_bodies if checked.is_large else contextlib.nullcontext():
+                return await handler(checked)
 
         return strict
 
 
 class _BulkRoute(_StrictRoute):
-    request_class = _BulkRequest
+    request_class = BulkRequest
 
+
+_NO_KEY = "send the API key of the connection string: authorization: Bearer …"
+_WRONG_KEY = (
+    "no project of this server has the API key that was sent: compare it, and the host, with the connection string"
+)
 
 _bearer = HTTPBearer(auto_error=False, description="The API key of the connection string")
 
@@ -114,8 +99,22 @@ async def _find_service(request: Request) -> Service:
     # All are compared, so that the time does not tell whose key it is.
     matching = [one for one in services if sent and one.credentials.admit(sent.credentials)]
     if not matching:
-        raise Refusal(401, "unauthorized", "send the API key of the connection string: authorization: Bearer …")
+        await caller.refuse(request.scope, "sent a wrong API key" if sent else "sent no API key")
+        raise Refusal(401, "unauthorized", _WRONG_KEY if sent else _NO_KEY)
+    caller.admit(request.scope)
     return matching[0]
+
+
+def _check_project(request: Request, service: Service) -> None:
+    """Raise Refusal if the caller names a project that its key is not for. An older SDK names none."""
+    sent = request.headers.get(PROJECT_HEADER)
+    if sent is not None and (name := unquote(sent)) != service.project.name:
+        shown, own = one_line(name, MAX_NAME), service.project.name
+        raise Refusal(
+            403,
+            "wrong_project",
+            f'the API key is of project "{own}", not of "{shown}": correct the project in NEXTMQ_URL, or the key',
+        )
 
 
 async def get_service(request: Request) -> Service:
@@ -141,9 +140,7 @@ async def get_id(id: t.Annotated[str, Path(min_length=1, max_length=3072, descri
         text = unquote(id, errors="strict")
     except UnicodeDecodeError:
         raise Refusal(422, "invalid_request", "the id in the path is not UTF-8") from None
-    if len(text) > MAX_ID:
-        raise Refusal(422, "invalid_request", f"the id in the path is longer than {MAX_ID} characters")
-    return text
+    return check_path_id(text)
 
 
 async def get_idempotency(
@@ -161,22 +158,26 @@ async def get_idempotency(
     if idempotency_key is None:
         return None
     request_line = f"{request.method} {request.url.path}\n".encode("latin-1", "replace")
-    digest = hashlib.sha256(request_line + await request.body()).hexdigest()
+    body = await request.body()
+    hashing = hashlib.sha256(request_line)
+    if len(body) > LARGE_BODY:  # hashing releases the interpreter's lock
+        await asyncio.to_thread(hashing.update, body)
+    else:
+        hashing.update(body)
+    digest = hashing.hexdigest()
     return Idempotency(service.keys("idempotency", idempotency_key), digest)
 
 
-def _too_large(limit: int) -> Refusal:
-    return Refusal(413, "payload_too_large", f"the body of this request has at most {limit} bytes")
-
-
 async def check_storage(service: t.Annotated[Service, Depends(get_service)]) -> None:
-    """Refuse to create jobs if Redis is nearly full."""
+    """Refuse to create jobs if Redis is nearly full, or the project."""
     if service.storage.is_full:
         raise Refusal(
             503,
             "storage_full",
             "Redis is near its memory limit: clean finished jobs or raise the limit, then add again",
         )
+    if (problem := service.quota.problem) is not None:
+        raise Refusal(507, "project_full", f"{problem}: remove jobs (clean, drain), or keep fewer finished ones")
 
 
 async def get_trace(request: Request) -> dict[str, t.Any]:
@@ -196,8 +197,7 @@ async def get_page(
     end: t.Annotated[int, Query(ge=0, le=MAX_PAGE_INDEX, description="included")] = 99,
 ) -> PageBounds:
     """Return the page to list. Refuses one that ends before it starts, or is too long."""
-    if not start <= end < start + MAX_PAGE:
-        raise Refusal(422, "invalid_request", f"end: from start to start + {MAX_PAGE - 1}")
+    check_page(start, end)
     return PageBounds(start, end)
 
 

@@ -17,14 +17,15 @@ from nextmq_handler.rules import refusals
 from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.refusals import Refusal
 
-from ..dispatch.egress.rules import EgressRefused
-from ..engine.events.hub import MAX_LISTENERS, TooManyListeners
-from ..engine.queues.adding import IdempotencyKeyReused
-from ..engine.queues.jobs import JobLocked, NoSuchJob, WrongState
-from ..engine.queues.schedulers import NoSuchScheduler
-from ..redis.connection import ConnectionLost, RedisError
-from ..triggers.records import MAX_TRIGGERS, NoSuchTrigger, TooManyTriggers
-from ..workers.registry import WorkerConflict
+from ...dispatch.egress.rules import EgressRefused
+from ...engine.events.hub import MAX_LISTENERS, TooManyListeners
+from ...engine.queues.adding import IdempotencyKeyReused
+from ...engine.queues.jobs import JobLocked, NoSuchJob, WrongState
+from ...engine.queues.schedulers import NoSuchScheduler
+from ...front.open_calls import TooManyOpenCalls
+from ...redis.connection import ConnectionLost, RedisError
+from ...triggers.records import MAX_TRIGGERS, NoSuchTrigger, TooManyTriggers
+from ...workers.registry import TooManyWorkers, WorkerConflict
 
 logger = logging.getLogger("nextmq_server.api")
 
@@ -40,13 +41,16 @@ class ErrorBody(BaseModel):
 _DESCRIPTIONS = {
     400: "`invalid_json`",
     401: "`unauthorized`",
+    403: "`wrong_project`",
     404: "`not_found`",
+    408: "`body_timeout`",
     409: "`stale_delivery`, `wrong_state`, `job_locked`, `worker_conflict`, `parent_cannot_be_replaced`",
     413: "`payload_too_large`",
     422: "`invalid_request`, `invalid_queue_name`, `idempotency_key_reused`, `secret_mismatch`, "
-    "`too_many_triggers`",
-    429: "`too_many_streams`",
+    "`too_many_triggers`, `too_many_workers`, `schemas_too_large`",
+    429: "`too_many_streams`, `too_many_waits`",
     503: "`storage_unavailable`, `storage_error`, `storage_full`",
+    507: "`project_full`",
 }
 
 DOCUMENTED: dict[int | str, dict[str, t.Any]] = {
@@ -58,6 +62,7 @@ _HTTP_CODES = {404: "no_such_route", 405: "method_not_allowed"}
 _HEADERS = {
     "unauthorized": {"www-authenticate": "Bearer"},
     "too_many_streams": {"retry-after": "5"},
+    "too_many_waits": {"retry-after": "1"},
     "storage_full": {"retry-after": "5"},
     "storage_unavailable": {"retry-after": "1"},
 }
@@ -128,12 +133,15 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
     WorkerConflict: lambda request, exc: Refusal(
         409,
         "worker_conflict",
-        f"another registration holds queue {request.path_params['queue']}",
+        f"another registration holds queue {request.path_params['queue']}: {'; '.join(exc.differences)}",
         fields=exc.fields,
+        differences=exc.differences,
     ),
+    TooManyWorkers: lambda _, exc: Refusal(422, "too_many_workers", str(exc)),
     TooManyListeners: lambda _, __: Refusal(
         429, "too_many_streams", f"the project has {MAX_LISTENERS} open event streams: close one, or share one"
     ),
+    TooManyOpenCalls: lambda _, exc: Refusal(429, f"too_many_{exc.kind}", str(exc)),
     ConnectionLost: lambda _, __: Refusal(
         503, "storage_unavailable", "Redis is not reachable; whether the request took effect is unknown"
     ),
@@ -146,7 +154,7 @@ async def _on_http_exception(request: Request, exc: HTTPException) -> JSONRespon
         return _answer(exc.__cause__)
     code, message = _HTTP_CODES.get(exc.status_code, "http_error"), str(exc.detail)
     if exc.status_code in _HTTP_CODES:
-        message = f"{request.method} {request.url.path[:200]} does not exist: /docs lists the routes"
+        message = f"{request.method} {request.url.path[:200]} does not exist: GET /openapi.json lists the routes"
     return _answer(Refusal(exc.status_code, code, message), exc.headers)  # a 405's name the methods allowed
 
 

@@ -1,0 +1,1 @@
+"""What all routes share: bodies, query parameters, pages, errors."""
