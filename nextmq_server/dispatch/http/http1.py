@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import select
 import struct
 import sys
@@ -18,6 +19,9 @@ from .answers import AppAnswer
 if sys.platform != "win32":
     import fcntl
     import termios
+
+_AT_ONCE = 4 * 1024
+"""How many bytes of an answer are read in one turn. Most answers have fewer."""
 
 _PART = 64 * 1024
 """How many bytes of a request are written at once, so that a large one does not block the event loop."""
@@ -43,6 +47,33 @@ class ClosedWhenIdle(BadAnswer):
         self.was_read = was_read
 
 
+class ReadingTurns:
+    """Read large answers part by part, one part in each turn of the event loop, each connection after the others.
+
+    An app can make its answer costly to read. This bounds for how long it keeps others waiting.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._line: collections.deque[HTTPConnection] = collections.deque()
+
+    def wait(self, connection: HTTPConnection) -> None:
+        """Put the connection in line, unless it is there."""
+        if connection not in self._line:
+            self._line.append(connection)
+            if len(self._line) == 1:
+                self._loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        connection = self._line[0]
+        has_more = connection.read_on()
+        self._line.popleft()
+        if has_more:
+            self._line.append(connection)
+        if self._line:
+            self._loop.call_soon(self._next)
+
+
 class HTTPConnection(asyncio.Protocol):
     """A connection that stays open for another request only while the next answer cannot be another request's.
 
@@ -50,7 +81,7 @@ class HTTPConnection(asyncio.Protocol):
     `idle_for` is how long, in s, it had been idle before the request of the moment.
     """
 
-    def __init__(self, origin: Origin, on_lost: t.Callable[[HTTPConnection], None]) -> None:
+    def __init__(self, origin: Origin, on_lost: t.Callable[[HTTPConnection], None], turns: ReadingTurns) -> None:
         self.origin = origin
         self.lost = asyncio.Event()
         self.idle_since = 0.0
@@ -68,6 +99,8 @@ class HTTPConnection(asyncio.Protocol):
         self._is_paused = False
         self._has_answered = False
         self._is_unread = False
+        self._turns = turns
+        self._unread = bytearray()
 
     @property
     def is_open(self) -> bool:
@@ -90,7 +123,6 @@ class HTTPConnection(asyncio.Protocol):
         self._max_size, self._sent_at, self._elapsed = max_size, time.monotonic(), None
         self._reader.begin(max_size)
         self._has_answered = False
-        self.idle_for = self._loop.time() - self.idle_since if self.idle_since else 0.0
         self._watch(deadline)
         self._transport.write(head + body[:_PART])
         if len(body) > _PART:
@@ -120,6 +152,26 @@ class HTTPConnection(asyncio.Protocol):
         self._has_input = _input_check(self._descriptor)
 
     def data_received(self, data: bytes) -> None:
+        if len(data) > _AT_ONCE or self._unread:
+            self._unread += data
+            self._transport.pause_reading()
+            self._turns.wait(self)
+        else:
+            self._read_part(data)
+
+    def read_on(self) -> bool:
+        """Read the next part of what arrived. Return whether there is more."""
+        part = bytes(self._unread[:_AT_ONCE])
+        del self._unread[:_AT_ONCE]
+        if part:
+            self._read_part(part)
+        if self._transport.is_closing():
+            self._unread.clear()
+        elif not self._unread:
+            self._transport.resume_reading()
+        return bool(self._unread)
+
+    def _read_part(self, data: bytes) -> None:
         answer, reader = self._answer, self._reader
         if answer is None or answer.done():
             self.abort()  # unexpected: the next request would take it for its answer
@@ -143,6 +195,9 @@ class HTTPConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
+        while self._unread and not self._is_answered():
+            self._read_part(bytes(self._unread[:_AT_ONCE]))
+            del self._unread[:_AT_ONCE]
         answer = self._answer
         if answer is not None and not answer.done():
             try:
@@ -161,6 +216,9 @@ class HTTPConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._is_paused = False
         self._write_on()
+
+    def _is_answered(self) -> bool:
+        return self._answer is None or self._answer.done()
 
     def _watch(self, deadline: float) -> None:
         # Setting a timer costs as much as reading an answer. It stays set for the next requests, which come long

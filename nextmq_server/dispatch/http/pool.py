@@ -12,7 +12,7 @@ import aiohappyeyeballs
 
 from ...timers import Timer
 from ..egress.resolver import CheckedResolver
-from .http1 import HTTPConnection, Origin
+from .http1 import HTTPConnection, Origin, ReadingTurns
 from .reuse import AT_ONCE, MEMORY, OBSERVED, PROBATION, IdleTime
 from .shortage import is_own_shortage
 
@@ -61,6 +61,7 @@ class ConnectionPool:
         self._loop = asyncio.get_running_loop()  # kept: each lookup is a system call
         self._open: set[HTTPConnection] = set()
         self._origins: dict[Origin, _KnownOrigin] = {}
+        self._turns = ReadingTurns()
         self._sweeper = Timer(self._sweep)
 
     async def take(self, origin: Origin, *, deadline: float) -> HTTPConnection:
@@ -73,7 +74,9 @@ class ConnectionPool:
         while known is not None and known.kept and now - known.kept[-1].idle_since <= known.idle.limit:
             connection = known.kept.pop()
             if connection.is_usable():
+                connection.idle_for = now - connection.idle_since
                 return connection
+            known.idle.was_closed(now - connection.idle_since, now)
             connection.close()
         return await self.connect(origin, deadline=deadline)
 
@@ -103,12 +106,12 @@ class ConnectionPool:
             known = self._origins[origin] = _KnownOrigin()
         for value in keep_alive:
             known.idle.was_told(value)
-        known.used_at = connection.idle_since = self._loop.time()
+        known.used_at = connection.idle_since = now = self._loop.time()
         if known.idle.limit > AT_ONCE or len(known.kept) < self._most_kept(known.idle):
             known.kept.append(connection)
         else:
             connection.close()
-        self._sweeper.set_in(_SWEEP if known.idle.limit else PROBATION)
+        self._sweeper.set(now + (_SWEEP if known.idle.limit else PROBATION))
 
     def broke(self, origin: Origin, connection: HTTPConnection) -> None:
         """Take note that the app closed a connection that was used again before it answered."""
@@ -183,7 +186,7 @@ class ConnectionPool:
             addresses = await self._resolver.resolve(origin.host, origin.port, is_plain=is_plain)
             connected = await _connect_to_one(addresses, happy_eyeballs_delay=_NEXT_ADDRESS)
             _, connection = await self._loop.create_connection(
-                lambda: HTTPConnection(origin, self._on_lost),
+                lambda: HTTPConnection(origin, self._on_lost, self._turns),
                 sock=connected,
                 ssl=None if is_plain else self._tls,
                 server_hostname=name,

@@ -55,27 +55,30 @@ class _Share:
 class _SlotLimit:
     """A number of slots, which projects share. No project waits while it may take a slot."""
 
-    __slots__ = ("__weakref__", "_few", "_free", "_numbers", "_reserve", "_shares", "_waiting")
+    __slots__ = ("__weakref__", "_few", "_free", "_kept", "_numbers", "_projects", "_reserve", "_waiting")
 
     def __init__(self, slots: int) -> None:
         self._free = slots
         self._reserve = max(1, slots // RESERVED_PART)
         self._few = max(1, slots // FEW_PART)
-        self._shares: weakref.WeakSet[_Share] = weakref.WeakSet()
+        self._kept = 0  # of the reserve: a project alone may take all, because nobody else could use it
+        self._projects = 0
         self._waiting: set[_Share] = set()
         self._numbers = itertools.count()
 
     def join(self) -> _Share:
         """Return the share of one more project."""
         share = _Share()
-        self._shares.add(share)
+        weakref.finalize(share, self._count, -1)
+        self._count(1)
         return share
 
     def open_to(self, share: _Share) -> int:
         """Return how many slots the project may take now."""
-        # A project alone may take all: nobody else could use the reserve.
-        reserve = self._reserve if len(self._shares) > 1 else 0
-        return min(self._free, max(0, self._free - reserve, self._few - share.in_flight))
+        free = self._free
+        unreserved, few = free - self._kept, self._few - share.in_flight
+        most = few if few > unreserved else unreserved
+        return 0 if most < 0 else free if most > free else most
 
     def take(self, share: _Share, slots: int) -> None:
         self._free -= slots
@@ -107,6 +110,10 @@ class _SlotLimit:
             return True
         return any(other is not share and other.in_flight < share.in_flight for other in self._in_line())
 
+    def _count(self, change: int) -> None:
+        self._projects += change
+        self._kept = self._reserve if self._projects > 1 else 0
+
     def _next(self) -> _Share | None:
         """Return the project that gets a free slot."""
         able = [share for share in self._in_line() if self.open_to(share)]
@@ -133,7 +140,9 @@ class QueueSlots:
 
     def take(self, wanted: int) -> int:
         """Take up to `wanted` slots, as many as are open to the queue now. Return how many were taken."""
-        slots = min(wanted, *[limit.open_to(share) for limit, share in self._limits])
+        slots = wanted
+        for limit, share in self._limits:
+            slots = min(slots, limit.open_to(share))
         if slots:
             for limit, share in self._limits:
                 limit.take(share, slots)
@@ -174,17 +183,17 @@ class ProjectSlots:
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._share = slots.total.join()
-        self._origins: t.MutableMapping[_SlotLimit, _Share] = weakref.WeakKeyDictionary()
+        self._origins: t.MutableMapping[str, _Share] = weakref.WeakValueDictionary()
 
     def for_origin(self, origin: str | None) -> QueueSlots:
         """Return the slots of a queue that delivers to `origin`; None if the origin differs from job to job."""
         total = (self._slots.total, self._share)
         limit = None if origin is None else self._slots.origin(origin)
-        if limit is None:
+        if origin is None or limit is None:
             return QueueSlots(total)
-        share = self._origins.get(limit)
+        share = self._origins.get(origin)
         if share is None:
-            share = self._origins[limit] = limit.join()
+            share = self._origins[origin] = limit.join()
         # In this order: a queue that waits for its origin holds no slot of the process.
         return QueueSlots((limit, share), total)
 

@@ -93,6 +93,15 @@ def test_an_origin_of_one_project_is_all_its_own(per_origin: int) -> None:
     assert (one.take(10_000), other.take(10_000)) == (per_origin, per_origin)
 
 
+def test_a_project_that_left_an_origin_has_no_share_of_it() -> None:
+    slots = Slots(1000, 8)
+    one, other = slots.for_project(), slots.for_project()
+    queue, moving = one.for_origin("https://a.example"), other.for_origin("https://a.example")
+    assert queue.take(100) == 7
+    moving = other.for_origin("https://b.example")
+    assert (queue.take(100), moving.take(100)) == (1, 8)
+
+
 async def test_a_free_slot_goes_to_the_project_with_the_fewest_in_flight() -> None:
     slots = Slots(16)
     a, b, c = (slots.for_project().for_origin(None) for _ in range(3))
