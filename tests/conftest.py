@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
 
 import pytest
@@ -18,6 +19,17 @@ def no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> t.Iterator[None]:
     yield
     shown = caplog.text
     assert not [secret for secret in SECRETS if secret.removeprefix("whsec_") in shown]
+
+
+@pytest.fixture(autouse=True)
+def no_registration_outlives_its_test() -> t.Iterator[None]:
+    """Stop the registrations that a test has left behind: they would call the mocked server of a later test."""
+    yield
+    left = [thread for thread in threading.enumerate() if thread.name == "nextmq-registrar"]
+    for thread in left:
+        thread._args[0].set()  # type: ignore[attr-defined]  # what tells it to stop
+    for thread in left:
+        thread.join(5)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
