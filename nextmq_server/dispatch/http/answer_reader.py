@@ -54,6 +54,9 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> None:
         """Read the next bytes. Raises BadAnswer."""
+        if not self.has_head and len(data) <= _PIECE:  # most answers
+            self._feed(data)
+            return
         for start in range(0, len(data), _PIECE):
             if self._has_enough:
                 self.keeps_alive = False

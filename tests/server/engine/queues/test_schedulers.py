@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
 
@@ -15,7 +16,7 @@ from nextmq_server.engine.queues.scheduling import NotAdvanced, advance
 from nextmq_server.engine.scripts.scripts import pack
 from nextmq_server.engine.verdicts import Hold, Verdict
 from nextmq_server.engine.worker import upkeep
-from nextmq_server.redis.connection import RedisError
+from nextmq_server.redis.connection import ConnectionLost, RedisError
 
 if t.TYPE_CHECKING:
     from nextmq_server.engine.queues.schedulers import SchedulerState
@@ -328,14 +329,24 @@ async def test_two_servers_run_no_time_twice(
     assert len(set(times(process))) == len(process.started)
 
 
-async def test_redis_that_takes_no_writes_now_stops_no_scheduler(own_engine: Engine) -> None:
+@pytest.mark.parametrize(
+    ("setting", "refusal"),
+    [
+        ("maxmemory", pytest.raises(NotAdvanced, match="job scheduler report: the job is retried later")),
+        ("min-replicas-to-write", pytest.raises(ConnectionLost)),  # another Redis may be the primary by now
+    ],
+    ids=["no memory", "no replicas"],
+)
+async def test_redis_that_takes_no_writes_now_stops_no_scheduler(
+    own_engine: Engine, setting: str, refusal: contextlib.AbstractContextManager[object]
+) -> None:
     first = await upsert(own_engine, {"every": HOUR})
     assert first.next_job is not None
     scripts = own_engine.jobs.scripts("emails")
     flat = await own_engine.redis.execute("HGETALL", own_engine.key(first.next_job.id))
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    await own_engine.redis.execute("CONFIG", "SET", "min-replicas-to-write", 1)
-    with pytest.raises(NotAdvanced, match="job scheduler report: the job is retried later"):
+    await own_engine.redis.execute("CONFIG", "SET", setting, 1)
+    with refusal:
         await advance(scripts, EngineJob(first.next_job.id, fields, "token"))
 
 
