@@ -36,7 +36,10 @@ MAX_UNKNOWN = 1024
 """How many of these may be unknown: no request on them had a valid API key. A new one ends the oldest."""
 
 MAX_UNKNOWN_PER_ADDRESS = 64
-"""How many unknown connections one IPv4 address or IPv6 /64 network keeps on which nothing happens for a SWEEP."""
+"""How many unknown connections one IPv4 address or IPv6 /64 network keeps on which nothing happens for QUIET."""
+
+QUIET = 3.0
+"""For how long, in s, nothing happens on a connection that counts for its address: not one that is busy."""
 
 SWEEP = 1.0
 """How often, in s, the connections are looked at. Each timeout may take so much longer."""

@@ -22,5 +22,5 @@ async def refuse(scope: t.Mapping[str, t.Any], what: str) -> None:
 
 
 def _connection(scope: t.Mapping[str, t.Any]) -> BoundedConnection | None:
-    connection: BoundedConnection | None = (scope.get("extensions") or {}).get(EXTENSION)
-    return connection
+    extensions: t.Mapping[str, BoundedConnection] | None = scope.get("extensions")
+    return extensions.get(EXTENSION) if extensions else None

@@ -8,7 +8,7 @@ import typing as t
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from . import bounds
@@ -64,6 +64,8 @@ class BoundedConnection(HttpToolsProtocol):
     loop's clock: it waits for a head or a body, has a request that is not answered yet, or ends.
     """
 
+    parser: httptools.HttpRequestParser
+
     def __init__(
         self,
         front: Doorkeeper,
@@ -94,8 +96,13 @@ class BoundedConnection(HttpToolsProtocol):
         """Free what the connection holds."""
         self.front.leave(self)
         super().connection_lost(exc)
-        if self.cycle is not None:
-            self.cycle.body = bytearray()
+        # Without circles, all of it is freed at once: garbage is collected rarely.
+        self.extensions.clear()
+        self._outlet = None  # type: ignore[assignment]
+        cycle = t.cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None:
+            cycle.body = bytearray()
+            cycle.transport = self.transport
 
     @property
     def peer(self) -> str:

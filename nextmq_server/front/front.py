@@ -98,7 +98,7 @@ class Front:
             return
         kept: collections.Counter[str] = collections.Counter()
         for connection in reversed(tuple(self._unknown)):
-            if now - connection.since < bounds.SWEEP or not self._is_counted(connection):
+            if now - connection.since < bounds.QUIET or not self._is_counted(connection):
                 continue
             network = self._network(connection)
             kept[network] += 1

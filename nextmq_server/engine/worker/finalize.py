@@ -14,6 +14,7 @@ from ..queues.job import EngineJob
 from ..queues.letters import FIELD as LETTERS_FIELD
 from ..queues.letters import with_letter
 from ..queues.snapshots import result_of
+from ..scripts.fetching import fetch_unless_held
 from ..scripts.holds import Holds
 from ..scripts.scripts import QueueScripts, as_function, fields_of, flat, pack, unpack
 from ..verdicts import Hold, Verdict
@@ -40,6 +41,9 @@ if ARGV[5] then redis.call('HSET', ARGV[3], unpack(ARGV, 5)) end
 return limiterLife
 """
 )
+
+# KEYS: the 11 of moveToDelayed, the hold. ARGV: its 9.
+_DELAY = as_function("moveToDelayed") + fetch_unless_held("moveToDelayed", flag=8, hold=12) + "return answer\n"
 
 # KEYS: the job. ARGV: fields to set, with values.
 _CHANGE = "if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('HSET', KEYS[1], unpack(ARGV)) end"
@@ -94,6 +98,7 @@ class Finalizer:
     def __init__(self, scripts: QueueScripts, options: t.Callable[[], RunnerOptions]) -> None:
         self._scripts = scripts
         self._holds = Holds(scripts)
+        self._hold = scripts.own_key("hold")
         self._finishing = Finishing(scripts, options)
         self._options = options
 
@@ -165,7 +170,7 @@ class Finalizer:
         keys, args = self._scripts.pack.moveToDelayedArgs(job.id, now_ms(), job.token, delay, options)
         if fetch_next:
             args[-1] = pack({**unpack(args[-1]), "token": job.next_token})
-        answer = _checked(await self._scripts.run("moveToDelayed", keys, args))
+        answer = _checked(await self._scripts.run_composed(_DELAY, [*keys, self._hold], args))
         return Next.of(answer, fetched=False)  # the answer does not say whether a rate limit prevented a fetch
 
     async def _wait_for_children(self, job: EngineJob) -> Next:

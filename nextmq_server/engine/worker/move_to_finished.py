@@ -11,8 +11,8 @@ from nextmq_handler.rules.states import FAILURE_POLICIES
 from ..queues.adding import JobToAdd
 from ..queues.job import EngineJob
 from ..queues.snapshots import snapshot_key
+from ..scripts.fetching import fetch_unless_held
 from ..scripts.functions import HotScript
-from ..scripts.holds import LOOK_INTERVAL
 from ..scripts.limiter import hear_of_limits, limiter_of
 from ..scripts.scripts import QueueScripts, flat, pack
 from .options import RunnerOptions, server_of
@@ -30,19 +30,15 @@ FINISH = HotScript(
     "nextmqFinish",
     ["moveToFinished", "addStandardJob"],
     hear_of_limits(opts=8, flag=10)
-    + f"""
--- A hold whose rest has passed has no limiter's key any more, but lets one job through only.
-local is_held = ARGV[6] == '1' and redis.call('EXISTS', KEYS[15]) == 1
-if is_held then ARGV[6] = '' end
-local finished = moveToFinished(KEYS, ARGV)
-if is_held and finished == 0 then finished = {{0, 0, {LOOK_INTERVAL * 1000:.0f}, 0}} end
-if type(finished) == 'table' and type(finished[1]) == 'table' then
-  redis.call('SET', ARGV[7] .. finished[2] .. ':lock', ARGV[11], 'KEEPTTL')
+    + fetch_unless_held("moveToFinished", flag=6, hold=15)
+    + """
+if type(answer) == 'table' and type(answer[1]) == 'table' then
+  redis.call('SET', ARGV[7] .. answer[2] .. ':lock', ARGV[11], 'KEEPTTL')
 end
-if not KEYS[16] or type(finished) == 'number' and finished < 0 then return finished end
+if not KEYS[16] or type(answer) == 'number' and answer < 0 then return answer end
 if ARGV[12] ~= '' then redis.call('SET', KEYS[16], ARGV[12], 'PX', ARGV[13]) end
-if KEYS[17] then addStandardJob({{unpack(KEYS, 17)}}, {{unpack(ARGV, 14)}}) end
-return finished
+if KEYS[17] then addStandardJob({unpack(KEYS, 17)}, {unpack(ARGV, 14)}) end
+return answer
 """,
     needs_memory=False,
 )

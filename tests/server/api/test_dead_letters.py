@@ -91,10 +91,10 @@ async def test_dead_letters_of_dead_letters_may_go_on(register: Register) -> Non
     assert (await register("lost", f"/v1/queues/{DLQ}/worker")).status_code == 200
 
 
-async def test_another_dead_letter_queue_is_another_registration(register: Register) -> None:
+async def test_a_newer_version_may_name_another_dead_letter_queue(register: Register) -> None:
     await register(DLQ)
-    answer = await register("lost")
-    assert (refusal(answer), answer.json()["details"]) == ((409, "worker_conflict"), {"fields": ["options"]})
+    answer = await register("lost", fingerprint="f2")
+    assert answer.json()["options"]["deadLetter"] == "lost"
 
 
 async def test_a_failure_of_the_app_ends_in_the_dead_letter_queue(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import typing as t
+import weakref
 from ipaddress import ip_network
 
 import pytest
@@ -42,6 +44,7 @@ async def is_open(client: Client) -> bool:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let an address keep two unknown connections."""
     monkeypatch.setattr(bounds, "SWEEP", 0.02)
+    monkeypatch.setattr(bounds, "QUIET", 0.02)
     monkeypatch.setattr(bounds, "MAX_UNKNOWN_PER_ADDRESS", 2)
 
 
@@ -111,12 +114,16 @@ async def test_at_the_most_connections_the_oldest_unknown_one_makes_place(
         assert [await is_open(client) for client in (known, *clients)] == [True] + [False] * 4 + [True] * 4
 
 
-async def test_at_the_most_connections_one_that_is_idle_makes_place(front_of: Serve) -> None:
+async def test_at_the_most_connections_one_that_is_idle_makes_place(
+    front_of: Serve, wait_until: WaitUntil
+) -> None:
     async with front_of(max_connections=3) as fronted:
-        idle, *others = [await ask(fronted, "/known") for _ in range(3)]
-        await others[0].send(get("/wait"))
+        busy, *idle = [await ask(fronted, "/known") for _ in range(3)]
+        await busy.send(get("/wait"))
+        await wait_until(lambda: "/wait" in fronted.app.calls)
         new = await ask(fronted, "/known")
-        assert (await is_open(idle), await is_open(new)) == (False, True)
+        assert sorted([await is_open(client) for client in idle]) == [False, True]
+        assert await is_open(new)
 
 
 async def test_if_all_connections_are_known_and_busy_a_new_one_is_refused(
@@ -135,6 +142,22 @@ async def test_connections_come_and_go_without_a_trace(fronted: Fronted, wait_un
         client.reset()
     await wait_until(lambda: not fronted.open)
     assert (fronted.front._connections, fronted.front._unknown) == (set(), {})
+
+
+@pytest.mark.parametrize("path", ["/get", "/known", "/wait", "/big"])
+async def test_a_lost_connection_is_freed_at_once(fronted: Fronted, wait_until: WaitUntil, path: str) -> None:
+    client = await fronted.connect()
+    await client.send(get(path))
+    await wait_until(lambda: fronted.app.calls)
+    gc.collect()
+    [connection] = (weakref.ref(each) for each in fronted.front._connections)
+    gc.disable()
+    try:
+        client.reset()
+        fronted.app.release.set()
+        await wait_until(lambda: connection() is None)
+    finally:
+        gc.enable()
 
 
 async def test_an_address_that_often_sends_a_wrong_key_waits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import typing as t
 
@@ -154,7 +155,7 @@ async def parts(service: Service) -> dict[str, object]:
     return {
         "schedules": [scheduler.view["id"][1:] for scheduler in schedules],
         "options": str(service.workers._hub.queues["emails"].options.concurrency),
-        "schemas": [name[1:] for name in held.schemas or {}],
+        "schemas": [name[1:] for name in json.loads(held.schemas or "{}")],
     }
 
 
@@ -306,7 +307,7 @@ async def test_of_two_processes_of_one_version_the_one_that_started_last_has_its
         await service.workers.register("emails", Registration.model_validate(body), replace=None)
     held = service.registry.get("emails")
     assert held is not None
-    assert list(held.schemas or {}) == [schemas]
+    assert list(json.loads(held.schemas or "{}")) == [schemas]
 
 
 @pytest.mark.parametrize(

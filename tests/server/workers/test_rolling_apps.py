@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 import typing as t
 
@@ -149,7 +150,7 @@ async def test_a_rolling_deploy_there_and_back_leaves_the_version_deployed_last(
             return held is not None and [
                 held.release,
                 str(held.options.concurrency),
-                *(name for name in held.schemas or {} if name.startswith("j")),
+                *(name for name in json.loads(held.schemas or "{}") if name.startswith("j")),
                 *(scheduler.view["id"] for scheduler in schedules),
             ] == [version, version, f"j{version}", f"s{version}"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
@@ -98,7 +99,7 @@ def version_of(held: Registration | None) -> int | None:
         held.release[1:],
         str(held.options.concurrency - 1),
         *(schedule.id[1:] for schedule in held.schedules),
-        *(name[1:] for name in held.schemas or {}),
+        *(name[1:] for name in json.loads(held.schemas or "{}")),
     }
     assert len(parts) == 1, f"parts of several versions: {held}"
     return int(parts.pop())

@@ -96,6 +96,8 @@ async def test_no_more_jobs_run_than_node_allowed_before_the_worker_came(
     for _ in range(9):
         await engine.add()
     hub = await engine.run(process, concurrency=3)
-    await wait_until(lambda: process.running == 2)
+    await wait_until(lambda: len(process.started) >= 2)
     await engine.settle(hub)
-    assert process.running == 2
+    process.gate.set()
+    await wait_until(lambda: len(process.started) >= 9)
+    assert process.most_running == 2

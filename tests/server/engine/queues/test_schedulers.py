@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import typing as t
 
 import pytest
+import redis.asyncio
 
 from nextmq_handler.protocol.outcomes import Completed, Failed, RateLimited
 from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.scheduling import Template
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.queues.scheduling import NotAdvanced, advance
-from nextmq_server.engine.scripts.scripts import pack
+from nextmq_server.engine.scripts.scripts import fields_of, pack
 from nextmq_server.engine.verdicts import Hold, Verdict
 from nextmq_server.engine.worker import upkeep
-from nextmq_server.redis.connection import ConnectionLost, RedisError
+from nextmq_server.redis.connection import RedisError
 
 if t.TYPE_CHECKING:
+    from nextmq_server.embedded import EmbeddedValkey
     from nextmq_server.engine.queues.schedulers import SchedulerState
 
     from ...conftest import Engine, Processor, WaitUntil
@@ -329,25 +330,42 @@ async def test_two_servers_run_no_time_twice(
     assert len(set(times(process))) == len(process.started)
 
 
-@pytest.mark.parametrize(
-    ("setting", "refusal"),
-    [
-        ("maxmemory", pytest.raises(NotAdvanced, match="job scheduler report: the job is retried later")),
-        ("min-replicas-to-write", pytest.raises(ConnectionLost)),  # another Redis may be the primary by now
-    ],
-    ids=["no memory", "no replicas"],
-)
-async def test_redis_that_takes_no_writes_now_stops_no_scheduler(
-    own_engine: Engine, setting: str, refusal: contextlib.AbstractContextManager[object]
-) -> None:
+async def test_redis_that_takes_no_writes_now_stops_no_scheduler(own_engine: Engine) -> None:
     first = await upsert(own_engine, {"every": HOUR})
     assert first.next_job is not None
     scripts = own_engine.jobs.scripts("emails")
     flat = await own_engine.redis.execute("HGETALL", own_engine.key(first.next_job.id))
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    await own_engine.redis.execute("CONFIG", "SET", setting, 1)
-    with refusal:
-        await advance(scripts, EngineJob(first.next_job.id, fields, "token"))
+    await own_engine.redis.execute("CONFIG", "SET", "maxmemory", 1)
+    with pytest.raises(NotAdvanced, match="job scheduler report: the job is retried later"):
+        await advance(scripts, EngineJob(first.next_job.id, fields_of(flat), "token"))
+
+
+async def test_a_scheduler_goes_on_when_the_replicas_are_back(
+    own_engine: Engine,
+    own_valkey: EmbeddedValkey,
+    processor: type[Processor],
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    replicas_needed = [1]
+
+    async def without_replicas(*args: t.Any) -> None:
+        if replicas_needed:
+            await own_engine.redis.execute("CONFIG", "SET", "min-replicas-to-write", replicas_needed.pop())
+        await advance(*args)
+
+    monkeypatch.setattr("nextmq_server.engine.worker.running.advance", without_replicas)
+    process = processor()
+    await own_engine.run(process)
+    await upsert(own_engine, {"every": HOUR})
+    await wait_until(lambda: "cannot connect to Redis" in caplog.text)
+    assert process.started == []
+    async with redis.asyncio.Redis(unix_socket_path=str(own_valkey.socket_path)) as admin:
+        await admin.config_set("min-replicas-to-write", 0)
+    await wait_until(lambda: process.started)
+    await own_engine.redis.ready()
+    assert len(await pending(own_engine)) == 1
 
 
 async def test_a_run_whose_next_one_cannot_be_made_now_is_delivered_once_it_can(
