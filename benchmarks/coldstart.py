@@ -38,7 +38,6 @@ BARE = "python -c pass"
 NEXTMQ = "nextmq_adapters.aws_lambda"
 IMPORTS = {
     "hand-written": "from floor import handler",
-    "hand-written + itsdangerous": "import itsdangerous; from floor import handler",
     NEXTMQ: "from ours import handler",
     "Mangum + Starlette": "from mangum_starlette import handler",
     "Mangum + FastAPI": "from mangum_fastapi import handler",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
+import hmac
 import os
 import typing as t
-
-from itsdangerous.signer import HMACAlgorithm
 
 from ..errors import ConfigurationError, NextMQError
 from .messages import Headers
@@ -29,7 +27,6 @@ _ID_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 _MAX_ID, _MAX_TIMESTAMP = 64, 11
 _PREFIX = "whsec_"
 _MIN_SECRET, _MAX_SECRET = 24, 64
-_HMAC = HMACAlgorithm(hashlib.sha256)
 
 Reason = t.Literal[
     "header_missing",
@@ -56,7 +53,7 @@ class Secret:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self.id: str = _HMAC.get_signature(key, b"nextmq secret id").hex()[:8]
+        self.id: str = hmac.digest(key, b"nextmq secret id", "sha256").hex()[:8]
 
     def __repr__(self) -> str:
         return f"<Secret {self.id}>"
@@ -69,11 +66,11 @@ class Secret:
 
     def sign(self, signed: bytes) -> bytes:
         """Return the signature token `v1,{base64}` over `signed`."""
-        return b"v1," + base64.b64encode(_HMAC.get_signature(self._key, signed))
+        return b"v1," + base64.b64encode(hmac.digest(self._key, signed, "sha256"))
 
     def matches(self, signed: bytes, digest: bytes) -> bool:
         """Return whether `digest` is the HMAC of `signed`, compared in constant time."""
-        return _HMAC.verify_signature(self._key, signed, digest)
+        return hmac.compare_digest(hmac.digest(self._key, signed, "sha256"), digest)
 
 
 def parse_secret(text: str, *, source: str = "webhook secret") -> Secret:

@@ -18,6 +18,9 @@ def loads(raw: bytes) -> t.Any:
 def parse(text: str) -> t.Any:
     """Return the value of JSON text without NaN or Infinity. Raises ValueError; the depth is not checked."""
     try:
+        value, end = _scan(text, 0)
+        return value if end == len(text) else _DECODER.decode(text)
+    except StopIteration:  # it is not JSON, or has white space before it
         return _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -113,5 +116,7 @@ def _finite(text: str) -> float:
 
 _CONTAINERS: tuple[type[t.Any], ...] = (dict, list, tuple)
 _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+# What the decoder calls after it has skipped white space, which compact JSON does not have around it.
+_scan: t.Callable[[str, int], tuple[t.Any, int]] = t.cast("t.Any", _DECODER).scan_once
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _UTF8_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False)

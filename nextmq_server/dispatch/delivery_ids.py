@@ -8,11 +8,13 @@ stored.
 from __future__ import annotations
 
 import asyncio
-import base64
+import binascii
 import hashlib
 
 from ..engine.queues.job import EngineJob, whole
 from ..engine.scripts.scripts import QueueScripts
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def delivery_id(queue: str, job: EngineJob) -> str:
@@ -36,4 +38,4 @@ def _derive(queue: str, job_id: str, token: str, starts: int, started_at: int) -
     # The token alone would do. The rest stays, because older servers beside this one expect it.
     text = "\0".join((token, queue, job_id, str(starts), str(started_at)))
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
-    return "dlv_" + base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+    return "dlv_" + binascii.b2a_base64(digest[:16]).translate(_URL_SAFE, b"=\n").decode()

@@ -54,10 +54,15 @@ def _unheard(_queue: str, _fingerprint: str, _secret_id: str) -> None:
     """Take no note."""
 
 
+HEARD_INTERVAL = 1.0
+"""How often, in s, it is noted at most that the same worker of a queue answers under the same secret."""
+
+
 class Dispatcher:
     """Deliver jobs to endpoints, signed under the `secrets` of one project.
 
-    A job fails after `max_free_starts` starts that used no attempt. `heard` is called with each signed outcome.
+    A job fails after `max_free_starts` starts that used no attempt. `heard` is called with a signed outcome if the
+    last one of its queue came from another worker or under another secret, or after HEARD_INTERVAL.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class Dispatcher:
         self._max_free_starts = max_free_starts
         self._heard = heard
         self._clock = clock
+        self._last_heard: dict[str, tuple[str, str, float]] = {}
 
     async def deliver(self, endpoint: AppEndpoint, health: Health, job: EngineJob) -> Verdict:
         """Deliver `job` once and return what happens to it next. `health` is that of the endpoint."""
@@ -100,12 +106,12 @@ class Dispatcher:
         answer = await self._client.send(
             endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE
         )
-        duration = (time.monotonic() - started_at) * 1000
+        answered_at = time.monotonic()
+        duration = (answered_at - started_at) * 1000
         job.is_answered = True
         finding = judge(answer, self._secrets.secrets, id, now=self._clock())
         if isinstance(finding, Reached) and finding.secret_id is not None:
-            self._secrets.note_signed(finding.secret_id)
-            self._heard(endpoint.queue, finding.fingerprint or endpoint.fingerprint, finding.secret_id)
+            self._hear(endpoint.queue, finding.fingerprint or endpoint.fingerprint, finding.secret_id, answered_at)
         verdict = await health.verdict(finding, job.id)
         if isinstance(verdict, Failed):
             verdict.status = answer.status
@@ -121,3 +127,11 @@ class Dispatcher:
         )
         self._reporter.tell(endpoint.queue, job, id, answer.status, verdict, duration)
         return verdict
+
+    def _hear(self, queue: str, fingerprint: str, secret_id: str, now: float) -> None:
+        last_fingerprint, last_id, at = self._last_heard.get(queue, ("", "", 0.0))
+        if last_id == secret_id and last_fingerprint == fingerprint and now - at < HEARD_INTERVAL:
+            return
+        self._last_heard[queue] = fingerprint, secret_id, now
+        self._secrets.note_signed(secret_id)
+        self._heard(queue, fingerprint, secret_id)

@@ -7,6 +7,9 @@ import httptools
 MAX_FRAMING = 256 * 1024
 """The most bytes of one answer outside its body: all heads, chunk sizes and extensions, trailers."""
 
+MAX_PIECES = 4096
+"""The most headers, trailers and chunks of one answer in all: each costs a call, however short it is."""
+
 MAX_INFORMATIONAL = 10
 """The most informational answers (1xx) before one answer."""
 
@@ -40,6 +43,7 @@ class AnswerReader:
         self._received = 0
         self._body_size = 0
         self._informational = 0
+        self._pieces = 0
         self._is_complete = False
         self._fault = ""
 
@@ -50,6 +54,9 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> None:
         """Read the next bytes. Raises BadAnswer."""
+        if not self.has_head and len(data) <= _PIECE:  # most answers
+            self._feed(data)
+            return
         for start in range(0, len(data), _PIECE):
             if self._has_enough:
                 self.keeps_alive = False
@@ -80,6 +87,8 @@ class AnswerReader:
             self._fault = self._fault or f"the answer is not HTTP: {exc}"
         if self._received - self._body_size > MAX_FRAMING:
             self._fault = f"over {MAX_FRAMING // 1024} KiB of the answer are not body"
+        elif self._pieces > MAX_PIECES:
+            self._fault = f"the answer has over {MAX_PIECES} headers and chunks"
         if self._fault:
             self.keeps_alive = False
             if not self._has_enough:
@@ -92,6 +101,7 @@ class AnswerReader:
             self._fault = "more than one answer arrived"
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._pieces += 1
         if not self.has_head:  # otherwise it is a trailer
             self.headers.append((name, value.rstrip(b" \t")))
 
@@ -102,6 +112,9 @@ class AnswerReader:
         self.has_head = self.status >= 200
         if self.status == 101:
             self._fault = "the answer switches to another protocol"
+
+    def on_chunk_header(self) -> None:
+        self._pieces += 1
 
     def on_body(self, part: bytes) -> None:
         self._body_size += len(part)

@@ -13,7 +13,7 @@ import aiohappyeyeballs
 from ...timers import Timer
 from ..egress.resolver import CheckedResolver
 from .http1 import HTTPConnection, Origin, ReadingTurns
-from .reuse import AT_ONCE, MEMORY, OBSERVED, PROBATION, IdleTime
+from .reuse import AT_ONCE, MEMORY, OBSERVED, IdleTime
 from .shortage import is_own_shortage
 
 CONNECT_TIMEOUT = 15.0
@@ -22,11 +22,14 @@ CONNECT_TIMEOUT = 15.0
 _SWEEP = 0.25
 """How often, in s, idle connections are looked at."""
 
+_CLOCK_STEP = 0.001
+"""How exact the event loop's clock is, in s. A look that came sooner would see a connection idle too briefly."""
+
 _OBSERVERS = 2
 """How many connections that are too old to be used again are kept open, to see how long the app keeps them."""
 
-_AT_FIRST = 16
-"""How many idle connections are kept as long as little is known of the app."""
+_AT_FIRST = 64
+"""How many idle connections are kept as long as little is known of the app: those of a busy queue's next jobs."""
 
 _NEXT_ADDRESS = 0.25
 """After this long, in s, the next address of a name is tried at the same time."""
@@ -111,7 +114,7 @@ class ConnectionPool:
             known.kept.append(connection)
         else:
             connection.close()
-        self._sweeper.set(now + (_SWEEP if known.idle.limit else PROBATION))
+        self._sweeper.set(self._look_at(known, now))
 
     def broke(self, origin: Origin, connection: HTTPConnection) -> None:
         """Take note that the app closed a connection that was used again before it answered."""
@@ -146,7 +149,15 @@ class ConnectionPool:
             if not known.kept and now - known.used_at > MEMORY:
                 del self._origins[origin]
         if self._origins:
-            self._sweeper.set_in(_SWEEP)
+            self._sweeper.set(min(self._look_at(known, now) for known in self._origins.values()))
+
+    def _look_at(self, known: _KnownOrigin, now: float) -> float:
+        """Return when to look at the idle connections of an origin: soon, if they are about to tell more."""
+        decided_after = known.idle.decided_after
+        if not decided_after or not known.kept:
+            return now + _SWEEP
+        at = known.kept[0].idle_since + decided_after + _CLOCK_STEP
+        return at if at > now else now + _SWEEP
 
     def _most_kept(self, idle: IdleTime) -> int:
         if idle.limit:

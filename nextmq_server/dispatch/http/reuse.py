@@ -13,11 +13,14 @@ import re
 OBSERVED = 2.0
 """How long, in s, idle connections are kept to see whether the app closes them."""
 
-PROBATION = 0.1
+PROBATION = 0.02
 """An app must have kept an idle connection open for so long, in s, before one is used again."""
 
-AT_ONCE = 0.01
-"""For how long, in s, a connection may be idle at first, after the probation."""
+AT_ONCE = 0.005
+"""For how long, in s, a connection may be idle at first, after the probation: a busy app's are not for longer."""
+
+PROVEN = 0.1
+"""After this long, in s, a connection may be idle for half of what the app was seen to keep one."""
 
 EARLY = 0.25
 """An app that closes connections that were idle for less than this, in s, gets a new one for each request."""
@@ -44,6 +47,13 @@ class IdleTime:
     def is_worth_observing(self) -> bool:
         """Whether the app may turn out to keep idle connections open."""
         return self._limit >= EARLY
+
+    @property
+    def decided_after(self) -> float:
+        """How long, in s, a connection has to be idle until it tells more; 0 if no hurry is needed."""
+        if self._seen_open < PROBATION:
+            return PROBATION
+        return PROVEN if self._seen_open < PROVEN else 0.0
 
     def stayed_open(self, idle: float) -> None:
         """Take note that a connection is still open after being `idle`."""
@@ -76,5 +86,7 @@ class IdleTime:
     def _settle(self) -> None:
         if self._limit < EARLY or self._seen_open < PROBATION:
             self.limit = 0.0
+        elif self._seen_open < PROVEN:
+            self.limit = AT_ONCE
         else:
-            self.limit = min(max(AT_ONCE, self._seen_open / 2), self._limit / 2)
+            self.limit = min(self._seen_open / 2, self._limit / 2)

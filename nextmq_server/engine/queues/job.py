@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from nextmq_handler.protocol import strict_json
@@ -14,9 +15,17 @@ from ..scripts.packers import long_names
 from .delivery_log import FIELD, appended
 from .faulty_options import faults, in_words
 
+MAX_KNOWN = 256
+"""How many different texts of job options are kept read: most jobs of a queue have the same."""
+
+MAX_KNOWN_SIZE = 512
+"""The longest such text, in characters."""
+
 
 class EngineJob:
     """A job that was fetched and is locked with `token`. `data` stays JSON text, as the delivery sends it.
+
+    `opts` are those of other jobs too: they must not be changed.
 
     `is_answered`: the delivery has an answer, which must not get lost. `changes` are fields of its hash that its
     next move sets. `fault` says why the job cannot run as its options say, if it cannot.
@@ -26,11 +35,14 @@ class EngineJob:
         self.id = job_id
         self.fields = fields
         self.token = token
+        self.next_token = _following(token)
+        """The lock token of the job that the end of this one may fetch: no two starts have the same."""
         self.is_answered = False
         self.changes: dict[str, str] = {}
         self.name = fields.get("name", "")
         self.data = fields.get("data") or "null"
-        self.opts, self.fault = _options(fields.get("opts") or "{}")
+        opts = fields.get("opts") or "{}"
+        self.opts, self.fault = _options(opts) if len(opts) > MAX_KNOWN_SIZE else _known_options(opts)
         self.attempts_made = _integer(fields, "atm") or _integer(fields, "attemptsMade")
         self.attempts_started = _integer(fields, "ats")
         self.stalled_counter = _integer(fields, "stc")
@@ -44,12 +56,6 @@ class EngineJob:
     def note_delivery(self, entry: DeliveryEntry) -> None:
         """Add a delivery to the job's log."""
         self.changes[FIELD] = appended(self.fields.get(FIELD), entry)
-
-    @property
-    def next_token(self) -> str:
-        """The lock token of the job that the end of this one may fetch: no two starts have the same."""
-        first, _, number = self.token.partition(".")
-        return f"{first}.{int(number or 0) + 1}"
 
     @property
     def attempts(self) -> int:
@@ -121,9 +127,17 @@ def _options(text: str) -> tuple[dict[str, t.Any], str]:
     return {name: value for name, value in opts.items() if name not in found}, in_words(opts, found)
 
 
+_known_options = functools.lru_cache(MAX_KNOWN)(_options)
 _MANY_DIGITS = 16
 
 
+def _following(token: str) -> str:
+    first, _, number = token.partition(".")
+    return f"{first}.{int(number or 0) + 1}"
+
+
 def _integer(fields: dict[str, str], name: str) -> int:
-    text = fields.get(name, "0")
+    text = fields.get(name)
+    if text is None or text == "0":
+        return 0
     return int(text) if text.isdecimal() and len(text) < _MANY_DIGITS else whole(text) or 0

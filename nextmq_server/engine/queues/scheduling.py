@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import typing as t
 
@@ -105,7 +106,8 @@ async def advance(scripts: QueueScripts, job: EngineJob) -> None:
     """
     id = job.scheduler_id
     assert id is not None
-    repeat: dict[str, t.Any] = job.opts.get("repeat") or {}
+    opts = copy.deepcopy(job.opts)  # bullmq may change them
+    repeat: dict[str, t.Any] = opts.get("repeat") or {}
     try:
         if _is_past_end(job, repeat):
             return
@@ -114,7 +116,7 @@ async def advance(scripts: QueueScripts, job: EngineJob) -> None:
             repeat,
             job.name,
             None,  # the scheduler's own template has the data
-            short_names(job.opts),
+            short_names(opts),
             override=False,
             producer_id=job.id,
         )

@@ -102,10 +102,13 @@ class _SlotLimit:
             self.take(next_one, 1)
             next_one.line.popleft().taken.set_result(True)
 
+    @property
+    def has_line(self) -> bool:
+        """Whether somebody waits for a slot, or did so lately."""
+        return bool(self._waiting)
+
     def is_wanted(self, share: _Share, own: _Turn | None) -> bool:
         """Whether a slot of the project, once free, would go to another queue than that of the turn `own`."""
-        if not self._waiting:
-            return False
         if any(turn is not own and not turn.taken.done() for turn in share.line):
             return True
         return any(other is not share and other.in_flight < share.in_flight for other in self._in_line())
@@ -171,7 +174,10 @@ class QueueSlots:
     @property
     def is_wanted(self) -> bool:
         """Whether another queue should get a slot that this queue holds."""
-        return any(limit.is_wanted(share, self._turn) for limit, share in self._limits)
+        for limit, share in self._limits:  # noqa: SIM110 - each job comes by, and a generator costs most of this
+            if limit.has_line and limit.is_wanted(share, self._turn):
+                return True
+        return False
 
     def _wait(self, turn: _Turn) -> None:
         self._turn = turn

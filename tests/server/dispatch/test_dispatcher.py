@@ -14,9 +14,10 @@ from nextmq_handler._package import __version__
 from nextmq_handler.protocol.outcomes import Completed, Failed
 from nextmq_handler.protocol.signing import Secret, read_seal, signature_headers
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, parse_delivery
+from nextmq_server.dispatch.dispatcher import Dispatcher
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.client import DeliveryClient
-from nextmq_server.dispatch.reports import Report
+from nextmq_server.dispatch.reports import Report, Reporter
 from nextmq_server.engine.queues.job import EngineJob
 from nextmq_server.engine.verdicts import Hold, Verdict
 from nextmq_server.engine.worker.gate import Gate
@@ -304,3 +305,46 @@ async def test_the_timeout_of_the_endpoint_ends_a_delivery(rig: Rig, listen: Lis
 async def test_an_outcome_is_taken_up_to_the_limit(rig: Rig, size: int, expected: type[Verdict]) -> None:
     rig.app.outcome = DONE.ljust(size)
     assert type(await rig.deliver()) is expected
+
+
+Told = tuple[str, str, str]
+
+
+async def heard(rig: Rig, signers: t.Sequence[tuple[str, int]]) -> list[Told]:
+    """Deliver to these queues, signed by secrets of these numbers. Return what is told of the outcomes."""
+    told: list[Told] = []
+    dispatcher = Dispatcher(
+        rig._client, rig, Reporter(None), heard=lambda *outcome: told.append(outcome), clock=lambda: NOW
+    )
+    for queue, number in signers:
+        rig.app.secret = SECRETS[number]
+        endpoint = replace(rig.endpoint, queue=queue)
+        assert isinstance(await dispatcher.deliver(endpoint, rig._health, make_job()), Completed)
+    return told
+
+
+A, B = SECRETS[0].id, SECRETS[1].id
+HEARD: dict[str, tuple[list[tuple[str, int]], list[Told]]] = {
+    "one": ([("q", 0)], [("q", "f-1", A)]),
+    "the same": ([("q", 0)] * 5, [("q", "f-1", A)]),
+    "another secret": ([("q", 0), ("q", 1)], [("q", "f-1", A), ("q", "f-1", B)]),
+    "back again": ([("q", 0), ("q", 1), ("q", 0)], [("q", "f-1", A), ("q", "f-1", B), ("q", "f-1", A)]),
+    "another queue": ([("q", 0), ("r", 0), ("q", 0)], [("q", "f-1", A), ("r", "f-1", A)]),
+    "queues and secrets": ([("q", 0), ("r", 1), ("q", 0), ("r", 1)], [("q", "f-1", A), ("r", "f-1", B)]),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("signers", "expected"), HEARD.values(), ids=HEARD)
+async def test_who_answers_is_told_when_that_changes(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, signers: list[tuple[str, int]], expected: list[Told]
+) -> None:
+    monkeypatch.setattr("nextmq_server.dispatch.dispatcher.HEARD_INTERVAL", 3600.0)
+    assert await heard(rig, signers) == expected
+    assert rig.signed_by == [secret for _, _, secret in expected]
+
+
+@pytest.mark.anyio
+async def test_who_answers_is_told_again_after_the_interval(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextmq_server.dispatch.dispatcher.HEARD_INTERVAL", 0.0)
+    assert await heard(rig, [("q", 0)] * 3) == [("q", "f-1", A)] * 3

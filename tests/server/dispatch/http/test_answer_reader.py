@@ -9,7 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nextmq_server.dispatch.http.answer_reader import MAX_FRAMING, MAX_INFORMATIONAL, AnswerReader, BadAnswer
+from nextmq_server.dispatch.http.answer_reader import (
+    MAX_FRAMING,
+    MAX_INFORMATIONAL,
+    MAX_PIECES,
+    AnswerReader,
+    BadAnswer,
+)
 
 CAP = 1000
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -145,6 +151,7 @@ def test_an_answer_that_switches_protocols_is_refused(headers: bytes) -> None:
     assert refusal(raw) == "the answer switches to another protocol"
 
 
+BOUNDS = {"over 256 KiB of the answer are not body", "the answer has over 4096 headers and chunks"}
 ENDLESS = {
     "a status line": (b"HTTP/1.1 200 ", b"x"),
     "a header": (OK + b"x-one: ", b"x"),
@@ -160,7 +167,7 @@ ENDLESS = {
 def test_what_is_no_body_and_does_not_end_is_refused(start: bytes, more: bytes, size: int) -> None:
     rest = more * (10 * MAX_FRAMING // len(more))
     parts = [rest[at : at + size] for at in range(0, len(rest), size)]
-    assert refusal(start, *parts) == "over 256 KiB of the answer are not body"
+    assert refusal(start, *parts) in BOUNDS
 
 
 HEAD = b"HTTP/1.1 102 Processing\r\nx-one: "
@@ -185,7 +192,19 @@ PIECES: dict[str, tuple[bytes, bytes, int]] = {
 def test_what_is_not_body_is_bounded_in_all(start: bytes, piece: bytes, overhead: int, size: int) -> None:
     raw = start + piece * (MAX_FRAMING // overhead + 1)
     parts = [raw[at : at + size] for at in range(0, len(raw), size)]
-    assert refusal(*parts, max_size=1_000_000) == "over 256 KiB of the answer are not body"
+    assert refusal(*parts, max_size=1_000_000) in BOUNDS
+
+
+@pytest.mark.parametrize("size", [7, 1000, 100_000], ids=["bytes", "parts", "at once"])
+@pytest.mark.parametrize("name", [name for name, (_, piece, _) in PIECES.items() if len(piece) < 40])
+def test_how_many_pieces_an_answer_has_is_bounded_however_short_they_are(name: str, size: int) -> None:
+    start, piece, _ = PIECES[name]
+    raw = start + piece * (MAX_PIECES + 2)  # the parser tells of a header when it is over
+    parts = [raw[at : at + size] for at in range(0, len(raw), size)]
+    assert refusal(*parts, max_size=1_000_000) == "the answer has over 4096 headers and chunks"
+    whole = start + piece * (MAX_PIECES - 5) + (b"0\r\n\r\n" if name.startswith("chunks") else b"\r\n")
+    parts = [whole[at : at + size] for at in range(0, len(whole), size)]
+    assert read(*parts, max_size=1_000_000).has_head
 
 
 @pytest.mark.parametrize("size", [7, 1000, 100_000], ids=["bytes", "parts", "at once"])

@@ -110,7 +110,8 @@ SLOW = {
 }
 FAST = {
     "a body without end": Hostile(writing(OK + b"\r\n", b"x" * 65_536, times=None), OVER_LIMIT),
-    "chunks without end": Hostile(writing(CHUNKED, b"32\r\n" + b"x" * 50 + b"\r\n", times=None), OVER_LIMIT),
+    "chunks without end": Hostile(writing(CHUNKED, b"3e8\r\n" + b"x" * 1000 + b"\r\n", times=None), OVER_LIMIT),
+    "short chunks without end": Hostile(writing(CHUNKED, b"32\r\n" + b"x" * 50 + b"\r\n", times=None), BROKEN),
     "small chunks without end": Hostile(writing(CHUNKED, b"2\r\nxx\r\n" * 10_000, times=None), BROKEN),
     "chunk extensions without end": Hostile(
         writing(CHUNKED, b"1;" + b"e" * 60_000 + b"\r\nx\r\n", times=None), BROKEN

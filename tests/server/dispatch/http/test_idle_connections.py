@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import types
 import typing as t
 
 import pytest
@@ -12,8 +13,10 @@ import pytest
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.answers import AppAnswer, NoAnswer
 from nextmq_server.dispatch.http.client import DeliveryClient
-from nextmq_server.dispatch.http.reuse import AT_ONCE, EARLY, OBSERVED, IdleTime
-from tests.support.raw_http import OK, keep_for_long, read_request, until_reusable
+from nextmq_server.dispatch.http.http1 import HTTPConnection
+from nextmq_server.dispatch.http.pool import _KnownOrigin
+from nextmq_server.dispatch.http.reuse import AT_ONCE, EARLY, OBSERVED, PROBATION, PROVEN, IdleTime
+from tests.support.raw_http import OK, keep_for_long, read_request
 
 if t.TYPE_CHECKING:
     from ...conftest import Listen, WaitUntil
@@ -166,10 +169,10 @@ async def test_a_busy_app_keeps_its_connections(client: DeliveryClient, listen: 
     app = IdleClosing(60)
     port = await listen(app)
     await send(client, port)
-    await until_reusable(client)
+    await keep_for_long(client)
     for _ in range(50):
         await send(client, port)
-    assert app.connections <= 10  # more than two if this machine paused for longer than AT_ONCE
+    assert app.connections == 1
 
 
 async def test_an_app_that_keeps_idle_connections_is_used_again_after_a_while(
@@ -221,6 +224,54 @@ def test_a_connection_is_used_within_half_of_what_the_app_keeps_it(closed: float
     idle.stayed_open(seen)
     idle.was_closed(closed, now=1.0)
     assert idle.limit <= max(AT_ONCE, min(seen, closed) / 2)
+
+
+@pytest.mark.parametrize("ms", [*range(18_000_001, 18_000_041), 1, 999, 10**7 + 3, 10**9 + 7])
+@pytest.mark.parametrize("seen", [0.0, PROBATION])
+async def test_a_look_at_idle_connections_is_never_too_early_to_tell(
+    client: DeliveryClient, ms: int, seen: float
+) -> None:
+    known = _KnownOrigin()
+    known.idle.stayed_open(seen)
+    kept = t.cast("HTTPConnection", types.SimpleNamespace(idle_since=ms / 1000))
+    known.kept.append(kept)
+    told = known.idle.decided_after
+    looked_at = round(client._pool._look_at(known, ms / 1000), 3)  # uvloop's clock counts whole ms
+    known.idle.stayed_open(looked_at - kept.idle_since)
+    assert known.idle.decided_after != told
+
+
+@pytest.mark.parametrize("idle", [PROBATION, 0.03, 0.05, 0.07, PROVEN - 0.001])
+def test_an_app_that_is_not_proven_gets_only_what_was_hardly_idle(idle: float) -> None:
+    known = IdleTime()
+    known.stayed_open(idle)
+    assert (known.limit, known.limit <= idle / 4) == (AT_ONCE, True)
+
+
+class Slow(IdleClosing):
+    """An app that takes 5 ms for a request."""
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        while True:
+            request = await read_request(reader)
+            await asyncio.sleep(0.005)
+            self.requests.append(request.body)
+            writer.write(DONE)
+
+
+async def test_a_busy_queue_opens_few_connections_more_than_it_has_deliveries_in_flight(
+    client: DeliveryClient, listen: Listen
+) -> None:
+    app = Slow(60)
+    port = await listen(app)
+
+    async def deliver() -> None:
+        while len(app.requests) < 4000:
+            await send(client, port)
+
+    await asyncio.gather(*(deliver() for _ in range(20)))
+    assert app.connections < 1000  # without reuse there would be 4000
 
 
 @pytest.mark.parametrize("closed", [0.0, 0.01, 0.05, EARLY - 0.001])
