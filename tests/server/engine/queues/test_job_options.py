@@ -8,6 +8,7 @@ import pytest
 
 from nextmq_server.engine.queues import job as job_module
 from nextmq_server.engine.queues.job import MAX_KNOWN, MAX_KNOWN_SIZE, EngineJob
+from nextmq_server.engine.scripts.packers import long_names
 
 
 def job(opts: str) -> EngineJob:
@@ -18,7 +19,6 @@ def job(opts: str) -> EngineJob:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Return what is read of options from now on."""
     seen: list[object] = []
-    long_names = job_module.long_names
 
     def note(stored: object) -> object:
         seen.append(stored)
