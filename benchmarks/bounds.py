@@ -161,11 +161,13 @@ async def schemas(stage: Stage) -> None:
 
 
 async def schedules(stage: Stage) -> None:
-    """Register 200 schedules whose next time takes long to find."""
+    """Register 200 schedules whose next time takes long to find: it is refused, and the first of them named."""
     pattern = "0 0-23 1-14 * 6#3,0#3,4#3"
-    every = [{"id": f"s{n}", "name": "x", "repeat": {"pattern": pattern}} for n in range(200)]
-    body = stage.registration("http://127.0.0.1:9/queues/cron", schedules=every)
-    await stage.client.put("/v1/queues/cron/worker", json=body)
+    rare = [{"id": f"s{n}", "name": "x", "pattern": pattern} for n in range(200)]
+    body = stage.registration("http://127.0.0.1:9/queues/cron", schedules=rare)
+    answer = await stage.client.put("/v1/queues/cron/worker", json=body)
+    if answer.status_code != 422 or "pattern" not in answer.text:
+        raise RuntimeError(f"the schedules were not judged by their patterns: {answer.status_code} {answer.text}")
 
 
 class Attack(t.NamedTuple):
