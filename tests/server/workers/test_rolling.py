@@ -9,6 +9,7 @@ import typing as t
 import httpx
 import pytest
 
+from nextmq_server.dispatch import dispatcher as dispatcher_module
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
@@ -91,6 +92,7 @@ class Clock:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry_module, "POLL_INTERVAL", 0.01)
     monkeypatch.setattr(workers_module, "HEARD_INTERVAL", 0.0)
+    monkeypatch.setattr(dispatcher_module, "HEARD_INTERVAL", 0.0)
 
 
 @pytest.fixture

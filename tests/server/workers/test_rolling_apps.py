@@ -13,6 +13,7 @@ from aiohttp import web
 
 from nextmq_handler import ensure_workers_registered
 from nextmq_server.api.app import create_app
+from nextmq_server.dispatch import dispatcher as dispatcher_module
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from nextmq_server.serving import HTTPServer, base_url, listen
@@ -119,6 +120,7 @@ async def test_a_rolling_deploy_there_and_back_leaves_the_version_deployed_last(
     clock = Clock()
     monkeypatch.setattr(service.registry, "_clock", clock)
     monkeypatch.setattr(workers_module, "HEARD_INTERVAL", 0.0)
+    monkeypatch.setattr(dispatcher_module, "HEARD_INTERVAL", 0.0)
     deployment = Deployment()
     deployment.url = await serve(deployment.handle) + "/nextmq"
     finished = 0
