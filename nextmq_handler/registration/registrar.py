@@ -9,7 +9,8 @@ import threading
 import typing as t
 
 from .. import _overrides
-from ..client._sync.workers import NEW_SECRET, register_worker
+from ..client._http.conflict import NEW_SECRET
+from ..client._sync.workers import register_worker
 from ..errors import ConfigurationError, NextMQError, NextMQHTTPError, WorkerRegistrationError
 from ..protocol.clocks import monotonic
 from ..settings import Settings

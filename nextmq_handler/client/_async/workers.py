@@ -9,11 +9,9 @@ from ...errors import NextMQHTTPError, NotFoundError, WorkerRegistrationError
 from ...settings import ServerConnection
 from .._http.answer import ignored, whole
 from .._http.call import ATTEMPT_TIMEOUT
+from .._http.conflict import conflict, is_current
 from ..remote import Caller
 from .transport import request
-
-NEW_SECRET = ("secretIds",)
-"""The fields of a conflict that ends by itself: the app has a new webhook secret, and the same URL."""
 
 
 async def register_worker(
@@ -28,23 +26,16 @@ async def register_worker(
     query = {"replace": "true", "fingerprint": held["fingerprint"]} if held else None
     caller = _caller(connection)
     try:
-        is_current = await request(caller, "PUT", _path(queue), _is_current, content=registration, query=query)
+        holds = await request(caller, "PUT", _path(queue), is_current, content=registration, query=query)
     except NextMQHTTPError as exc:
         if exc.code != "worker_conflict":
             raise
-        fields = tuple(str(field) for field in exc.details.get("fields", ()))
-        differences = "; ".join(str(text) for text in exc.details.get("differences", ()))
-        what = differences or f"{', '.join(fields) or 'it'} differs"
-        raise WorkerRegistrationError(
-            f"the server holds another registration for queue {queue}: {what}. {_fix(fields)}",
-            queue=queue,
-            fields=fields,
-        ) from exc
-    if replace and not is_current:
+        raise conflict(queue, exc) from exc
+    if replace and not holds:
         raise WorkerRegistrationError(
             f"the registration for queue {queue} changed meanwhile: run the step again", queue=queue
         )
-    return is_current
+    return holds
 
 
 async def get_worker(connection: ServerConnection, queue: str) -> dict[str, t.Any] | None:
@@ -68,18 +59,3 @@ def _caller(connection: ServerConnection) -> Caller:
 
 def _path(queue: str) -> tuple[str, ...]:
     return ("v1", "queues", queue, "worker")
-
-
-def _is_current(content: object) -> bool:
-    """Read whether the server holds this version of the app now. A server of an older version always does."""
-    return not (isinstance(content, dict) and t.cast("dict[str, t.Any]", content).get("current") is False)
-
-
-def _fix(fields: tuple[str, ...]) -> str:
-    when = "If this app is the one to take over"
-    if fields == NEW_SECRET:
-        when = "It takes the new webhook secret with the first delivery that this app answers. To do it now"
-    return (
-        f"{when}: nextmq workers replace module:handler, or ensure_workers_registered(workers, replace=True) as a "
-        "deploy step"
-    )

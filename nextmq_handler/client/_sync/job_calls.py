@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ...errors import JobRemovedError, NotFoundError
@@ -81,16 +82,11 @@ class JobCalls:
 
     def _ask_children(self, path: str, name: str) -> dict[str, t.Any]:
         """Return an object that the server may send in several parts."""
-        from .._http.answer import paged
+        from .transport import request_all
 
-        found: dict[str, t.Any] = {}
-        place: str | None = None
-        while True:
-            reader = paged(lambda answer: dict(answer[name]))
-            part, place = self._ask("GET", path, reader=reader, query={"from": place})
-            found |= part
-            if place is None:
-                return found
+        with self._removed_if_not_found():
+            parts = request_all(self._caller(), self._segments(path), lambda answer: dict(answer[name]))
+        return {child: value for part in parts for child, value in part.items()}
 
     def _do(self, method: str, *path: str, **options: t.Unpack[Options]) -> None:
         from .._http.answer import ignored
@@ -100,8 +96,15 @@ class JobCalls:
     def _ask(self, method: str, *path: str, reader: Reader[R], **options: t.Unpack[Options]) -> R:
         from .transport import request  # the HTTP client: only a job that calls the server pays for it
 
-        segments = ("v1", "queues", self.queue_name, "jobs", self.id, *path)
+        with self._removed_if_not_found():
+            return request(self._caller(), method, self._segments(*path), reader, **options)
+
+    def _segments(self, *path: str) -> tuple[str, ...]:
+        return ("v1", "queues", self.queue_name, "jobs", self.id, *path)
+
+    @contextlib.contextmanager
+    def _removed_if_not_found(self) -> t.Generator[None]:
         try:
-            return request(self._caller(), method, segments, reader, **options)
+            yield
         except NotFoundError as exc:
             raise JobRemovedError(self.id, self.queue_name) from exc
