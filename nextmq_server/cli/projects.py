@@ -19,6 +19,7 @@ from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 from ..workers.registry import Registry
 from .options import ProjectsFile, RedisURL, exit_on_error, on_event_loop
 
+ProjectName = t.Annotated[str, typer.Argument(help="The name of a project in the file.")]
 BaseURL = t.Annotated[str, typer.Option(help="The URL at which apps reach the server.")]
 
 app = typer.Typer(no_args_is_help=True, help="Manage the projects file of nextmq serve.")
@@ -47,7 +48,7 @@ def add(
 @exit_on_error("nextmq projects show")
 @on_event_loop
 async def show(
-    name: t.Annotated[str, typer.Argument(help="The name of a project in the file.")],
+    name: ProjectName,
     projects: ProjectsFile,
     redis_url: RedisURL,
 ) -> None:
@@ -62,7 +63,7 @@ async def show(
 @app.command()
 @exit_on_error("nextmq projects rotate")
 def rotate(
-    name: t.Annotated[str, typer.Argument(help="The name of a project in the file.")],
+    name: ProjectName,
     projects: ProjectsFile,
     url: BaseURL = "http://127.0.0.1:7410",
     api_key: t.Annotated[bool, typer.Option("--api-key", help="A new API key, not a new webhook secret.")] = False,
@@ -83,7 +84,7 @@ def rotate(
 @exit_on_error("nextmq projects retire")
 @on_event_loop
 async def retire(
-    name: t.Annotated[str, typer.Argument(help="The name of a project in the file.")],
+    name: ProjectName,
     id: t.Annotated[
         str, typer.Argument(help="The id of an API key or webhook secret, as nextmq projects show says.")
     ],
@@ -107,37 +108,31 @@ async def _credentials(project: Project, redis_url: str) -> t.AsyncGenerator[Cre
     """Read what Redis has about the credentials of `project`. Raises ConfigurationError."""
     address = Address(redis_url)
     redis_keys = await key_names.find_keys(address, project)
-    connection = RedisConnection(address, name="nextmq-projects")
-    await connection.connect()
     try:
-        registry = Registry(connection, redis_keys)
-        await registry.load()
-        yield Credentials(project, connection, redis_keys, registry)
+        async with RedisConnection.opened(address, name="nextmq-projects") as connection:
+            registry = Registry(connection, redis_keys)
+            await registry.load()
+            yield Credentials(project, connection, redis_keys, registry)
     except (RedisError, ConnectionLost) as exc:
         raise ConfigurationError(f"cannot read the last uses: Redis answered {exc}") from None
-    finally:
-        await connection.close()
 
 
 @app.command()
 @exit_on_error("nextmq projects move-keys")
 @on_event_loop
 async def move_keys(
-    name: t.Annotated[str, typer.Argument(help="The name of a project in the file.")],
+    name: ProjectName,
     projects: ProjectsFile,
     redis_url: RedisURL,
     back: t.Annotated[bool, typer.Option("--back", help="Give them the names of version 0.1 again.")] = False,
 ) -> None:
     """Rename the Redis keys of a project that version 0.1 has served. Stop all servers on that Redis first."""
     project = find_project(load_projects(projects), name, projects)
-    connection = RedisConnection(Address(redis_url), name="nextmq-projects-move-keys")
-    await connection.connect()
     try:
-        renamed = await key_names.move_keys(connection, project, back=back)
+        async with RedisConnection.opened(Address(redis_url), name="nextmq-projects-move-keys") as connection:
+            renamed = await key_names.move_keys(connection, project, back=back)
     except (RedisError, ConnectionLost) as exc:
         raise ConfigurationError(f"Redis answered {exc}: run this again, it goes on where it stopped") from None
-    finally:
-        await connection.close()
     typer.echo(f"Renamed {renamed} keys of project {name}.")
 
 

@@ -37,17 +37,14 @@ async def find_keys(address: Address, project: Project) -> ProjectKeys:
     Raises ConfigurationError if they are being moved, and if Redis does not answer.
     """
     mark = ProjectKeys(project.name)(NAMES)
-    connection = RedisConnection(address, name="nextmq-names")
-    await connection.connect()
     try:
-        names = await connection.execute("GET", mark)
-        if names is None:
-            await connection.execute("SET", mark, await _decide(connection, project), "NX")
+        async with RedisConnection.opened(address, name="nextmq-names") as connection:
             names = await connection.execute("GET", mark)
+            if names is None:
+                await connection.execute("SET", mark, await _decide(connection, project), "NX")
+                names = await connection.execute("GET", mark)
     except (RedisError, ConnectionLost) as exc:
         raise ConfigurationError(f"cannot read the keys of project {project.name}: {exc}") from None
-    finally:
-        await connection.close()
     if names == MOVING:
         raise ConfigurationError(
             f"the keys of project {project.name} are being moved: wait for nextmq projects move-keys "

@@ -30,10 +30,9 @@ async def check_redis(address: Address) -> list[str]:
 
     Raises ConfigurationError, which names the fix, if Redis cannot be reached, would lose jobs or cannot run them.
     """
-    connection = RedisConnection(address, name="nextmq-checks")
-    await connection.connect()
     try:
-        facts = await _ask(connection)
+        async with RedisConnection.opened(address, name="nextmq-checks") as connection:
+            facts = await _ask(connection)
     except ConnectionLost as exc:
         raise ConfigurationError(f"Redis at {address} closed the connection: {exc}") from None
     except RedisError as exc:
@@ -41,8 +40,6 @@ async def check_redis(address: Address) -> list[str]:
             f"Redis at {address} refuses INFO ({exc}): allow it for the user of --redis-url, as in "
             "ACL SETUSER name +info"
         ) from None
-    finally:
-        await connection.close()
     try:
         return judge(facts)
     except ConfigurationError as exc:

@@ -63,6 +63,17 @@ class RedisConnection:
             self._session.protocol.close()
             await self._session.protocol.wait_closed()
 
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def opened(cls, address: Address, *, name: str) -> t.AsyncGenerator[t.Self]:
+        """Give a connection that is closed at the end. Raises ConfigurationError as `connect` does."""
+        connection = cls(address, name=name)
+        await connection.connect()
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
     async def ready(self) -> None:
         """Wait until the connection is up."""
         if self._session is not None and self._session.protocol.lost.is_set():
