@@ -54,7 +54,7 @@ def _unheard(_queue: str, _fingerprint: str, _secret_id: str) -> None:
     """Take no note."""
 
 
-HEARD_INTERVAL = 1.0
+TELL_INTERVAL = 1.0
 """How often, in s, it is noted at most that the same worker of a queue answers under the same secret."""
 
 
@@ -62,7 +62,7 @@ class Dispatcher:
     """Deliver jobs to endpoints, signed under the `secrets` of one project.
 
     A job fails after `max_free_starts` starts that used no attempt. `heard` is called with a signed outcome if the
-    last one of its queue came from another worker or under another secret, or after HEARD_INTERVAL.
+    last one of its queue came from another worker or under another secret, or after TELL_INTERVAL.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Dispatcher:
 
     def _hear(self, queue: str, fingerprint: str, secret_id: str, now: float) -> None:
         last_fingerprint, last_id, at = self._last_heard.get(queue, ("", "", 0.0))
-        if last_id == secret_id and last_fingerprint == fingerprint and now - at < HEARD_INTERVAL:
+        if last_id == secret_id and last_fingerprint == fingerprint and now - at < TELL_INTERVAL:
             return
         self._last_heard[queue] = fingerprint, secret_id, now
         self._secrets.note_signed(secret_id)

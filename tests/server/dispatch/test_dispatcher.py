@@ -339,12 +339,12 @@ HEARD: dict[str, tuple[list[tuple[str, int]], list[Told]]] = {
 async def test_who_answers_is_told_when_that_changes(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, signers: list[tuple[str, int]], expected: list[Told]
 ) -> None:
-    monkeypatch.setattr("nextmq_server.dispatch.dispatcher.HEARD_INTERVAL", 3600.0)
+    monkeypatch.setattr("nextmq_server.dispatch.dispatcher.TELL_INTERVAL", 3600.0)
     assert await heard(rig, signers) == expected
     assert rig.signed_by == [secret for _, _, secret in expected]
 
 
 @pytest.mark.anyio
 async def test_who_answers_is_told_again_after_the_interval(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nextmq_server.dispatch.dispatcher.HEARD_INTERVAL", 0.0)
+    monkeypatch.setattr("nextmq_server.dispatch.dispatcher.TELL_INTERVAL", 0.0)
     assert await heard(rig, [("q", 0)] * 3) == [("q", "f-1", A)] * 3

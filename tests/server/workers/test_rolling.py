@@ -92,7 +92,7 @@ class Clock:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry_module, "POLL_INTERVAL", 0.01)
     monkeypatch.setattr(workers_module, "HEARD_INTERVAL", 0.0)
-    monkeypatch.setattr(dispatcher_module, "HEARD_INTERVAL", 0.0)
+    monkeypatch.setattr(dispatcher_module, "TELL_INTERVAL", 0.0)
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ async def test_a_rolling_deploy_there_and_back_leaves_the_version_deployed_last(
     clock = Clock()
     monkeypatch.setattr(service.registry, "_clock", clock)
     monkeypatch.setattr(workers_module, "HEARD_INTERVAL", 0.0)
-    monkeypatch.setattr(dispatcher_module, "HEARD_INTERVAL", 0.0)
+    monkeypatch.setattr(dispatcher_module, "TELL_INTERVAL", 0.0)
     deployment = Deployment()
     deployment.url = await serve(deployment.handle) + "/nextmq"
     finished = 0
