@@ -135,6 +135,9 @@ class RecordedJob(_Recorded[T], Job[T]):
     def _ask(self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]) -> R:
         return reader(self._answer(method, path, options))
 
+    def _ask_all(self, *path: str, reader: t.Callable[[t.Any], R]) -> list[R]:
+        return [reader(self._answer("GET", path, {}))]
+
 
 class RecordedAsyncJob(_Recorded[T], AsyncJob[T]):
     """An AsyncJob for tests, as RecordedJob is a Job."""
@@ -143,6 +146,9 @@ class RecordedAsyncJob(_Recorded[T], AsyncJob[T]):
         self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]
     ) -> R:
         return reader(self._answer(method, path, options))
+
+    async def _ask_all(self, *path: str, reader: t.Callable[[t.Any], R]) -> list[R]:
+        return [reader(self._answer("GET", path, {}))]
 
 
 def make_job(data: T, **fields: t.Unpack[Fields]) -> RecordedJob[T]:

@@ -81,10 +81,7 @@ class AsyncJobCalls:
 
     async def _ask_children(self, path: str, name: str) -> dict[str, t.Any]:
         """Return an object that the server may send in several parts."""
-        from .transport import request_all
-
-        with self._removed_if_not_found():
-            parts = await request_all(self._caller(), self._segments(path), lambda answer: dict(answer[name]))
+        parts = await self._ask_all(path, reader=lambda answer: dict(answer[name]))
         return {child: value for part in parts for child, value in part.items()}
 
     async def _do(self, method: str, *path: str, **options: t.Unpack[Options]) -> None:
@@ -97,6 +94,12 @@ class AsyncJobCalls:
 
         with self._removed_if_not_found():
             return await request(self._caller(), method, self._segments(*path), reader, **options)
+
+    async def _ask_all(self, *path: str, reader: Reader[R]) -> list[R]:
+        from .transport import request_all
+
+        with self._removed_if_not_found():
+            return await request_all(self._caller(), self._segments(*path), reader)
 
     def _segments(self, *path: str) -> tuple[str, ...]:
         return ("v1", "queues", self.queue_name, "jobs", self.id, *path)

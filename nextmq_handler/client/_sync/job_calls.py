@@ -82,10 +82,7 @@ class JobCalls:
 
     def _ask_children(self, path: str, name: str) -> dict[str, t.Any]:
         """Return an object that the server may send in several parts."""
-        from .transport import request_all
-
-        with self._removed_if_not_found():
-            parts = request_all(self._caller(), self._segments(path), lambda answer: dict(answer[name]))
+        parts = self._ask_all(path, reader=lambda answer: dict(answer[name]))
         return {child: value for part in parts for child, value in part.items()}
 
     def _do(self, method: str, *path: str, **options: t.Unpack[Options]) -> None:
@@ -98,6 +95,12 @@ class JobCalls:
 
         with self._removed_if_not_found():
             return request(self._caller(), method, self._segments(*path), reader, **options)
+
+    def _ask_all(self, *path: str, reader: Reader[R]) -> list[R]:
+        from .transport import request_all
+
+        with self._removed_if_not_found():
+            return request_all(self._caller(), self._segments(*path), reader)
 
     def _segments(self, *path: str) -> tuple[str, ...]:
         return ("v1", "queues", self.queue_name, "jobs", self.id, *path)
