@@ -79,7 +79,7 @@ class Service:
         self.egress = egress
         self._unready: str | None = "starting"
         self._max_free_starts = max_free_starts
-        self._reporter = Reporter(report)
+        self._reporter = Reporter(*([report] if report else []))
         address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
         instance_id = secrets.token_hex(6)
         self.keys = keys = keys or ProjectKeys(project.name)

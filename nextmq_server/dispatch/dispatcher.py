@@ -110,6 +110,7 @@ class Dispatcher:
         duration = (answered_at - started_at) * 1000
         job.is_answered = True
         finding = judge(answer, self._secrets.secrets, id, now=self._clock())
+        is_signed = isinstance(finding, Reached) and finding.secret_id is not None
         if isinstance(finding, Reached) and finding.secret_id is not None:
             self._hear(endpoint.queue, finding.fingerprint or endpoint.fingerprint, finding.secret_id, answered_at)
         verdict = await health.verdict(finding, job.id)
@@ -125,7 +126,16 @@ class Dispatcher:
                 detail=verdict.reason if isinstance(verdict, Failed | Hold) else None,
             )
         )
-        self._reporter.tell(endpoint.queue, job, id, answer.status, verdict, duration)
+        self._reporter.tell(
+            endpoint.queue,
+            job,
+            id,
+            answer.status,
+            verdict,
+            duration,
+            sent_at=round(sent_at * 1000),
+            is_signed=is_signed,
+        )
         return verdict
 
     def _hear(self, queue: str, fingerprint: str, secret_id: str, now: float) -> None:

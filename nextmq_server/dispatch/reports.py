@@ -1,4 +1,4 @@
-"""Reports of deliveries, for people: `nextmq dev` prints one line for each."""
+"""Reports of deliveries, for whoever watches: the console, the log, counters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ logger = logging.getLogger("nextmq_server")
 
 
 class Report(t.NamedTuple):
-    """One delivery. `status` is None without an HTTP answer; `duration` is ms."""
+    """One delivery. `status` is None without an HTTP answer; `duration` is ms, `sent_at` ms since the epoch.
+
+    `is_final`: the job has failed for good. `is_signed`: the answer was a signed outcome.
+    """
 
     queue: str
     job_id: str
@@ -25,20 +28,43 @@ class Report(t.NamedTuple):
     verdict: Verdict
     duration: float
     is_final: bool
+    sent_at: int
+    is_signed: bool
+
+
+Watch = t.Callable[[Report], None]
 
 
 class Reporter:
-    """Call `watch` with a report of each delivery. If it fails, that is logged and the delivery goes on."""
+    """Call each of `watches` with a report of each delivery. If one fails, that is logged and all else goes on."""
 
-    def __init__(self, watch: t.Callable[[Report], None] | None = None) -> None:
-        self._watch = watch
+    def __init__(self, *watches: Watch) -> None:
+        self._watches = list(watches)
 
-    def tell(self, queue: str, job: EngineJob, id: str, status: int | None, verdict: Verdict, ms: float) -> None:
-        """Report the delivery `id` of `job`, which took `ms` and ended with `verdict`."""
-        if self._watch is None:
+    def add(self, watch: Watch) -> None:
+        """Call `watch` too, from now on."""
+        self._watches.append(watch)
+
+    def tell(
+        self,
+        queue: str,
+        job: EngineJob,
+        id: str,
+        status: int | None,
+        verdict: Verdict,
+        ms: float,
+        *,
+        sent_at: int,
+        is_signed: bool = False,
+    ) -> None:
+        """Report the delivery `id` of `job`, sent at `sent_at`, which took `ms` and ended with `verdict`."""
+        if not self._watches:
             return
         is_final = isinstance(verdict, Failed) and job.is_last_attempt(verdict)
-        try:
-            self._watch(Report(queue, job.id, job.name, job.attempts_made + 1, id, status, verdict, ms, is_final))
-        except Exception:
-            logger.exception("cannot report a delivery of queue %s", queue)
+        attempt = job.attempts_made + 1
+        report = Report(queue, job.id, job.name, attempt, id, status, verdict, ms, is_final, sent_at, is_signed)
+        for watch in self._watches:
+            try:
+                watch(report)
+            except Exception:
+                logger.exception("cannot report a delivery of queue %s", queue)

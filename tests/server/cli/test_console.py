@@ -48,5 +48,5 @@ def test_the_server_goes_on_when_nobody_reads_its_lines_any_more(tmp_path: Path)
 def test_a_delivery_is_shown_with_its_outcome(
     shown: str, verdict: Verdict, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_delivery(Report("emails", "1", "welcome", 1, "dlv_1", 200, verdict, 12.0, is_final=True))
+    print_delivery(Report("emails", "1", "welcome", 1, "dlv_1", 200, verdict, 12.0, True, 0, True))
     assert shown in " ".join(capsys.readouterr().out.split())

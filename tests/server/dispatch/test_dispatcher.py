@@ -244,7 +244,7 @@ async def test_an_answer_that_is_no_outcome_notes_no_secret(rig: Rig) -> None:
 async def test_a_report_tells_of_the_delivery(rig: Rig) -> None:
     await rig.deliver(**WELCOME)
     [report] = rig.reports
-    assert report._replace(duration=0.0) == Report(
+    assert report._replace(duration=0.0, sent_at=0) == Report(
         queue="emails",
         job_id="42",
         job_name="welcome é€😀",
@@ -254,6 +254,8 @@ async def test_a_report_tells_of_the_delivery(rig: Rig) -> None:
         verdict=Completed({"sent": True}),
         duration=0.0,
         is_final=False,
+        sent_at=0,
+        is_signed=True,
     )
 
 
@@ -314,7 +316,7 @@ async def heard(rig: Rig, signers: t.Sequence[tuple[str, int]]) -> list[Told]:
     """Deliver to these queues, signed by secrets of these numbers. Return what is told of the outcomes."""
     told: list[Told] = []
     dispatcher = Dispatcher(
-        rig._client, rig, Reporter(None), heard=lambda *outcome: told.append(outcome), clock=lambda: NOW
+        rig._client, rig, Reporter(), heard=lambda *outcome: told.append(outcome), clock=lambda: NOW
     )
     for queue, number in signers:
         rig.app.secret = SECRETS[number]
