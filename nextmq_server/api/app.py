@@ -31,7 +31,7 @@ from . import (
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
 
-_ROUTES = (
+ROUTERS = (
     project.routes,
     workers.routes,
     jobs.routes,
@@ -48,6 +48,7 @@ _ROUTES = (
     description.routes,
     health.routes,
 )
+"""The routes of the API, by group."""
 
 
 def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_docs_page: bool = False) -> FastAPI:
@@ -60,7 +61,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
     app.state.waits = OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS)
     app.state.streams = OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS)
     errors.install(app)
-    for routes in _ROUTES:
+    for routes in ROUTERS:
         app.include_router(routes)
     if has_docs_page:
         app.include_router(description.page)

@@ -41,7 +41,7 @@ class ErrorBody(BaseModel):
 _DESCRIPTIONS = {
     400: "`invalid_json`",
     401: "`unauthorized`",
-    403: "`wrong_project`",
+    403: "`wrong_project`, `forbidden`",
     404: "`not_found`",
     408: "`body_timeout`",
     409: "`stale_delivery`, `wrong_state`, `job_locked`, `worker_conflict`, `parent_cannot_be_replaced`",
