@@ -81,7 +81,7 @@ class Service:
         self._max_free_starts = max_free_starts
         self._reporter = Reporter(*([report] if report else []))
         address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
-        instance_id = secrets.token_hex(6)
+        self.id = instance_id = secrets.token_hex(6)
         self.keys = keys = keys or ProjectKeys(project.name)
         self._hub = Hub(address, keys, prefix=project.prefix, instance_id=instance_id, alone=alone, slots=slots)
         connection = self._hub.connection
@@ -132,6 +132,7 @@ class Service:
                 self._reporter,
                 max_free_starts=self._max_free_starts,
                 heard=self._on_outcome,
+                server=self.id,
             )
         )
         await self.triggers.start(self._client)

@@ -11,6 +11,7 @@ from ...rules.log_text import log_row
 from ...rules.options import Duration, JobTemplate, Moment, Repeat, check_list, milliseconds, to_wire
 from .._http.answer import listed, member
 from ..generics import Data, Result
+from ..job_fields import UNCHANGED
 from ..views import FinishedState, JobScheduler, RateLimit, job_scheduler, rate_limit
 from .resource import QueueBase
 
@@ -72,16 +73,19 @@ class QueueControl(QueueBase[Data, Result]):
         name: str | None = None,
         reason: str | None = None,
         limit: int = 1000,
+        data: t.Any = UNCHANGED,
     ) -> list[str]:
         """Run the jobs of dead letters of this dead-letter queue again, in the queues that they failed in.
 
         A job that is still there is retried, another one is added again; each has all its attempts.
         Choose them by `ids`, or up to `limit` by the job name `name` and by the text `reason` in their failure.
-        Return their ids in this queue.
+        With one id, `data` replaces the data of its job. Return their ids in this queue.
         """
         if ids is not None:
             check_list("redrive", ids, "ids")
-        content = {"ids": ids, "name": name, "reason": reason, "limit": limit}
+        content: dict[str, t.Any] = {"ids": ids, "name": name, "reason": reason, "limit": limit}
+        if data is not UNCHANGED:
+            content["data"] = data
         return self._ask("POST", "redrive", reader=member("redriven", list[str]), content=content)
 
     def set_global_concurrency(self, concurrency: int) -> None:

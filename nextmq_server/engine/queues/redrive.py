@@ -113,6 +113,8 @@ class Redriver:
                     continue
                 if len(redriven) == limit:
                     return redriven
+                if wanted.has_data:
+                    dead_letter["data"] = wanted.data
                 if await self._send_back(scripts, dead_letter_id, text, dead_letter, now):
                     redriven[dead_letter_id] = dead_letter["queue"]
         return redriven
