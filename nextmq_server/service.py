@@ -198,6 +198,10 @@ class Service:
             await self.workers.unattended.check(target)
         return list(redriven)
 
+    async def redrivable(self, queue: str, wanted: RedriveBody, *, now: int) -> int:
+        """Count the wanted dead letters in `queue` that `redrive` would send back now."""
+        return await self._redriver.matching(queue, wanted, now=now)
+
     def _on_outcome(self, queue: str, fingerprint: str, secret_id: str) -> None:
         self.credentials.note_signer(queue, secret_id)
         self.workers.hear(queue, fingerprint, secret_id)
