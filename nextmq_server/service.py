@@ -16,6 +16,7 @@ from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
 from .dispatch.http.client import DeliveryClient
+from .dispatch.probe import Probe, probe
 from .dispatch.reports import Report, Reporter
 from .engine.events.hub import EventHub
 from .engine.events.results import Results
@@ -197,6 +198,13 @@ class Service:
         for target in set(redriven.values()):
             await self.workers.unattended.check(target)
         return list(redriven)
+
+    async def probe(self, queue: str) -> Probe | None:
+        """Return what a probe of the endpoint of the queue's worker finds; None if it has no worker."""
+        registration = self.registry.get(queue)
+        if registration is None or self._client is None:
+            return None
+        return await probe(self._client, self.credentials, registration.url)
 
     async def redrivable(self, queue: str, wanted: RedriveBody, *, now: int) -> int:
         """Count the wanted dead letters in `queue` that `redrive` would send back now."""

@@ -113,6 +113,21 @@ class QueueView(t.NamedTuple):
     hold: QueueHold | None = None
 
 
+class EndpointProbe(t.NamedTuple):
+    """What the server found at the URL of a queue's app, what to do about it, and how long it took (ms).
+
+    `status` is None if no HTTP answer came. "reached" is the only `verdict` with which deliveries get through.
+    """
+
+    reached: bool
+    verdict: t.Literal["reached", "wrong_secret", "wrong_path", "refused", "unreachable", "not_a_handler"]
+    url: str
+    status: int | None
+    ms: int
+    detail: str
+    fix: str
+
+
 class JobScheduler(t.NamedTuple):
     """A job scheduler. `every` and `offset` are ms; dates and `next` are ms since the epoch.
 
@@ -174,4 +189,5 @@ dependencies_count: Reader[DependenciesCount] = member("counts", DependenciesCou
 rate_limit: Reader[RateLimit | None] = optional("rateLimit", RateLimit)
 metrics: Reader[Metrics] = whole(Metrics)
 queue_view: Reader[QueueView] = whole(QueueView)
+endpoint_probe: Reader[EndpointProbe] = whole(EndpointProbe)
 job_scheduler: Reader[JobScheduler] = whole(JobScheduler)

@@ -11,7 +11,15 @@ from ...rules.options import Duration, JobTemplate, Moment, Repeat, check_list, 
 from .._http.answer import listed, member
 from ..generics import Data, Result
 from ..job_fields import UNCHANGED
-from ..views import FinishedState, JobScheduler, RateLimit, job_scheduler, rate_limit
+from ..views import (
+    EndpointProbe,
+    FinishedState,
+    JobScheduler,
+    RateLimit,
+    endpoint_probe,
+    job_scheduler,
+    rate_limit,
+)
 from .resource import AsyncQueueBase
 
 CleanState = t.Literal["completed", "wait", "waiting", "active", "paused", "prioritized", "delayed", "failed"]
@@ -86,6 +94,13 @@ class AsyncQueueControl(AsyncQueueBase[Data, Result]):
         if data is not UNCHANGED:
             content["data"] = data
         return await self._ask("POST", "redrive", reader=member("redriven", list[str]), content=content)
+
+    async def probe(self) -> EndpointProbe:
+        """Let the server send a signed delivery without a job to the queue's app, and return what it found.
+
+        No processor runs. Raises NotFoundError if no app has registered the queue.
+        """
+        return await self._ask("POST", "worker", "probe", reader=endpoint_probe)
 
     async def set_global_concurrency(self, concurrency: int) -> None:
         """Process at most `concurrency` jobs at once."""

@@ -12,7 +12,15 @@ from ...rules.options import Duration, JobTemplate, Moment, Repeat, check_list, 
 from .._http.answer import listed, member
 from ..generics import Data, Result
 from ..job_fields import UNCHANGED
-from ..views import FinishedState, JobScheduler, RateLimit, job_scheduler, rate_limit
+from ..views import (
+    EndpointProbe,
+    FinishedState,
+    JobScheduler,
+    RateLimit,
+    endpoint_probe,
+    job_scheduler,
+    rate_limit,
+)
 from .resource import QueueBase
 
 CleanState = t.Literal["completed", "wait", "waiting", "active", "paused", "prioritized", "delayed", "failed"]
@@ -87,6 +95,13 @@ class QueueControl(QueueBase[Data, Result]):
         if data is not UNCHANGED:
             content["data"] = data
         return self._ask("POST", "redrive", reader=member("redriven", list[str]), content=content)
+
+    def probe(self) -> EndpointProbe:
+        """Let the server send a signed delivery without a job to the queue's app, and return what it found.
+
+        No processor runs. Raises NotFoundError if no app has registered the queue.
+        """
+        return self._ask("POST", "worker", "probe", reader=endpoint_probe)
 
     def set_global_concurrency(self, concurrency: int) -> None:
         """Process at most `concurrency` jobs at once."""

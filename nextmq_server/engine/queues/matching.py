@@ -24,8 +24,8 @@ end
 return count
 """
 
-# KEYS: the schedulers, the delayed, prioritized, active and waiting-children jobs. ARGV: what the keys of the queue
-# begin with, first and last position, "1" to count the delayed jobs.
+# KEYS: the schedulers, the delayed, prioritized, active and waiting-children jobs. ARGV: what the keys of the
+# queue begin with, first and last position, "1" to count the delayed jobs.
 # Returns how many schedulers it read, and how many of their next jobs wait: drain leaves those.
 _SCHEDULED = """
 local prefix, counts_delayed = ARGV[1], ARGV[4] == '1'
