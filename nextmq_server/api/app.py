@@ -13,6 +13,7 @@ from ..front import bounds
 from ..front.open_calls import OpenCalls
 from ..service import Service
 from . import (
+    audit,
     children,
     description,
     events,
@@ -48,6 +49,7 @@ ROUTERS = (
     events.routes,
     schedulers.routes,
     triggers.routes,
+    audit.routes,
     description.routes,
     health.routes,
 )

@@ -31,12 +31,10 @@ from ...projects.roles import MAX_KEY_NAME, ApiKey
 from ...service import Service
 from ...shares import LARGE_BODY
 from ..access import Access, Apps, access_of
+from .audited import DELIVERY_HEADER, audited
 from .bodies import BulkRequest, StrictRequest
 from .errors import DOCUMENTED
 from .query import check_query, rules_of
-
-DELIVERY_HEADER = "x-nextmq-delivery"
-"""The header with which a processor names its delivery."""
 
 
 class Done(BaseModel):
@@ -70,7 +68,10 @@ class _StrictRoute(APIRoute):
             check_query(request, rules)
             checked = self.request_class(request.scope, request.receive)
             # A large body costs many times its size until it is carried out.
-            async with service.shares.large_bodies if checked.is_large else contextlib.nullcontext():
+            async with (
+                service.shares.large_bodies if checked.is_large else contextlib.nullcontext(),
+                audited(access, request, service, key),
+            ):
                 return await handler(checked)
 
         return strict
