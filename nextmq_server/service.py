@@ -31,6 +31,7 @@ from .engine.queues.redrive import Redriver
 from .engine.queues.schedulers import JobSchedulers, SchedulerState
 from .engine.worker.hub import Hub
 from .engine.worker.slots import Slots
+from .minutes.minutes import Minutes
 from .projects.credentials import Credentials
 from .projects.projects import Project
 from .quota import ProjectQuota, QuotaLimits
@@ -99,6 +100,8 @@ class Service:
         self.storage = StorageWatch(connection)
         self.schedulers = JobSchedulers(self.jobs)
         self.audit = AuditLog(self._hub.scripts)
+        self.minutes = Minutes(self._hub.scripts)
+        self._reporter.add(self.minutes.count)
         self._directory = QueueDirectory(connection, keys)
         self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
@@ -127,6 +130,7 @@ class Service:
         self._client = DeliveryClient(self.egress)
         await self.storage.start()
         await self.quota.start()
+        await self.minutes.start()
         await self.credentials.warn_of_missing()
         await self.workers.start(
             Dispatcher(
@@ -148,7 +152,7 @@ class Service:
         await self.storage.stop()
         await self.quota.stop()
         await self.triggers.stop()
-        await self._hub.stop(grace=grace)
+        await self._hub.stop(grace=grace, farewell=self.minutes.stop)  # deliveries end until then
         await self.events.stop()  # last, because requests may wait for the results of jobs in flight
         if self._client is not None:
             await self._client.close()
