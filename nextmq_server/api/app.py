@@ -13,6 +13,7 @@ from ..front import bounds
 from ..front.open_calls import OpenCalls
 from ..service import Service
 from . import (
+    alerts,
     audit,
     children,
     description,
@@ -52,6 +53,7 @@ ROUTERS = (
     triggers.routes,
     minutes.routes,
     audit.routes,
+    alerts.routes,
     description.routes,
     health.routes,
 )
