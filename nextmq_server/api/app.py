@@ -12,10 +12,12 @@ from ..engine.events.hub import MAX_LISTENERS
 from ..front import bounds
 from ..front.open_calls import OpenCalls
 from ..service import Service
+from ..shares import SearchTurns
 from . import (
     children,
     description,
     events,
+    failures,
     flows,
     health,
     job_changes,
@@ -25,6 +27,7 @@ from . import (
     queues,
     results,
     schedulers,
+    search,
     triggers,
     workers,
 )
@@ -45,6 +48,8 @@ _ROUTES = (
     events.routes,
     schedulers.routes,
     triggers.routes,
+    search.routes,
+    failures.routes,
     description.routes,
     health.routes,
 )
@@ -59,6 +64,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
     app.state.services = services
     app.state.waits = OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS)
     app.state.streams = OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS)
+    app.state.searches = SearchTurns()
     errors.install(app)
     for routes in _ROUTES:
         app.include_router(routes)
