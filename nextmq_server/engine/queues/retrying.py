@@ -25,10 +25,11 @@ end
 """The Lua function `retry`: reprocessJob, which then removes the job's snapshot and its dead letters."""
 
 # KEYS: the 9 of reprocessJob, the snapshot. ARGV: the 6 of reprocessJob.
-_ONE = f"{RETRY}return retry(KEYS, ARGV, KEYS[10])"
+RETRY_ONE = f"{RETRY}return retry(KEYS, ARGV, KEYS[10])"
+"""The script that retries a job. Its keys are those of `retry_call`, and the job's snapshot."""
 
 # KEYS: the 8 of moveJobsToWait. ARGV: the 3 of moveJobsToWait; what the keys of the queue's snapshots begin with.
-_MANY = (
+RETRY_MANY = (
     LETTERS
     + as_function("moveJobsToWait")
     + """
@@ -41,6 +42,7 @@ end
 return answer
 """
 )
+"""The script that retries the jobs that ended in a state before a time. Its call is `retry_many_call`."""
 
 
 def retry_call(
@@ -63,7 +65,7 @@ async def retry(
     Raises RedisError or ConnectionLost.
     """
     keys, args = retry_call(scripts, job_id, state, is_next=is_next, resets=resets)
-    return int(await scripts.run_composed(_ONE, [*keys, snapshot_key(scripts, job_id)], args))
+    return int(await scripts.run_composed(RETRY_ONE, [*keys, snapshot_key(scripts, job_id)], args))
 
 
 async def retry_many(scripts: QueueScripts, state: str, before: int, limit: int) -> bool:
@@ -71,6 +73,12 @@ async def retry_many(scripts: QueueScripts, state: str, before: int, limit: int)
 
     Return whether there may be more. Raises RedisError or ConnectionLost.
     """
+    return bool(await scripts.run_composed(RETRY_MANY, *retry_many_call(scripts, state, before, limit)))
+
+
+def retry_many_call(
+    scripts: QueueScripts, state: str, before: int, limit: int
+) -> tuple[list[str], list[str | int]]:
+    """Return keys and arguments of RETRY_MANY, for what `retry_many` takes."""
     keys = scripts.all_keys("", "events", state, "wait", "paused", "meta", "active", "marker")
-    args = [limit, before, state, scripts.own_key("result", "")]
-    return bool(await scripts.run_composed(_MANY, keys, args))
+    return keys, [limit, before, state, scripts.own_key("result", "")]
