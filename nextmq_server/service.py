@@ -29,6 +29,8 @@ from .engine.queues.logs import JobLogStore
 from .engine.queues.queues import Limits, Queues, apply_worker_concurrency
 from .engine.queues.redrive import Redriver
 from .engine.queues.schedulers import JobSchedulers, SchedulerState
+from .engine.queues.search.failures import FailureLook, Failures
+from .engine.queues.search.searching import Search
 from .engine.worker.hub import Hub
 from .engine.worker.slots import Slots
 from .minutes.minutes import Minutes
@@ -103,6 +105,7 @@ class Service:
         self.minutes = Minutes(self._hub.scripts)
         self._reporter.add(self.minutes.count)
         self._directory = QueueDirectory(connection, keys)
+        self.search = Search(self.jobs, self.queue_names)
         self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
         self.workers = Workers(
@@ -238,6 +241,22 @@ class Service:
             hold=await self.limits.hold(queue),
             worker=worker.view() if worker else None,
         )
+
+    async def failures(self, queue: str | None, name: str | None, *, now: int) -> FailureLook:
+        """Group the failures of a queue, or of all, at `now`, ms since the epoch.
+
+        A group is new if it began after the process of the app that registered last had started.
+        """
+        workers = self.registry.all()
+        queues = [queue] if queue else await self.queue_names()
+        dead_letter_queues = {worker.options.dead_letter for worker in workers.values()} - {None}
+
+        def since(queue: str) -> int | None:
+            worker = workers.get(queue)
+            return worker.started_at or None if worker else None
+
+        letters = sorted(t.cast("set[str]", dead_letter_queues))
+        return await Failures(self.jobs).groups(queues, letters, name, now=now, since=since)
 
     async def obliterate(self, queue: str, *, force: bool) -> None:
         """Remove the queue with all its jobs. Raises WrongState if jobs are active, unless `force`."""

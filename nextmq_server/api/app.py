@@ -12,11 +12,13 @@ from ..engine.events.hub import MAX_LISTENERS
 from ..front import bounds
 from ..front.open_calls import OpenCalls
 from ..service import Service
+from ..shares import SearchTurns
 from . import (
     audit,
     children,
     description,
     events,
+    failures,
     flows,
     health,
     job_changes,
@@ -28,6 +30,7 @@ from . import (
     queues,
     results,
     schedulers,
+    search,
     triggers,
     workers,
 )
@@ -52,6 +55,8 @@ ROUTERS = (
     triggers.routes,
     minutes.routes,
     audit.routes,
+    search.routes,
+    failures.routes,
     description.routes,
     health.routes,
 )
@@ -68,6 +73,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
     app.state.waits = OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS)
     app.state.probes = OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES)
     app.state.streams = OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS)
+    app.state.searches = SearchTurns()
     errors.install(app)
     for routes in ROUTERS:
         app.include_router(routes)
