@@ -84,7 +84,7 @@ class Service:
         self.egress = egress
         self._unready: str | None = "starting"
         self._max_free_starts = max_free_starts
-        self._reporter = Reporter(*([report] if report else []))
+        self.reporter = Reporter(*([report] if report else []))
         address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
         self.id = instance_id = secrets.token_hex(6)
         self.keys = keys = keys or ProjectKeys(project.name)
@@ -119,7 +119,7 @@ class Service:
         )
         self.registry = self.workers.registry
         self.credentials = Credentials(project, connection, keys, self.registry)
-        self.triggers = Triggers(self._hub, self.jobs, reporter=self._reporter)
+        self.triggers = Triggers(self._hub, self.jobs, reporter=self.reporter)
         self._client: DeliveryClient | None = None
 
     @property
@@ -139,7 +139,7 @@ class Service:
             Dispatcher(
                 self._client,
                 self.credentials,
-                self._reporter,
+                self.reporter,
                 max_free_starts=self._max_free_starts,
                 heard=self._on_outcome,
                 server=self.id,
