@@ -82,7 +82,7 @@ class JobId(Closed):
     id: str
 
 
-class StartedRun(Closed):
+class AddedRun(Closed):
     """The job that was added."""
 
     job: JobId
@@ -125,7 +125,7 @@ async def get_scheduler(queue: QueueName, id: PathId, service: Authorized) -> Re
     return ASCIIResponse((await service.schedulers.get(queue, id)).view)
 
 
-@routes.post("/{id}/run", status_code=201, response_model=StartedRun, dependencies=[CreatesJobs])
+@routes.post("/{id}/run", status_code=201, response_model=AddedRun, dependencies=[CreatesJobs])
 async def run_scheduler(
     queue: QueueName, id: PathId, service: Authorized, trace: Trace, idempotency: IdempotencyKey = None
 ) -> Response:

@@ -19,7 +19,7 @@ MAX_READ = 4 * 1024 * 1024
 """About how many bytes of jobs that existed are shown when flows or a bulk are added."""
 
 MAX_ANCESTORS = 64
-"""How many levels are walked up from a job to the root of its flow: a running job may get children at any depth."""
+"""How many levels are walked up from a job to its root: a running job may get children at any depth."""
 
 MAX_SHOWN = 1000
 """How many jobs of a flow are shown at most."""
@@ -118,7 +118,7 @@ class Flows:
         return FlowOutline(list(_in_order(root)), cut[:MAX_SHOWN])
 
     async def root(self, queue: str, job_id: str) -> tuple[ChildKey, int]:
-        """Return the highest job above a job that still exists, or the job itself, and how many levels it is above.
+        """Return the highest job above a job that still exists, or the job itself, and how many levels that is up.
 
         Raises RedisError or ConnectionLost.
         """
