@@ -23,6 +23,7 @@ from . import (
     jobs,
     limits,
     project,
+    queue_changes,
     queues,
     results,
     schedulers,
@@ -42,6 +43,8 @@ _ROUTES = (
     children.routes,
     flows.routes,
     queues.routes,
+    queue_changes.routes,
+    queue_changes.project_routes,
     limits.routes,
     events.routes,
     schedulers.routes,
@@ -76,6 +79,7 @@ def new_state(services: t.Sequence[Service]) -> State:
         {
             "services": services,
             "waits": OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS),
+            "probes": OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES),
             "streams": OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS),
         }
     )
