@@ -18,8 +18,8 @@ from packaging.requirements import Requirement
 from uvicorn.main import main as uvicorn_command
 
 from nextmq_handler.__main__ import parser as library_parser
-from nextmq_server.api.app import create_app
 from nextmq_server.cli.commands import app as server_commands
+from tests.support.rest_api import documented
 
 from .pages import ROOT
 
@@ -137,7 +137,7 @@ def _curl(arguments: list[str], page: str) -> None:
 
 @functools.cache
 def _routes() -> dict[str, dict[str, t.Any]]:
-    return create_app().openapi()["paths"]  # type: ignore[no-any-return]
+    return documented()["paths"]  # type: ignore[no-any-return]
 
 
 def _export(arguments: list[str], page: str) -> None:

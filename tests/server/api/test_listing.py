@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from nextmq_server.api import flows
-from nextmq_server.api.app import create_app
 from nextmq_server.api.http import paging
 from nextmq_server.engine.queues import reading
-from nextmq_server.projects.projects import Project, new_project
+from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.support.api import JOBS, WORKER, registration, send
+from tests.support.rest_api import documented
 
 pytestmark = pytest.mark.anyio
 
@@ -110,7 +110,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_route_that_reads_is_listed_here() -> None:
-    paths = create_app(Service(new_project("described"), "unix:///nowhere")).openapi()["paths"]
+    paths = documented()["paths"]
     reading_routes = {path for path, operations in paths.items() if "get" in operations}
     paged = {
         path
