@@ -85,8 +85,25 @@ class QueueHold(t.TypedDict):
     detail: str
 
 
+class LastDelivery(t.TypedDict):
+    """A queue's last delivery: when it was sent (ms since the epoch), how long it took (ms), and its outcome.
+
+    `status` is None if no HTTP answer came.
+    """
+
+    at: int
+    status: int | None
+    ms: int
+    outcome: str
+
+
 class QueueView(t.NamedTuple):
-    """A queue as it is now. `concurrency` has "global" and "worker"; `rate_limit_ttl` is ms."""
+    """A queue as it is now. `concurrency` has "global" and "worker"; `rate_limit_ttl` is ms.
+
+    `state` is None from a server that does not tell yet. `nearest` is the queue with a worker that was perhaps
+    meant, `oldest_waiting` how long, in ms, the oldest of the next jobs has waited. It gets the dead letters of
+    `dead_letters_of`.
+    """
 
     name: str
     is_paused: bool
@@ -96,6 +113,12 @@ class QueueView(t.NamedTuple):
     rate_limit_ttl: int
     worker: dict[str, t.Any] | None
     hold: QueueHold | None = None
+    state: str | None = None
+    cause: str | None = None
+    nearest: str | None = None
+    oldest_waiting: int | None = None
+    last_delivery: LastDelivery | None = None
+    dead_letters_of: list[str] | None = None
 
 
 class JobScheduler(t.NamedTuple):

@@ -21,6 +21,7 @@ from . import (
     job_changes,
     jobs,
     limits,
+    overview,
     project,
     queues,
     results,
@@ -33,6 +34,7 @@ from .http.middleware import KnownHosts, RawPath, RequestId
 
 _ROUTES = (
     project.routes,
+    overview.routes,
     workers.routes,
     jobs.routes,
     jobs.bulk_routes,
