@@ -6,6 +6,7 @@ import typing as t
 
 from ..protocol.outcomes import OutcomeName
 from ..rules.states import JobState as JobState
+from ..rules.views import LastDelivery
 from ._http.answer import Reader, member, optional, whole
 
 FinishedState = t.Literal["completed", "failed"]
@@ -83,18 +84,6 @@ class QueueHold(t.TypedDict):
     since: int
     until: int | None
     detail: str
-
-
-class LastDelivery(t.TypedDict):
-    """A queue's last delivery: when it was sent (ms since the epoch), how long it took (ms), and its outcome.
-
-    `status` is None if no HTTP answer came.
-    """
-
-    at: int
-    status: int | None
-    ms: int
-    outcome: str
 
 
 class QueueView(t.NamedTuple):

@@ -7,8 +7,8 @@ import bisect
 from fastapi import Response
 
 from nextmq_handler.rules.models import Closed
+from nextmq_handler.rules.views import LastDelivery
 
-from ..overview.last_deliveries import LastDelivery
 from ..overview.states import QueueState
 from .http.paging import From, Piece, answer_list, item
 from .http.request import Authorized, router

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from typing_extensions import TypedDict  # pydantic takes typing's from Python 3.12 on
-
 from nextmq_handler.protocol import strict_json
+from nextmq_handler.rules.views import LastDelivery
 
 from ..dispatch.reports import Report
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
@@ -16,15 +15,6 @@ from ..tasks import end_tasks
 
 WRITE_INTERVAL = 1.0
 """How often, in s, a process writes the last deliveries of its queues at most."""
-
-
-class LastDelivery(TypedDict):
-    """A delivery: when it was sent (ms since the epoch), its HTTP status if it had one, how long it took (ms)."""
-
-    at: int
-    status: int | None
-    ms: int
-    outcome: str
 
 
 class LastDeliveries:

@@ -13,7 +13,7 @@ from nextmq_server.service import Service
 from tests.support.api import registration
 
 if t.TYPE_CHECKING:
-    from ..conftest import App, WaitUntil
+    pass
 
 pytestmark = pytest.mark.anyio
 
