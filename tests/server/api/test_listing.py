@@ -8,9 +8,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from nextmq_server.api import flows, overview
+from nextmq_server.api import flows
 from nextmq_server.api.app import create_app
 from nextmq_server.api.http import paging
+from nextmq_server.api.operation import overview
 from nextmq_server.engine.queues import reading
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service

@@ -9,9 +9,9 @@ from fastapi import Response
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.views import LastDelivery
 
-from ..overview.states import QueueState
-from .http.paging import From, Piece, answer_list, item
-from .http.request import Authorized, router
+from ...overview.states import QueueState
+from ..http.paging import From, Piece, answer_list, item
+from ..http.request import Authorized, router
 
 routes = router("/v1/overview", "queues")
 
