@@ -18,7 +18,6 @@ from .integrations import wsgi as integrations_wsgi
 from .integrations.integration import Integration, Stopper
 from .limits import INTEGRATIONS
 
-
 _WHOLE = ("test_first_job.py", "test_outcomes.py")
 """The files whose every case runs on each Python: real servers, and processors with what they return and raise."""
 
