@@ -1,4 +1,4 @@
-"""The commands as typer's: a group whose help comes from the table and whose commands load when they are called."""
+"""The commands as typer's: the help of the group comes from the table, and a command loads when it is called."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ app = typer.Typer(
 def root(
     version: t.Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """BullMQ jobs in serverless Python apps: look at queues, say why a job does not run, change it."""  # noqa: D401
+    """BullMQ jobs in serverless Python apps: look at queues, say why a job does not run, change it."""
     if version:
         typer.echo(f"nextmq {__version__}")
         raise typer.Exit
