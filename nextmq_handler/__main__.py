@@ -1,7 +1,7 @@
 """`python -m nextmq_handler` is the `nextmq` command, as far as this environment can run it.
 
-`register` and `workers replace` need nothing else; the commands that look and change need the extra "cli", those of
-the server the extra "server".
+`register` and `workers replace` need nothing else. The commands that look and change need the extra "cli", and
+those of the server need the extra "server", best in an environment of its own.
 """
 
 from __future__ import annotations

@@ -73,6 +73,8 @@ def check(command: list[str], page: str) -> None:
 
 
 def _nextmq(arguments: list[str], page: str) -> None:
+    if "--" in arguments:  # the app that `nextmq dev` starts
+        check(arguments[arguments.index("--") + 1 :], page)
     if is_step(arguments):
         target = library_parser().parse_args(arguments).target
         _check_module(target, page)
