@@ -32,6 +32,12 @@ def say(*lines: str) -> None:
     typer.echo("\n".join(lines))
 
 
+def clear() -> None:
+    """Clear the terminal, if somebody looks at one."""
+    if sys.stdout.isatty():
+        typer.echo("\x1b[2J\x1b[H", nl=False)
+
+
 def print_json(value: object) -> None:
     """Print JSON in ASCII, which every terminal and pipe can carry."""
     typer.echo(json.dumps(value, indent=2))
@@ -39,7 +45,7 @@ def print_json(value: object) -> None:
 
 def styled(text: str, style: str | None) -> str:
     """Return the text in a style: bad, warn, ok, muted or head. NO_COLOR is respected."""
-    if style is None or not text or os.environ.get("NO_COLOR"):
+    if not style or not text or os.environ.get("NO_COLOR"):
         return text
     return typer.style(text, **_STYLES[style])
 
