@@ -40,7 +40,11 @@ def test_add_takes_the_options_of_bullmq(nextmq: Run) -> None:
     words = ("--delay", "2h", "--priority", "3", "--attempts", "5", "--id", "mine", "--opts", '{"keepLogs": 7}')
     added = nextmq("add", "emails", "welcome", *words, "--json").json
     assert {**added["opts"], "id": added["id"]} == {
-        **{"delay": 7_200_000, "priority": 3, "attempts": 5, "keepLogs": 7, "id": "mine"},
+        "delay": 7_200_000,
+        "priority": 3,
+        "attempts": 5,
+        "keepLogs": 7,
+        "id": "mine",
         **{key: value for key, value in added["opts"].items() if key == "jobId"},
     }
 

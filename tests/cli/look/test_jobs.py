@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
 from nextmq_handler import Job, Queue, UnrecoverableJobError, Worker
@@ -17,7 +19,7 @@ def fails(job: Job) -> None:
 
 
 @pytest.fixture
-def failed(live_nextmq_server: LiveServer) -> LiveNextMQ:
+def failed(live_nextmq_server: LiveServer) -> t.Iterator[LiveNextMQ]:
     """Let job 1 of queue emails fail."""
     with live_nextmq_server.project([Worker("emails", fails)]) as project:
         Queue("emails").add("welcome", {"to": "ada", "password": SECRET}, attempts=3)

@@ -18,9 +18,19 @@ def _without_styles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def queue(name: str, state: str, cause: str | None = None, **members: t.Any) -> dict[str, t.Any]:
     return {
-        **{"name": name, "state": state, "cause": cause, "since": None, "nearest": None, "counts": {"waiting": 1}},
-        **{"oldestWaiting": None, "lastDelivery": None, "deadLettersOf": [], "isPaused": False, "workers": 0},
-        **{"failedLastHour": 0, "completedLastHour": 0},
+        "name": name,
+        "state": state,
+        "cause": cause,
+        "since": None,
+        "nearest": None,
+        "counts": {"waiting": 1},
+        "oldestWaiting": None,
+        "lastDelivery": None,
+        "deadLettersOf": [],
+        "isPaused": False,
+        "workers": 0,
+        "failedLastHour": 0,
+        "completedLastHour": 0,
         **members,
     }
 
@@ -57,13 +67,19 @@ CAUSES = [
         "code": "paused",
         "sentence": "queue emails is paused",
         "remedy": {"text": "Resume it.", "command": "nextmq resume emails"},
-        **{"since": NOW - 360_000, "until": None, "age": None, "details": {}},
+        "since": NOW - 360_000,
+        "until": None,
+        "age": None,
+        "details": {},
     },
     {
         "code": "breaker",
         "sentence": "the app failed 5 times in a row",
         "remedy": {"text": "It tries again by itself.", "command": None},
-        **{"since": None, "until": NOW + 1000, "age": 9000, "details": {}},
+        "since": None,
+        "until": NOW + 1000,
+        "age": 9000,
+        "details": {},
     },
 ]
 
@@ -85,5 +101,5 @@ def test_each_cause_has_its_code_sentence_times_remedy_and_command() -> None:
 
 
 def test_without_a_cause_nothing_keeps_it_from_running() -> None:
-    answer = {"queue": "emails", "job": None, "state": None, "at": NOW, "causes": []}
+    answer: dict[str, t.Any] = {"queue": "emails", "job": None, "state": None, "at": NOW, "causes": []}
     assert why.lines_of(answer) == ["Nothing keeps queue emails from running."]
