@@ -72,7 +72,7 @@ app = typer.Typer(
 def root(
     version: t.Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """BullMQ jobs in serverless Python apps: look at queues, say why a job does not run, change it."""  # noqa: D401
+    """BullMQ jobs in serverless Python apps: look at queues, say why a job does not run, change it."""
     if version:
         typer.echo(f"nextmq {__version__}")
         raise typer.Exit
