@@ -16,6 +16,7 @@ from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
 from .dispatch.http.client import DeliveryClient
+from .dispatch.probe import Probe, probe
 from .dispatch.reports import Report, Reporter
 from .engine.events.hub import EventHub
 from .engine.events.results import Results
@@ -81,7 +82,7 @@ class Service:
         self._max_free_starts = max_free_starts
         self._reporter = Reporter(*([report] if report else []))
         address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
-        instance_id = secrets.token_hex(6)
+        self.id = instance_id = secrets.token_hex(6)
         self.keys = keys = keys or ProjectKeys(project.name)
         self._hub = Hub(address, keys, prefix=project.prefix, instance_id=instance_id, alone=alone, slots=slots)
         connection = self._hub.connection
@@ -132,6 +133,7 @@ class Service:
                 self._reporter,
                 max_free_starts=self._max_free_starts,
                 heard=self._on_outcome,
+                server=self.id,
             )
         )
         await self.triggers.start(self._client)
@@ -196,6 +198,17 @@ class Service:
         for target in set(redriven.values()):
             await self.workers.unattended.check(target)
         return list(redriven)
+
+    async def probe(self, queue: str) -> Probe | None:
+        """Return what a probe of the endpoint of the queue's worker finds; None if it has no worker."""
+        registration = self.registry.get(queue)
+        if registration is None or self._client is None:
+            return None
+        return await probe(self._client, self.credentials, registration.url)
+
+    async def redrivable(self, queue: str, wanted: RedriveBody, *, now: int) -> int:
+        """Count the wanted dead letters in `queue` that `redrive` would send back now."""
+        return await self._redriver.matching(queue, wanted, now=now)
 
     def _on_outcome(self, queue: str, fingerprint: str, secret_id: str) -> None:
         self.credentials.note_signer(queue, secret_id)

@@ -22,6 +22,7 @@ from . import (
     jobs,
     limits,
     project,
+    queue_changes,
     queues,
     results,
     schedulers,
@@ -41,6 +42,8 @@ _ROUTES = (
     children.routes,
     flows.routes,
     queues.routes,
+    queue_changes.routes,
+    queue_changes.project_routes,
     limits.routes,
     events.routes,
     schedulers.routes,
@@ -58,6 +61,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
     app = FastAPI(title="NextMQ server", version=__version__, openapi_url=None)
     app.state.services = services
     app.state.waits = OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS)
+    app.state.probes = OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES)
     app.state.streams = OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS)
     errors.install(app)
     for routes in _ROUTES:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import typing as t
 
-from fastapi import Query, Response
+from fastapi import Query, Request, Response
 from pydantic import BaseModel
 
 from nextmq_handler.rules.limits import MAX_SCHEMAS
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.refusals import Refusal
 
+from ..dispatch.probe import ProbeVerdict
+from ..front.open_calls import OpenCalls
 from ..patterns import check_patterns
 from ..workers.differences import differences
 from ..workers.registration import Registration
@@ -42,6 +44,18 @@ class NotCurrent(BaseModel):
     """The answer to an app of which a newer version holds the queue: its registration changed nothing."""
 
     current: t.Literal[False] = False
+
+
+class ProbeView(BaseModel):
+    """What a probe found, and what to do about it. `status` is null if no HTTP answer came; it took `ms`."""
+
+    reached: bool
+    verdict: ProbeVerdict
+    url: str
+    status: int | None
+    ms: int
+    detail: str
+    fix: str
 
 
 class ComparedWorker(Closed):
@@ -133,6 +147,20 @@ async def unregister_worker(queue: QueueName, service: Authorized) -> Empty:
     """Remove the registration. Waiting jobs stay, active deliveries finish."""
     if not await service.workers.unregister(queue):
         raise _no_worker(queue)
+
+
+@routes.post(f"{_WORKER}/probe", response_model=ProbeView)
+async def probe_worker(request: Request, queue: QueueName, service: Authorized) -> Response:
+    """Send a signed delivery without a job to the queue's endpoint: is it reached, with the right secret?
+
+    No processor runs. A handler refuses a body of `{}` with 400, but only after it has verified the signature.
+    """
+    probes: OpenCalls = request.app.state.probes
+    with probes.one(service.project.name):
+        found = await service.probe(queue)
+    if found is None:
+        raise _no_worker(queue)
+    return ASCIIResponse(found.view())
 
 
 def _no_worker(queue: str) -> Refusal:

@@ -48,7 +48,7 @@ _DESCRIPTIONS = {
     413: "`payload_too_large`",
     422: "`invalid_request`, `invalid_queue_name`, `idempotency_key_reused`, `secret_mismatch`, "
     "`too_many_triggers`, `too_many_workers`, `schemas_too_large`",
-    429: "`too_many_streams`, `too_many_waits`",
+    429: "`too_many_streams`, `too_many_waits`, `too_many_probes`",
     503: "`storage_unavailable`, `storage_error`, `storage_full`",
     507: "`project_full`",
 }
@@ -63,6 +63,7 @@ _HEADERS = {
     "unauthorized": {"www-authenticate": "Bearer"},
     "too_many_streams": {"retry-after": "5"},
     "too_many_waits": {"retry-after": "1"},
+    "too_many_probes": {"retry-after": "1"},
     "storage_full": {"retry-after": "5"},
     "storage_unavailable": {"retry-after": "1"},
 }

@@ -51,7 +51,7 @@ BODIES: dict[tuple[str, str], object] = {
 }
 """What is sent to the routes that take a body; the others are called without one."""
 
-NO_BODY = {"pause", "resume", "promote", "promote-jobs", "fire", "rotate-secret"}
+NO_BODY = {"probe", "run", "pause", "resume", "promote", "promote-jobs", "fire", "rotate-secret"}
 
 
 class Projects(t.NamedTuple):
