@@ -16,6 +16,7 @@ from .failure import NOT_REACHED, USAGE, CommandFailed
 
 if t.TYPE_CHECKING:
     from ..client._http.call import Options
+    from ..client._http.pools import Query
 
 CALL_TIMEOUT = 30.0
 """How long, in s, a call of a command may take."""
@@ -48,11 +49,11 @@ class Server:
 
     def post(self, *path: str, content: object = None, **query: str | int | bool | None) -> t.Any:
         """Send JSON, if there is any, and return the content of the answer."""
-        return self._call("POST", path, query=query, **({} if content is None else {"content": content}))
+        return self._call("POST", path, **_sent(query, content))
 
     def put(self, *path: str, content: object = None, **query: str | int | bool | None) -> t.Any:
         """Put JSON, and return the content of the answer."""
-        return self._call("PUT", path, query=query, **({} if content is None else {"content": content}))
+        return self._call("PUT", path, **_sent(query, content))
 
     def delete(self, *path: str, **query: str | int | bool | None) -> t.Any:
         """Delete something, and return the content of the answer."""
@@ -118,6 +119,10 @@ def _not_reached(connection: ServerConnection, exc: NextMQConnectionError) -> st
 
 
 _ASKS = "; is the server running?"
+
+
+def _sent(query: Query, content: object) -> Options:
+    return {"query": query} if content is None else {"query": query, "content": content}
 
 
 def _content(content: t.Any) -> t.Any:

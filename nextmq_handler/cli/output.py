@@ -52,12 +52,12 @@ def table(
     A terminal's width cuts the last column.
     """
     cells = [[_parts(cell) for cell in row] for row in rows]
-    shown = [(head.upper(), "muted") for head in heads]
-    widths = [max(len(row[column][0]) for row in [shown, *cells]) for column in range(len(heads))]
+    cells.insert(0, [(head.upper(), "muted") for head in heads])
+    widths = [max(len(row[column][0]) for row in cells) for column in range(len(heads))]
     last = len(heads) - 1
     room = max(20, terminal_width() - sum(widths[:-1]) - len(_GAP) * last)
     lines: list[str] = []
-    for row in [shown, *cells]:
+    for row in cells:
         texts: list[str] = []
         for column, (text, style) in enumerate(row):
             if column == last:

@@ -1,4 +1,4 @@
-"""The commands as typer's: a group whose help comes from the table and whose commands load when they are called."""
+"""The commands as typer's: the help of the group comes from the table, and a command loads when it is called."""
 
 from __future__ import annotations
 
