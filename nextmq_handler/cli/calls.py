@@ -90,8 +90,8 @@ def find_connection(url: str | None) -> ServerConnection:
         return parse_connection_string(url, source="--url")
     if text := os.environ.get("NEXTMQ_URL", "").strip():
         return parse_connection_string(text)
-    if text := variables_of_this_folder().get("NEXTMQ_URL"):
-        return parse_connection_string(text, source=f"NEXTMQ_URL in {ENV_FILE}")
+    if found := variables_of_this_folder().get("NEXTMQ_URL"):
+        return parse_connection_string(found, source=f"NEXTMQ_URL in {ENV_FILE}")
     raise CommandFailed(
         "which server? Start one here with nextmq dev, or set NEXTMQ_URL (or --url) to the connection string that "
         "your server printed",
