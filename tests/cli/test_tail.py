@@ -13,6 +13,7 @@ import pytest
 
 from nextmq_handler import Job, Queue, UnrecoverableJobError, Worker
 from nextmq_handler.cli.calls import Server
+from nextmq_handler.cli.failure import CommandFailed
 from nextmq_handler.cli.look import tail
 from nextmq_handler.cli.look.tail import Happening, follow
 from nextmq_server.testing.live import LiveNextMQ, LiveServer
@@ -90,7 +91,7 @@ def test_text_of_a_producer_breaks_no_line(capsys: pytest.CaptureFixture[str]) -
 
 def test_too_many_queues_have_to_be_named(live: LiveNextMQ, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tail, "MAX_QUEUES", 1)
-    with pytest.raises(tail.CommandFailed, match="2 queues are more than the 1 that can be followed"):
+    with pytest.raises(CommandFailed, match="2 queues are more than the 1 that can be followed"):
         tail.tail(["emails", "pictures"], url=live.url)
 
 
