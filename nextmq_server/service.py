@@ -12,6 +12,7 @@ from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.rules.scheduling import Template
 from nextmq_handler.rules.views import queue_view
 
+from .audit.log import AuditLog
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
@@ -97,6 +98,7 @@ class Service:
         self.shares = Shares()
         self.storage = StorageWatch(connection)
         self.schedulers = JobSchedulers(self.jobs)
+        self.audit = AuditLog(self._hub.scripts)
         self._directory = QueueDirectory(connection, keys)
         self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
