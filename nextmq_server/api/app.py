@@ -32,9 +32,11 @@ from . import (
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
+from .operation import overview
 
 ROUTERS = (
     project.routes,
+    overview.routes,
     workers.routes,
     jobs.routes,
     jobs.bulk_routes,
