@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import typing as t
 
@@ -10,8 +11,8 @@ from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 from nextmq_handler.rules.bodies import RedriveBody
 from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.rules.scheduling import Template
-from nextmq_handler.rules.views import queue_view
 
+from .audit.log import AuditLog
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
@@ -30,6 +31,9 @@ from .engine.queues.redrive import Redriver
 from .engine.queues.schedulers import JobSchedulers, SchedulerState
 from .engine.worker.hub import Hub
 from .engine.worker.slots import Slots
+from .overview.last_deliveries import LastDeliveries
+from .overview.node_workers import NodeWorkers
+from .overview.overview import Overview
 from .projects.credentials import Credentials
 from .projects.projects import Project
 from .quota import ProjectQuota, QuotaLimits
@@ -97,6 +101,7 @@ class Service:
         self.shares = Shares()
         self.storage = StorageWatch(connection)
         self.schedulers = JobSchedulers(self.jobs)
+        self.audit = AuditLog(self._hub.scripts)
         self._directory = QueueDirectory(connection, keys)
         self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
@@ -110,6 +115,10 @@ class Service:
             max_timeout=max_timeout,
         )
         self.registry = self.workers.registry
+        self._last_deliveries = LastDeliveries(connection, keys)
+        self._reporter.add(self._last_deliveries)
+        node_workers = NodeWorkers(connection, project.prefix)
+        self.overview = Overview(self._hub, self.registry, node_workers, self._last_deliveries)
         self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self._reporter)
         self._client: DeliveryClient | None = None
@@ -137,6 +146,7 @@ class Service:
             )
         )
         await self.triggers.start(self._client)
+        self._last_deliveries.start()
         self._unready = None
 
     async def stop(self, *, grace: float) -> None:
@@ -146,7 +156,10 @@ class Service:
         await self.storage.stop()
         await self.quota.stop()
         await self.triggers.stop()
+        with contextlib.suppress(RedisError, ConnectionLost):
+            await self._last_deliveries.write()
         await self._hub.stop(grace=grace)
+        await self._last_deliveries.stop()
         await self.events.stop()  # last, because requests may wait for the results of jobs in flight
         if self._client is not None:
             await self._client.close()
@@ -218,27 +231,13 @@ class Service:
         """Return the queues that have a worker or to which jobs were added."""
         return sorted(await self._directory.names() | self.registry.all().keys())
 
-    async def queue_view(self, queue: str) -> dict[str, t.Any]:
-        """Return the queue as the API shows it."""
-        worker = self.registry.get(queue)
-        return queue_view(
-            name=queue,
-            is_paused=await self.queues.is_paused(queue),
-            counts=await self.queues.counts(queue),
-            global_concurrency=await self.limits.global_concurrency(queue),
-            worker_concurrency=worker.options.concurrency if worker else None,
-            rate_limit=await self.limits.rate_limit(queue),
-            rate_limit_ttl=await self.limits.rest_left(queue, 0),
-            hold=await self.limits.hold(queue),
-            worker=worker.view() if worker else None,
-        )
-
     async def obliterate(self, queue: str, *, force: bool) -> None:
         """Remove the queue with all its jobs. Raises WrongState if jobs are active, unless `force`."""
         await self.queues.obliterate(queue, force=force)
         await self.end_rest(queue)  # BullMQ leaves the limiter's key, which may be that of a hold
         if queue not in {worker.options.dead_letter for worker in self.registry.all().values()}:
             await self._directory.forget(queue)
+            await self._last_deliveries.forget(queue)
         worker = self.registry.get(queue)
         if worker is not None:  # its concurrency was kept in a key that has just been removed
             await apply_worker_concurrency(self.jobs.scripts(queue), worker.options.concurrency)

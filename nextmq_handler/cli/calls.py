@@ -34,6 +34,10 @@ ENV_FILE = Path(".nextmq", "env")
 Json = dict[str, t.Any]
 
 
+class RouteMissing(CommandFailed):
+    """The server is older than the command."""
+
+
 class Server:
     """The server of `url`, NEXTMQ_URL or `.nextmq/env`, the first that is set. Raises CommandFailed if none is."""
 
@@ -77,7 +81,7 @@ class Server:
             return request(caller, method, ("v1", *path), _content, **options)
         except NextMQHTTPError as exc:
             if exc.code in ("no_such_route", "method_not_allowed"):
-                raise CommandFailed(
+                raise RouteMissing(
                     f"the server at {self.connection.base_url} is older than this command ({__version__}): it has "
                     f"no {method} /v1/{'/'.join(path)}. Update the server"
                 ) from None
@@ -92,7 +96,7 @@ def find_connection(url: str | None) -> ServerConnection:
         return parse_connection_string(url, source="--url")
     if text := os.environ.get("NEXTMQ_URL", "").strip():
         return parse_connection_string(text)
-    if (found := _of_this_folder()) is not None:
+    if found := variables_of_this_folder().get("NEXTMQ_URL"):
         return parse_connection_string(found, source=f"NEXTMQ_URL in {ENV_FILE}")
     raise CommandFailed(
         "which server? Start one here with nextmq dev, or set NEXTMQ_URL (or --url) to the connection string that "
@@ -101,18 +105,17 @@ def find_connection(url: str | None) -> ServerConnection:
     )
 
 
-def _of_this_folder() -> str | None:
-    """Return NEXTMQ_URL of the file, if it is there. Raises CommandFailed if others may read or write it."""
+def variables_of_this_folder() -> dict[str, str]:
+    """Return the variables of the file, if it is there. Raises CommandFailed if others may read or write it."""
     try:
         with ENV_FILE.open("rb") as file:
             found = os.fstat(file.fileno())
             content = file.read(MAX_ENV_SIZE).decode("utf-8", "replace")
     except OSError:
-        return None
+        return {}
     if os.name == "posix" and (stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.getuid()):
         raise CommandFailed(f"{ENV_FILE} holds a key, and others can read or write it: chmod 600 it", USAGE)
-    variables = dict(line.split("=", 1) for line in content.splitlines() if "=" in line)
-    return variables.get("NEXTMQ_URL", "").strip() or None
+    return dict(line.strip().split("=", 1) for line in content.splitlines() if "=" in line)
 
 
 def _not_reached(connection: ServerConnection, exc: NextMQConnectionError) -> str:

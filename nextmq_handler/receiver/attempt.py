@@ -65,7 +65,7 @@ class Attempt:
         self.trace: Trace | Untraced = trace
         self.processor: BoundProcessor | None = find_processor(worker, delivery.job.name)
         is_async = self.processor is not None and self.processor.is_async
-        kind: type[AsyncJob[t.Any]] | type[Job[t.Any]] = AsyncJob if is_async else Job
+        kind = _kind_of_job(delivery, is_async=is_async)
         self.job: AsyncJob[t.Any] | Job[t.Any] = kind(delivery, settings, deadline=deadline)
 
     def unknown_job_name(self) -> Failed:
@@ -127,6 +127,14 @@ class Attempt:
         if isinstance(exc, SystemExit) and (ended := _platform_end(exc)) is not None:
             return Failed(*ended, stack)
         return Failed(kind_of(exc), text_of(exc), stack, unrecoverable=isinstance(exc, UnrecoverableJobError))
+
+
+def _kind_of_job(delivery: Delivery, *, is_async: bool) -> type[AsyncJob[t.Any]] | type[Job[t.Any]]:
+    if delivery.is_replay:
+        from .replayed import ReplayedAsyncJob, ReplayedJob  # a person sent it
+
+        return ReplayedAsyncJob if is_async else ReplayedJob
+    return AsyncJob if is_async else Job
 
 
 def run_sync(attempt: Attempt) -> Outcome:

@@ -13,6 +13,7 @@ from ..front import bounds
 from ..front.open_calls import OpenCalls
 from ..service import Service
 from . import (
+    audit,
     children,
     description,
     events,
@@ -31,9 +32,11 @@ from . import (
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
+from .operation import overview
 
-_ROUTES = (
+ROUTERS = (
     project.routes,
+    overview.routes,
     workers.routes,
     jobs.routes,
     jobs.bulk_routes,
@@ -48,9 +51,11 @@ _ROUTES = (
     events.routes,
     schedulers.routes,
     triggers.routes,
+    audit.routes,
     description.routes,
     health.routes,
 )
+"""The routes of the API, by group."""
 
 
 def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_docs_page: bool = False) -> FastAPI:
@@ -64,7 +69,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
     app.state.probes = OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES)
     app.state.streams = OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS)
     errors.install(app)
-    for routes in _ROUTES:
+    for routes in ROUTERS:
         app.include_router(routes)
     if has_docs_page:
         app.include_router(description.page)
