@@ -78,6 +78,7 @@ ROUTES: dict[str, Access] = {
     f"GET {_QUEUE}/jobs": _READ,
     f"GET {_JOB}": _READ_BY_APPS,
     f"GET {_JOB}/why": _READ_BY_APPS,
+    f"GET {_JOB}/root": _READ_BY_APPS,
     f"GET {_JOB}/result": _READ_BY_APPS,
     f"GET {_JOB}/logs": _READ_BY_APPS,
     f"GET {_JOB}/children-values": _READ_BY_APPS,

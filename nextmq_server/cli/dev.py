@@ -23,7 +23,6 @@ from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.rules.log_text import one_line
 from nextmq_handler.settings import is_loopback
 
-from ..alerts.mail import MailRelay
 from ..api.app import create_app
 from ..api.http.middleware import LOOPBACK_NAMES
 from ..dispatch.egress.rules import EgressRules, parse_network
@@ -36,6 +35,7 @@ from . import console
 from .app_commands import guess_app_url
 from .app_process import AppProcess
 from .env_file import env_file
+from .log_lines import configure_logging
 from .options import AllowEgress, MaxFreeStarts, MaxTimeout, Port, exit_on_error, on_event_loop
 from .process import ServerProcess, check_external, on_signal
 
@@ -101,7 +101,7 @@ async def dev(
     app = AppProcess(command, show=console.print_app_line) if command else None
     if command and app_url is None:
         app_url = guess_app_url(command, os.environ)
-    console.configure_logging(time_format="%H:%M:%S")
+    configure_logging(time_format="%H:%M:%S")
     # The line of the delivery already shows that a job failed.
     logging.getLogger("nextmq_server.failures").setLevel(logging.CRITICAL)
     egress = EgressRules.for_development([parse_network(text) for text in allow_egress or ()])
@@ -131,7 +131,6 @@ async def dev(
             max_timeout=round(max_timeout * 1000),
             egress=egress,
             report=console.print_delivery,
-            mail=MailRelay.from_environment(),
             keys=await find_keys(Address(redis_url), project),
         )
         await service.start()

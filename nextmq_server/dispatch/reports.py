@@ -16,8 +16,9 @@ logger = logging.getLogger("nextmq_server")
 class Report(t.NamedTuple):
     """One delivery. `status` is None without an HTTP answer; `duration` is ms, `sent_at` ms since the epoch.
 
-    `is_final`: the job has failed for good. `is_signed`: the answer was a signed outcome. `wait` is how long, in
-    ms, the job waited after it was due, asked-for delay excluded; None if it has started before.
+    `is_final`: the job has failed for good. `is_signed`: the answer was a signed outcome. `wait` is how long (ms)
+    the job waited after it was due, asked-for delay excluded; None if it has started before. `traceparent` is the
+    trace that the delivery continued.
     """
 
     queue: str
@@ -32,6 +33,7 @@ class Report(t.NamedTuple):
     sent_at: int
     is_signed: bool
     wait: int | None = None
+    traceparent: str = ""
 
 
 Watch = t.Callable[[Report], None]
@@ -58,6 +60,7 @@ class Reporter:
         *,
         sent_at: int,
         is_signed: bool = False,
+        traceparent: str = "",
     ) -> None:
         """Report the delivery `id` of `job`, sent at `sent_at`, which took `ms` and ended with `verdict`."""
         if not self._watches:
@@ -77,6 +80,7 @@ class Reporter:
             sent_at,
             is_signed,
             _wait_of(job, sent_at),
+            traceparent,
         )
         for watch in self._watches:
             try:

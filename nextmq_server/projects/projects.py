@@ -20,7 +20,7 @@ from nextmq_handler.protocol.signing import Secret, generate_secret, parse_secre
 from nextmq_handler.settings import is_loopback
 
 from .private_file import read_private
-from .roles import ApiKey
+from .roles import ApiKey, Role
 
 _PREFIX = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 
@@ -90,10 +90,15 @@ class Project:
         same = [secrets.compare_digest(sent, one.key.encode()) for one in self.keys]
         return self.keys[same.index(True)] if any(same) else None
 
-    def connection_string(self, base_url: str) -> str:
-        """Return the NEXTMQ_URL for apps that reach this server at `base_url` (protocol section 1)."""
+    def connection_string(self, base_url: str, key: ApiKey | None = None) -> str:
+        """Return the NEXTMQ_URL for apps that reach this server at `base_url` (protocol section 1).
+
+        With `key` it has that API key, and a webhook secret only if an app may have the key.
+        """
         scheme, _, host = base_url.partition("://")
-        user = f"{quote(self.api_key, safe='')}:{quote(self.webhook_secrets[0], safe='')}"
+        user = quote(self.api_key if key is None else key.key, safe="")
+        if key is None or key.role in (Role.APP, Role.ADMIN):
+            user += f":{quote(self.webhook_secrets[0], safe='')}"
         name = quote(self.name, safe="")
         if scheme != "http":
             return f"nextmq://{user}@{host}/{name}"

@@ -55,6 +55,16 @@ def add_project(path: Path, name: str, *, prefix: str) -> Project:
     return project
 
 
+def remove_project(path: Path, name: str) -> None:
+    """Remove the project `name` from the file `path`. Raises as `change_project`."""
+
+    def without(projects: tuple[Project, ...]) -> tuple[Project, ...]:
+        found = find_project(projects, name, path)
+        return tuple(project for project in projects if project is not found)
+
+    change_projects(path, without)
+
+
 def change_project(path: Path, name: str, change: t.Callable[[Project], Project]) -> Project:
     """Replace the project `name` in the file `path` with what `change` makes of it, and return that.
 

@@ -9,12 +9,12 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from tests.support.api import registration
+from tests.support.rest_api import documented, rest_api
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +67,7 @@ class Projects(t.NamedTuple):
 
 def routes() -> list[tuple[str, str]]:
     """Return method and path of every documented route that needs a key."""
-    paths = create_app(Service(new_project("described"), "unix:///nowhere")).openapi()["paths"]
+    paths = documented()["paths"]
     found = [(method.upper(), path) for path, operations in paths.items() for method in operations]
     # A stream of events has no end that could be waited for: it has a test of its own.
     return [route for route in found if route[1].startswith("/v1/") and not route[1].endswith("/events")]
@@ -80,7 +80,7 @@ async def projects(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[
     services = [Service(one, valkey.url, egress=EgressRules.for_development()) for one in (project, b)]
     for service in services:
         await service.start()
-    transport = httpx.ASGITransport(create_app(*services))
+    transport = httpx.ASGITransport(rest_api(*services))
     clients = [
         httpx.AsyncClient(
             transport=transport,

@@ -34,6 +34,7 @@ APP_ROUTES = {
     "GET /v1/flows/{queue}/{id}",
     "GET /v1/queues/{queue}/jobs/{id}",
     "GET /v1/queues/{queue}/jobs/{id}/why",
+    "GET /v1/queues/{queue}/jobs/{id}/root",
     "GET /v1/queues/{queue}/jobs/{id}/result",
     "GET /v1/queues/{queue}/jobs/{id}/logs",
     "GET /v1/queues/{queue}/jobs/{id}/children-values",

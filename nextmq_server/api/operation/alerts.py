@@ -12,12 +12,12 @@ from nextmq_handler.protocol.signing import generate_secret, parse_secret
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.refusals import Refusal, invalid
 
-from ..alerts.judge import Firing
-from ..alerts.mail import SMTP_VARIABLE
-from ..alerts.rules import AlertRule, Channel, EmailChannel, WebhookChannel
-from ..service import Service
-from .http.errors import ASCIIResponse
-from .http.request import Authorized, Removed, router
+from ...alerts.judge import Firing
+from ...alerts.mail import SMTP_VARIABLE
+from ...alerts.rules import AlertRule, Channel, EmailChannel, WebhookChannel
+from ...service import Service
+from ..http.errors import ASCIIResponse
+from ..http.request import Authorized, Removed, router
 
 routes = router("/v1/alerts", "alerts")
 
