@@ -15,29 +15,25 @@ from ..front.open_calls import OpenCalls
 from ..service import Service
 from ..shares import SearchTurns
 from . import (
-    audit,
     children,
     description,
     events,
-    failures,
     flows,
     health,
     job_changes,
     jobs,
     limits,
-    minutes,
     project,
     queue_changes,
     queues,
     results,
     schedulers,
-    search,
     triggers,
     workers,
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
-from .operation import overview
+from .operation import audit, failures, minutes, overview, search
 
 ROUTERS = (
     project.routes,

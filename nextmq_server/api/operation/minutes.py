@@ -9,9 +9,9 @@ from pydantic import Field
 
 from nextmq_handler.rules.models import Closed
 
-from ..minutes.counts import CLASSES
-from ..minutes.minutes import RANGES
-from .http.request import Authorized, QueueName, router
+from ...minutes.counts import CLASSES
+from ...minutes.minutes import RANGES
+from ..http.request import Authorized, QueueName, router
 
 routes = router("/v1/queues/{queue}/metrics", "queues")
 
