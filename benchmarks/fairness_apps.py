@@ -103,7 +103,7 @@ async def serve_apps() -> None:
 
 def serve() -> None:
     """Run `nextmq serve` with the slow name server."""
-    from nextmq_server.cli.commands import app
+    from nextmq_server.__main__ import main
 
     ask = socket.getaddrinfo
 
@@ -114,7 +114,7 @@ def serve() -> None:
         return ask(host, *args, **options)
 
     socket.getaddrinfo = getaddrinfo
-    app()
+    main()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ if _t.TYPE_CHECKING:
     from .client.nextmq import NextMQ as NextMQ
     from .client.views import Dependencies as Dependencies
     from .client.views import DependenciesCount as DependenciesCount
+    from .client.views import EndpointProbe as EndpointProbe
     from .client.views import JobLogs as JobLogs
     from .client.views import JobScheduler as JobScheduler
     from .client.views import JobState as JobState
@@ -105,7 +106,8 @@ else:  # hidden from checkers, so that they report a name that does not exist
             ".client._sync.triggers": "Triggers",
             ".client.nextmq": "NextMQ",
             ".client.views": (
-                "Dependencies DependenciesCount JobLogs JobScheduler JobState Metrics QueueView RateLimit Trigger"
+                "Dependencies DependenciesCount EndpointProbe JobLogs JobScheduler JobState Metrics QueueView "
+                "RateLimit Trigger"
             ),
             ".errors": (
                 "AuthenticationError ConfigurationError DataError JobFailedError JobRemovedError "

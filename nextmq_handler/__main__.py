@@ -1,47 +1,11 @@
-"""The commands that a deployment runs, `python -m nextmq_handler` or `nextmq`.
-
-register module:handler           register the handler's workers: this version of the app is the one from now on
-workers replace module:handler    the same, for servers of older versions
-"""
+"""`python -m nextmq_handler` is the `nextmq` command, as far as this environment can run it."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-import typing as t
+from .cli.deploy import parser as parser
+from .cli.main import main as main
 
-from .errors import NextMQError
-from .registration.calls import ensure_workers_registered
-from .workers.loading import workers_of
-
-
-def main(arguments: t.Sequence[str] | None = None) -> None:
-    """Run a command. A failure prints one line and exits with status 1."""
-    options = parser().parse_args(arguments)
-    try:
-        found = workers_of(options.target)
-        ensure_workers_registered(found, release=options.release, deploy=True, replace=options.replace)
-    except NextMQError as exc:
-        sys.exit(f"nextmq: {exc}")
-    print(f"registered {', '.join(worker.name for worker in found)}")  # noqa: T201 - a command's output
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the commands."""
-    made = argparse.ArgumentParser(prog="nextmq", description="Register workers with the server of NEXTMQ_URL.")
-    commands = made.add_subparsers(required=True, metavar="COMMAND")
-    add = commands.add_parser("register", help="register a handler's workers")
-    add.set_defaults(replace=False)
-    workers = commands.add_parser("workers", help="registrations").add_subparsers(required=True, metavar="COMMAND")
-    replace = workers.add_parser("replace", help="register, and replace registrations that differ")
-    replace.set_defaults(replace=True)
-    for command in (add, replace):
-        command.add_argument(
-            "--release", help="the version of the app; default: NEXTMQ_RELEASE, or the platform's"
-        )
-        command.add_argument("target", metavar="module:handler", help="such as app.main:nextmq")
-    return made
-
+__all__ = ["main", "parser"]
 
 if __name__ == "__main__":
     main()

@@ -1,30 +1,13 @@
-"""The `nextmq` command. What a deployment needs works without the server extra; the rest names what to install."""
+"""`python -m nextmq_server` is the `nextmq` command, in the server's environment.
+
+Its commands are in `nextmq_server.cli`; the library's table of commands finds them by their entry points.
+"""
 
 from __future__ import annotations
 
-import sys
+from nextmq_handler.cli.main import main as main
 
-_LIBRARY_COMMANDS = ("register", "workers")
-
-
-def main() -> None:
-    """Run the command line."""
-    if sys.argv[1:] and sys.argv[1] in _LIBRARY_COMMANDS:
-        from nextmq_handler.__main__ import main as library_main
-
-        library_main()
-        return
-    try:
-        from .cli.commands import app
-    except ModuleNotFoundError as exc:
-        if (exc.name or "").partition(".")[0] in ("nextmq_server", "nextmq_handler"):
-            raise
-        sys.exit(
-            f"This nextmq command needs the server extra ({exc.name} is missing): "
-            'pip install "nextmq-handler[server]", best in an environment of its own (pipx, uvx)'
-        )
-    app()
-
+__all__ = ["main"]
 
 if __name__ == "__main__":
     main()

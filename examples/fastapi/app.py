@@ -1,8 +1,6 @@
 """A sign-up app: it answers at once, the work happens in the background.
 
-nextmq dev                                           # prints NEXTMQ_URL
-export NEXTMQ_URL=… NEXTMQ_APP_URL=http://127.0.0.1:8000/api/nextmq
-uvicorn examples.fastapi.app:app
+nextmq dev -- uvicorn examples.fastapi.app:app
 """
 
 from __future__ import annotations

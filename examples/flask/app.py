@@ -1,8 +1,6 @@
 """A form that orders a report, and a page that shows how far it is: no script, the page reloads itself.
 
-nextmq dev --app http://127.0.0.1:8000/api/nextmq    # prints NEXTMQ_URL
-export NEXTMQ_URL=… NEXTMQ_APP_URL=http://127.0.0.1:8000/api/nextmq
-gunicorn --threads 8 examples.flask.app:app
+nextmq dev -- gunicorn --threads 8 examples.flask.app:app
 """
 
 from __future__ import annotations

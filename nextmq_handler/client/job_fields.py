@@ -7,7 +7,16 @@ from functools import cached_property
 
 from .generics import ANY, Data, Result, Typed, Types
 from .remote import Caller, Remote
-from .views import JobDelivery, JobState
+from .views import JobDelivery, JobLock, JobState
+
+
+class _Unchanged:
+    def __repr__(self) -> str:
+        return "UNCHANGED"
+
+
+UNCHANGED: t.Any = _Unchanged()
+"""The default of an argument whose every value, None too, would change something."""
 
 
 class JobFields(Typed[Data, Result]):
@@ -34,6 +43,8 @@ class JobFields(Typed[Data, Result]):
         self.failed_reason: str | None = view.get("failedReason")
         self.stacktrace: list[str] = view.get("stacktrace") or []
         self.deliveries: list[JobDelivery] = view.get("deliveries") or []
+        self.deliveries_count: int = view.get("deliveriesCount", len(self.deliveries))
+        self.lock: JobLock | None = view.get("lock")
         self.parent: dict[str, str] | None = view.get("parent")
         self.repeat_job_key: str | None = view.get("repeatJobKey")
         self.deduplication_id: str | None = view.get("deduplicationId")

@@ -62,7 +62,10 @@ class Metrics(t.TypedDict):
 class JobDelivery(t.TypedDict):
     """A delivery that ended: when it was sent (`at`, ms since the epoch), how long it took, and its outcome.
 
-    `status` is None if no HTTP answer came. `detail` says why an attempt failed or is retried later.
+    `status` is None if no HTTP answer came. `detail` says why an attempt failed or is retried later. A server of
+    version 0.1 leaves the others out: `attempt` is the number of the attempt, and `usedAttempt` whether the
+    delivery used it. `isSigned`: the answer was an outcome of the app; otherwise `excerpt` has its beginning.
+    `server` is the id of the process that sent the delivery.
     """
 
     deliveryId: str
@@ -71,6 +74,18 @@ class JobDelivery(t.TypedDict):
     ms: int
     outcome: t.Literal[OutcomeName, "held"]
     detail: str | None
+    attempt: t.NotRequired[int]
+    usedAttempt: t.NotRequired[bool]
+    isSigned: t.NotRequired[bool]
+    excerpt: t.NotRequired[str | None]
+    server: t.NotRequired[str | None]
+
+
+class JobLock(t.TypedDict):
+    """Who processes a job: "server …" or "BullMQ worker …". Unless renewed, the lock ends in `expiresIn` ms."""
+
+    owner: str
+    expiresIn: int
 
 
 class QueueHold(t.TypedDict):
@@ -96,6 +111,21 @@ class QueueView(t.NamedTuple):
     rate_limit_ttl: int
     worker: dict[str, t.Any] | None
     hold: QueueHold | None = None
+
+
+class EndpointProbe(t.NamedTuple):
+    """What the server found at the URL of a queue's app, what to do about it, and how long it took (ms).
+
+    `status` is None if no HTTP answer came. "reached" is the only `verdict` with which deliveries get through.
+    """
+
+    reached: bool
+    verdict: t.Literal["reached", "wrong_secret", "wrong_path", "refused", "unreachable", "not_a_handler"]
+    url: str
+    status: int | None
+    ms: int
+    detail: str
+    fix: str
 
 
 class JobScheduler(t.NamedTuple):
@@ -159,4 +189,5 @@ dependencies_count: Reader[DependenciesCount] = member("counts", DependenciesCou
 rate_limit: Reader[RateLimit | None] = optional("rateLimit", RateLimit)
 metrics: Reader[Metrics] = whole(Metrics)
 queue_view: Reader[QueueView] = whole(QueueView)
+endpoint_probe: Reader[EndpointProbe] = whole(EndpointProbe)
 job_scheduler: Reader[JobScheduler] = whole(JobScheduler)

@@ -66,7 +66,7 @@ class Registrar:
             # A new event: a thread that was told to stop may still wait for an answer.
             self._stopping = threading.Event()
             thread = threading.Thread(
-                target=self._register_all, args=(self._stopping,), name="nextmq-registrar", daemon=True
+                target=self._run, args=(self._stopping,), name="nextmq-registrar", daemon=True
             )
             thread.start()
             self._thread = thread  # only now: `wait` in another thread cannot join one that has not started
@@ -91,6 +91,12 @@ class Registrar:
     def stop(self) -> None:
         """Stop retrying."""
         self._stopping.set()
+
+    def _run(self, stopping: threading.Event) -> None:
+        try:
+            self._register_all(stopping)
+        finally:
+            stopping.set()  # a thread stays alive for a moment after its last line: the next start needs another
 
     def _register_all(self, stopping: threading.Event) -> None:
         try:

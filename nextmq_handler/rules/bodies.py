@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from .dead_letters import DeadLetter
 from .limits import MAX_BULK, MAX_DELAY_MS, MAX_ID, MAX_PAGE, MAX_STARTS
@@ -42,11 +42,17 @@ class NewJobsBody(Closed):
 
 
 class RetryBody(Closed):
-    """How to retry a finished job."""
+    """How to retry a finished job. It keeps its data unless `data` is given: any JSON, at most 1 MiB."""
 
     state: FinalState = Field(default="failed", description="the state that it ended in")
     resetAttemptsMade: bool = False
     resetAttemptsStarted: bool = False
+    data: BoundedData = None
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the job gets new data, which may be null."""
+        return "data" in self.model_fields_set
 
 
 class DataBody(Closed):
@@ -137,7 +143,10 @@ class TrimEventsBody(Closed):
 
 
 class RedriveBody(Closed):
-    """Which dead letters to redrive: at most `limit` that match every member that is not null."""
+    """Which dead letters to redrive: at most `limit` that match every member that is not null.
+
+    With one id, `data` replaces the data of its job: any JSON, at most 1 MiB.
+    """
 
     ids: t.Annotated[
         list[t.Annotated[str, Field(min_length=1, max_length=MAX_ID)]] | None, Field(max_length=MAX_PAGE)
@@ -145,6 +154,18 @@ class RedriveBody(Closed):
     name: Name | None = None
     reason: t.Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     limit: int = Field(default=MAX_PAGE, ge=1, le=MAX_PAGE)
+    data: BoundedData = None
+
+    @model_validator(mode="after")
+    def _data_is_of_one(self) -> t.Self:
+        if self.has_data and (self.ids is None or len(self.ids) != 1):
+            raise ValueError("data is for one dead letter: give its id in ids")
+        return self
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the job gets new data, which may be null."""
+        return "data" in self.model_fields_set
 
     def selects(self, dead_letter: DeadLetter) -> bool:
         """Return whether a dead letter has the wanted name and reason."""

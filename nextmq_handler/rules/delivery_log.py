@@ -14,12 +14,15 @@ MAX_DELIVERIES = 20
 MAX_DETAIL = 300
 """How many characters of the detail are kept with a delivery."""
 
+MAX_EXCERPT = 300
+"""How many characters are kept of an answer that is not an outcome."""
 
-class DeliveryEntry(TypedDict):
-    """A delivery that ended: when it was sent (ms since the epoch), how long it took (ms), and its outcome.
+USING_AN_ATTEMPT = frozenset({"completed", "failed"})
+"""The outcomes that use an attempt."""
 
-    `status` is null if no HTTP answer came. `detail` says why an attempt failed or is retried later.
-    """
+
+class FirstDeliveryEntry(TypedDict):
+    """What version 0.1 keeps of a delivery."""
 
     deliveryId: str
     at: int
@@ -29,10 +32,36 @@ class DeliveryEntry(TypedDict):
     detail: str | None
 
 
+class DeliveryEntry(FirstDeliveryEntry, total=False):
+    """A delivery that ended: when it was sent (ms since the epoch), how long it took (ms), and its outcome.
+
+    `status` is null if no HTTP answer came. `detail` says why an attempt failed or is retried later. A server of
+    version 0.1 leaves the others out: `attempt` is the number of the attempt, and `usedAttempt` whether the
+    delivery used it. `isSigned`: the answer was an outcome of the app; otherwise `excerpt` has its beginning.
+    `server` is the id of the process that sent the delivery.
+    """
+
+    attempt: int
+    usedAttempt: bool
+    isSigned: bool
+    excerpt: str | None
+    server: str | None
+
+
 def delivery_entry(
-    delivery_id: str, *, at: int, status: int | None, ms: int, outcome: str, detail: str | None = None
+    delivery_id: str,
+    *,
+    at: int,
+    status: int | None,
+    ms: int,
+    outcome: str,
+    attempt: int,
+    is_signed: bool,
+    detail: str | None = None,
+    excerpt: str | None = None,
+    server: str | None = None,
 ) -> DeliveryEntry:
-    """Build the entry of a delivery. `detail` is shortened and put on one line."""
+    """Build the entry of a delivery. `detail` and `excerpt` are shortened and put on one line."""
     return {
         "deliveryId": delivery_id,
         "at": at,
@@ -40,9 +69,19 @@ def delivery_entry(
         "ms": ms,
         "outcome": outcome,
         "detail": one_line(detail, MAX_DETAIL) if detail else detail,
+        "attempt": attempt,
+        "usedAttempt": outcome in USING_AN_ATTEMPT,
+        "isSigned": is_signed,
+        "excerpt": one_line(excerpt, MAX_EXCERPT) if excerpt else None,
+        "server": server,
     }
 
 
 def with_entry(entries: t.Sequence[DeliveryEntry], entry: DeliveryEntry) -> list[DeliveryEntry]:
     """Return the log with one more entry: the last `MAX_DELIVERIES`, the newest last."""
     return [*entries, entry][-MAX_DELIVERIES:]
+
+
+def deliveries_count(attempts_started: int, kept: t.Sequence[DeliveryEntry]) -> int:
+    """Return how many deliveries a job had, as far as is known: a start that is put back is not counted."""
+    return max(attempts_started, len(kept))

@@ -19,8 +19,19 @@ class ParentView(TypedDict):
     queue: str
 
 
+class LockView(TypedDict):
+    """Who processes a job: "server …" or "BullMQ worker …". Unless renewed, the lock ends in `expiresIn` ms."""
+
+    owner: str
+    expiresIn: int
+
+
 class JobView(TypedDict):
-    """A job as it is now. Times are ms since the epoch, null until they happened."""
+    """A job as it is now. Times are ms since the epoch, null until they happened.
+
+    `deliveries` are the last 20 that ended, `deliveriesCount` is how many began. Only an active job has a `lock`,
+    and only if it was asked for alone; it is null once the lock has expired.
+    """
 
     id: str
     name: str
@@ -37,12 +48,14 @@ class JobView(TypedDict):
     failedReason: str | None
     stacktrace: list[str]
     deliveries: list[DeliveryEntry]
+    deliveriesCount: int
     parent: ParentView | None
     repeatJobKey: str | None
     deduplicationId: str | None
     timestamp: int
     processedOn: int | None
     finishedOn: int | None
+    lock: t.NotRequired[LockView | None]
 
 
 def new_job_view(
@@ -66,6 +79,7 @@ def new_job_view(
         "failedReason": None,
         "stacktrace": [],
         "deliveries": [],
+        "deliveriesCount": 0,
         "parent": opts.get("parent"),
         "repeatJobKey": None,
         "deduplicationId": deduplication.get("id"),

@@ -17,22 +17,22 @@ from . import (
     children,
     description,
     events,
-    failures,
     flows,
     health,
     job_changes,
     jobs,
     limits,
     project,
+    queue_changes,
     queues,
     results,
     schedulers,
-    search,
     triggers,
     workers,
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
+from .search import bulk, failures, searching
 
 _ROUTES = (
     project.routes,
@@ -44,12 +44,15 @@ _ROUTES = (
     children.routes,
     flows.routes,
     queues.routes,
+    queue_changes.routes,
+    queue_changes.project_routes,
     limits.routes,
     events.routes,
     schedulers.routes,
     triggers.routes,
-    search.routes,
+    searching.routes,
     failures.routes,
+    bulk.routes,
     description.routes,
     health.routes,
 )
@@ -63,6 +66,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
     app = FastAPI(title="NextMQ server", version=__version__, openapi_url=None)
     app.state.services = services
     app.state.waits = OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS)
+    app.state.probes = OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES)
     app.state.streams = OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS)
     app.state.searches = SearchTurns()
     errors.install(app)

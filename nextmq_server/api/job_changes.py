@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import Response
 
+from nextmq_handler.protocol import strict_json
 from nextmq_handler.rules.bodies import DataBody, DelayBody, LogRowBody, PriorityBody, ProgressBody, RetryBody
 from nextmq_handler.rules.limits import MAX_PAGE
 from nextmq_handler.rules.models import Closed
@@ -31,13 +32,14 @@ class LogPage(LogCount):
 
 @routes.post("/retry")
 async def retry_job(job: Job, body: RetryBody) -> Empty:
-    """Retry a finished job: it waits again."""
+    """Retry a finished job: it waits again, with new `data` if the body has it."""
     await job.service.jobs.retry(
         job.queue,
         job.id,
         body.state,
         reset_attempts_made=body.resetAttemptsMade,
         reset_attempts_started=body.resetAttemptsStarted,
+        data=strict_json.compact(body.data) if body.has_data else None,
     )
 
 

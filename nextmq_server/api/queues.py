@@ -7,24 +7,15 @@ import typing as t
 from fastapi import Query, Response
 from pydantic import Field
 
-from nextmq_handler.rules.bodies import (
-    CleanBody,
-    DrainBody,
-    FinalState,
-    ObliterateBody,
-    RedriveBody,
-    RetryJobsBody,
-    TrimEventsBody,
-)
+from nextmq_handler.rules.bodies import FinalState
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.queries import priorities_of
 from nextmq_handler.rules.refusals import not_deduplicated
 
-from ..timers import now_ms
 from ..workers.registration import Registration
 from .http.errors import ASCIIResponse
 from .http.paging import From, Piece, answer_list, named_piece
-from .http.request import Authorized, CreatesJobs, Empty, Index, LastIndex, PathId, QueueName, Removed, router
+from .http.request import Authorized, Index, LastIndex, PathId, QueueName, Removed, router
 
 routes = router("/v1/queues", "queues")
 
@@ -88,24 +79,6 @@ class BullMQWorkers(Closed):
     """The BullMQ workers of the queue."""
 
     workers: list[BullMQWorker]
-
-
-class Ids(Closed):
-    """The ids of the jobs that were removed."""
-
-    removed: list[str]
-
-
-class Trimmed(Closed):
-    """How many events were removed."""
-
-    removed: int
-
-
-class Redriven(Closed):
-    """The ids that the dead letters had in the dead-letter queue."""
-
-    redriven: list[str]
 
 
 class PriorityCounts(Closed):
@@ -179,75 +152,10 @@ async def get_workers(queue: QueueName, service: Authorized) -> Response:
     return ASCIIResponse({"workers": await service.queues.workers(queue)})
 
 
-@routes.post("/{queue}/pause")
-async def pause(queue: QueueName, service: Authorized) -> Empty:
-    """Pause the queue: no job starts until `resume`. Running jobs finish."""
-    await service.queues.pause(queue)
-
-
-@routes.post("/{queue}/resume")
-async def resume(queue: QueueName, service: Authorized) -> Empty:
-    """Resume the queue: jobs start again."""
-    await service.queues.resume(queue)
-
-
 @routes.get("/{queue}/maxed")
 async def is_maxed(queue: QueueName, service: Authorized) -> dict[str, bool]:
     """Tell whether as many jobs run as the concurrency allows."""
     return {"isMaxed": await service.queues.is_maxed(queue)}
-
-
-@routes.post("/{queue}/drain")
-async def drain(queue: QueueName, body: DrainBody, service: Authorized) -> Empty:
-    """Remove the waiting jobs, and with `delayed` the delayed ones."""
-    await service.queues.drain(queue, delayed=body.delayed)
-    service.results.look_again(queue)
-
-
-@routes.post("/{queue}/clean", response_model=Ids)
-async def clean(queue: QueueName, body: CleanBody, service: Authorized) -> Response:
-    """Remove old jobs, and return their ids."""
-    removed = await service.queues.clean(queue, body.state, body.grace, body.limit)
-    service.results.look_again(queue)
-    return ASCIIResponse({"removed": removed})
-
-
-@routes.post("/{queue}/obliterate")
-async def obliterate(queue: QueueName, body: ObliterateBody, service: Authorized) -> Empty:
-    """Remove the queue with all its jobs. Its worker stays registered."""
-    try:
-        await service.obliterate(queue, force=body.force)
-    finally:
-        service.results.look_again(queue)
-
-
-@routes.post("/{queue}/retry-jobs")
-async def retry_jobs(queue: QueueName, body: RetryJobsBody, service: Authorized) -> Empty:
-    """Retry finished jobs: they wait again."""
-    now = now_ms()
-    before = now if body.timestamp is None else body.timestamp
-    await service.queues.retry_jobs(queue, body.state, before)
-
-
-@routes.post("/{queue}/redrive", response_model=Redriven, dependencies=[CreatesJobs])
-async def redrive(queue: QueueName, body: RedriveBody, service: Authorized) -> Response:
-    """Send dead letters back, oldest first. The job of each runs again, or is added again, with all its attempts.
-
-    Dead letters that a worker is processing stay, and so do jobs that are not dead letters.
-    """
-    return ASCIIResponse({"redriven": await service.redrive(queue, body, now=now_ms())})
-
-
-@routes.post("/{queue}/promote-jobs")
-async def promote_jobs(queue: QueueName, service: Authorized) -> Empty:
-    """Promote all delayed jobs: they wait now."""
-    await service.queues.promote_jobs(queue)
-
-
-@routes.post("/{queue}/trim-events")
-async def trim_events(queue: QueueName, body: TrimEventsBody, service: Authorized) -> Trimmed:
-    """Remove old events; about the last `maxLength` stay."""
-    return Trimmed(removed=await service.queues.trim_events(queue, body.maxLength))
 
 
 @routes.get("/{queue}/metrics/{state}")

@@ -1,0 +1,1 @@
+"""The commands that the server gives to `nextmq`: dev, serve, projects, conformance."""

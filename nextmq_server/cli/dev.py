@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
+import os
+import signal
 import sys
 import typing as t
 from enum import StrEnum
@@ -17,6 +20,7 @@ import typer
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
+from nextmq_handler.rules.log_text import one_line
 from nextmq_handler.settings import is_loopback
 
 from ..api.app import create_app
@@ -28,8 +32,11 @@ from ..redis.address import Address
 from ..service import Service
 from ..serving import base_url, listen
 from . import console
+from .app_commands import guess_app_url
+from .app_process import AppProcess
+from .env_file import env_file
 from .options import AllowEgress, MaxFreeStarts, MaxTimeout, Port, exit_on_error, on_event_loop
-from .process import ServerProcess, check_external
+from .process import ServerProcess, check_external, on_signal
 
 if t.TYPE_CHECKING:
     from ..embedded import EmbeddedValkey
@@ -53,6 +60,13 @@ class FsyncPolicy(StrEnum):
 @exit_on_error("nextmq dev")
 @on_event_loop
 async def dev(
+    command: t.Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- COMMAND…]", help="Start this app too, with NEXTMQ_URL and NEXTMQ_APP_URL set for it."
+        ),
+    ] = None,
+    *,
     host: t.Annotated[str, typer.Option(help="A loopback address: the server speaks plain HTTP.")] = "127.0.0.1",
     port: Port = 7410,
     data_dir: t.Annotated[Path, typer.Option(help="The folder for jobs, key and secret.")] = Path(".nextmq"),
@@ -68,26 +82,37 @@ async def dev(
     ] = None,
     app_url: t.Annotated[
         str | None,
-        typer.Option("--app", help="Poll the /health of the app at this NEXTMQ_APP_URL, so that it registers."),
+        typer.Option(
+            "--app",
+            help="The NEXTMQ_APP_URL of your app. Its /health is polled, so that it registers. "
+            "Default with COMMAND: its port, and /api/nextmq.",
+        ),
     ] = None,
     grace: t.Annotated[float, typer.Option(min=0, help="Seconds for deliveries in flight on Ctrl-C.")] = 30.0,
     allow_egress: AllowEgress = None,
     max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
     max_timeout: MaxTimeout = MAX_TIMEOUT_MS / 1000,
 ) -> None:
-    """Run a development server: embedded Valkey, API and dispatcher in one process. Ctrl-C shuts it down."""
+    """Run a development server: embedded Valkey, API and dispatcher in one process. Ctrl-C shuts it down.
+
+    `nextmq dev -- uvicorn main:app --reload` starts your app too, and ends with its exit status.
+    """
+    app = AppProcess(command, show=console.print_app_line) if command else None
+    if command and app_url is None:
+        app_url = guess_app_url(command, os.environ)
     console.configure_logging(time_format="%H:%M:%S")
     # The line of the delivery already shows that a job failed.
     logging.getLogger("nextmq_server.failures").setLevel(logging.CRITICAL)
     egress = EgressRules.for_development([parse_network(text) for text in allow_egress or ()])
     process = ServerProcess(grace=grace)
+    on_signal(process.stop_requested.set, signal.SIGHUP)  # the terminal is closed
     project = load_or_create_project(data_dir / "project.json", "dev")
     (data_dir / ".gitignore").write_text("*\n")
     if not is_loopback(host):
         raise ConfigurationError(
             f"--host {host} is not a loopback address: nextmq dev speaks plain HTTP, for this machine only"
         )
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(listen(host, port, command="nextmq dev"))
         valkey = None
         if redis_url is None:
@@ -112,15 +137,32 @@ async def dev(
         if valkey is not None:
             helpers.append(_stop_with(valkey, process.stop_requested))
         local_url = base_url(host, listener)
+        variables = {"NEXTMQ_URL": project.connection_string(local_url)}
+        if app_url:
+            variables["NEXTMQ_APP_URL"] = app_url
+        stack.enter_context(env_file(data_dir, variables))
         hosts = {host, *LOOPBACK_NAMES, *([host_of(url)] if url else [])}
+        if app is not None:
+            helpers.append(_run(app, variables, process.stop_requested))
+            stack.push_async_callback(app.stop)
+        banner = functools.partial(
+            console.print_banner,
+            project,
+            (url or local_url).rstrip("/"),
+            valkey,
+            app=None if app is None else app.name,
+            app_url=app_url or "",
+        )
         await process.serve(
             create_app(service, hosts=hosts, has_docs_page=True),
             listener,
             [service],
             helpers=helpers,
-            on_ready=lambda: console.print_banner(project, (url or local_url).rstrip("/"), valkey),
+            on_ready=banner,
         )
     console.say("Stopped.")
+    if app is not None and app.status:
+        raise typer.Exit(app.status)
 
 
 @contextlib.contextmanager
@@ -153,13 +195,26 @@ def host_of(url: str) -> str:
 
 
 async def _poll_health(url: str) -> None:
+    """Ask for the app's health, so that it registers. Warn once if it has no handler there."""
+    told = False
     async with httpx.AsyncClient(timeout=5) as client:
         while True:
             try:
-                up = (await client.get(url)).is_success
+                status = (await client.get(url)).status_code
             except (httpx.HTTPError, httpx.InvalidURL):
-                up = False
-            await asyncio.sleep(_POLL_WHEN_UP if up else _POLL_UNTIL_UP)
+                status = 0
+            if status == 404 and not told:
+                told = True
+                logger.warning(
+                    "the app answers 404 to %s: mount the handler there, or pass its URL with --app", one_line(url)
+                )
+            await asyncio.sleep(_POLL_WHEN_UP if 200 <= status < 300 or status == 404 else _POLL_UNTIL_UP)
+
+
+async def _run(app: AppProcess, variables: t.Mapping[str, str], stop_requested: asyncio.Event) -> None:
+    await app.run(variables)
+    console.say(f"{app.name} ended with status {app.status}.")
+    stop_requested.set()
 
 
 async def _stop_with(valkey: EmbeddedValkey, stop_requested: asyncio.Event) -> None:

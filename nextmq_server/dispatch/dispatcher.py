@@ -19,7 +19,7 @@ from ..engine.verdicts import Hold, Verdict
 from .delivery_ids import delivery_id
 from .health import Health
 from .http.client import DeliveryClient, signed_headers
-from .judge import Reached, judge
+from .judge import Reached, excerpt_of, judge
 from .reports import Reporter
 
 
@@ -62,7 +62,8 @@ class Dispatcher:
     """Deliver jobs to endpoints, signed under the `secrets` of one project.
 
     A job fails after `max_free_starts` starts that used no attempt. `heard` is called with a signed outcome if the
-    last one of its queue came from another worker or under another secret, or after TELL_INTERVAL.
+    last one of its queue came from another worker or under another secret, or after TELL_INTERVAL. `server` is the
+    id of this process, for the log of a job's deliveries.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Dispatcher:
         *,
         max_free_starts: int = MAX_FREE_STARTS,
         heard: Heard = _unheard,
+        server: str | None = None,
         clock: t.Callable[[], float] = wall_clock,
     ) -> None:
         self._client = client
@@ -80,6 +82,7 @@ class Dispatcher:
         self._reporter = reporter
         self._max_free_starts = max_free_starts
         self._heard = heard
+        self._server = server
         self._clock = clock
         self._last_heard: dict[str, tuple[str, str, float]] = {}
 
@@ -123,7 +126,11 @@ class Dispatcher:
                 status=answer.status,
                 ms=round(duration),
                 outcome=verdict.outcome,
+                attempt=job.attempts_made + 1,
+                is_signed=is_signed,
                 detail=verdict.reason if isinstance(verdict, Failed | Hold) else None,
+                excerpt=None if is_signed else excerpt_of(answer),
+                server=self._server,
             )
         )
         self._reporter.tell(

@@ -94,9 +94,16 @@ def judge(
     if status == 429 or (status == 503 and answer.elapsed <= THROTTLED_WITHIN):
         return NotRun(f"the app answered {status}", "throttled", _retry_after(answer, now))
     if status in (400, 413):
-        excerpt = clip(answer.body[:EXCERPT_SIZE].decode("utf-8", "replace"), EXCERPT_SIZE)
-        return Reached(Failed("DeliveryRefused", f"the app answered {status}: {excerpt}", unrecoverable=True))
+        text = f"the app answered {status}: {excerpt_of(answer) or ''}"
+        return Reached(Failed("DeliveryRefused", text, unrecoverable=True))
     return Broken(_failure(status))
+
+
+def excerpt_of(answer: AppAnswer | NoAnswer) -> str | None:
+    """Return the beginning of what came as the answer; None if there was no body."""
+    if isinstance(answer, NoAnswer) or not answer.body:
+        return None
+    return clip(answer.body[:EXCERPT_SIZE].decode("utf-8", "replace"), EXCERPT_SIZE)
 
 
 def _judge_no_answer(answer: NoAnswer) -> NotRun | Broken | Unsendable:

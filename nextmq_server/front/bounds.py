@@ -59,5 +59,8 @@ MAX_LINES = 10
 MAX_WAITS, MAX_ALL_WAITS = 256, 1024
 """How many long polls a project, and all projects together, may have open in a process."""
 
+MAX_PROBES, MAX_ALL_PROBES = 2, 32
+"""How many probes of endpoints a project, and all projects together, may have open in a process."""
+
 MAX_ALL_STREAMS = 512
 """How many event streams all projects together may have open in a process."""

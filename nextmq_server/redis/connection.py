@@ -107,7 +107,12 @@ class RedisConnection:
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
             with contextlib.suppress(CannotConnect):
                 session = await self._primary.open(self._name, is_first=False)
-                await _end(before, session)
+                try:
+                    await _end(before, session)
+                except BaseException:
+                    self._primary.closed(session)
+                    session.protocol.leave("closed")
+                    raise
                 return session
         raise AssertionError  # the tries do not end
 

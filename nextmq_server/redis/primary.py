@@ -152,7 +152,7 @@ class Primary:
         places = self._address.places
         several = len(places) > 1
         opening = {place: self._open_at(place, name, PLACE_TIMEOUT if several else timeout) for place in places}
-        found, failures = await first_answers(opening, grace=GRACE)
+        found, failures = await first_answers(opening, grace=GRACE, discard=_abandon)
         if not found:
             whys = (f"{place}: {reason(exc)}" if several else reason(exc) for place, exc in failures.items())
             raise CannotConnect(", ".join(whys))
@@ -190,6 +190,10 @@ class Primary:
                 protocol.leave("not usable")
                 raise
         return Session(protocol, place, client_id, info.get("run_id", ""), info)
+
+
+def _abandon(session: Session) -> None:
+    session.protocol.leave("nobody waits for it any more")
 
 
 _PRIMARIES: weakref.WeakValueDictionary[Address, Primary] = weakref.WeakValueDictionary()

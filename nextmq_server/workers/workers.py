@@ -93,13 +93,7 @@ class Workers:
         the queue; and WorkerConflict for another URL or other secrets, unless `replace` is the fingerprint of the
         registration held.
         """
-        self._egress.check_url(registration.url)
-        if registration.options.timeout > self._max_timeout:
-            raise refusals.invalid(
-                "options.timeout",
-                f"{registration.options.timeout} ms is longer than this server allows: at most "
-                f"{self._max_timeout} ms (the server's option --max-timeout)",
-            )
+        self.check(registration)
         changed = await self.registry.put(
             queue, registration, replace=replace or False, newest_wins=self._newest_wins
         )
@@ -112,6 +106,16 @@ class Workers:
         self._look_again(queue)
         await self.schedules.apply(queue)
         return held
+
+    def check(self, registration: Registration) -> None:
+        """Raise EgressRefused, or Refusal if the timeout is longer than this server allows."""
+        self._egress.check_url(registration.url)
+        if registration.options.timeout > self._max_timeout:
+            raise refusals.invalid(
+                "options.timeout",
+                f"{registration.options.timeout} ms is longer than this server allows: at most "
+                f"{self._max_timeout} ms (the server's option --max-timeout)",
+            )
 
     async def unregister(self, queue: str) -> bool:
         """Remove a registration; return whether there was one. Waiting jobs stay, active deliveries finish."""

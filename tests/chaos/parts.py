@@ -154,7 +154,7 @@ class Parts:
             "--allow-egress": "127.0.0.0/8",
         }
         command = ["nextmq_server", "serve", *(part for option in options.items() for part in option)]
-        return Keeper(command, preloaded="nextmq_server.cli.commands", env={}, log=self._folder / f"{name}.log")
+        return Keeper(command, preloaded="nextmq_server.cli.serve", env={}, log=self._folder / f"{name}.log")
 
     def _receiver(self) -> Keeper:
         env = {

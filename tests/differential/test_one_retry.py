@@ -91,7 +91,7 @@ NAMES = [
     for story, options in itertools.product(STORIES, OPTIONS)
     if options in ("plain", "with-an-id") or story in ("redrive", "retry-redrive", "retry_jobs-redrive")
 ]
-GONE = ["removed", "not-kept", "added-again", "repaired", "child"]
+GONE = ["removed", "not-kept", "added-again", "repaired", "retried-with", "redriven-with", "child"]
 RUNS = Runs()
 
 
@@ -171,6 +171,26 @@ def test_a_job_is_retried_with_the_data_of_its_repaired_dead_letter() -> None:
     letters.redrive()
     run_all(queue)
     assert job.wait_until_finished(PATIENCE) == {"mark": "repaired", "to": "ä@example.com"}
+
+
+def retry_with(_queue: AnyQueue, _letters: AnyQueue, job: AnyJob) -> None:
+    job.retry(data={"mark": "retried-with", "to": "ä@example.com"})
+
+
+def redrive_with(_queue: AnyQueue, letters: AnyQueue, _job: AnyJob) -> None:
+    [letter] = letters.get_waiting()
+    letters.redrive([letter.id], data={"mark": "redriven-with", "to": "ä@example.com"})
+
+
+@pytest.mark.usefixtures("_side")
+@pytest.mark.parametrize(("name", "act"), [("retried-with", retry_with), ("redriven-with", redrive_with)])
+def test_a_job_runs_again_with_the_data_that_comes_with_its_retry(name: str, act: Act) -> None:
+    queue, letters = Queue(name), Queue(f"{name}-dlq")
+    job = failed(queue, name)
+    act(queue, letters, job)
+    run_all(queue)
+    assert job.wait_until_finished(PATIENCE) == {"mark": name, "to": "ä@example.com"}
+    assert letters.count() == 0
 
 
 @pytest.mark.usefixtures("_side")

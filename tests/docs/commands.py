@@ -72,6 +72,8 @@ def check(command: list[str], page: str) -> None:
 
 
 def _nextmq(arguments: list[str], page: str) -> None:
+    if "--" in arguments:  # the app that `nextmq dev` starts
+        check(arguments[arguments.index("--") + 1 :], page)
     if arguments[0] in ("register", "workers"):
         target = library_parser().parse_args(arguments).target
         _check_module(target, page)

@@ -13,13 +13,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from django.conf import settings as django_settings
-from django.utils.functional import empty
 from sybil import Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser
 
 from nextmq_server.testing.processes import ChildProcess, start_dev_server
+from tests.support.unconfigured_django import unconfigured_django
 
 from .pages import PAGES, blocks_of
 from .processes import Processes
@@ -53,14 +52,8 @@ def stage(server: tuple[ChildProcess, str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def _django_not_configured() -> t.Iterator[None]:
-    """Let a page configure Django, even if another test of this process configured it."""
-    held = vars(django_settings)
-    before = dict(held)
-    held.clear()
-    held["_wrapped"] = empty
-    yield
-    held.clear()
-    held.update(before)
+    with unconfigured_django():
+        yield
 
 
 @pytest.mark.usefixtures("_django_not_configured")

@@ -10,7 +10,16 @@ from ...rules.log_text import log_row
 from ...rules.options import Duration, JobTemplate, Moment, Repeat, check_list, milliseconds, to_wire
 from .._http.answer import listed, member
 from ..generics import Data, Result
-from ..views import FinishedState, JobScheduler, RateLimit, job_scheduler, rate_limit
+from ..job_fields import UNCHANGED
+from ..views import (
+    EndpointProbe,
+    FinishedState,
+    JobScheduler,
+    RateLimit,
+    endpoint_probe,
+    job_scheduler,
+    rate_limit,
+)
 from .resource import AsyncQueueBase
 
 CleanState = t.Literal["completed", "wait", "waiting", "active", "paused", "prioritized", "delayed", "failed"]
@@ -71,17 +80,27 @@ class AsyncQueueControl(AsyncQueueBase[Data, Result]):
         name: str | None = None,
         reason: str | None = None,
         limit: int = 1000,
+        data: t.Any = UNCHANGED,
     ) -> list[str]:
         """Run the jobs of dead letters of this dead-letter queue again, in the queues that they failed in.
 
         A job that is still there is retried, another one is added again; each has all its attempts.
         Choose them by `ids`, or up to `limit` by the job name `name` and by the text `reason` in their failure.
-        Return their ids in this queue.
+        With one id, `data` replaces the data of its job. Return their ids in this queue.
         """
         if ids is not None:
             check_list("redrive", ids, "ids")
-        content = {"ids": ids, "name": name, "reason": reason, "limit": limit}
+        content: dict[str, t.Any] = {"ids": ids, "name": name, "reason": reason, "limit": limit}
+        if data is not UNCHANGED:
+            content["data"] = data
         return await self._ask("POST", "redrive", reader=member("redriven", list[str]), content=content)
+
+    async def probe(self) -> EndpointProbe:
+        """Let the server send a signed delivery without a job to the queue's app, and return what it found.
+
+        No processor runs. Raises NotFoundError if no app has registered the queue.
+        """
+        return await self._ask("POST", "worker", "probe", reader=endpoint_probe)
 
     async def set_global_concurrency(self, concurrency: int) -> None:
         """Process at most `concurrency` jobs at once."""

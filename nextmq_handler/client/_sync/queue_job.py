@@ -15,7 +15,7 @@ from ...rules.options import Duration, milliseconds
 from .._http.answer import member
 from .._http.call import ATTEMPT_TIMEOUT
 from ..generics import Data, Result
-from ..job_fields import JobFields
+from ..job_fields import UNCHANGED, JobFields
 from ..views import FinishedState, JobLogs, JobState, job_logs
 from .job_calls import JobCalls
 
@@ -32,8 +32,9 @@ class QueueJob(JobFields[Data, Result], JobCalls):
     """A job as the server described it last, and the calls on it.
 
     Times are ms since the epoch, None until they happen; durations are ms. `opts` are as BullMQ spells them.
-    `deliveries` are the last 20 that ended, the newest last. `deduplicated` says that no job was added, because
-    this one has its id or holds its deduplication id.
+    `deliveries` are the last 20 that ended, the newest last, of `deliveries_count` in all. `lock` says who
+    processes an active job, if the job was read alone. `deduplicated` says that no job was added, because this one
+    has its id or holds its deduplication id.
 
     The calls raise JobRemovedError if the job does not exist, NextMQHTTPError (409 `wrong_state` if the job's
     state does not allow the call) and NextMQConnectionError.
@@ -81,15 +82,20 @@ class QueueJob(JobFields[Data, Result], JobCalls):
         *,
         reset_attempts_made: bool = False,
         reset_attempts_started: bool = False,
+        data: Data = UNCHANGED,
     ) -> None:
-        """Run the job again after it has finished in `state`."""
-        content = {
+        """Run the job again after it has finished in `state`, with new `data` if that is given."""
+        content: dict[str, t.Any] = {
             "state": state,
             "resetAttemptsMade": reset_attempts_made,
             "resetAttemptsStarted": reset_attempts_started,
         }
+        if data is not UNCHANGED:
+            content["data"] = data
         self._do("POST", "retry", content=content)
         self._wait_again()
+        if data is not UNCHANGED:
+            self._update(data=data)
 
     def promote(self) -> None:
         """Let a delayed job run now."""

@@ -1,4 +1,8 @@
-"""The deliveries of a job, in one more field of BullMQ's hash of the job: they go when the job goes."""
+"""The deliveries of a job, in one more field of BullMQ's hash of the job: they go when the job goes.
+
+The field is a JSON list. Version 0.1 reads only objects with exactly the members that it writes. So what later
+versions add to an entry follows it as an object of its own: both versions read all entries of the other.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,17 @@ import json
 import typing as t
 
 from nextmq_handler.protocol.strict_json import compact
-from nextmq_handler.rules.delivery_log import DeliveryEntry, with_entry
+from nextmq_handler.rules.delivery_log import DeliveryEntry, FirstDeliveryEntry, with_entry
 
 FIELD = "nextmq:deliveries"
+
+_FIRST = FirstDeliveryEntry.__annotations__.keys()
+_ADDED = DeliveryEntry.__annotations__.keys() - _FIRST
 
 
 def appended(text: str | None, entry: DeliveryEntry) -> str:
     """Return the field with one more delivery. `text` is what it held."""
-    return compact(with_entry(deliveries(text), entry))
+    return compact([part for kept in with_entry(deliveries(text), entry) for part in _parts(kept)])
 
 
 def deliveries(text: str | None) -> list[DeliveryEntry]:
@@ -26,8 +33,25 @@ def deliveries(text: str | None) -> list[DeliveryEntry]:
         return []  # any client of Redis may have written there
     if not isinstance(held, list):
         return []
-    return [t.cast("DeliveryEntry", item) for item in t.cast("list[object]", held) if _is_entry(item)]
+    found: list[dict[str, t.Any]] = []
+    for item in t.cast("list[object]", held):
+        if not isinstance(item, dict):
+            continue
+        members = t.cast("dict[str, t.Any]", item)
+        if members.keys() >= _FIRST:
+            found.append(_some(members, _FIRST | _ADDED))
+        elif found:
+            found[-1] |= _some(members, _ADDED)
+    return t.cast("list[DeliveryEntry]", found)
 
 
-def _is_entry(item: object) -> bool:
-    return isinstance(item, dict) and item.keys() == DeliveryEntry.__annotations__.keys()
+def _parts(entry: DeliveryEntry) -> t.Iterator[dict[str, t.Any]]:
+    """Yield the members that version 0.1 writes, then the others."""
+    members = t.cast("dict[str, t.Any]", entry)
+    yield _some(members, _FIRST)
+    if members.keys() & _ADDED:
+        yield _some(members, _ADDED)
+
+
+def _some(members: t.Mapping[str, t.Any], wanted: t.Collection[str]) -> dict[str, t.Any]:
+    return {name: value for name, value in members.items() if name in wanted}

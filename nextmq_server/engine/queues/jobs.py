@@ -6,10 +6,12 @@ import asyncio
 import typing as t
 
 from nextmq_handler.protocol import strict_json
-from nextmq_handler.rules.views import JobView, new_job_view
+from nextmq_handler.rules.delivery_log import deliveries_count
+from nextmq_handler.rules.views import JobView, LockView, new_job_view
 
 from ..scripts.packers import long_names
 from ..scripts.scripts import QueueScripts, ScriptRunner, fields_of
+from ..scripts.tokens import owner_of
 from .adding import AddResult, Idempotency, JobToAdd, add_jobs
 from .delivery_log import FIELD, deliveries
 from .job import lines_of, parent_of, whole
@@ -54,14 +56,17 @@ class Jobs:
         return scripts
 
     async def get(self, queue: str, job_id: str) -> JobView:
-        """Return the job as the API shows it. Raises NoSuchJob."""
+        """Return the job as the API shows it, and who processes it if it is active. Raises NoSuchJob."""
         scripts = await self.scripts_of(queue, job_id)
         # The state first: a job that finishes in between is shown active with a result, not finished without one.
         state: str = await scripts.pack.getState(job_id)
         flat: list[str] = await scripts.connection.execute("HGETALL", scripts.key(job_id))
         if not flat:  # removed just now
             raise NoSuchJob(job_id)
-        return view(job_id, state, flat)
+        shown = view(job_id, state, flat)
+        if state == "active":
+            shown["lock"] = await _lock(scripts, job_id, fields_of(flat).get("pb"))
+        return shown
 
     def new(
         self, queue: str, name: str, data: t.Any, opts: dict[str, t.Any], *, now: int, is_parent: bool = False
@@ -143,14 +148,24 @@ class Jobs:
             raise WrongState("is the next job of a job scheduler: remove the scheduler")
 
     async def retry(
-        self, queue: str, job_id: str, state: str, *, reset_attempts_made: bool, reset_attempts_started: bool
+        self,
+        queue: str,
+        job_id: str,
+        state: str,
+        *,
+        reset_attempts_made: bool,
+        reset_attempts_started: bool,
+        data: str | None = None,
     ) -> None:
-        """Put a job that ended in `state` back. Raises NoSuchJob or WrongState."""
+        """Put a job that ended in `state` back, with new `data` if that is given as JSON.
+
+        Raises NoSuchJob or WrongState.
+        """
         scripts = await self.scripts_of(queue, job_id)
         [stored] = await scripts.fields(job_id, "opts")
         opts: dict[str, t.Any] = decoded(stored) or {}
         resets = reset_attempts_made, reset_attempts_started
-        answer = await retry(scripts, job_id, state, is_next=bool(opts.get("lifo")), resets=resets)
+        answer = await retry(scripts, job_id, state, is_next=bool(opts.get("lifo")), resets=resets, data=data)
         _check(answer, job_id, f"is not {state}")
 
     async def promote(self, queue: str, job_id: str) -> None:
@@ -196,6 +211,7 @@ class Jobs:
 def view(job_id: str, state: str, flat: t.Sequence[str]) -> JobView:
     """Return what the API shows of a job in `state`, from the answer of HGETALL."""
     fields = fields_of(flat)
+    kept = deliveries(fields.get(FIELD))
     opts = long_names(decoded(fields.get("opts")))
     if "parent" in opts:
         opts["parent"] = parent_of(opts["parent"], "queue")
@@ -214,7 +230,8 @@ def view(job_id: str, state: str, flat: t.Sequence[str]) -> JobView:
         "returnValue": decoded(fields.get("returnvalue")),
         "failedReason": fields.get("failedReason"),
         "stacktrace": lines_of(decoded(fields.get("stacktrace"))),
-        "deliveries": deliveries(fields.get(FIELD)),
+        "deliveries": kept,
+        "deliveriesCount": deliveries_count(whole(fields.get("ats")) or 0, kept),
         "parent": parent_of(decoded(fields.get("parent")), "queueKey"),
         "repeatJobKey": fields.get("rjk"),
         "deduplicationId": fields.get("deid"),
@@ -222,6 +239,14 @@ def view(job_id: str, state: str, flat: t.Sequence[str]) -> JobView:
         "processedOn": whole(fields.get("processedOn")) or None,
         "finishedOn": whole(fields.get("finishedOn")) or None,
     }
+
+
+async def _lock(scripts: QueueScripts, job_id: str, worker: str | None) -> LockView | None:
+    """Return who holds the job's lock, and for how many ms; `worker` is the name of its BullMQ worker, if any."""
+    key = scripts.key(job_id, "lock")
+    execute = scripts.connection.execute
+    token, left = await asyncio.gather(execute("GET", key), execute("PTTL", key))
+    return {"owner": owner_of(token, worker), "expiresIn": max(0, left)} if token else None
 
 
 def _view_of(name: tuple[str, str], state: str, fields: Hash) -> JobView | None:

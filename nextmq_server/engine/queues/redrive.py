@@ -6,6 +6,7 @@ A job that is still there is retried. A job that is gone is added again.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import typing as t
 from dataclasses import replace
@@ -15,6 +16,7 @@ from nextmq_handler.rules.dead_letters import DeadLetter, read_dead_letter, redr
 from nextmq_handler.rules.job_ids import is_custom_id
 from nextmq_handler.rules.limits import MAX_PRIORITY
 
+from ..scripts.packers import ScriptCall
 from ..scripts.scripts import QueueScripts, as_function
 from .adding import JobToAdd
 from .jobs import Jobs, decoded
@@ -22,13 +24,17 @@ from .retrying import RETRY, retry_call
 from .snapshots import snapshot_key
 
 _STATES = ("wait", "paused", "prioritized", "delayed", "completed", "failed")
+_KEPT_STATES = ("active", "waiting-children")
 _PAGE = 100
+
+_Act = t.Callable[[QueueScripts, str, str, DeadLetter], t.Awaitable[bool]]
+"""Does something with a dead letter: the scripts of its queue, its id, its data as stored and as read."""
 
 # KEYS: the 2 of removeJob (dead letter, repeat); the dead letter's lock; the active and the waiting-children jobs
 # of its queue; the 9 of reprocessJob (the job, …); the job's snapshot; those of the script that adds the job.
 # ARGV: SHA-1 of the dead letter's data; the script that adds the job; the 3 of removeJob; the 6 of reprocessJob;
 # the job's name; the script's first argument with the job's first id or ""; its arguments with a new id.
-_LUA = (
+REDRIVE = (
     RETRY
     + as_function("addStandardJob")
     + as_function("addPrioritizedJob")
@@ -65,6 +71,7 @@ removeJob({KEYS[1], KEYS[2]}, {ARGV[3], ARGV[4], ARGV[5]})
 return 1
 """
 )
+"""The script that redrives a dead letter. Its call is `redrive_call`."""
 
 
 class Redriver:
@@ -81,25 +88,33 @@ class Redriver:
         and other jobs too. `now` is ms since the epoch. Raises RedisError or ConnectionLost: what was redriven
         before the error stays so.
         """
+        return await self._each(queue, wanted, functools.partial(self._send_back, now=now), stays=False)
+
+    async def matching(self, queue: str, wanted: RedriveBody, *, now: int) -> int:
+        """Count the dead letters that `redrive` would send back now. Raises RedisError or ConnectionLost."""
+        return len(await self._each(queue, wanted, functools.partial(self._may_go_back, now=now), stays=True))
+
+    async def _each(self, queue: str, wanted: RedriveBody, act: _Act, *, stays: bool) -> dict[str, str]:
+        """Return the wanted dead letters for which `act` returns true; `stays` if they are in the queue then."""
         scripts = self._jobs.scripts(queue)
         if wanted.ids is not None:
-            return await self._redrive(scripts, list(dict.fromkeys(wanted.ids)), wanted, wanted.limit, now)
-        redriven: dict[str, str] = {}
+            return await self._some(scripts, list(dict.fromkeys(wanted.ids)), wanted, wanted.limit, act)
+        found: dict[str, str] = {}
         for state in _STATES:
             start = 0
-            while len(redriven) < wanted.limit:
+            while len(found) < wanted.limit:
                 ids: list[str] = await scripts.pack.getRanges([state], start, start + _PAGE - 1, True)
                 if not ids:
                     break
-                gone = await self._redrive(scripts, ids, wanted, wanted.limit - len(redriven), now)
-                redriven |= gone
-                start += len(ids) - len(gone)
-        return redriven
+                acted = await self._some(scripts, ids, wanted, wanted.limit - len(found), act)
+                found |= acted
+                start += len(ids) if stays else len(ids) - len(acted)
+        return found
 
-    async def _redrive(
-        self, scripts: QueueScripts, ids: t.Sequence[str], wanted: RedriveBody, limit: int, now: int
+    async def _some(
+        self, scripts: QueueScripts, ids: t.Sequence[str], wanted: RedriveBody, limit: int, act: _Act
     ) -> dict[str, str]:
-        redriven: dict[str, str] = {}
+        found: dict[str, str] = {}
         for first in range(0, len(ids), _PAGE):
             page = ids[first : first + _PAGE]
             stored = await asyncio.gather(
@@ -111,44 +126,75 @@ class Redriver:
                 dead_letter = read_dead_letter(decoded(text))
                 if dead_letter is None or dead_letter["queue"] == scripts.queue or not wanted.selects(dead_letter):
                     continue
-                if len(redriven) == limit:
-                    return redriven
-                if await self._send_back(scripts, dead_letter_id, text, dead_letter, now):
-                    redriven[dead_letter_id] = dead_letter["queue"]
-        return redriven
+                if len(found) == limit:
+                    return found
+                if wanted.has_data:
+                    dead_letter["data"] = wanted.data
+                if await act(scripts, dead_letter_id, text, dead_letter):
+                    found[dead_letter_id] = dead_letter["queue"]
+        return found
+
+    async def _may_go_back(
+        self, scripts: QueueScripts, dead_letter_id: str, _text: str, dead_letter: DeadLetter, *, now: int
+    ) -> bool:
+        if _calls(self._jobs.scripts(dead_letter["queue"]), dead_letter, now) is None:
+            return False
+        return await scripts.pack.getState(dead_letter_id) not in _KEPT_STATES
 
     async def _send_back(
-        self, scripts: QueueScripts, dead_letter_id: str, text: str, dead_letter: DeadLetter, now: int
+        self, scripts: QueueScripts, dead_letter_id: str, text: str, dead_letter: DeadLetter, *, now: int
     ) -> bool:
-        target = self._jobs.scripts(dead_letter["queue"])
-        is_custom = is_custom_id(dead_letter["id"])
-        try:
-            new = _new_job(target, dead_letter, now)
-            call = new.call
-            with_first_id = replace(new, data=None, job_id=dead_letter["id"]).call if is_custom else None
-        except (AttributeError, OverflowError, TypeError, ValueError):
-            return False  # another client's data in the shape of a dead letter: no job ever had such options
-        await self._note({target.queue})
-        is_next = bool(dead_letter["opts"].get("lifo"))
-        retry_keys, retry_args = retry_call(
-            target, dead_letter["id"], "failed", is_next=is_next, resets=(True, True)
-        )
-        keys = [
-            *(scripts.key(dead_letter_id), scripts.keys["repeat"], scripts.key(dead_letter_id, "lock")),
-            *scripts.all_keys("active", "waiting-children"),
-            *retry_keys,
-            snapshot_key(target, dead_letter["id"]),
-            *call.keys,
-        ]
-        digest = hashlib.sha1(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
-        args = [
-            *(digest, call.script, dead_letter_id, "0", scripts.keys[""]),
-            *retry_args,
-            dead_letter["name"],
-            with_first_id.args[0] if with_first_id else "",
-            *call.args,
-        ]
-        return bool(await scripts.run_composed(_LUA, keys, args))
+        made = redrive_call(self._jobs, scripts, dead_letter_id, text, dead_letter, now)
+        if made is None:
+            return False
+        await self._note({dead_letter["queue"]})
+        return bool(await scripts.run_composed(REDRIVE, *made))
+
+
+def redrive_call(
+    jobs: Jobs, scripts: QueueScripts, dead_letter_id: str, text: str, dead_letter: DeadLetter, now: int
+) -> tuple[list[str], list[t.Any]] | None:
+    """Return keys and arguments of REDRIVE for a dead letter in the queue of `scripts`, stored as `text`.
+
+    None for another client's data in the shape of a dead letter.
+    """
+    target = jobs.scripts(dead_letter["queue"])
+    calls = _calls(target, dead_letter, now)
+    if calls is None:
+        return None
+    call, with_first_id = calls
+    is_next = bool(dead_letter["opts"].get("lifo"))
+    retry_keys, retry_args = retry_call(target, dead_letter["id"], "failed", is_next=is_next, resets=(True, True))
+    keys = [
+        *(scripts.key(dead_letter_id), scripts.keys["repeat"], scripts.key(dead_letter_id, "lock")),
+        *scripts.all_keys("active", "waiting-children"),
+        *retry_keys,
+        snapshot_key(target, dead_letter["id"]),
+        *call.keys,
+    ]
+    digest = hashlib.sha1(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+    args = [
+        *(digest, call.script, dead_letter_id, "0", scripts.keys[""]),
+        *retry_args,
+        dead_letter["name"],
+        with_first_id.args[0] if with_first_id else "",
+        *call.args,
+    ]
+    return keys, args
+
+
+def _calls(target: QueueScripts, dead_letter: DeadLetter, now: int) -> tuple[ScriptCall, ScriptCall | None] | None:
+    """Return the calls that add the job again with a new id, and with its first one if that was a custom id.
+
+    None for another client's data in the shape of a dead letter: no job ever had such options.
+    """
+    try:
+        new = _new_job(target, dead_letter, now)
+        if not is_custom_id(dead_letter["id"]):
+            return new.call, None
+        return new.call, replace(new, data=None, job_id=dead_letter["id"]).call
+    except (AttributeError, OverflowError, TypeError, ValueError):
+        return None
 
 
 def _new_job(target: QueueScripts, dead_letter: DeadLetter, now: int) -> JobToAdd:

@@ -24,8 +24,15 @@ end
 )
 """The Lua function `retry`: reprocessJob, which then removes the job's snapshot and its dead letters."""
 
-# KEYS: the 9 of reprocessJob, the snapshot. ARGV: the 6 of reprocessJob.
-RETRY_ONE = f"{RETRY}return retry(KEYS, ARGV, KEYS[10])"
+# KEYS: the 9 of reprocessJob, the snapshot. ARGV: the 6 of reprocessJob; the job's new data, if it gets any.
+RETRY_ONE = (
+    RETRY
+    + """
+local answer = retry(KEYS, ARGV, KEYS[10])
+if answer == 1 and ARGV[7] then redis.call('HSET', KEYS[1], 'data', ARGV[7]) end
+return answer
+"""
+)
 """The script that retries a job. Its keys are those of `retry_call`, and the job's snapshot."""
 
 # KEYS: the 8 of moveJobsToWait. ARGV: the 3 of moveJobsToWait; what the keys of the queue's snapshots begin with.
@@ -58,14 +65,21 @@ def retry_call(
 
 
 async def retry(
-    scripts: QueueScripts, job_id: str, state: str, *, is_next: bool, resets: tuple[bool, bool]
+    scripts: QueueScripts,
+    job_id: str,
+    state: str,
+    *,
+    is_next: bool,
+    resets: tuple[bool, bool],
+    data: str | None = None,
 ) -> int:
-    """Put a job that ended in `state` back, as `retry_call` says. Return the answer of reprocessJob.
+    """Put a job that ended in `state` back, as `retry_call` says, with new `data` if that is given as JSON.
 
-    Raises RedisError or ConnectionLost.
+    Return the answer of reprocessJob. Raises RedisError or ConnectionLost.
     """
     keys, args = retry_call(scripts, job_id, state, is_next=is_next, resets=resets)
-    return int(await scripts.run_composed(RETRY_ONE, [*keys, snapshot_key(scripts, job_id)], args))
+    changed = [] if data is None else [data]
+    return int(await scripts.run_composed(RETRY_ONE, [*keys, snapshot_key(scripts, job_id)], [*args, *changed]))
 
 
 async def retry_many(scripts: QueueScripts, state: str, before: int, limit: int) -> bool:

@@ -11,8 +11,8 @@ from ..scripts.functions import HotScript
 from ..scripts.holds import LOOK_INTERVAL, Effect, Held, Holds, Trouble
 from ..scripts.limiter import hear_of_limits, limiter_of
 from ..scripts.scripts import QueueScripts, pack
+from ..scripts.tokens import server_of
 from .finalize import Next
-from .options import server_of
 
 # fmt: off
 _FETCH_KEYS = (

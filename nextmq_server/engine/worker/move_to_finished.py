@@ -15,7 +15,8 @@ from ..scripts.fetching import fetch_unless_held
 from ..scripts.functions import HotScript
 from ..scripts.limiter import hear_of_limits, limiter_of
 from ..scripts.scripts import QueueScripts, flat, pack
-from .options import RunnerOptions, server_of
+from ..scripts.tokens import server_of
+from .options import RunnerOptions
 
 _KEYS = ("wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc")
 _RESULT = {"completed": "returnvalue", "failed": "failedReason"}

@@ -16,14 +16,6 @@ METRICS_POINTS = 14 * 24 * 60
 """How many minutes of metrics a queue keeps: two weeks of jobs that completed and failed."""
 
 
-TOKEN_PREFIX = "nmq-"  # noqa: S105 - lock tokens are not secrets
-
-
-def server_of(token: str) -> str:
-    """Return the name under which the server process that made a lock token works: BullMQ's `processedBy`."""
-    return token.partition(":")[0]
-
-
 @dataclass
 class RunnerOptions:
     """A queue's worker options. `lock_duration` and `stalled_interval` are ms.

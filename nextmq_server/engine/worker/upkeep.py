@@ -18,7 +18,7 @@ from ...redis.connection import ConnectionLost, RedisConnection, RedisError
 from ...redis.keys import ProjectKeys
 from ...tasks import end_tasks
 from ..queues.queues import apply_worker_concurrency, meta_rate_limit
-from .options import TOKEN_PREFIX, server_of
+from ..scripts.tokens import TOKEN_PREFIX, server_of
 from .renewal import next_renewal, renew
 from .runner import QueueRunner
 from .stalled import put_back

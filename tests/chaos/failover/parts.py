@@ -173,7 +173,7 @@ class FailoverParts:
         }
         command = ["nextmq_server", "serve", *(part for option in options.items() for part in option)]
         log = self._folder / f"{SERVERS[number]}.log"
-        return Keeper(command, preloaded="nextmq_server.cli.commands", env={}, log=log)
+        return Keeper(command, preloaded="nextmq_server.cli.serve", env={}, log=log)
 
     def _receiver(self) -> Keeper:
         env = {

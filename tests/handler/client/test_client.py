@@ -156,6 +156,8 @@ async def test_a_job_comes_back_as_the_server_described_it(
         "failed_reason": None,
         "stacktrace": [],
         "deliveries": JOB["deliveries"],
+        "deliveries_count": 1,
+        "lock": None,
         "parent": {"id": "7", "queue": "reports"},
         "repeat_job_key": None,
         "timestamp": 1_790_000_000_000,

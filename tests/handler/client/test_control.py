@@ -9,7 +9,7 @@ import httpx
 import pytest
 import respx
 
-from nextmq_handler import ConfigurationError, JobScheduler
+from nextmq_handler import ConfigurationError, EndpointProbe, JobScheduler
 from tests.support.client import QUEUE, Case, Kind, both_kinds, case, cases_of, observed, queue_of, value_of
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +31,15 @@ SCHEDULER: dict[str, t.Any] = {
 SEEN = JobScheduler(
     "daily", "report", None, "0 7 * * *", "Europe/Warsaw", 3, None, 1, 2, 3, 4, SCHEDULER["template"]
 )
+PROBE: dict[str, t.Any] = {
+    "reached": False,
+    "verdict": "wrong_secret",
+    "url": "https://app.example/queues/emails",
+    "status": 401,
+    "ms": 12,
+    "detail": "the handler answered 401",
+    "fix": "give the app the secret",
+}
 
 CONTROL = [
     case("pause", request=f"POST {QUEUE}/pause"),
@@ -85,6 +94,16 @@ CONTROL = [
         answer={"redriven": []},
         returned=[],
     ),
+    case(
+        "redrive",
+        ["1"],
+        data=None,
+        request=f"POST {QUEUE}/redrive",
+        sent={"ids": ["1"], "name": None, "reason": None, "limit": 1000, "data": None},
+        answer={"redriven": ["1"]},
+        returned=["1"],
+    ),
+    case("probe", request=f"POST {QUEUE}/worker/probe", answer=PROBE, returned=EndpointProbe(**PROBE)),
     case("set_global_concurrency", 5, request=f"PUT {QUEUE}/concurrency", sent={"concurrency": 5}),
     case("get_global_concurrency", request=f"GET {QUEUE}/concurrency", answer={"concurrency": 5}, returned=5),
     case("get_global_concurrency", request=f"GET {QUEUE}/concurrency", answer={"concurrency": None}),

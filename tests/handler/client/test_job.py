@@ -98,6 +98,12 @@ CALLS = [
         request=f"POST {PATH}/retry",
         sent={"state": "completed", "resetAttemptsMade": True, "resetAttemptsStarted": True},
     ),
+    case(
+        "retry",
+        data=None,
+        request=f"POST {PATH}/retry",
+        sent={"state": "failed", "resetAttemptsMade": False, "resetAttemptsStarted": False, "data": None},
+    ),
     case("promote", request=f"POST {PATH}/promote"),
     case("remove", request=f"DELETE {PATH}?removeChildren=true"),
     case("remove", remove_children=False, request=f"DELETE {PATH}?removeChildren=false"),

@@ -59,6 +59,30 @@ def test_a_start_after_one_registers_again(server: respx.MockRouter) -> None:
     assert route.call_count == 2
 
 
+def test_a_start_while_the_last_thread_ends_registers_again(
+    server: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = server.put(PATH).mock(OK)
+    done, go = threading.Semaphore(0), threading.Event()
+
+    class Ending(threading.Thread):
+        """A thread that is alive after its last line, until it is let go."""
+
+        def run(self) -> None:
+            super().run()
+            done.release()
+            go.wait()
+
+    monkeypatch.setattr(registrar_module.threading, "Thread", Ending)
+    registrar = make()
+    for _ in range(2):
+        registrar.start()
+        done.acquire(timeout=5)
+    go.set()
+    join_registrations()
+    assert route.call_count == 2
+
+
 def test_starts_at_the_same_time_start_one(server: respx.MockRouter) -> None:
     registrar = make()
     together = threading.Barrier(8)

@@ -114,6 +114,30 @@ async def test_retry_lets_a_failed_job_wait_again(api: httpx.AsyncClient, app: A
     assert (shown["state"], shown["failedReason"], shown["attemptsMade"]) == ("waiting", None, 0)
 
 
+@pytest.mark.parametrize("data", [{"to": "b"}, None])
+async def test_retry_replaces_the_data_in_the_same_step(
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil, data: object
+) -> None:
+    app.outcome = {"outcome": "failed", "error": {"name": "Error", "message": "boom", "stack": ""}}
+    await send(api, "PUT", WORKER, app.registration())
+    job_id = await add(api)
+
+    async def is_in(state: str) -> bool:
+        return bool((await job(api, job_id))["state"] == state)
+
+    await wait_until(lambda: is_in("failed"))
+    app.outcome = {"outcome": "completed", "returnValue": "sent"}
+    await api.post(f"{JOBS}/{job_id}/retry", json={"data": data})
+    await wait_until(lambda: is_in("completed"))
+    assert [delivery["job"]["data"] for delivery in app.deliveries] == [1, data]
+
+
+async def test_a_retry_that_is_refused_leaves_the_data(api: httpx.AsyncClient) -> None:
+    job_id = await add(api)
+    answer = await api.post(f"{JOBS}/{job_id}/retry", json={"data": 2})
+    assert (refusal(answer), (await job(api, job_id))["data"]) == ((409, "wrong_state"), 1)
+
+
 async def test_log_lines_are_kept_in_their_order(api: httpx.AsyncClient) -> None:
     url = f"{JOBS}/{await add(api)}/logs"
     for row in ("a", "b", "c"):

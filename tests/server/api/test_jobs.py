@@ -70,6 +70,7 @@ async def test_an_added_job_is_answered_whole(api: httpx.AsyncClient) -> None:
         "failedReason": None,
         "stacktrace": [],
         "deliveries": [],
+        "deliveriesCount": 0,
         "parent": None,
         "repeatJobKey": None,
         "deduplicationId": None,

@@ -9,6 +9,7 @@ import typing as t
 
 import httpx
 import pytest
+from croniter import croniter
 
 from nextmq_handler.rules import cron
 from nextmq_handler.rules.cron import InvalidSchedule, first_problem, next_run
@@ -40,6 +41,24 @@ def schedules(*patterns: str) -> list[dict[str, t.Any]]:
 def test_what_has_another_number_of_fields_or_never_comes_is_no_pattern(pattern: str) -> None:
     with pytest.raises(InvalidSchedule, match=r"^pattern: "):
         next_run(pattern, None, NOW)
+
+
+@pytest.mark.parametrize("pattern", [" ", "*", "* * * *", "* * * * * * *", "24 23 13 30 11 * 2026"])
+def test_the_fields_are_counted_here_whatever_croniter_takes(pattern: str) -> None:
+    with pytest.raises(InvalidSchedule, match=f"it has {len(pattern.split())} fields"):
+        next_run(pattern, None, NOW)
+
+
+def test_no_pattern_is_looked_for_more_than_eight_years_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    years: list[object] = []
+
+    def made(*args: t.Any, **options: t.Any) -> croniter:
+        years.append(options["max_years_between_matches"])
+        return croniter(*args, **options)
+
+    monkeypatch.setattr("croniter.croniter", made)
+    next_run("0 0 29 2 *", None, NOW)
+    assert set(years) == {8}
 
 
 @pytest.mark.parametrize(

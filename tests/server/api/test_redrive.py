@@ -66,6 +66,20 @@ async def test_a_redriven_letter_is_gone(api: httpx.AsyncClient) -> None:
     assert await jobs(api, f"{DLQ}/jobs") == []
 
 
+@pytest.mark.parametrize("data", [{"to": "b"}, None])
+async def test_a_letter_goes_back_with_new_data(api: httpx.AsyncClient, data: object) -> None:
+    letter_id = await add_letter(api)
+    await redrive(api, ids=[letter_id], data=data)
+    assert (await only_job(api))["data"] == data
+
+
+@pytest.mark.parametrize("wanted", [{}, {"ids": []}, {"ids": ["a", "b"]}, {"name": "welcome"}])
+async def test_new_data_is_for_one_letter_only(api: httpx.AsyncClient, wanted: dict[str, t.Any]) -> None:
+    await add_letter(api)
+    assert problem_paths(await api.post(REDRIVE, json={**wanted, "data": 1})) == {""}
+    assert len(await jobs(api, f"{DLQ}/jobs")) == 1
+
+
 async def test_letters_go_back_in_the_order_in_which_they_came(api: httpx.AsyncClient) -> None:
     ids = [await add_letter(api, {**LETTER, "data": number}) for number in range(3)]
     assert await redrive(api) == ids

@@ -223,6 +223,32 @@ async def test_a_conflict_leaves_the_registration_as_it_was(
     assert (await api.get(WORKER)).json() == held
 
 
+async def test_a_dry_run_tells_what_differs_and_changes_nothing(
+    register: Register, api: httpx.AsyncClient, held: dict[str, t.Any]
+) -> None:
+    answer = await register("?dryRun=true", url=OTHER_URL, options={"concurrency": 8})
+    assert answer.json() == {
+        "isRegistered": True,
+        "differences": [f"url {held['url']} → {OTHER_URL}", "concurrency 1 → 8"],
+    }
+    assert (await api.get(WORKER)).json() == held
+
+
+async def test_a_dry_run_of_a_first_registration_registers_nothing(
+    register: Register, api: httpx.AsyncClient
+) -> None:
+    assert (await register("?dryRun=true")).json() == {"isRegistered": False, "differences": []}
+    assert (await api.get(WORKER)).status_code == 404
+
+
+@pytest.mark.parametrize("wrong", [{"url": "http://app.example"}, {"options": {"timeout": 10**6}}])
+async def test_a_dry_run_refuses_what_registering_would_refuse(
+    register: Register, wrong: dict[str, t.Any]
+) -> None:
+    dry, wet = await register("?dryRun=true", **wrong), await register("", **wrong)
+    assert refusal(dry) == refusal(wet)
+
+
 async def test_replace_with_the_fingerprint_that_it_replaces_takes_the_queue_over(
     register: Register, api: httpx.AsyncClient, held: dict[str, t.Any]
 ) -> None:

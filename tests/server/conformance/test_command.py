@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner, Result
 
+from nextmq_handler.cli.typed import app
 from nextmq_handler.protocol.messages import Response
 from nextmq_handler.protocol.signing import parse_secret
-from nextmq_server.cli.commands import app
 from nextmq_server.conformance.cases import Case
 from nextmq_server.conformance.judge import Silence
 from nextmq_server.conformance.limits import Integration, obstacle

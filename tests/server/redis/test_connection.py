@@ -229,3 +229,26 @@ async def test_a_missing_password_is_a_configuration_error(own_valkey: EmbeddedV
     await (await connect(own_valkey.url)).execute("CONFIG", "SET", "requirepass", "right")
     with pytest.raises(ConfigurationError, match="refused the connection: NOAUTH"):
         await connect(own_valkey.url)
+
+
+async def test_a_connection_that_is_closed_while_it_returns_leaves_no_client(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    is_returning = asyncio.Event()
+
+    async def end(*_: object) -> None:
+        is_returning.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(connection_module, "_end", end)
+    name = f"returning-{engine.prefix}"
+    connection = RedisConnection(engine.address, name=name)
+    await connection.connect()
+    await sever(connection, engine)
+    await is_returning.wait()
+    await connection.close()
+
+    async def is_gone() -> bool:
+        return f"name={name}" not in await engine.redis.execute("CLIENT", "LIST")
+
+    await wait_until(is_gone)

@@ -13,7 +13,9 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
+from nextmq_server.workers import registry
 from nextmq_server.workers.registration import Registration
+from nextmq_server.workers.registry import Registry
 
 if t.TYPE_CHECKING:
     from ..conftest import App, WaitUntil
@@ -69,5 +71,31 @@ async def test_a_stored_timeout_over_15_minutes_is_cut_with_one_warning(
     assert all(part in warning for part in ("emails", str(timeout), str(MAX_TIMEOUT_MS), "--max-timeout"))
 
 
-def _registration(app: App, timeout: int) -> Registration:
-    return Registration.model_validate(app.registration(options={"timeout": timeout}))
+async def test_the_warning_comes_once_however_often_the_worker_changes(
+    valkey: EmbeddedValkey,
+    project: Project,
+    app: App,
+    wait_until: WaitUntil,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "POLL_INTERVAL", 0.01)
+    service = Service(project, valkey.url, egress=EgressRules.for_development())
+    await service.start()
+    lenient = Registry(service.registry._connection, service.keys)  # of another server
+    with caplog.at_level(logging.WARNING):
+        for concurrency in (1, 2, 3):
+            changed = _registration(app, MAX_WORKER_MS, concurrency=concurrency)
+            await lenient.put("emails", changed, replace=True)
+            await wait_until(lambda wanted=concurrency: _concurrency(service) == wanted)
+    await service.stop(grace=0)
+    assert len(timeout_warnings(caplog)) == 1
+
+
+def _concurrency(service: Service) -> int | None:
+    held = service.registry.get("emails")
+    return held.options.concurrency if held else None
+
+
+def _registration(app: App, timeout: int, **options: int) -> Registration:
+    return Registration.model_validate(app.registration(options={"timeout": timeout, **options}))

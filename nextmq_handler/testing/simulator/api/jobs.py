@@ -129,6 +129,8 @@ def retry_job(store: Store, queue: QueueState, job: SimulatedJob, body: bodies.R
         job.attempts_made = 0
     if body.resetAttemptsStarted:
         job.attempts_started = 0
+    if body.has_data:
+        job.data = body.data
     run_again(store, job, body.state)
     queue.push_in_turn(job, is_next=bool(job.opts.get("lifo")))
 

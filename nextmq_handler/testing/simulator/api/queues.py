@@ -219,6 +219,8 @@ def _redrive(store: Store, queue: QueueState, job_id: str, wanted: bodies.Redriv
     dead_letter = read_dead_letter(job.data)
     if dead_letter is None or dead_letter["queue"] == queue.name or not wanted.selects(dead_letter):
         return False
+    if wanted.has_data:
+        dead_letter["data"] = wanted.data
     target, first_id, letter = store.queue(dead_letter["queue"]), dead_letter["id"], Key(queue.name, job_id)
     failed = target.jobs.get(first_id)
     if failed is not None and letter in failed.letters:

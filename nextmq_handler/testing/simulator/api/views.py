@@ -7,6 +7,7 @@ import typing as t
 from dataclasses import replace
 
 from ....rules import views
+from ....rules.delivery_log import deliveries_count
 
 if t.TYPE_CHECKING:
     from ..engine.job import SimulatedJob
@@ -32,6 +33,7 @@ def job_view(job: SimulatedJob) -> views.JobView:
         "failedReason": job.failed_reason,
         "stacktrace": job.stacktrace,
         "deliveries": job.deliveries,
+        "deliveriesCount": deliveries_count(job.attempts_started, job.deliveries),
         "parent": job.parent,
         "repeatJobKey": job.repeat_job_key,
         "deduplicationId": job.deduplication_id,

@@ -148,8 +148,16 @@ class Simulation:
         sent_at = self.clock.ms
         job.starts.append(sent_at)
         seen, status = yield from self.app.deliver(job, delivery_id, take_fault(self.faults, job))
-        detail = seen.reason if isinstance(seen, Failed) else None
-        entry = delivery_entry(delivery_id, at=sent_at, status=status, ms=0, outcome=seen.outcome, detail=detail)
+        entry = delivery_entry(
+            delivery_id,
+            at=sent_at,
+            status=status,
+            ms=0,
+            outcome=seen.outcome,
+            attempt=job.attempts_made + 1,
+            is_signed=status == 200,
+            detail=seen.reason if isinstance(seen, Failed) else None,
+        )
         job.deliveries = with_entry(job.deliveries, entry)
         if job.state == "active" and job.delivery_id == delivery_id:
             job.delivery_id = None

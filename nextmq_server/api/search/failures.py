@@ -9,10 +9,10 @@ from fastapi import Query, Request, Response
 from nextmq_handler.rules.limits import MAX_NAME
 from nextmq_handler.rules.models import Closed
 
-from ..timers import now_ms
-from .http.errors import ASCIIResponse
-from .http.request import Authorized, OfQueue, router
-from .search import redaction_of, turn
+from ...timers import now_ms
+from ..http.errors import ASCIIResponse
+from ..http.request import Authorized, OfQueue, router
+from .searching import redaction_of, turn
 
 routes = router("/v1/failures", "search")
 

@@ -1,0 +1,1 @@
+"""Commands that change jobs and queues. Each says what it does to how many jobs, and asks."""
