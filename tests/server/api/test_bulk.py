@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import typing as t
 
@@ -47,7 +48,7 @@ def run(api: httpx.AsyncClient, wait_until: WaitUntil) -> t.Callable[..., t.Awai
         path = f"{BULK}/{answer.json()['id']}"
 
         async def has_ended() -> bool:
-            return (await api.get(path)).json()["state"] != "running"
+            return bool((await api.get(path)).json()["state"] != "running")
 
         await wait_until(has_ended)
         return dict((await api.get(path)).json())
@@ -216,8 +217,7 @@ async def test_an_operation_goes_on_where_a_killed_process_left_it_and_does_each
     fields = {"action": "retry", "queue": "emails", "options": {"resetAttempts": False}, **some}
     operation = await services[0].bulk.create(fields)
     for before, after in itertools.pairwise(services):
-        at = dies_at
-        await wait_until(lambda at=at: len(acted) >= at)
+        await wait_until(functools.partial(_has, acted, dies_at))
         task = before.bulk._task
         assert task is not None
         monkeypatch.setattr(before.bulk.operations, "release", _nothing)  # a killed process says no farewell
@@ -225,7 +225,7 @@ async def test_an_operation_goes_on_where_a_killed_process_left_it_and_does_each
         await after.start()
 
     async def has_ended() -> bool:
-        return (await services[-1].bulk.operations.get(operation.id)).view()["state"] == "done"
+        return bool((await services[-1].bulk.operations.get(operation.id)).view()["state"] == "done")
 
     await wait_until(has_ended)
     shown = (await services[-1].bulk.operations.get(operation.id)).view()
@@ -233,6 +233,10 @@ async def test_an_operation_goes_on_where_a_killed_process_left_it_and_does_each
     assert (shown["done"], shown["matching"], shown["skipped"]) == (40, 40, {})
     for service in services:
         await service.stop(grace=0)
+
+
+def _has(acted: list[str], count: int) -> bool:
+    return len(acted) >= count
 
 
 async def _nothing(*_: object) -> None:
