@@ -18,6 +18,7 @@ from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.refusals import Refusal
 from nextmq_handler.rules.search.filters import FilterError
 
+from ...audit.log import AuditUnavailable
 from ...dispatch.egress.rules import EgressRefused
 from ...engine.events.hub import MAX_LISTENERS, TooManyListeners
 from ...engine.queues.adding import IdempotencyKeyReused
@@ -45,7 +46,7 @@ class ErrorBody(BaseModel):
 _DESCRIPTIONS = {
     400: "`invalid_json`",
     401: "`unauthorized`",
-    403: "`wrong_project`",
+    403: "`wrong_project`, `forbidden`",
     404: "`not_found`",
     408: "`body_timeout`",
     409: "`stale_delivery`, `wrong_state`, `job_locked`, `worker_conflict`, `parent_cannot_be_replaced`",
@@ -53,7 +54,7 @@ _DESCRIPTIONS = {
     422: "`invalid_request`, `invalid_queue_name`, `invalid_filter`, `idempotency_key_reused`, `secret_mismatch`, "
     "`too_many_triggers`, `too_many_workers`, `schemas_too_large`",
     429: "`too_many_streams`, `too_many_waits`, `too_many_probes`, `too_many_searches`, `too_many_operations`",
-    503: "`storage_unavailable`, `storage_error`, `storage_full`",
+    503: "`storage_unavailable`, `storage_error`, `storage_full`, `audit_unavailable`",
     507: "`project_full`",
 }
 
@@ -65,6 +66,7 @@ DOCUMENTED: dict[int | str, dict[str, t.Any]] = {
 _HTTP_CODES = {404: "no_such_route", 405: "method_not_allowed"}
 _HEADERS = {
     "unauthorized": {"www-authenticate": "Bearer"},
+    "audit_unavailable": {"retry-after": "1"},
     "too_many_streams": {"retry-after": "5"},
     "too_many_waits": {"retry-after": "1"},
     "too_many_probes": {"retry-after": "1"},
@@ -89,6 +91,14 @@ def install(app: FastAPI) -> None:
     app.exception_handler(Exception)(_on_bug)
     for kind, refuse in _REFUSALS.items():
         app.exception_handler(kind)(_handler(refuse))
+
+
+def code_of(request: Request, exc: Exception) -> str:
+    """Return the code with which the API answers a call that raised `exc`."""
+    if isinstance(exc.__cause__, Refusal):  # FastAPI wraps what reading the body raises
+        return exc.__cause__.code
+    kind = next((kind for kind in type(exc).__mro__ if kind in _REFUSALS), None)
+    return "internal_error" if kind is None else _REFUSALS[kind](request, exc).code
 
 
 def _handler(
@@ -164,6 +174,11 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
         429, "too_many_searches", f"the project has {MAX_WAITING_SEARCHES} searches under way: wait for one"
     ),
     TooManyOpenCalls: lambda _, exc: Refusal(429, f"too_many_{exc.kind}", str(exc)),
+    AuditUnavailable: lambda _, exc: Refusal(
+        503,
+        "audit_unavailable",
+        f"nothing was done, because the audit log cannot be written: Redis answered {exc}",
+    ),
     ConnectionLost: lambda _, __: Refusal(
         503, "storage_unavailable", "Redis is not reachable; whether the request took effect is unknown"
     ),
