@@ -33,7 +33,8 @@ from . import (
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
-from .operation import audit, failures, minutes, overview, search
+from .operation import audit, minutes, overview
+from .search import bulk, failures, searching
 
 ROUTERS = (
     project.routes,
@@ -54,8 +55,9 @@ ROUTERS = (
     triggers.routes,
     minutes.routes,
     audit.routes,
-    search.routes,
+    searching.routes,
     failures.routes,
+    bulk.routes,
     description.routes,
     health.routes,
 )
