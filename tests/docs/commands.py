@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 import gunicorn.config
 import typer
+from nextmq_server.cli.commands import app as server_commands
 from packaging.requirements import Requirement
 from uvicorn.main import main as uvicorn_command
 
 from nextmq_handler.__main__ import parser as library_parser
 from nextmq_server.api.app import create_app
-from nextmq_server.cli.commands import app as server_commands
 
 from .pages import ROOT
 
