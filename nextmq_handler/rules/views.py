@@ -58,6 +58,18 @@ class JobView(TypedDict):
     lock: t.NotRequired[LockView | None]
 
 
+class LastDelivery(TypedDict):
+    """A queue's last delivery: when it was sent (ms since the epoch), how long it took (ms), and its outcome.
+
+    `status` is null if no HTTP answer came.
+    """
+
+    at: int
+    status: int | None
+    ms: int
+    outcome: str
+
+
 def new_job_view(
     id: str, state: str, timestamp: int, *, name: str, data: t.Any, opts: dict[str, t.Any]
 ) -> JobView:
