@@ -24,7 +24,6 @@ from . import (
     jobs,
     limits,
     project,
-    queue_changes,
     queues,
     results,
     schedulers,
@@ -33,7 +32,7 @@ from . import (
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
-from .operation import audit, minutes, overview
+from .operation import audit, minutes, overview, queue_changes
 from .search import bulk, failures, searching
 
 ROUTERS = (
