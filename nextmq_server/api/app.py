@@ -32,7 +32,7 @@ from . import (
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
-from .operation import audit, minutes, overview, queue_changes
+from .operation import alerts, audit, minutes, overview, queue_changes
 from .search import bulk, failures, searching
 
 ROUTERS = (
@@ -57,6 +57,7 @@ ROUTERS = (
     searching.routes,
     failures.routes,
     bulk.routes,
+    alerts.routes,
     description.routes,
     health.routes,
 )

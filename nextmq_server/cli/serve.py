@@ -15,6 +15,7 @@ from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.settings import is_loopback
 
+from ..alerts.mail import MailRelay
 from ..api.app import create_app
 from ..dispatch.egress.rules import EgressRules, parse_network
 from ..engine.worker.slots import MAX_IN_FLIGHT, Slots
@@ -90,6 +91,7 @@ async def serve(
         slots=Slots(max_in_flight, max_per_origin),
         quota=QuotaLimits(max_jobs, max_project_bytes),
         report=log_delivery if log_level in (LogLevel.debug, LogLevel.info) else None,
+        mail=MailRelay.from_environment(),
     )
 
     async def new_service(project: Project) -> Service:
