@@ -18,13 +18,12 @@ from .integrations import wsgi as integrations_wsgi
 from .integrations.integration import Integration, Stopper
 from .limits import INTEGRATIONS
 
-
 _WHOLE = ("test_first_job.py", "test_outcomes.py")
 """The files whose every case runs on each Python: real servers, and processors with what they return and raise."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what runs on each Python: of each other test, except the fuzzed requests, the first case of each place."""
+    """Mark what runs on each Python: of each other test, the first case of each place. Fuzzed requests do not."""
     marked = set[tuple[str, str]]()
     for item in items:
         if item.path.parent != Path(__file__).parent or item.path.name == "test_fuzz.py":
