@@ -13,28 +13,35 @@ from ..engine.events.hub import MAX_LISTENERS
 from ..front import bounds
 from ..front.open_calls import OpenCalls
 from ..service import Service
+from ..shares import SearchTurns
 from . import (
+    audit,
     children,
     description,
     events,
+    failures,
     flows,
     health,
     job_changes,
     jobs,
     limits,
+    minutes,
     project,
     queue_changes,
     queues,
     results,
     schedulers,
+    search,
     triggers,
     workers,
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
+from .operation import overview
 
-_ROUTES = (
+ROUTERS = (
     project.routes,
+    overview.routes,
     workers.routes,
     jobs.routes,
     jobs.bulk_routes,
@@ -49,9 +56,14 @@ _ROUTES = (
     events.routes,
     schedulers.routes,
     triggers.routes,
+    minutes.routes,
+    audit.routes,
+    search.routes,
+    failures.routes,
     description.routes,
     health.routes,
 )
+"""The routes of the API, by group."""
 
 
 def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_docs_page: bool = False) -> FastAPI:
@@ -62,7 +74,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
     app = FastAPI(title="NextMQ server", version=__version__, openapi_url=None)
     app.state = new_state(services)
     errors.install(app)
-    for routes in _ROUTES:
+    for routes in ROUTERS:
         app.include_router(routes)
     if has_docs_page:
         app.include_router(description.page)
@@ -81,5 +93,6 @@ def new_state(services: t.Sequence[Service]) -> State:
             "waits": OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS),
             "probes": OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES),
             "streams": OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS),
+            "searches": SearchTurns(),
         }
     )

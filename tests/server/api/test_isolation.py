@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 import httpx
@@ -119,12 +120,13 @@ async def fill(client: httpx.AsyncClient, project: Project) -> list[str]:
 
 
 async def everything(projects: Projects) -> dict[str, object]:
-    """All that Redis holds of project A, but for what its own server changes: markers and times of checks."""
+    """All that Redis holds of project A, but for what its own server changes: markers, counts, times of checks."""
     redis = projects.a_service.jobs.scripts("emails").connection
     found: dict[str, object] = {}
+    of_servers = re.compile(r":(minutes|hours|alerts-judge)(:|$)")
     for pattern in (f"{projects.a.prefix}:*", f"{projects.a.prefix}-*", f"nextmq:{{{projects.a.name}}}:*"):
         for key in sorted(await redis.execute("KEYS", pattern)):
-            if not key.endswith((":marker", ":stalled-check")):
+            if not key.endswith((":marker", ":stalled-check")) and not of_servers.search(key):
                 found[key] = await redis.execute("DUMP", key)
     return found
 
