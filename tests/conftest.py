@@ -18,7 +18,7 @@ SECRETS = {API_KEY, SECRET, OTHER_SECRET}.union(*(vector.secrets for vector in V
 
 @pytest.fixture(scope="session", autouse=True)
 def _trusted_certificates_are_read_once() -> t.Iterator[None]:
-    """Share the TLS settings of httpx clients: reading the certificates takes 20 ms, and each test has a client."""
+    """Share the TLS settings of httpx clients: each test has its own, and to read the certificates takes 20 ms."""
     made = functools.cache(lambda arguments, options, trusted: create(*arguments, **dict(options)))
     create = transports.create_ssl_context
 
