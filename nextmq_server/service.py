@@ -12,6 +12,7 @@ from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.rules.scheduling import Template
 from nextmq_handler.rules.views import queue_view
 
+from .dispatch.counts import DeliveryCounts, QueueLabels
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
@@ -59,6 +60,7 @@ class Service:
     bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
     each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
     the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
+    `labels` are the queues that the metrics name, over all services that share it.
     """
 
     def __init__(
@@ -76,11 +78,13 @@ class Service:
         slots: Slots | None = None,
         quota: QuotaLimits = _NO_QUOTA,
         keys: ProjectKeys | None = None,
+        labels: QueueLabels | None = None,
     ) -> None:
         self.egress = egress
         self._unready: str | None = "starting"
         self._max_free_starts = max_free_starts
-        self.reporter = Reporter(*([report] if report else []))
+        self.counts = DeliveryCounts(project.name, labels or QueueLabels())
+        self.reporter = Reporter(self.counts, *([report] if report else []))
         address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
         self.id = instance_id = secrets.token_hex(6)
         self.keys = keys = keys or ProjectKeys(project.name)

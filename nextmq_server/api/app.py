@@ -11,6 +11,8 @@ from nextmq_handler._package import __version__
 from ..engine.events.hub import MAX_LISTENERS
 from ..front import bounds
 from ..front.open_calls import OpenCalls
+from ..metrics.metrics import ProcessMetrics
+from ..metrics.requests import RequestCounts
 from ..service import Service
 from . import (
     children,
@@ -21,6 +23,7 @@ from . import (
     job_changes,
     jobs,
     limits,
+    metrics,
     project,
     queue_changes,
     queues,
@@ -48,6 +51,7 @@ _ROUTES = (
     events.routes,
     schedulers.routes,
     triggers.routes,
+    metrics.routes,
     description.routes,
     health.routes,
 )
@@ -60,6 +64,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
     """
     app = FastAPI(title="NextMQ server", version=__version__, openapi_url=None)
     app.state.services = services
+    app.state.metrics = ProcessMetrics(lambda: app.state.services)
     app.state.waits = OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS)
     app.state.probes = OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES)
     app.state.streams = OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS)
@@ -68,6 +73,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
         app.include_router(routes)
     if has_docs_page:
         app.include_router(description.page)
+    app.add_middleware(RequestCounts, counts=app.state.metrics.requests)
     app.add_middleware(RawPath)
     if hosts is not None:
         app.add_middleware(KnownHosts, hosts=hosts)

@@ -87,7 +87,7 @@ BOUNDED = {
 }
 """Routes whose answers hold data of callers and have another bound."""
 SMALL = {
-    *("/healthz", "/readyz", "/v1/project", "/v1/triggers/{id}", "/v1/triggers/{id}/runs"),
+    *("/healthz", "/metrics", "/readyz", "/v1/project", "/v1/triggers/{id}", "/v1/triggers/{id}/runs"),
     *(
         f"/v1/queues/{{queue}}{path}"
         for path in (
