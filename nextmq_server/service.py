@@ -19,6 +19,7 @@ from .dispatch.health import MAX_BACKOFF, end_hold
 from .dispatch.http.client import DeliveryClient
 from .dispatch.probe import Probe, probe
 from .dispatch.reports import Report, Reporter
+from .dispatch.untraced import Tracer
 from .engine.events.hub import EventHub
 from .engine.events.results import Results
 from .engine.queues.adding import AddResult, Idempotency, JobToAdd
@@ -60,7 +61,7 @@ class Service:
     bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
     each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
     the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
-    `labels` are the queues that the metrics name, over all services that share it.
+    `labels` are the queues that the metrics name, over all services that share it. `tracer` traces deliveries.
     """
 
     def __init__(
@@ -79,8 +80,10 @@ class Service:
         quota: QuotaLimits = _NO_QUOTA,
         keys: ProjectKeys | None = None,
         labels: QueueLabels | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.egress = egress
+        self._tracer = tracer
         self._unready: str | None = "starting"
         self._max_free_starts = max_free_starts
         self.counts = DeliveryCounts(project.name, labels or QueueLabels())
@@ -137,6 +140,7 @@ class Service:
                 self.reporter,
                 max_free_starts=self._max_free_starts,
                 heard=self._on_outcome,
+                tracer=self._tracer,
                 server=self.id,
             )
         )

@@ -44,6 +44,7 @@ from .options import (
     on_event_loop,
 )
 from .process import ServerProcess, check_external, on_signal
+from .telemetry import telemetry
 
 logger = logging.getLogger("nextmq_server")
 
@@ -102,7 +103,7 @@ async def serve(
     )
 
     async def new_service(project: Project) -> Service:
-        return prepare(project, keys=await find_keys(Address(redis_url), project))
+        return prepare(project, keys=await find_keys(Address(redis_url), project), tracer=tracer)
 
     configure_logging(level=log_level, format=log_format)
     reload_requested = asyncio.Event()
@@ -119,7 +120,9 @@ async def serve(
             except ConfigurationError as exc:
                 logger.error("cannot take over the projects, keeping the old ones: %s", exc)
 
-    with listen(host, port, command="nextmq serve") as listener:
+    async with contextlib.AsyncExitStack() as stack:
+        listener = stack.enter_context(listen(host, port, command="nextmq serve"))
+        tracer = await stack.enter_async_context(telemetry())
         await check_external(redis_url)
         await _take_over(wanted, services, new_service)
         if not is_loopback(host):
@@ -131,17 +134,16 @@ async def serve(
         url = base_url(host, listener)
         ready = f"NextMQ server on {url}. SIGTERM shuts down gracefully, SIGHUP reads the projects again."
         metrics: ProcessMetrics = app.state.metrics
-        async with contextlib.AsyncExitStack() as stack:
-            if metrics_port is not None:
-                metrics_url = await stack.enter_async_context(serve_metrics(metrics, metrics_port))
-                logger.info("metrics of all projects: %s", metrics_url)
-            await process.serve(
-                app,
-                listener,
-                services,
-                helpers=[reload_on_request(), metrics.loop_lag.watch()],
-                on_ready=lambda: console.say(ready),
-            )
+        if metrics_port is not None:
+            metrics_url = await stack.enter_async_context(serve_metrics(metrics, metrics_port))
+            logger.info("metrics of all projects: %s", metrics_url)
+        await process.serve(
+            app,
+            listener,
+            services,
+            helpers=[reload_on_request(), metrics.loop_lag.watch()],
+            on_ready=lambda: console.say(ready),
+        )
     console.say("Stopped.")
 
 

@@ -151,7 +151,7 @@ def test_a_job_that_started_before_has_no_wait() -> None:
 
 def test_no_job_id_is_a_label() -> None:
     found = counted(REPORT._replace(job_id="j-77", job_name="n-77", delivery_id="d-77"))
-    assert "77" not in str(found.deliveries) + str(found.durations)
+    assert "77" not in str([*found.deliveries, *found.durations, *found.waits, *found.runs])
 
 
 async def test_a_loop_that_was_blocked_is_late(wait_until: WaitUntil) -> None:
