@@ -17,12 +17,14 @@ from .alerts.facts import QueueWatch
 from .alerts.mail import MailRelay
 from .alerts.store import AlertStore
 from .audit.log import AuditLog
+from .dispatch.counts import DeliveryCounts, QueueLabels
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
 from .dispatch.http.client import DeliveryClient
 from .dispatch.probe import Probe, probe
 from .dispatch.reports import Report, Reporter
+from .dispatch.untraced import Tracer
 from .engine.events.hub import EventHub
 from .engine.events.results import Results
 from .engine.queues.adding import AddResult, Idempotency, JobToAdd
@@ -72,7 +74,8 @@ class Service:
     bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
     each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
     the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
-    `mail` sends the e-mails of alerts.
+    `mail` sends the e-mails of alerts. `labels` are the queues that the metrics name, over all services that
+    share it. `tracer` traces deliveries.
     """
 
     def __init__(
@@ -91,11 +94,15 @@ class Service:
         quota: QuotaLimits = _NO_QUOTA,
         keys: ProjectKeys | None = None,
         mail: MailRelay | None = None,
+        labels: QueueLabels | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.egress = egress
+        self._tracer = tracer
         self._unready: str | None = "starting"
         self._max_free_starts = max_free_starts
-        self.reporter = Reporter(*([report] if report else []))
+        self.counts = DeliveryCounts(project.name, labels or QueueLabels())
+        self.reporter = Reporter(self.counts, *([report] if report else []))
         address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
         self.id = instance_id = secrets.token_hex(6)
         self.keys = keys = keys or ProjectKeys(project.name)
@@ -168,6 +175,7 @@ class Service:
                 self.reporter,
                 max_free_starts=self._max_free_starts,
                 heard=self._on_outcome,
+                tracer=self._tracer,
                 server=self.id,
             )
         )

@@ -12,6 +12,8 @@ from nextmq_handler._package import __version__
 from ..engine.events.hub import MAX_LISTENERS
 from ..front import bounds
 from ..front.open_calls import OpenCalls
+from ..metrics.metrics import ProcessMetrics
+from ..metrics.requests import RequestCounts
 from ..service import Service
 from ..shares import SearchTurns
 from . import (
@@ -23,6 +25,7 @@ from . import (
     job_changes,
     jobs,
     limits,
+    metrics,
     project,
     queues,
     results,
@@ -58,6 +61,7 @@ ROUTERS = (
     failures.routes,
     bulk.routes,
     alerts.routes,
+    metrics.routes,
     description.routes,
     health.routes,
 )
@@ -76,6 +80,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
         app.include_router(routes)
     if has_docs_page:
         app.include_router(description.page)
+    app.add_middleware(RequestCounts)
     app.add_middleware(RawPath)
     if hosts is not None:
         app.add_middleware(KnownHosts, hosts=hosts)
@@ -85,7 +90,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
 
 def new_state(services: t.Sequence[Service]) -> State:
     """Return what an app knows besides its routes: the services, and the calls that are open."""
-    return State(
+    state = State(
         {
             "services": services,
             "waits": OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS),
@@ -94,3 +99,5 @@ def new_state(services: t.Sequence[Service]) -> State:
             "searches": SearchTurns(),
         }
     )
+    state.metrics = ProcessMetrics(lambda: state.services)
+    return state
