@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import gunicorn.config
 import typer
-from nextmq_server.cli.commands import app as server_commands
 from packaging.requirements import Requirement
 from uvicorn.main import main as uvicorn_command
 
