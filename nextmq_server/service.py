@@ -22,6 +22,8 @@ from .dispatch.reports import Report, Reporter
 from .engine.events.hub import EventHub
 from .engine.events.results import Results
 from .engine.queues.adding import AddResult, Idempotency, JobToAdd
+from .engine.queues.bulk.operations import Operations
+from .engine.queues.bulk.runner import BulkRunner
 from .engine.queues.children import Children
 from .engine.queues.flows import Flows
 from .engine.queues.jobs import Jobs
@@ -29,7 +31,6 @@ from .engine.queues.logs import JobLogStore
 from .engine.queues.queues import Limits, Queues, apply_worker_concurrency
 from .engine.queues.redrive import Redriver
 from .engine.queues.schedulers import JobSchedulers, SchedulerState
-from .engine.queues.search.failures import FailureLook, Failures
 from .engine.queues.search.searching import Search
 from .engine.worker.hub import Hub
 from .engine.worker.slots import Slots
@@ -47,6 +48,7 @@ from .redis.storage import StorageWatch
 from .shares import Shares
 from .triggers.triggers import Triggers
 from .workers.directory import QueueDirectory
+from .workers.failures import FailureLooks
 from .workers.workers import Workers
 
 PING_TIMEOUT = 2.0
@@ -111,6 +113,8 @@ class Service:
         self.search = Search(self.jobs, self.queue_names)
         self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
+        operations = Operations(self._hub.scripts, keys)
+        self.bulk = BulkRunner(self.jobs, operations, note=self._directory.note, changed=self._on_bulk)
         self.workers = Workers(
             self._hub,
             self.jobs,
@@ -121,6 +125,7 @@ class Service:
             max_timeout=max_timeout,
         )
         self.registry = self.workers.registry
+        self.failures = FailureLooks(self.jobs, self.registry, self.queue_names)
         self._last_deliveries = LastDeliveries(connection, keys)
         self.reporter.add(self._last_deliveries)
         node_workers = NodeWorkers(connection, project.prefix)
@@ -153,12 +158,14 @@ class Service:
             )
         )
         await self.triggers.start(self._client)
+        self.bulk.start()
         self._last_deliveries.start()
         self._unready = None
 
     async def stop(self, *, grace: float) -> None:
         """Shut down gracefully: wait `grace` s for deliveries in flight, then put their jobs back."""
         self._unready = "shutting down"
+        await self.bulk.stop()
         await self.workers.stop()
         await self.storage.stop()
         await self.quota.stop()
@@ -237,25 +244,13 @@ class Service:
         self.credentials.note_signer(queue, secret_id)
         self.workers.hear(queue, fingerprint, secret_id)
 
+    async def _on_bulk(self, queue: str) -> None:
+        self.results.look_again(queue)
+        await self.workers.unattended.check(queue)
+
     async def queue_names(self) -> list[str]:
         """Return the queues that have a worker or to which jobs were added."""
         return sorted(await self._directory.names() | self.registry.all().keys())
-
-    async def failures(self, queue: str | None, name: str | None, *, now: int) -> FailureLook:
-        """Group the failures of a queue, or of all, at `now`, ms since the epoch.
-
-        A group is new if it began after the process of the app that registered last had started.
-        """
-        workers = self.registry.all()
-        queues = [queue] if queue else await self.queue_names()
-        dead_letter_queues = {worker.options.dead_letter for worker in workers.values()} - {None}
-
-        def since(queue: str) -> int | None:
-            worker = workers.get(queue)
-            return worker.started_at or None if worker else None
-
-        letters = sorted(t.cast("set[str]", dead_letter_queues))
-        return await Failures(self.jobs).groups(queues, letters, name, now=now, since=since)
 
     async def obliterate(self, queue: str, *, force: bool) -> None:
         """Remove the queue with all its jobs. Raises WrongState if jobs are active, unless `force`."""

@@ -19,7 +19,6 @@ from . import (
     children,
     description,
     events,
-    failures,
     flows,
     health,
     job_changes,
@@ -31,13 +30,13 @@ from . import (
     queues,
     results,
     schedulers,
-    search,
     triggers,
     workers,
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
 from .operation import overview
+from .search import bulk, failures, searching
 
 ROUTERS = (
     project.routes,
@@ -58,8 +57,9 @@ ROUTERS = (
     triggers.routes,
     minutes.routes,
     audit.routes,
-    search.routes,
+    searching.routes,
     failures.routes,
+    bulk.routes,
     description.routes,
     health.routes,
 )
