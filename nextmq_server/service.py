@@ -29,8 +29,11 @@ from .engine.queues.logs import JobLogStore
 from .engine.queues.queues import Limits, Queues, apply_worker_concurrency
 from .engine.queues.redrive import Redriver
 from .engine.queues.schedulers import JobSchedulers, SchedulerState
+from .engine.queues.search.failures import FailureLook, Failures
+from .engine.queues.search.searching import Search
 from .engine.worker.hub import Hub
 from .engine.worker.slots import Slots
+from .minutes.minutes import Minutes
 from .overview.last_deliveries import LastDeliveries
 from .overview.node_workers import NodeWorkers
 from .overview.overview import Overview
@@ -84,7 +87,7 @@ class Service:
         self.egress = egress
         self._unready: str | None = "starting"
         self._max_free_starts = max_free_starts
-        self._reporter = Reporter(*([report] if report else []))
+        self.reporter = Reporter(*([report] if report else []))
         address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
         self.id = instance_id = secrets.token_hex(6)
         self.keys = keys = keys or ProjectKeys(project.name)
@@ -102,7 +105,10 @@ class Service:
         self.storage = StorageWatch(connection)
         self.schedulers = JobSchedulers(self.jobs)
         self.audit = AuditLog(self._hub.scripts)
+        self.minutes = Minutes(self._hub.scripts)
+        self.reporter.add(self.minutes.count)
         self._directory = QueueDirectory(connection, keys)
+        self.search = Search(self.jobs, self.queue_names)
         self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
         self.workers = Workers(
@@ -116,11 +122,11 @@ class Service:
         )
         self.registry = self.workers.registry
         self._last_deliveries = LastDeliveries(connection, keys)
-        self._reporter.add(self._last_deliveries)
+        self.reporter.add(self._last_deliveries)
         node_workers = NodeWorkers(connection, project.prefix)
         self.overview = Overview(self._hub, self.registry, node_workers, self._last_deliveries)
         self.credentials = Credentials(project, connection, keys, self.registry)
-        self.triggers = Triggers(self._hub, self.jobs, reporter=self._reporter)
+        self.triggers = Triggers(self._hub, self.jobs, reporter=self.reporter)
         self._client: DeliveryClient | None = None
 
     @property
@@ -134,12 +140,13 @@ class Service:
         self._client = DeliveryClient(self.egress)
         await self.storage.start()
         await self.quota.start()
+        await self.minutes.start()
         await self.credentials.warn_of_missing()
         await self.workers.start(
             Dispatcher(
                 self._client,
                 self.credentials,
-                self._reporter,
+                self.reporter,
                 max_free_starts=self._max_free_starts,
                 heard=self._on_outcome,
                 server=self.id,
@@ -156,13 +163,16 @@ class Service:
         await self.storage.stop()
         await self.quota.stop()
         await self.triggers.stop()
-        with contextlib.suppress(RedisError, ConnectionLost):
-            await self._last_deliveries.write()
-        await self._hub.stop(grace=grace)
+        await self._hub.stop(grace=grace, farewell=self._write_counts)  # deliveries end until then
         await self._last_deliveries.stop()
         await self.events.stop()  # last, because requests may wait for the results of jobs in flight
         if self._client is not None:
             await self._client.close()
+
+    async def _write_counts(self) -> None:
+        await self.minutes.stop()
+        with contextlib.suppress(RedisError, ConnectionLost):
+            await self._last_deliveries.write()
 
     def hurry(self) -> None:
         """End the wait of `stop`: put the jobs in flight back now."""
@@ -230,6 +240,22 @@ class Service:
     async def queue_names(self) -> list[str]:
         """Return the queues that have a worker or to which jobs were added."""
         return sorted(await self._directory.names() | self.registry.all().keys())
+
+    async def failures(self, queue: str | None, name: str | None, *, now: int) -> FailureLook:
+        """Group the failures of a queue, or of all, at `now`, ms since the epoch.
+
+        A group is new if it began after the process of the app that registered last had started.
+        """
+        workers = self.registry.all()
+        queues = [queue] if queue else await self.queue_names()
+        dead_letter_queues = {worker.options.dead_letter for worker in workers.values()} - {None}
+
+        def since(queue: str) -> int | None:
+            worker = workers.get(queue)
+            return worker.started_at or None if worker else None
+
+        letters = sorted(t.cast("set[str]", dead_letter_queues))
+        return await Failures(self.jobs).groups(queues, letters, name, now=now, since=since)
 
     async def obliterate(self, queue: str, *, force: bool) -> None:
         """Remove the queue with all its jobs. Raises WrongState if jobs are active, unless `force`."""

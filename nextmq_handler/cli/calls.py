@@ -7,6 +7,7 @@ import stat
 import typing as t
 from pathlib import Path
 
+from .. import _overrides
 from .._package import __version__
 from ..client._sync.transport import request
 from ..client.remote import Caller
@@ -67,6 +68,11 @@ class Server:
             if (place := page.get("next")) is None:
                 return
             query["from"] = place
+
+    @staticmethod
+    def now() -> float:
+        """Return the time, in ms since the epoch, to which answers without one are compared."""
+        return _overrides.wall_clock() * 1000
 
     def _call(self, method: str, path: tuple[str, ...], **options: t.Unpack[Options]) -> t.Any:
         # Without retries: a person is told at once that nothing listens.

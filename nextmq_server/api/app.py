@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from fastapi import FastAPI
+from starlette.datastructures import State
 
 from nextmq_handler._package import __version__
 
@@ -12,21 +13,25 @@ from ..engine.events.hub import MAX_LISTENERS
 from ..front import bounds
 from ..front.open_calls import OpenCalls
 from ..service import Service
+from ..shares import SearchTurns
 from . import (
     audit,
     children,
     description,
     events,
+    failures,
     flows,
     health,
     job_changes,
     jobs,
     limits,
+    minutes,
     project,
     queue_changes,
     queues,
     results,
     schedulers,
+    search,
     triggers,
     workers,
 )
@@ -51,7 +56,10 @@ ROUTERS = (
     events.routes,
     schedulers.routes,
     triggers.routes,
+    minutes.routes,
     audit.routes,
+    search.routes,
+    failures.routes,
     description.routes,
     health.routes,
 )
@@ -64,10 +72,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
     With `hosts`, it only answers requests to these hosts. With `has_docs_page`, /docs shows the routes to anyone.
     """
     app = FastAPI(title="NextMQ server", version=__version__, openapi_url=None)
-    app.state.services = services
-    app.state.waits = OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS)
-    app.state.probes = OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES)
-    app.state.streams = OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS)
+    app.state = new_state(services)
     errors.install(app)
     for routes in ROUTERS:
         app.include_router(routes)
@@ -78,3 +83,16 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
         app.add_middleware(KnownHosts, hosts=hosts)
     app.add_middleware(RequestId)
     return app
+
+
+def new_state(services: t.Sequence[Service]) -> State:
+    """Return what an app knows besides its routes: the services, and the calls that are open."""
+    return State(
+        {
+            "services": services,
+            "waits": OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS),
+            "probes": OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES),
+            "streams": OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS),
+            "searches": SearchTurns(),
+        }
+    )

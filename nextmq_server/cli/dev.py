@@ -36,6 +36,7 @@ from . import console
 from .app_commands import guess_app_url
 from .app_process import AppProcess
 from .env_file import env_file
+from .log_lines import configure_logging
 from .options import AllowEgress, MaxFreeStarts, MaxTimeout, Port, exit_on_error, on_event_loop
 from .process import ServerProcess, check_external, on_signal
 
@@ -106,7 +107,7 @@ async def dev(
     child = AppProcess(command, show=console.print_app_line) if command else None
     if command and app_url is None:
         app_url = guess_app_url(command, os.environ)
-    console.configure_logging(time_format="%H:%M:%S")
+    configure_logging(time_format="%H:%M:%S")
     # The line of the delivery already shows that a job failed.
     logging.getLogger("nextmq_server.failures").setLevel(logging.CRITICAL)
     egress = EgressRules.for_development([parse_network(text) for text in allow_egress or ()])

@@ -27,6 +27,7 @@ from ..redis.connection import ConnectionLost, RedisError
 from ..service import Service
 from ..serving import base_url, listen
 from . import console
+from .log_lines import LogFormat, LogLevel, configure_logging, log_delivery
 from .options import (
     AllowEgress,
     MaxFreeStarts,
@@ -72,6 +73,12 @@ async def serve(
         typer.Option(min=1, help="About how many bytes the jobs of one project may use. Default: no bound."),
     ] = None,
     max_timeout: MaxTimeout = MAX_TIMEOUT_MS / 1000,
+    log_level: t.Annotated[
+        LogLevel, typer.Option(help="The least severe lines that are logged. A delivery is one at info.")
+    ] = LogLevel.info,
+    log_format: t.Annotated[
+        LogFormat, typer.Option(help="Write lines of text, or one JSON object a line.")
+    ] = LogFormat.text,
 ) -> None:
     """Run the API and dispatcher on your Redis or Valkey; several servers may share it. SIGTERM shuts it down."""
     prepare = functools.partial(
@@ -82,12 +89,13 @@ async def serve(
         egress=EgressRules(allowed=[parse_network(text) for text in allow_egress or ()]),
         slots=Slots(max_in_flight, max_per_origin),
         quota=QuotaLimits(max_jobs, max_project_bytes),
+        report=log_delivery if log_level in (LogLevel.debug, LogLevel.info) else None,
     )
 
     async def new_service(project: Project) -> Service:
         return prepare(project, keys=await find_keys(Address(redis_url), project))
 
-    console.configure_logging()
+    configure_logging(level=log_level, format=log_format)
     reload_requested = asyncio.Event()
     on_signal(reload_requested.set, signal.SIGHUP)
     process = ServerProcess(grace=grace, trusted_proxies=[parse_network(text) for text in trusted_proxy or ()])

@@ -105,7 +105,8 @@ class Dispatcher:
             )
         except UnfitData as exc:
             return Failed("InvalidData", str(exc), unrecoverable=True)
-        headers = signed_headers(self._secrets.secrets, id, int(sent_at), body) | delivery_headers(job.opts)
+        trace = delivery_headers(job.opts)
+        headers = signed_headers(self._secrets.secrets, id, int(sent_at), body) | trace
         answer = await self._client.send(
             endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE
         )
@@ -142,6 +143,7 @@ class Dispatcher:
             duration,
             sent_at=round(sent_at * 1000),
             is_signed=is_signed,
+            traceparent=trace.get("traceparent", ""),
         )
         return verdict
 

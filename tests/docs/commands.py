@@ -20,7 +20,7 @@ from uvicorn.main import main as uvicorn_command
 from nextmq_handler.cli.deploy import is_step
 from nextmq_handler.cli.deploy import parser as library_parser
 from nextmq_handler.cli.typed import app as commands
-from nextmq_server.api.app import create_app
+from tests.support.rest_api import documented
 
 from .pages import ROOT
 
@@ -139,7 +139,7 @@ def _curl(arguments: list[str], page: str) -> None:
 
 @functools.cache
 def _routes() -> dict[str, dict[str, t.Any]]:
-    return create_app().openapi()["paths"]  # type: ignore[no-any-return]
+    return documented()["paths"]  # type: ignore[no-any-return]
 
 
 def _export(arguments: list[str], page: str) -> None:

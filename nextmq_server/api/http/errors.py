@@ -16,6 +16,7 @@ from nextmq_handler.protocol import strict_json
 from nextmq_handler.rules import refusals
 from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.refusals import Refusal
+from nextmq_handler.rules.search.filters import FilterError
 
 from ...audit.log import AuditUnavailable
 from ...dispatch.egress.rules import EgressRefused
@@ -23,8 +24,10 @@ from ...engine.events.hub import MAX_LISTENERS, TooManyListeners
 from ...engine.queues.adding import IdempotencyKeyReused
 from ...engine.queues.jobs import JobLocked, NoSuchJob, WrongState
 from ...engine.queues.schedulers import NoSuchScheduler
+from ...engine.queues.search.cursors import BadCursor
 from ...front.open_calls import TooManyOpenCalls
 from ...redis.connection import ConnectionLost, RedisError
+from ...shares import MAX_WAITING_SEARCHES, TooManySearches
 from ...triggers.records import MAX_TRIGGERS, NoSuchTrigger, TooManyTriggers
 from ...workers.registry import TooManyWorkers, WorkerConflict
 
@@ -47,9 +50,9 @@ _DESCRIPTIONS = {
     408: "`body_timeout`",
     409: "`stale_delivery`, `wrong_state`, `job_locked`, `worker_conflict`, `parent_cannot_be_replaced`",
     413: "`payload_too_large`",
-    422: "`invalid_request`, `invalid_queue_name`, `idempotency_key_reused`, `secret_mismatch`, "
+    422: "`invalid_request`, `invalid_queue_name`, `invalid_filter`, `idempotency_key_reused`, `secret_mismatch`, "
     "`too_many_triggers`, `too_many_workers`, `schemas_too_large`",
-    429: "`too_many_streams`, `too_many_waits`, `too_many_probes`",
+    429: "`too_many_streams`, `too_many_waits`, `too_many_probes`, `too_many_searches`",
     503: "`storage_unavailable`, `storage_error`, `storage_full`, `audit_unavailable`",
     507: "`project_full`",
 }
@@ -66,6 +69,7 @@ _HEADERS = {
     "too_many_streams": {"retry-after": "5"},
     "too_many_waits": {"retry-after": "1"},
     "too_many_probes": {"retry-after": "1"},
+    "too_many_searches": {"retry-after": "2"},
     "storage_full": {"retry-after": "5"},
     "storage_unavailable": {"retry-after": "1"},
 }
@@ -135,6 +139,10 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
     ),
     IdempotencyKeyReused: lambda _, __: refusals.idempotency_key_reused(),
     InvalidSchedule: lambda _, exc: Refusal(422, "invalid_request", f"repeat.{exc}"),
+    FilterError: lambda _, exc: refusals.invalid_filter(exc, position=exc.position, part=exc.part),
+    BadCursor: lambda _, __: refusals.invalid(
+        "cursor", "is not one of this server: send the `cursor` of the answer before, with the same query"
+    ),
     EgressRefused: lambda _, exc: refusals.invalid("url", str(exc)),
     TooManyTriggers: lambda _, __: Refusal(
         422,
@@ -151,6 +159,9 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
     TooManyWorkers: lambda _, exc: Refusal(422, "too_many_workers", str(exc)),
     TooManyListeners: lambda _, __: Refusal(
         429, "too_many_streams", f"the project has {MAX_LISTENERS} open event streams: close one, or share one"
+    ),
+    TooManySearches: lambda _, __: Refusal(
+        429, "too_many_searches", f"the project has {MAX_WAITING_SEARCHES} searches under way: wait for one"
     ),
     TooManyOpenCalls: lambda _, exc: Refusal(429, f"too_many_{exc.kind}", str(exc)),
     AuditUnavailable: lambda _, exc: Refusal(

@@ -164,6 +164,20 @@ async def get_queue(
         raise Refusal(422, "invalid_queue_name", str(exc)) from None
 
 
+async def get_wanted_queue(
+    queue: t.Annotated[
+        str | None,
+        Query(
+            max_length=100,
+            description="only this queue",
+            json_schema_extra={"pattern": "^[A-Za-z0-9._~-]{1,100}$"},
+        ),
+    ] = None,
+) -> str | None:
+    """Return the queue that the query names, if it does."""
+    return None if queue is None else await get_queue(queue)
+
+
 async def get_id(id: t.Annotated[str, Path(min_length=1, max_length=3072, description="percent-encoded")]) -> str:
     """Return the id of the path: one segment, which may hold any text as percent-encoded UTF-8."""
     try:
@@ -237,6 +251,7 @@ Page = t.Annotated[PageBounds, Depends(get_page)]
 Authorized = t.Annotated[Service, Depends(get_service)]
 CallersKey = t.Annotated[ApiKey, Depends(get_key)]
 QueueName = t.Annotated[str, Depends(get_queue)]
+OfQueue = t.Annotated[str | None, Depends(get_wanted_queue)]
 PathId = t.Annotated[str, Depends(get_id)]
 Trace = t.Annotated[dict[str, t.Any], Depends(get_trace)]
 IdempotencyKey = t.Annotated[Idempotency | None, Depends(get_idempotency)]

@@ -176,18 +176,16 @@ def _calls(target: QueueScripts, dead_letter: DeadLetter, now: int) -> tuple[Scr
 
     None for another client's data in the shape of a dead letter: no job ever had such options.
     """
-    try:
-        new = _new_job(target, dead_letter, now)
-        if not is_custom_id(dead_letter["id"]):
-            return new.call, None
-        return new.call, replace(new, data=None, job_id=dead_letter["id"]).call
-    except (AttributeError, OverflowError, TypeError, ValueError):
+    new = _new_job(target, dead_letter, now)
+    first = replace(new, data=None, job_id=dead_letter["id"]) if is_custom_id(dead_letter["id"]) else None
+    priority = new.opts.get("priority")
+    if priority and not (isinstance(priority, int) and 0 < priority <= MAX_PRIORITY):
         return None
+    if not new.is_possible or (first and not first.is_possible):
+        return None
+    return new.call, first.call if first else None
 
 
 def _new_job(target: QueueScripts, dead_letter: DeadLetter, now: int) -> JobToAdd:
     opts = redriven_options(dead_letter)
-    priority = opts.get("priority")
-    if priority and not (isinstance(priority, int) and 0 < priority <= MAX_PRIORITY):
-        raise ValueError("not a priority that BullMQ allows")
     return JobToAdd(target.prefix, target.queue, dead_letter["name"], dead_letter["data"], opts, now)
