@@ -33,6 +33,7 @@ from .engine.worker.slots import Slots
 from .overview.last_deliveries import LastDeliveries
 from .overview.node_workers import NodeWorkers
 from .overview.overview import Overview
+from .overview.server import ServerLook
 from .projects.credentials import Credentials
 from .projects.projects import Project
 from .quota import ProjectQuota, QuotaLimits
@@ -42,6 +43,7 @@ from .redis.keys import ProjectKeys
 from .redis.storage import StorageWatch
 from .shares import Shares
 from .triggers.triggers import Triggers
+from .why.why import Why
 from .workers.directory import QueueDirectory
 from .workers.workers import Workers
 
@@ -117,6 +119,8 @@ class Service:
         self._reporter.add(self._last_deliveries)
         node_workers = NodeWorkers(connection, project.prefix)
         self.overview = Overview(self._hub, self.registry, node_workers, self._last_deliveries)
+        self.server = ServerLook(project.name, self._hub, self.quota)
+        self.why = Why(self._hub, self.jobs, self.registry, node_workers, self.quota)
         self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self._reporter)
         self._client: DeliveryClient | None = None

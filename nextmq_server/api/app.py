@@ -31,11 +31,13 @@ from . import (
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
-from .operation import overview
+from .operation import overview, server, why
 
 _ROUTES = (
     project.routes,
     overview.routes,
+    why.routes,
+    server.routes,
     workers.routes,
     jobs.routes,
     jobs.bulk_routes,

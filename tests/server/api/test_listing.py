@@ -96,12 +96,13 @@ BOUNDED = {
 }
 """Routes whose answers hold data of callers and have another bound."""
 SMALL = {
-    *("/healthz", "/readyz", "/v1/project", "/v1/triggers/{id}", "/v1/triggers/{id}/runs"),
+    *("/healthz", "/readyz", "/v1/project", "/v1/server", "/v1/triggers/{id}", "/v1/triggers/{id}/runs"),
     *(
         f"/v1/queues/{{queue}}{path}"
         for path in (
             *("", "/concurrency", "/counts", "/counts-per-priority", "/deduplication/{id}", "/maxed"),
             *("/metrics/{state}", "/rate-limit", "/rate-limited", "/schedulers/{id}", "/worker", "/workers"),
+            *("/why", "/jobs/{id}/why"),
         )
     ),
 }
