@@ -19,6 +19,7 @@ from .protocol.messages import Headers, Request, Response
 from .receiver.attempt import Attempt
 from .receiver.checks import LIFESPAN
 from .receiver.handler import BaseHandler, HandlerOptions
+from .receiver.hooks import HookCall
 from .receiver.receiver import Claim, ReadPlan
 from .receiver.run_async import run_async
 from .registration.registrar import Registrar
@@ -123,14 +124,19 @@ class NextMQHandler(BaseHandler):
                     self._note_lifespan()
                     if receiver.is_outdated(step):
                         self._registrar.reassert()
-                    if self._limiter is None:
-                        self._limiter = anyio.CapacityLimiter(self._max_threads)
-                    step.outcome = await run_async(step, self._limiter)
+                    step.outcome = await run_async(step, self._threads())
                 case Claim():
                     step.refusal = await anyio.to_thread.run_sync(receiver.claim, plan)
+                case HookCall():
+                    await step.call_awaited(self._threads())
                 case _:
                     t.assert_never(step)
         return plan.response
+
+    def _threads(self) -> anyio.CapacityLimiter:
+        if self._limiter is None:  # made on the loop that it belongs to
+            self._limiter = anyio.CapacityLimiter(self._max_threads)
+        return self._limiter
 
     async def _read(self, plan: ReadPlan, receive: Receive) -> bytes | Response:
         chunks: list[bytes] = []

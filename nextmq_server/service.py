@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import typing as t
 
@@ -12,15 +11,24 @@ from nextmq_handler.rules.bodies import RedriveBody
 from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.rules.scheduling import Template
 
+from .alerts.alerts import Alerts
+from .alerts.facts import QueueWatch
+from .alerts.mail import MailRelay
+from .alerts.store import AlertStore
+from .audit.log import AuditLog
+from .dispatch.counts import DeliveryCounts, QueueLabels
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
 from .dispatch.http.client import DeliveryClient
 from .dispatch.probe import Probe, probe
 from .dispatch.reports import Report, Reporter
+from .dispatch.untraced import Tracer
 from .engine.events.hub import EventHub
 from .engine.events.results import Results
 from .engine.queues.adding import AddResult, Idempotency, JobToAdd
+from .engine.queues.bulk.operations import Operations
+from .engine.queues.bulk.runner import BulkRunner
 from .engine.queues.children import Children
 from .engine.queues.flows import Flows
 from .engine.queues.jobs import Jobs
@@ -28,8 +36,10 @@ from .engine.queues.logs import JobLogStore
 from .engine.queues.queues import Limits, Queues, apply_worker_concurrency
 from .engine.queues.redrive import Redriver
 from .engine.queues.schedulers import JobSchedulers, SchedulerState
+from .engine.queues.search.searching import Search
 from .engine.worker.hub import Hub
 from .engine.worker.slots import Slots
+from .minutes.minutes import Minutes
 from .overview.last_deliveries import LastDeliveries
 from .overview.node_workers import NodeWorkers
 from .overview.overview import Overview
@@ -45,6 +55,7 @@ from .shares import Shares
 from .triggers.triggers import Triggers
 from .why.why import Why
 from .workers.directory import QueueDirectory
+from .workers.failures import FailureLooks
 from .workers.workers import Workers
 
 PING_TIMEOUT = 2.0
@@ -64,6 +75,8 @@ class Service:
     bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
     each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
     the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
+    `mail` sends the e-mails of alerts. `labels` are the queues that the metrics name, over all services that
+    share it. `tracer` traces deliveries.
     """
 
     def __init__(
@@ -81,11 +94,16 @@ class Service:
         slots: Slots | None = None,
         quota: QuotaLimits = _NO_QUOTA,
         keys: ProjectKeys | None = None,
+        mail: MailRelay | None = None,
+        labels: QueueLabels | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.egress = egress
+        self._tracer = tracer
         self._unready: str | None = "starting"
         self._max_free_starts = max_free_starts
-        self._reporter = Reporter(*([report] if report else []))
+        self.counts = DeliveryCounts(project.name, labels or QueueLabels())
+        self.reporter = Reporter(self.counts, *([report] if report else []))
         address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
         self.id = instance_id = secrets.token_hex(6)
         self.keys = keys = keys or ProjectKeys(project.name)
@@ -102,9 +120,15 @@ class Service:
         self.shares = Shares()
         self.storage = StorageWatch(connection)
         self.schedulers = JobSchedulers(self.jobs)
+        self.audit = AuditLog(self._hub.scripts)
+        self.minutes = Minutes(self._hub.scripts)
+        self.reporter.add(self.minutes.count)
         self._directory = QueueDirectory(connection, keys)
+        self.search = Search(self.jobs, self.queue_names)
         self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
+        operations = Operations(self._hub.scripts, keys)
+        self.bulk = BulkRunner(self.jobs, operations, note=self._directory.note, changed=self._on_bulk)
         self.workers = Workers(
             self._hub,
             self.jobs,
@@ -115,14 +139,23 @@ class Service:
             max_timeout=max_timeout,
         )
         self.registry = self.workers.registry
+        self.failures = FailureLooks(self.jobs, self.registry, self.queue_names)
         self._last_deliveries = LastDeliveries(connection, keys)
-        self._reporter.add(self._last_deliveries)
+        self.reporter.add(self._last_deliveries)
         node_workers = NodeWorkers(connection, project.prefix)
         self.overview = Overview(self._hub, self.registry, node_workers, self._last_deliveries)
         self.server = ServerLook(project.name, self._hub, self.quota)
         self.why = Why(self._hub, self.jobs, self.registry, node_workers, self.quota)
         self.credentials = Credentials(project, connection, keys, self.registry)
-        self.triggers = Triggers(self._hub, self.jobs, reporter=self._reporter)
+        self.triggers = Triggers(self._hub, self.jobs, reporter=self.reporter)
+        self.alerts = Alerts(
+            AlertStore(self._hub.scripts, instance_id),
+            QueueWatch(self.jobs, self.queues, self.registry, self.queue_names),
+            self.minutes,
+            project=project.name,
+            memory=lambda: round(self.storage.share * 100),
+            relay=mail,
+        )
         self._client: DeliveryClient | None = None
 
     @property
@@ -136,35 +169,42 @@ class Service:
         self._client = DeliveryClient(self.egress)
         await self.storage.start()
         await self.quota.start()
+        await self.minutes.start()
         await self.credentials.warn_of_missing()
         await self.workers.start(
             Dispatcher(
                 self._client,
                 self.credentials,
-                self._reporter,
+                self.reporter,
                 max_free_starts=self._max_free_starts,
                 heard=self._on_outcome,
+                tracer=self._tracer,
                 server=self.id,
             )
         )
         await self.triggers.start(self._client)
+        self.bulk.start()
         self._last_deliveries.start()
+        await self.alerts.start(self._client)
         self._unready = None
 
     async def stop(self, *, grace: float) -> None:
         """Shut down gracefully: wait `grace` s for deliveries in flight, then put their jobs back."""
         self._unready = "shutting down"
+        await self.bulk.stop()
         await self.workers.stop()
         await self.storage.stop()
         await self.quota.stop()
         await self.triggers.stop()
-        with contextlib.suppress(RedisError, ConnectionLost):
-            await self._last_deliveries.write()
-        await self._hub.stop(grace=grace)
-        await self._last_deliveries.stop()
+        await self.alerts.stop()
+        await self._hub.stop(grace=grace, farewell=self._write_counts)  # deliveries end until then
         await self.events.stop()  # last, because requests may wait for the results of jobs in flight
         if self._client is not None:
             await self._client.close()
+
+    async def _write_counts(self) -> None:
+        await self.minutes.stop()
+        await self._last_deliveries.stop()
 
     def hurry(self) -> None:
         """End the wait of `stop`: put the jobs in flight back now."""
@@ -228,6 +268,10 @@ class Service:
     def _on_outcome(self, queue: str, fingerprint: str, secret_id: str) -> None:
         self.credentials.note_signer(queue, secret_id)
         self.workers.hear(queue, fingerprint, secret_id)
+
+    async def _on_bulk(self, queue: str) -> None:
+        self.results.look_again(queue)
+        await self.workers.unattended.check(queue)
 
     async def queue_names(self) -> list[str]:
         """Return the queues that have a worker or to which jobs were added."""

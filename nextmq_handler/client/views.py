@@ -140,10 +140,25 @@ class EndpointProbe(t.NamedTuple):
     fix: str
 
 
+class LastRun(t.TypedDict):
+    """The job that a scheduler started last; its state is "unknown" once it is removed."""
+
+    jobId: str
+    state: JobState
+    finishedOn: int | None
+
+
+class StartedRun(t.TypedDict):
+    """The job that was added to run a scheduler at once."""
+
+    id: str
+
+
 class JobScheduler(t.NamedTuple):
     """A job scheduler. `every` and `offset` are ms; dates and `next` are ms since the epoch.
 
-    `template` has "data" and "opts"; the options have BullMQ's names.
+    `template` has "data" and "opts"; the options have BullMQ's names. `last` is the job that was started last.
+    `overdue_by` is for how many ms the next one should have started, None if it is not overdue.
     """
 
     id: str
@@ -158,6 +173,8 @@ class JobScheduler(t.NamedTuple):
     next: int | None
     iteration_count: int
     template: dict[str, t.Any]
+    last: LastRun | None = None
+    overdue_by: int | None = None
 
 
 class TriggerRun(t.TypedDict):

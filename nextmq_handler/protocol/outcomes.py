@@ -167,10 +167,18 @@ _KINDS: dict[str, type[Outcome]] = {kind.outcome: kind for kind in t.get_args(Ou
 
 
 def encode_outcome(outcome: Outcome, *, max_size: int = MAX_OUTCOME_SIZE, fingerprint: str = "") -> bytes:
-    """Return the body of an outcome (section 3). `fingerprint` is that of the worker, if the delivery had another.
+    """Return the body of an outcome (section 3), as `sendable` makes it."""
+    return sendable(outcome, max_size=max_size, fingerprint=fingerprint)[1]
 
-    A return value that JSON cannot carry, or a body over `max_size` bytes, becomes the unrecoverable failure
-    `ReturnValueError`: the work is done, and running it again would not help.
+
+def sendable(
+    outcome: Outcome, *, max_size: int = MAX_OUTCOME_SIZE, fingerprint: str = ""
+) -> tuple[Outcome, bytes]:
+    """Return the outcome that can be sent, and its body (section 3).
+
+    `fingerprint` is that of the worker, if the delivery had another. A return value that JSON cannot carry, or a
+    body over `max_size` bytes, becomes the unrecoverable failure `ReturnValueError`: the work is done, and running
+    it again would not help.
     """
     try:
         body = _dumps(outcome, fingerprint)
@@ -181,11 +189,12 @@ def encode_outcome(outcome: Outcome, *, max_size: int = MAX_OUTCOME_SIZE, finger
     if len(body) > max_size:
         body = strict_json.utf8(_members(outcome, fingerprint))  # without escapes it is shorter
     if len(body) <= max_size:
-        return body
+        return outcome, body
     if fingerprint:  # the result is worth more than to know who answers
-        return encode_outcome(outcome, max_size=max_size)
+        return sendable(outcome, max_size=max_size)
     if isinstance(outcome, Failed):
-        return _dumps(Failed(outcome.name[:100], outcome.message[:200], unrecoverable=outcome.unrecoverable))
+        short = Failed(outcome.name[:100], outcome.message[:200], unrecoverable=outcome.unrecoverable)
+        return outcome, _dumps(short)
     return _return_value_error(
         f"the outcome is {len(body)} bytes, over the server's limit of {max_size}: "
         "store the result elsewhere and return a reference to it"
@@ -233,8 +242,9 @@ def _problem(outcome: Outcome) -> str:
     return problem_of(outcome.return_value) if isinstance(outcome, Completed) else "it cannot be written as JSON"
 
 
-def _return_value_error(message: str, fingerprint: str = "") -> bytes:
-    return _dumps(Failed("ReturnValueError", message, unrecoverable=True), fingerprint)
+def _return_value_error(message: str, fingerprint: str = "") -> tuple[Failed, bytes]:
+    failure = Failed("ReturnValueError", message, unrecoverable=True)
+    return failure, _dumps(failure, fingerprint)
 
 
 def _clipped(value: object, size: int) -> str:

@@ -63,9 +63,11 @@ class Attempt:
         self.deadline: float = deadline
         self.expose_stack: bool = expose_stack
         self.trace: Trace | Untraced = trace
+        self.raised: tuple[Failed, BaseException] | None = None
+        """A failure and the exception that it stands for. A processor that was given up may still set it."""
         self.processor: BoundProcessor | None = find_processor(worker, delivery.job.name)
         is_async = self.processor is not None and self.processor.is_async
-        kind: type[AsyncJob[t.Any]] | type[Job[t.Any]] = AsyncJob if is_async else Job
+        kind = _kind_of_job(delivery, is_async=is_async)
         self.job: AsyncJob[t.Any] | Job[t.Any] = kind(delivery, settings, deadline=deadline)
 
     def unknown_job_name(self) -> Failed:
@@ -93,7 +95,7 @@ class Attempt:
         try:
             self.job.data = self.processor.signature.load(self.job.data)
         except DataError as exc:
-            return Failed("DataValidationError", str(exc), unrecoverable=True)
+            return self._failed(exc, Failed("DataValidationError", str(exc), unrecoverable=True))
         except BaseException as exc:
             if is_interrupt(exc):
                 raise
@@ -113,11 +115,15 @@ class Attempt:
         try:
             return self._meaning_of(exc)
         except BaseException:  # noqa: BLE001 - the exception's own class and members are the app's code
-            return Failed(kind_of(exc), text_of(exc))
+            return self._failed(exc, Failed(kind_of(exc), text_of(exc)))
+
+    def _failed(self, exc: BaseException, failure: Failed) -> Failed:
+        self.raised = failure, exc
+        return failure
 
     def _meaning_of(self, exc: BaseException) -> Outcome:
         if isinstance(exc, ResultError):  # the work was done: nothing that maps exceptions may run it again
-            return Failed("ReturnValueError", text_of(exc), unrecoverable=True)
+            return self._failed(exc, Failed("ReturnValueError", text_of(exc), unrecoverable=True))
         exc = translate_error(self.worker, _signal_in(exc) or exc)
         outcome = exc.outcome() if isinstance(exc, ControlFlow) else None
         if outcome is not None:
@@ -125,8 +131,17 @@ class Attempt:
         self.trace.failed(exc)
         stack = _stack(exc) if self.expose_stack else ""
         if isinstance(exc, SystemExit) and (ended := _platform_end(exc)) is not None:
-            return Failed(*ended, stack)
-        return Failed(kind_of(exc), text_of(exc), stack, unrecoverable=isinstance(exc, UnrecoverableJobError))
+            return self._failed(exc, Failed(*ended, stack))
+        is_unrecoverable = isinstance(exc, UnrecoverableJobError)
+        return self._failed(exc, Failed(kind_of(exc), text_of(exc), stack, unrecoverable=is_unrecoverable))
+
+
+def _kind_of_job(delivery: Delivery, *, is_async: bool) -> type[AsyncJob[t.Any]] | type[Job[t.Any]]:
+    if delivery.is_replay:
+        from .replayed import ReplayedAsyncJob, ReplayedJob  # a person sent it
+
+        return ReplayedAsyncJob if is_async else ReplayedJob
+    return AsyncJob if is_async else Job
 
 
 def run_sync(attempt: Attempt) -> Outcome:

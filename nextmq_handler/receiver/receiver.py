@@ -9,7 +9,7 @@ from ..errors import ConfigurationError
 from ..protocol.arguments import is_queue_name, timeout_seconds
 from ..protocol.clocks import wall_clock
 from ..protocol.messages import Headers, Request, Response
-from ..protocol.outcomes import encode_outcome
+from ..protocol.outcomes import Completed, Failed, sendable
 from ..protocol.signing import OUTCOME, TOLERANCE, Seal, Secret, SignatureError, read_seal, signature_headers
 from ..protocol.wire import MAX_BODY_SIZE, WireError, parse_delivery
 from ..settings import Settings, load_settings
@@ -17,6 +17,8 @@ from ..workers.worker import Worker, by_queue
 from .answers import JSON, health, refusal
 from .attempt import Attempt, trace_of
 from .fingerprints import Fingerprints
+from .hooks import HookCall, hook_calls
+from .sentry import sentry_scope
 
 if t.TYPE_CHECKING:
     import logging
@@ -57,8 +59,9 @@ class Claim:
     refusal: Response | None
 
 
-Steps = t.Generator[Claim | Attempt, None, None]
-"""What a driver does: it makes the claim and sets its `refusal`; it runs the attempt and sets its `outcome`."""
+Steps = t.Generator[Claim | Attempt | HookCall, None, None]
+"""What a driver does: it makes the claim and sets its `refusal`; it runs the attempt and sets its `outcome`; it
+calls the hook."""
 
 
 class Receiver:
@@ -189,10 +192,21 @@ class Receiver:
         if isinstance(attempt, Response):
             plan.response = attempt
             return
-        with attempt.trace:
+        with sentry_scope(attempt.delivery), attempt.trace:
+            yield from hook_calls("on_active", attempt)
             yield attempt
+            fingerprint = self._fingerprints.of_another(attempt)
+            attempt.outcome, answer = sendable(
+                attempt.outcome, max_size=attempt.delivery.max_outcome_size, fingerprint=fingerprint
+            )
             attempt.trace.ended(attempt.outcome)
-        plan.response = self.finish(attempt, secret)
+            if isinstance(attempt.outcome, Failed):
+                from .failures import report  # slow to import, and needed on failure only
+
+                yield from hook_calls("on_failed", attempt, report(attempt, attempt.outcome))
+            elif isinstance(attempt.outcome, Completed):
+                yield from hook_calls("on_completed", attempt, attempt.outcome.return_value)
+        plan.response = self.sign(attempt, answer, secret)
 
     def verify(self, plan: ReadPlan, body: bytes) -> Response | Secret:
         """Return the secret that signed the body, or the refusal."""
@@ -251,13 +265,11 @@ class Receiver:
 
     def is_outdated(self, attempt: Attempt) -> bool:
         """Return whether the server holds another registration than this app would make (section 4)."""
-        return bool(self._fingerprints.of_another(attempt))
+        return not attempt.delivery.is_replay and bool(self._fingerprints.of_another(attempt))
 
-    def finish(self, attempt: Attempt, secret: Secret) -> Response:
+    def sign(self, attempt: Attempt, body: bytes, secret: Secret) -> Response:
         """Return the answer with the outcome, signed with the secret that verified the request (section 3)."""
-        delivery, fingerprint = attempt.delivery, self._fingerprints.of_another(attempt)
-        body = encode_outcome(attempt.outcome, max_size=delivery.max_outcome_size, fingerprint=fingerprint)
-        seal = signature_headers([secret], delivery.id, int(self._clock()), body, context=OUTCOME)
+        seal = signature_headers([secret], attempt.delivery.id, int(self._clock()), body, context=OUTCOME)
         return Response(200, [JSON, *seal], body)
 
     def _note_body_read(self) -> None:

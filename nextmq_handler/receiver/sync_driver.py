@@ -7,6 +7,7 @@ import typing as t
 from ..protocol.messages import Request, Response
 from ..protocol.outcomes import Outcome
 from .attempt import Attempt, run_sync
+from .hooks import HookCall
 from .receiver import Claim, ReadPlan, Receiver
 
 if t.TYPE_CHECKING:
@@ -70,6 +71,8 @@ class SyncDriver:
                     step.outcome = self._run(step)
                 case Claim():
                     step.refusal = receiver.claim(plan)
+                case HookCall():
+                    step.call()
                 case _:
                     t.assert_never(step)
         if is_outdated:

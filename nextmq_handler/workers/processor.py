@@ -97,7 +97,7 @@ def bind(function: t.Callable[..., t.Any], owner: str) -> BoundProcessor:
     flags = _code_flags(function)
     if flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
         raise ConfigurationError(f"{owner}: {label} is a generator; a processor returns its result")
-    if not _takes_one(function):
+    if not takes(function, 1):
         name = label.rpartition(".")[2]
         shape = f"def {name if name.isidentifier() else 'processor'}(job): …"
         raise ConfigurationError(f"{owner}: {label} must take exactly one positional argument, the job: {shape}")
@@ -112,23 +112,29 @@ def _code_flags(function: t.Any) -> int:
     return int(getattr(getattr(function, "__code__", None), "co_flags", 0))
 
 
-def _takes_one(function: t.Any) -> bool:
+def is_coroutine_function(function: t.Any) -> bool:
+    """Tell whether a call of `function` returns a coroutine: an `async def`, or what wraps one."""
+    return bool(_code_flags(function) & _CO_COROUTINE)
+
+
+def takes(function: t.Any, count: int) -> bool:
+    """Tell whether `function` can be called with `count` positional arguments."""
     code = getattr(function, "__code__", None)
     if code is None or hasattr(function, "__wrapped__") or isinstance(function, type):
-        return _signature_takes_one(function)
+        return _signature_takes(function, count)
     is_bound = getattr(function, "__self__", None) is not None
     positional = code.co_argcount - is_bound
     required = positional - len(function.__defaults__ or ())
     keyword_only = code.co_kwonlyargcount - len(function.__kwdefaults__ or ())
     has_varargs = bool(code.co_flags & 0x04)
-    return required <= 1 and keyword_only <= 0 and (positional >= 1 or has_varargs)
+    return required <= count and keyword_only <= 0 and (positional >= count or has_varargs)
 
 
-def _signature_takes_one(function: t.Any) -> bool:
+def _signature_takes(function: t.Any, count: int) -> bool:
     import inspect  # slow to import, and needed only for partials and callable objects
 
     try:
-        inspect.signature(function).bind(object())
+        inspect.signature(function).bind(*[object()] * count)
     except TypeError:
         return False
     except ValueError:  # a builtin without a signature

@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
     from datetime import timedelta
 
     from .error_mapping import Meaning, Translator
+    from .hooks import Hook, HookName, OnActive, OnCompleted, OnFailed
     from .options import WorkerOptions
     from .processor import Async, Processor, ProcessorDecorator, Sync
     from .schedules import Schedule, ScheduledJob
@@ -36,6 +37,9 @@ class Worker:
       subclass before its base class. A value is an exception (`{httpx.TimeoutException: RateLimitError(5000)}`),
       an exception class, which takes over the message, or a function of the exception that returns one.
     - `schedules`: Every and Cron, by which the server adds jobs by itself.
+    - `on_active(job)`, `on_completed(job, result)`, `on_failed(job, error)`: called in the app before or after
+      each attempt, `def` or `async def`. The answer waits at most 5 s for a hook. One that fails is logged and
+      changes nothing.
     - `options`: see WorkerOptions.
     """
 
@@ -46,6 +50,9 @@ class Worker:
         *,
         errors: Mapping[type[BaseException], Meaning] | None = None,
         schedules: t.Iterable[Schedule] = (),
+        on_active: OnActive | None = None,
+        on_completed: OnCompleted | None = None,
+        on_failed: OnFailed | None = None,
         **options: t.Unpack[WorkerOptions],
     ) -> None:
         self.name: str = check_queue_name(name)
@@ -60,6 +67,13 @@ class Worker:
             from .error_mapping import translator
 
             self._translate = translator(str(self), errors)
+        self._hooks: Mapping[HookName, Hook] = {}
+        if on_active or on_completed or on_failed:
+            from .hooks import bind_hooks
+
+            self._hooks = bind_hooks(
+                str(self), {"on_active": on_active, "on_completed": on_completed, "on_failed": on_failed}
+            )
         self._frozen = False
         self._processors: dict[str | None, BoundProcessor] = {}
         if processor is not None:
@@ -214,6 +228,11 @@ def freeze(worker: Worker) -> None:
 def find_processor(worker: Worker, job_name: str) -> BoundProcessor | None:
     """Return the processor for jobs called `job_name`: its own, or the one for all others."""
     return worker._processors.get(job_name) or worker._processors.get(None)
+
+
+def find_hook(worker: Worker, name: HookName) -> Hook | None:
+    """Return the worker's hook `name`, if it has that."""
+    return worker._hooks.get(name)
 
 
 def translate_error(worker: Worker, exc: BaseException) -> BaseException:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import typing as t
 
 from fastapi import FastAPI
+from starlette.datastructures import State
 
 from nextmq_handler._package import __version__
 
 from ..engine.events.hub import MAX_LISTENERS
 from ..front import bounds
 from ..front.open_calls import OpenCalls
+from ..metrics.metrics import ProcessMetrics
+from ..metrics.requests import RequestCounts
 from ..service import Service
+from ..shares import SearchTurns
 from . import (
     children,
     description,
@@ -21,8 +25,8 @@ from . import (
     job_changes,
     jobs,
     limits,
+    metrics,
     project,
-    queue_changes,
     queues,
     results,
     schedulers,
@@ -31,9 +35,10 @@ from . import (
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
-from .operation import overview, server, why
+from .operation import alerts, audit, minutes, overview, queue_changes, server, why
+from .search import bulk, failures, searching
 
-_ROUTES = (
+ROUTERS = (
     project.routes,
     overview.routes,
     why.routes,
@@ -52,9 +57,17 @@ _ROUTES = (
     events.routes,
     schedulers.routes,
     triggers.routes,
+    minutes.routes,
+    audit.routes,
+    searching.routes,
+    failures.routes,
+    bulk.routes,
+    alerts.routes,
+    metrics.routes,
     description.routes,
     health.routes,
 )
+"""The routes of the API, by group."""
 
 
 def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_docs_page: bool = False) -> FastAPI:
@@ -63,17 +76,30 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
     With `hosts`, it only answers requests to these hosts. With `has_docs_page`, /docs shows the routes to anyone.
     """
     app = FastAPI(title="NextMQ server", version=__version__, openapi_url=None)
-    app.state.services = services
-    app.state.waits = OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS)
-    app.state.probes = OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES)
-    app.state.streams = OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS)
+    app.state = new_state(services)
     errors.install(app)
-    for routes in _ROUTES:
+    for routes in ROUTERS:
         app.include_router(routes)
     if has_docs_page:
         app.include_router(description.page)
+    app.add_middleware(RequestCounts)
     app.add_middleware(RawPath)
     if hosts is not None:
         app.add_middleware(KnownHosts, hosts=hosts)
     app.add_middleware(RequestId)
     return app
+
+
+def new_state(services: t.Sequence[Service]) -> State:
+    """Return what an app knows besides its routes: the services, and the calls that are open."""
+    state = State(
+        {
+            "services": services,
+            "waits": OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS),
+            "probes": OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES),
+            "streams": OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS),
+            "searches": SearchTurns(),
+        }
+    )
+    state.metrics = ProcessMetrics(lambda: state.services)
+    return state

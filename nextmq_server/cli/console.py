@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import typing as t
@@ -38,27 +37,6 @@ _STYLES = {  # others are cyan
     "retrying": "yellow",
     "held": "magenta",
 }
-
-
-class OneLineFormatter(logging.Formatter):
-    """Keeps each record on one line, whatever text of producers, apps or Redis is in it; a traceback follows."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        """Return the line without the traceback."""
-        record.message = one_line(record.message)
-        return super().formatMessage(record)
-
-    def formatException(self, ei: t.Any) -> str:
-        """Return the traceback, whose last lines are the exception's own text."""
-        return "\n".join(map(one_line, super().formatException(ei).split("\n")))
-
-
-def configure_logging(*, time_format: str | None = None) -> None:
-    """Write the server's log to stderr, one line for each record."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)s %(message)s", datefmt=time_format))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("nextmq_server").setLevel(logging.INFO)
 
 
 def say(text: str) -> None:

@@ -16,7 +16,9 @@ logger = logging.getLogger("nextmq_server")
 class Report(t.NamedTuple):
     """One delivery. `status` is None without an HTTP answer; `duration` is ms, `sent_at` ms since the epoch.
 
-    `is_final`: the job has failed for good. `is_signed`: the answer was a signed outcome.
+    `is_final`: the job has failed for good. `is_signed`: the answer was a signed outcome. `wait` is how long (ms)
+    the job waited after it was due, asked-for delay excluded; None if it has started before. `traceparent` is the
+    trace that the delivery continued.
     """
 
     queue: str
@@ -30,6 +32,8 @@ class Report(t.NamedTuple):
     is_final: bool
     sent_at: int
     is_signed: bool
+    wait: int | None = None
+    traceparent: str = ""
 
 
 Watch = t.Callable[[Report], None]
@@ -56,15 +60,37 @@ class Reporter:
         *,
         sent_at: int,
         is_signed: bool = False,
+        traceparent: str = "",
     ) -> None:
         """Report the delivery `id` of `job`, sent at `sent_at`, which took `ms` and ended with `verdict`."""
         if not self._watches:
             return
         is_final = isinstance(verdict, Failed) and job.is_last_attempt(verdict)
         attempt = job.attempts_made + 1
-        report = Report(queue, job.id, job.name, attempt, id, status, verdict, ms, is_final, sent_at, is_signed)
+        report = Report(
+            queue,
+            job.id,
+            job.name,
+            attempt,
+            id,
+            status,
+            verdict,
+            ms,
+            is_final,
+            sent_at,
+            is_signed,
+            _wait_of(job, sent_at),
+            traceparent,
+        )
         for watch in self._watches:
             try:
                 watch(report)
             except Exception:
                 logger.exception("cannot report a delivery of queue %s", queue)
+
+
+def _wait_of(job: EngineJob, sent_at: int) -> int | None:
+    if job.attempts_started != 1:  # BullMQ keeps no time at which a retried job was due
+        return None
+    delay = job.opts.get("delay", 0)
+    return max(0, sent_at - job.timestamp - (int(delay) if isinstance(delay, int | float) else 0))

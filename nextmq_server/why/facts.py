@@ -184,7 +184,7 @@ class Limited(t.NamedTuple):
         return self.starts >= UNLIMITED
 
 
-class QueueFacts(t.NamedTuple):
+class RunFacts(t.NamedTuple):
     """What Redis holds: of the queue, and of the job if one was asked for and exists. `now` is Redis's, in ms."""
 
     now: int
@@ -226,11 +226,11 @@ class QueueFacts(t.NamedTuple):
         return sum(int(self.queue[state]) for state in ("wait", "paused", "prioritized"))
 
 
-async def read_facts(scripts: QueueScripts, job_id: str | None) -> QueueFacts:
+async def read_facts(scripts: QueueScripts, job_id: str | None) -> RunFacts:
     """Return what Redis holds of the queue and the job. Raises RedisError or ConnectionLost."""
     own = [scripts.own_key(name) for name in ("hold", "suspects", "reached")]
     keys = [scripts.keys[""], *own, snapshot_key(scripts, job_id or "")]
     root, instances = f"{scripts.prefix}:", scripts.own_prefix("instance")
     text: str = await scripts.run_composed(_READ, keys, [job_id or "", root, instances])
     found: JsonObject = strict_json.parse(text)
-    return QueueFacts(found["now"], found, found.get("job"))
+    return RunFacts(found["now"], found, found.get("job"))

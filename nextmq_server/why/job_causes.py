@@ -12,13 +12,13 @@ from ..engine.queues.job import whole
 from ..engine.worker.upkeep import HEARTBEAT_LIFE
 from ..words import counted, span_text
 from .cause import Cause, Remedy, command
-from .facts import JsonObject, QueueFacts
+from .facts import JsonObject, RunFacts
 
 WAITING = ("waiting", "paused", "prioritized", "delayed", "waiting-children")
 """The states in which a job is kept from starting by what its queue is kept by."""
 
 
-def causes_of_job(queue: str, job_id: str, facts: QueueFacts) -> t.Iterator[Cause]:
+def causes_of_job(queue: str, job_id: str, facts: RunFacts) -> t.Iterator[Cause]:
     """Yield what keeps the job from starting, by what Redis holds of it. Its children are another module's."""
     job = facts.job
     if job is None:
@@ -122,7 +122,7 @@ def _finished(queue: str, job_id: str, job: JsonObject, now: int) -> Cause:
     )
 
 
-def _not_found(queue: str, job_id: str, facts: QueueFacts) -> Cause:
+def _not_found(queue: str, job_id: str, facts: RunFacts) -> Cause:
     shown = one_line(job_id)
     holder: str | None = facts.queue.get("holder")
     if holder is not None:

@@ -11,7 +11,7 @@ from ..engine.worker.processes import PublishedProcess
 from ..words import counted, span_text
 from ..workers.registration import Registration
 from .cause import Cause, Code, Remedy, command
-from .facts import QueueFacts
+from .facts import RunFacts
 
 _HOLDS: t.Mapping[str, Code] = {
     "unreachable": "held_unreachable",
@@ -33,7 +33,7 @@ class Served(t.NamedTuple):
     nearest: str | None
 
 
-def causes_of_queue(queue: str, facts: QueueFacts, served: Served) -> t.Iterator[Cause]:
+def causes_of_queue(queue: str, facts: RunFacts, served: Served) -> t.Iterator[Cause]:
     """Yield what keeps jobs of the queue from starting, by what Redis holds."""
     if "paused" in facts.meta or facts.queue["paused"]:
         yield Cause(
@@ -47,7 +47,7 @@ def causes_of_queue(queue: str, facts: QueueFacts, served: Served) -> t.Iterator
     yield from _full(queue, facts)
 
 
-def _unserved(queue: str, facts: QueueFacts, served: Served) -> t.Iterator[Cause]:
+def _unserved(queue: str, facts: RunFacts, served: Served) -> t.Iterator[Cause]:
     if served.registration is not None:
         return
     if served.node_workers:
@@ -74,7 +74,7 @@ def _unserved(queue: str, facts: QueueFacts, served: Served) -> t.Iterator[Cause
     )
 
 
-def _held(queue: str, facts: QueueFacts) -> t.Iterator[Cause]:
+def _held(queue: str, facts: RunFacts) -> t.Iterator[Cause]:
     hold, left = facts.hold, facts.hold_left
     if hold is None or (left == 0 and not facts.queue.get("isProbing")):
         return
@@ -102,7 +102,7 @@ def _held(queue: str, facts: QueueFacts) -> t.Iterator[Cause]:
 _PROBE = "nextmq doctor sends it a probe"
 
 
-def _limited(queue: str, facts: QueueFacts, registration: Registration | None) -> t.Iterator[Cause]:
+def _limited(queue: str, facts: RunFacts, registration: Registration | None) -> t.Iterator[Cause]:
     limited, most = facts.limited, whole(facts.meta.get("max"))
     if limited.left <= 0 or not limited.starts:
         return
@@ -136,7 +136,7 @@ def _limited(queue: str, facts: QueueFacts, registration: Registration | None) -
         )
 
 
-def _full(queue: str, facts: QueueFacts) -> t.Iterator[Cause]:
+def _full(queue: str, facts: RunFacts) -> t.Iterator[Cause]:
     applied: str = facts.meta.get("concurrency") or ""
     bound, active = whole(applied), facts.queue["active"]
     if bound is None or active < bound:

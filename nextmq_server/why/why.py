@@ -19,7 +19,7 @@ from ..timers import now_ms
 from ..words import counted, span_text
 from ..workers.registry import Registry
 from .cause import Cause, Remedy, command, in_order
-from .facts import JsonObject, QueueFacts, read_facts
+from .facts import JsonObject, RunFacts, read_facts
 from .job_causes import WAITING, causes_of_job
 from .queue_causes import Served, causes_of_processes, causes_of_queue
 
@@ -69,7 +69,7 @@ class Why:
         state = facts.job["state"] if facts.job else None
         return Diagnosis(queue, job_id, "waiting" if state == "paused" else state, facts.now, in_order(causes))
 
-    async def _ask(self, queue: str, job_id: str | None) -> tuple[QueueFacts, JsonObject, list[Cause]]:
+    async def _ask(self, queue: str, job_id: str | None) -> tuple[RunFacts, JsonObject, list[Cause]]:
         scripts = self._jobs.scripts(queue)
         facts, memory, processes, node_workers = await asyncio.gather(
             read_facts(scripts, job_id),
@@ -84,7 +84,7 @@ class Why:
         self,
         queue: str,
         job_id: str | None,
-        facts: QueueFacts,
+        facts: RunFacts,
         processes: t.Sequence[PublishedProcess],
         node_workers: t.Mapping[str, int],
         *,

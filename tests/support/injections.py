@@ -114,8 +114,8 @@ Step = t.Callable[[Stage], t.Awaitable[None]]
 class Injection(t.NamedTuple):
     """A cause: make it, then add the job that it keeps, and end it as its remedy says.
 
-    `sentence` is a part of what is said, `command` the remedy's command with JOB for the job's id. `others` are the
-    causes that come with it.
+    `sentence` is a part of what is said, `command` the remedy's command with JOB for the job's id. `others` are
+    the causes that come with it.
     """
 
     make: Step

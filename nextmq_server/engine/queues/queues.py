@@ -12,6 +12,7 @@ from ..scripts.scripts import QueueScripts
 from .job import whole
 from .jobs import Jobs, WrongState
 from .retrying import retry_many
+from .scheduling import LAST_RUNS
 
 _CONCURRENCY = ("concurrency", "nextmq:concurrency")
 """The fields of a queue's meta that hold how many jobs may run at once.
@@ -109,6 +110,7 @@ class Queues:
                 raise WrongState(
                     "has running jobs and is paused now: wait for them, force it, or resume the queue"
                 )
+        await scripts.connection.execute("DEL", scripts.own_key(LAST_RUNS))
 
     async def retry_jobs(self, queue: str, state: str, before: int) -> None:
         """Put back the jobs that ended in `state` before `before`, ms since the epoch."""

@@ -109,8 +109,11 @@ class Hub:
             queue.options.global_rate_limit = await meta_rate_limit(queue.scripts)
             queue.look_again()
 
-    async def stop(self, *, grace: float) -> None:
-        """Stop fetching, wait `grace` s for the deliveries in flight, put the other jobs back, disconnect."""
+    async def stop(self, *, grace: float, farewell: t.Callable[[], t.Awaitable[None]] | None = None) -> None:
+        """Stop fetching, wait `grace` s for the deliveries in flight, put the other jobs back, disconnect.
+
+        `farewell` is called before that, with the connection still open.
+        """
         self._is_draining = True
         await self._publisher.publish()
         for queue in self.queues.values():
@@ -119,6 +122,8 @@ class Hub:
             await watcher.reader.stop()
         await asyncio.gather(*(queue.stop(grace) for queue in self.queues.values()))
         await self._upkeep.stop()
+        if farewell is not None:
+            await farewell()
         with contextlib.suppress(ConnectionLost):
             await self._publisher.stop(self._instance.id)
             await self._instance.leave()

@@ -12,6 +12,7 @@ from nextmq_handler import MemoryReplayGuard, Worker
 from nextmq_handler.protocol.messages import Headers, Request, Response
 from nextmq_handler.protocol.outcomes import Completed
 from nextmq_handler.receiver.attempt import Attempt
+from nextmq_handler.receiver.hooks import HookCall
 from nextmq_handler.receiver.receiver import Claim, Receiver
 from tests.support.handler import NOW, SECRET, delivery, encode, signed
 
@@ -53,6 +54,8 @@ class Replayed:
                     step.refusal = self._receiver.claim(plan)
                 case Attempt():
                     step.outcome = Completed(None)
+                case HookCall():
+                    step.call()
                 case _:
                     t.assert_never(step)
         return plan.response.status

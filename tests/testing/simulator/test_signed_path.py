@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 from nextmq_handler import Worker
 from nextmq_handler.protocol.wire import JobRecord
+from nextmq_handler.receiver.attempt import Attempt
 from nextmq_handler.receiver.sync_driver import run_attempt
 from nextmq_handler.testing import VirtualClock
 from nextmq_handler.testing.simulator.engine.delivering import LocalApp
@@ -17,11 +18,12 @@ def delivered(app: LocalApp, delivery_id: str) -> tuple[str, int | None]:
     steps = app.deliver(t.cast("t.Any", job), delivery_id, None)
     while True:
         try:
-            attempt = next(steps)
+            step = next(steps)
         except StopIteration as end:
             outcome, status = end.value
             return type(outcome).__name__, status
-        attempt.outcome = run_attempt(attempt)
+        assert isinstance(step, Attempt)  # the worker has no hooks
+        step.outcome = run_attempt(step)
 
 
 def test_a_delivery_id_is_accepted_once() -> None:

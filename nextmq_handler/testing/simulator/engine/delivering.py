@@ -11,6 +11,7 @@ from ....protocol.outcomes import Failed, Outcome, clip, parse_outcome
 from ....protocol.signing import generate_secret, parse_secret, signature_headers, verify_outcome
 from ....protocol.wire import encode_delivery
 from ....receiver.attempt import Attempt
+from ....receiver.hooks import HookCall
 from ....receiver.receiver import Claim, Receiver
 from ....receiver.replay import MemoryReplayGuard
 from ....telemetry import delivery_headers
@@ -24,8 +25,8 @@ if t.TYPE_CHECKING:
 _EXCERPT_SIZE = 2048
 
 T = t.TypeVar("T")
-Steps = t.Generator[Attempt, None, T]
-"""Yields the attempts that a driver runs. It sets their outcomes."""
+Steps = t.Generator[Attempt | HookCall, None, T]
+"""Yields the attempts that a driver runs, whose outcomes it sets, and the hooks that it calls."""
 
 
 class LocalApp:
@@ -78,6 +79,8 @@ class LocalApp:
                     case Attempt():
                         if fault is not None:
                             fault.put_into(step)
+                        yield step
+                    case HookCall():
                         yield step
                     case Claim():
                         step.refusal = receiver.claim(plan)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import threading
 import typing as t
 
 from ....errors import NextMQError
 from ....protocol.outcomes import Failed, Outcome
+from ....receiver.hooks import HookCall
 from ....receiver.sync_driver import run_attempt
 from ....rules.attempts import too_many_starts
 from ....rules.delivery_log import delivery_entry, with_entry
@@ -21,6 +21,8 @@ from .schedulers import SimulatedScheduler, SimulatedSchedulers
 from .store import Store
 
 if t.TYPE_CHECKING:
+    import anyio
+
     from ....receiver.attempt import Attempt
     from ....workers.worker import Worker
     from .clock import VirtualClock
@@ -64,23 +66,29 @@ class Simulation:
             while True:
                 try:
                     with self.lock:
-                        attempt = next(steps)
+                        step = next(steps)
                 except StopIteration as end:
                     return t.cast(T, end.value)
-                attempt.outcome = run_attempt(attempt)
+                if isinstance(step, HookCall):
+                    step.call()
+                else:
+                    step.outcome = run_attempt(step)
 
     async def drive_awaited(self, steps: Steps[T]) -> T:
         """Take the steps on the running loop; return their result. Raises NextMQError unless it is asyncio's."""
-        run: t.Callable[[Attempt], t.Awaitable[Outcome]] | None = None
+        limiter: anyio.CapacityLimiter | None = None
         with contextlib.closing(steps):
             while True:
                 try:
                     with self.lock:
-                        attempt = next(steps)
+                        step = next(steps)
                 except StopIteration as end:
                     return t.cast(T, end.value)
-                run = run or _async_runner()
-                attempt.outcome = await run(attempt)
+                limiter = limiter or _one_thread()
+                if isinstance(step, HookCall):
+                    await step.call_awaited(limiter)
+                else:
+                    step.outcome = await _run_async(step, limiter)
 
     def run_until(self, moment: int | None, limit: int) -> Steps[int]:
         """Run what is due up to `moment` (ms since the epoch), in this order; it is that time then.
@@ -187,13 +195,11 @@ def _scheduler(queue: str, declared: dict[str, t.Any]) -> SimulatedScheduler:
     return SimulatedScheduler(queue, schedule.id, schedule.repeat(), schedule.template())
 
 
-def _async_runner() -> t.Callable[[Attempt], t.Awaitable[Outcome]]:
-    """Return what runs attempts on the running loop, one at a time."""
+def _one_thread() -> anyio.CapacityLimiter:
+    """Return what lets one thread run at a time. Raises NextMQError unless asyncio's loop runs."""
     import asyncio
 
     import anyio
-
-    from ....receiver.run_async import run_async
 
     try:
         asyncio.get_running_loop()
@@ -202,4 +208,10 @@ def _async_runner() -> t.Callable[[Attempt], t.Awaitable[Outcome]]:
             "AsyncLocalNextMQ needs asyncio, as processors do, and this is another event loop: with anyio's "
             'plugin let the fixture anyio_backend return "asyncio"'
         ) from None
-    return functools.partial(run_async, limiter=anyio.CapacityLimiter(1))
+    return anyio.CapacityLimiter(1)
+
+
+async def _run_async(attempt: Attempt, limiter: anyio.CapacityLimiter) -> Outcome:
+    from ....receiver.run_async import run_async  # it imports asyncio
+
+    return await run_async(attempt, limiter)
