@@ -1,7 +1,7 @@
 """Search 1,000,000 jobs and change them in bulk: `python -m benchmarks.search [JOBS]`.
 
-One queue of failed jobs on its own Valkey, and a service on it. A search goes on from cursor to cursor until it has
-found the one job that matches. The longest script is that of Valkey's slow log.
+One queue of failed jobs on its own Valkey, and a service on it. A search goes on from cursor to cursor until it
+has found the one job that matches. The longest script is that of Valkey's slow log.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _FILL = """
 for i = ARGV[1], ARGV[1] + ARGV[2] - 1 do
   local data = '{"user":{"id":' .. i .. ',"email":"user' .. i .. '@example.com"},"template":"welcome","lang":"en",'
   data = data .. '"text":"' .. string.rep('lorem ipsum ', 8) .. '"}'
-  redis.call('HSET', KEYS[1] .. i, 'name', 'welcome', 'data', data, 'opts', '{"attempts":3}', 'timestamp', ARGV[3] + i,
-    'delay', 0, 'priority', 0, 'atm', 3, 'ats', 3, 'failedReason', 'HTTPError: 502 Bad Gateway', 'finishedOn',
-    ARGV[3] + i)
+  redis.call('HSET', KEYS[1] .. i, 'name', 'welcome', 'data', data, 'opts', '{"attempts":3}', 'delay', 0,
+    'timestamp', ARGV[3] + i, 'priority', 0, 'atm', 3, 'ats', 3, 'failedReason', 'HTTPError: 502 Bad Gateway',
+    'finishedOn', ARGV[3] + i)
   redis.call('ZADD', KEYS[1] .. 'failed', ARGV[3] + i, i)
 end
 """
 
 
 class Found(t.NamedTuple):
-    """How long a search took, the CPU of Valkey and of the server (in s), the calls, and the jobs it looked at."""
+    """How long a search took, the CPU of Valkey and of the server, in s; the calls, and the jobs looked at."""
 
     seconds: float
     valkey: float
@@ -86,9 +86,8 @@ async def measure(service: Service, jobs: int) -> None:
         await redis.execute("EVAL", _FILL, 1, prefix, first, min(BATCH, jobs - first), EPOCH)
     await redis.execute("CONFIG", "SET", "slowlog-log-slower-than", SLOW, "slowlog-max-len", 10_000)
     await redis.execute("SLOWLOG", "RESET")
-    print(
-        f"{jobs:,} failed jobs             seconds  CPU of Valkey  of the server   calls  looked at   longest script, ms"
-    )
+    heads = "seconds  CPU of Valkey  of the server   calls  looked at   longest script, ms"
+    print(f"{jobs:,} failed jobs".ljust(28), heads)
     searches = {
         "by id": f"id:{jobs // 2}",
         "by data, in the middle": f"data.user.id:{jobs // 2}",
@@ -99,10 +98,8 @@ async def measure(service: Service, jobs: int) -> None:
     for name, q in searches.items():
         found = await find(service, q)
         longest = await longest_script(service)
-        print(
-            f"{name:28}{found.seconds:9.3f}{found.valkey:15.3f}{found.server:15.3f}{found.calls:8}{found.looked:11,}{longest:21.1f}",
-            flush=True,
-        )
+        times = f"{found.seconds:9.3f}{found.valkey:15.3f}{found.server:15.3f}"
+        print(f"{name:28}{times}{found.calls:8}{found.looked:11,}{longest:21.1f}", flush=True)
     for name, which in {"each job": "state:failed error:502", "whole state": "state:failed"}.items():
         await cancel(service, name, which)
 
