@@ -54,6 +54,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.dispatch
 	$(BIN)/python -m benchmarks.commands
 	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.hostile
 	$(BIN)/python -m benchmarks.testing
 
