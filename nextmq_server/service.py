@@ -21,7 +21,6 @@ from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
 from .dispatch.http.client import DeliveryClient
-from .dispatch.probe import Probe, probe
 from .dispatch.reports import Report, Reporter
 from .dispatch.untraced import Tracer
 from .engine.events.hub import EventHub
@@ -126,7 +125,7 @@ class Service:
         self._directory = QueueDirectory(connection, keys)
         self.search = Search(self.jobs, self.queue_names)
         self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
-        self._redriver = Redriver(self.jobs, note=self._directory.note)
+        self.redriver = Redriver(self.jobs, note=self._directory.note)
         operations = Operations(self._hub.scripts, keys)
         self.bulk = BulkRunner(self.jobs, operations, note=self._directory.note, changed=self._on_bulk)
         self.workers = Workers(
@@ -249,21 +248,10 @@ class Service:
 
         `now` is ms since the epoch. Raises RedisError or ConnectionLost.
         """
-        redriven = await self._redriver.redrive(queue, wanted, now=now)
+        redriven = await self.redriver.redrive(queue, wanted, now=now)
         for target in set(redriven.values()):
             await self.workers.unattended.check(target)
         return list(redriven)
-
-    async def probe(self, queue: str) -> Probe | None:
-        """Return what a probe of the endpoint of the queue's worker finds; None if it has no worker."""
-        registration = self.registry.get(queue)
-        if registration is None or self._client is None:
-            return None
-        return await probe(self._client, self.credentials, registration.url)
-
-    async def redrivable(self, queue: str, wanted: RedriveBody, *, now: int) -> int:
-        """Count the wanted dead letters in `queue` that `redrive` would send back now."""
-        return await self._redriver.matching(queue, wanted, now=now)
 
     def _on_outcome(self, queue: str, fingerprint: str, secret_id: str) -> None:
         self.credentials.note_signer(queue, secret_id)
