@@ -12,13 +12,19 @@ from nextmq_handler.rules.bodies import RedriveBody
 from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.rules.scheduling import Template
 
+from .alerts.alerts import Alerts
+from .alerts.facts import QueueWatch
+from .alerts.mail import MailRelay
+from .alerts.store import AlertStore
 from .audit.log import AuditLog
+from .dispatch.counts import DeliveryCounts, QueueLabels
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
 from .dispatch.http.client import DeliveryClient
 from .dispatch.probe import Probe, probe
 from .dispatch.reports import Report, Reporter
+from .dispatch.untraced import Tracer
 from .engine.events.hub import EventHub
 from .engine.events.results import Results
 from .engine.queues.adding import AddResult, Idempotency, JobToAdd
@@ -68,6 +74,8 @@ class Service:
     bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
     each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
     the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
+    `mail` sends the e-mails of alerts. `labels` are the queues that the metrics name, over all services that
+    share it. `tracer` traces deliveries.
     """
 
     def __init__(
@@ -85,11 +93,16 @@ class Service:
         slots: Slots | None = None,
         quota: QuotaLimits = _NO_QUOTA,
         keys: ProjectKeys | None = None,
+        mail: MailRelay | None = None,
+        labels: QueueLabels | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.egress = egress
+        self._tracer = tracer
         self._unready: str | None = "starting"
         self._max_free_starts = max_free_starts
-        self.reporter = Reporter(*([report] if report else []))
+        self.counts = DeliveryCounts(project.name, labels or QueueLabels())
+        self.reporter = Reporter(self.counts, *([report] if report else []))
         address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
         self.id = instance_id = secrets.token_hex(6)
         self.keys = keys = keys or ProjectKeys(project.name)
@@ -132,6 +145,14 @@ class Service:
         self.overview = Overview(self._hub, self.registry, node_workers, self._last_deliveries)
         self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self.reporter)
+        self.alerts = Alerts(
+            AlertStore(self._hub.scripts, instance_id),
+            QueueWatch(self.jobs, self.queues, self.registry, self.queue_names),
+            self.minutes,
+            project=project.name,
+            memory=lambda: round(self.storage.share * 100),
+            relay=mail,
+        )
         self._client: DeliveryClient | None = None
 
     @property
@@ -154,12 +175,14 @@ class Service:
                 self.reporter,
                 max_free_starts=self._max_free_starts,
                 heard=self._on_outcome,
+                tracer=self._tracer,
                 server=self.id,
             )
         )
         await self.triggers.start(self._client)
         self.bulk.start()
         self._last_deliveries.start()
+        await self.alerts.start(self._client)
         self._unready = None
 
     async def stop(self, *, grace: float) -> None:
@@ -170,6 +193,7 @@ class Service:
         await self.storage.stop()
         await self.quota.stop()
         await self.triggers.stop()
+        await self.alerts.stop()
         await self._hub.stop(grace=grace, farewell=self._write_counts)  # deliveries end until then
         await self._last_deliveries.stop()
         await self.events.stop()  # last, because requests may wait for the results of jobs in flight

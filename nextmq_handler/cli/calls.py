@@ -120,6 +120,19 @@ def variables_of_this_folder() -> dict[str, str]:
     return dict(line.strip().split("=", 1) for line in content.splitlines() if "=" in line)
 
 
+def act_as_app_of_this_folder() -> bool:
+    """Set the variables of the file as `nextmq dev` does for its app, unless NEXTMQ_URL is set; return whether.
+
+    For commands that load an app's handler. Raises CommandFailed as `variables_of_this_folder`.
+    """
+    if os.environ.get("NEXTMQ_URL", "").strip() or not (variables := variables_of_this_folder()):
+        return False
+    for name, value in variables.items():
+        if name.startswith("NEXTMQ_"):
+            os.environ.setdefault(name, value)
+    return True
+
+
 def _not_reached(connection: ServerConnection, exc: NextMQConnectionError) -> str:
     reason = str(exc).partition(f"{connection.base_url}/")[2].partition(": ")[2].removesuffix(_ASKS)
     start = "start one with nextmq dev" if connection.is_local else "is it running, and is NEXTMQ_URL right?"

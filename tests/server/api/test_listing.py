@@ -102,6 +102,7 @@ SMALL = {
         "/v1/failures",
         "/v1/bulk/{id}",
         "/healthz",
+        "/metrics",
         "/readyz",
         "/v1/project",
         "/v1/triggers/{id}",

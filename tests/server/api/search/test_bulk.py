@@ -23,7 +23,7 @@ from tests.support.redriving import DLQ, LETTER
 from tests.support.searching import put
 
 if t.TYPE_CHECKING:
-    from ..conftest import WaitUntil
+    from ...conftest import WaitUntil
 
 pytestmark = pytest.mark.anyio
 
