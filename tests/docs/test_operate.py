@@ -35,7 +35,7 @@ ANSWERS = {
     "retry emails --state failed --search 502 --since 2h": ["done: 2 of 2 jobs"],
     "jobs emails --state completed --since 2h": ["welcome"],
     "bulk": ["retry", "done"],
-    "audit --queue emails": [],
+    "audit": ["pause", "resume", "bulk"],
 }
 """What each command of the page tells, in their order."""
 
