@@ -53,6 +53,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.enqueue
 	$(BIN)/python -m benchmarks.dispatch
 	$(BIN)/python -m benchmarks.commands
+	$(BIN)/python -m benchmarks.command
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.hostile
