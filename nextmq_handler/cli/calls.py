@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import typing as t
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Server:
 
     def __init__(self, url: str | None = None) -> None:
         self.connection: ServerConnection = find_connection(url)
+        _load_httpx()
 
     def get(self, *path: str, **query: str | int | bool | None) -> t.Any:
         """Return the content of an answer; `path` is its segments after /v1. Raises NextMQError, as all do."""
@@ -138,6 +140,17 @@ def _not_reached(connection: ServerConnection, exc: NextMQConnectionError) -> st
 
 
 _ASKS = "; is the server running?"
+
+
+def _load_httpx() -> None:
+    """Import httpx without its own command line, whose packages take as long to load as the rest of it."""
+    if "httpx" in sys.modules:
+        return
+    sys.modules["httpx._main"] = t.cast("t.Any", None)
+    try:
+        import httpx as httpx
+    finally:
+        del sys.modules["httpx._main"]
 
 
 def _sent(query: Query, content: object) -> Options:

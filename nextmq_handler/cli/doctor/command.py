@@ -23,7 +23,7 @@ _MARKS = {True: ("✓", "ok"), False: ("✗", "bad"), None: ("–", "muted")}
 
 def doctor(
     handler: t.Annotated[
-        str | None, typer.Argument(metavar="[module:handler]", help="The handler that your app mounts.")
+        str | None, typer.Argument(metavar="module:handler", help="The handler that your app mounts.")
     ] = None,
     url: Url = None,
     as_json: AsJson = False,

@@ -25,7 +25,7 @@ def workers(
     handler: t.Annotated[
         str | None,
         typer.Argument(
-            metavar="[module:handler]", help="Compare with the workers of this code.", show_default=False
+            metavar="module:handler", help="Compare with the workers of this code.", show_default=False
         ),
     ] = None,
     url: Url = None,
