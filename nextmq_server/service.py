@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import typing as t
 
@@ -44,6 +43,7 @@ from .minutes.minutes import Minutes
 from .overview.last_deliveries import LastDeliveries
 from .overview.node_workers import NodeWorkers
 from .overview.overview import Overview
+from .overview.server import ServerLook
 from .projects.credentials import Credentials
 from .projects.projects import Project
 from .quota import ProjectQuota, QuotaLimits
@@ -53,6 +53,7 @@ from .redis.keys import ProjectKeys
 from .redis.storage import StorageWatch
 from .shares import Shares
 from .triggers.triggers import Triggers
+from .why.why import Why
 from .workers.directory import QueueDirectory
 from .workers.failures import FailureLooks
 from .workers.workers import Workers
@@ -143,6 +144,8 @@ class Service:
         self.reporter.add(self._last_deliveries)
         node_workers = NodeWorkers(connection, project.prefix)
         self.overview = Overview(self._hub, self.registry, node_workers, self._last_deliveries)
+        self.server = ServerLook(project.name, self._hub, self.quota)
+        self.why = Why(self._hub, self.jobs, self.registry, node_workers, self.quota)
         self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self.reporter)
         self.alerts = Alerts(
@@ -195,15 +198,13 @@ class Service:
         await self.triggers.stop()
         await self.alerts.stop()
         await self._hub.stop(grace=grace, farewell=self._write_counts)  # deliveries end until then
-        await self._last_deliveries.stop()
         await self.events.stop()  # last, because requests may wait for the results of jobs in flight
         if self._client is not None:
             await self._client.close()
 
     async def _write_counts(self) -> None:
         await self.minutes.stop()
-        with contextlib.suppress(RedisError, ConnectionLost):
-            await self._last_deliveries.write()
+        await self._last_deliveries.stop()
 
     def hurry(self) -> None:
         """End the wait of `stop`: put the jobs in flight back now."""

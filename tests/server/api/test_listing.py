@@ -100,6 +100,7 @@ BOUNDED = {
 SMALL = {
     *(
         "/v1/failures",
+        "/v1/server",
         "/v1/bulk/{id}",
         "/healthz",
         "/metrics",
@@ -113,6 +114,7 @@ SMALL = {
         for path in (
             *("", "/concurrency", "/counts", "/counts-per-priority", "/deduplication/{id}", "/maxed"),
             *("/metrics/{state}", "/rate-limit", "/rate-limited", "/schedulers/{id}", "/worker", "/workers"),
+            *("/why", "/jobs/{id}/why"),
         )
     ),
 }
