@@ -108,6 +108,9 @@ class JobBase(t.Generic[T]):
     Times are ms since the epoch and durations ms, as in BullMQ, unless noted otherwise.
     """
 
+    is_replay: bool = False
+    """Whether this is a copy that `nextmq replay` sent: what the job sends to the server is printed instead."""
+
     def __init__(self, delivery: Delivery, settings: Settings, *, deadline: float) -> None:
         record = delivery.job
         self.id: str = record.id

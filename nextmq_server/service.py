@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import typing as t
 
@@ -10,8 +11,8 @@ from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 from nextmq_handler.rules.bodies import RedriveBody
 from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.rules.scheduling import Template
-from nextmq_handler.rules.views import queue_view
 
+from .audit.log import AuditLog
 from .dispatch.counts import DeliveryCounts, QueueLabels
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
@@ -23,6 +24,8 @@ from .dispatch.untraced import Tracer
 from .engine.events.hub import EventHub
 from .engine.events.results import Results
 from .engine.queues.adding import AddResult, Idempotency, JobToAdd
+from .engine.queues.bulk.operations import Operations
+from .engine.queues.bulk.runner import BulkRunner
 from .engine.queues.children import Children
 from .engine.queues.flows import Flows
 from .engine.queues.jobs import Jobs
@@ -30,8 +33,13 @@ from .engine.queues.logs import JobLogStore
 from .engine.queues.queues import Limits, Queues, apply_worker_concurrency
 from .engine.queues.redrive import Redriver
 from .engine.queues.schedulers import JobSchedulers, SchedulerState
+from .engine.queues.search.searching import Search
 from .engine.worker.hub import Hub
 from .engine.worker.slots import Slots
+from .minutes.minutes import Minutes
+from .overview.last_deliveries import LastDeliveries
+from .overview.node_workers import NodeWorkers
+from .overview.overview import Overview
 from .projects.credentials import Credentials
 from .projects.projects import Project
 from .quota import ProjectQuota, QuotaLimits
@@ -42,6 +50,7 @@ from .redis.storage import StorageWatch
 from .shares import Shares
 from .triggers.triggers import Triggers
 from .workers.directory import QueueDirectory
+from .workers.failures import FailureLooks
 from .workers.workers import Workers
 
 PING_TIMEOUT = 2.0
@@ -104,9 +113,15 @@ class Service:
         self.shares = Shares()
         self.storage = StorageWatch(connection)
         self.schedulers = JobSchedulers(self.jobs)
+        self.audit = AuditLog(self._hub.scripts)
+        self.minutes = Minutes(self._hub.scripts)
+        self.reporter.add(self.minutes.count)
         self._directory = QueueDirectory(connection, keys)
+        self.search = Search(self.jobs, self.queue_names)
         self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
+        operations = Operations(self._hub.scripts, keys)
+        self.bulk = BulkRunner(self.jobs, operations, note=self._directory.note, changed=self._on_bulk)
         self.workers = Workers(
             self._hub,
             self.jobs,
@@ -117,6 +132,11 @@ class Service:
             max_timeout=max_timeout,
         )
         self.registry = self.workers.registry
+        self.failures = FailureLooks(self.jobs, self.registry, self.queue_names)
+        self._last_deliveries = LastDeliveries(connection, keys)
+        self.reporter.add(self._last_deliveries)
+        node_workers = NodeWorkers(connection, project.prefix)
+        self.overview = Overview(self._hub, self.registry, node_workers, self._last_deliveries)
         self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self.reporter)
         self._client: DeliveryClient | None = None
@@ -132,6 +152,7 @@ class Service:
         self._client = DeliveryClient(self.egress)
         await self.storage.start()
         await self.quota.start()
+        await self.minutes.start()
         await self.credentials.warn_of_missing()
         await self.workers.start(
             Dispatcher(
@@ -145,19 +166,28 @@ class Service:
             )
         )
         await self.triggers.start(self._client)
+        self.bulk.start()
+        self._last_deliveries.start()
         self._unready = None
 
     async def stop(self, *, grace: float) -> None:
         """Shut down gracefully: wait `grace` s for deliveries in flight, then put their jobs back."""
         self._unready = "shutting down"
+        await self.bulk.stop()
         await self.workers.stop()
         await self.storage.stop()
         await self.quota.stop()
         await self.triggers.stop()
-        await self._hub.stop(grace=grace)
+        await self._hub.stop(grace=grace, farewell=self._write_counts)  # deliveries end until then
+        await self._last_deliveries.stop()
         await self.events.stop()  # last, because requests may wait for the results of jobs in flight
         if self._client is not None:
             await self._client.close()
+
+    async def _write_counts(self) -> None:
+        await self.minutes.stop()
+        with contextlib.suppress(RedisError, ConnectionLost):
+            await self._last_deliveries.write()
 
     def hurry(self) -> None:
         """End the wait of `stop`: put the jobs in flight back now."""
@@ -222,24 +252,13 @@ class Service:
         self.credentials.note_signer(queue, secret_id)
         self.workers.hear(queue, fingerprint, secret_id)
 
+    async def _on_bulk(self, queue: str) -> None:
+        self.results.look_again(queue)
+        await self.workers.unattended.check(queue)
+
     async def queue_names(self) -> list[str]:
         """Return the queues that have a worker or to which jobs were added."""
         return sorted(await self._directory.names() | self.registry.all().keys())
-
-    async def queue_view(self, queue: str) -> dict[str, t.Any]:
-        """Return the queue as the API shows it."""
-        worker = self.registry.get(queue)
-        return queue_view(
-            name=queue,
-            is_paused=await self.queues.is_paused(queue),
-            counts=await self.queues.counts(queue),
-            global_concurrency=await self.limits.global_concurrency(queue),
-            worker_concurrency=worker.options.concurrency if worker else None,
-            rate_limit=await self.limits.rate_limit(queue),
-            rate_limit_ttl=await self.limits.rest_left(queue, 0),
-            hold=await self.limits.hold(queue),
-            worker=worker.view() if worker else None,
-        )
 
     async def obliterate(self, queue: str, *, force: bool) -> None:
         """Remove the queue with all its jobs. Raises WrongState if jobs are active, unless `force`."""
@@ -247,6 +266,7 @@ class Service:
         await self.end_rest(queue)  # BullMQ leaves the limiter's key, which may be that of a hold
         if queue not in {worker.options.dead_letter for worker in self.registry.all().values()}:
             await self._directory.forget(queue)
+            await self._last_deliveries.forget(queue)
         worker = self.registry.get(queue)
         if worker is not None:  # its concurrency was kept in a key that has just been removed
             await apply_worker_concurrency(self.jobs.scripts(queue), worker.options.concurrency)

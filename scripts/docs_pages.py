@@ -1,21 +1,19 @@
 """A hook of mkdocs: generate the pages about the `nextmq` commands and the REST API from the code."""
 
-import contextlib
-import io
+import os
 import re
 import subprocess
 import sys
 import typing as t
 from collections.abc import Iterator
-from html import unescape
 
-from nextmq_handler.__main__ import parser as library_parser
+from nextmq_handler.cli.commands import COMMANDS
 from nextmq_server.api.app import create_app
 
 Schema = dict[str, t.Any]
 
 _COMMENT = re.compile(r"^<!--.*?-->\n", re.DOTALL | re.MULTILINE)
-_LIBRARY_COMMANDS = (["register"], ["workers", "replace"])
+_ENVIRONMENT = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
 
 
 def on_page_markdown(markdown: str, **_: t.Any) -> str:
@@ -27,18 +25,21 @@ def on_page_markdown(markdown: str, **_: t.Any) -> str:
 
 
 def commands() -> str:
-    """Return the help of every command: typer's own Markdown, and what argparse prints."""
-    typer = [sys.executable, "-m", "typer", "nextmq_server.cli.commands", "utils", "docs", "--name", "nextmq"]
-    served = subprocess.run(typer, capture_output=True, text=True, check=True).stdout
-    _, _, after_root = unescape(served).partition("\n## ")
-    return "## " + after_root + "\n".join(_help_of(command) for command in _LIBRARY_COMMANDS)
+    """Return the help of every command, by section."""
+    return "\n".join(
+        f"## {section}\n\n" + "\n".join(_help_of([entry.name]) for entry in entries)
+        for section, entries in COMMANDS.items()
+    )
 
 
-def _help_of(command: list[str]) -> str:
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        library_parser().parse_args([*command, "--help"])
-    return f"## `nextmq {' '.join(command)}`\n\n```text\n{printed.getvalue().strip()}\n```\n"
+def _help_of(words: list[str]) -> str:
+    """Return the help of a command, and of the commands below it."""
+    command = [sys.executable, "-m", "nextmq_handler", *words, "--help"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, env=_ENVIRONMENT).stdout
+    _, _, below = printed.partition("\nCommands:\n")
+    names = [line.split()[0] for line in below.splitlines() if re.match(r"  \w", line)]
+    shown = f"### `nextmq {' '.join(words)}`\n\n```text\n{printed.strip()}\n```\n"
+    return "\n".join([shown, *(_help_of([*words, name]) for name in names)])
 
 
 def routes() -> str:

@@ -1,6 +1,6 @@
 """Run the tests marked `versions` on each Python of this machine, and once with the lowest admitted dependencies.
 
-Each environment is kept in .venv-versions, so that the next run only updates it.
+Each environment is kept in .venv-versions, so that the next run only updates it. They run side by side.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,18 +66,22 @@ def create(environment: Environment) -> Path:
 
 
 def run(environment: Environment) -> bool:
-    """Run the marked tests and return whether they passed."""
+    """Run the marked tests, print what they say at the end, and return whether they passed."""
     started = time.monotonic()
     python = create(environment)
     # A warning of an old dependency on a new Python is not this project's.
-    command = [str(python), "-m", "pytest", TESTS, "-m", "versions", "-n", "auto", "--dist", "loadfile", "-q"]
+    command = [str(python), "-m", "pytest", TESTS, "-m", "versions", "-n", "0", "-q", "-W", "default"]
     done = subprocess.run(
-        [*command, "-W", "default", "--no-header", "-p", "no:cacheprovider"], cwd=ROOT, check=False
+        [*command, "--no-header", "-p", "no:cacheprovider"],
+        cwd=ROOT,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     passed = done.returncode == 0
-    print(
-        f"{environment.name}: {'passed' if passed else 'failed'} in {time.monotonic() - started:.0f} s", flush=True
-    )
+    took = f"{'passed' if passed else 'failed'} in {time.monotonic() - started:.0f} s"
+    print(f"{done.stdout}\n{environment.name}: {took}", flush=True)
     return passed
 
 
@@ -95,5 +100,6 @@ def _uv(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    results = [run(environment) for environment in find_environments()]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(run, find_environments()))
     sys.exit(0 if all(results) else 1)

@@ -7,6 +7,7 @@ import stat
 import typing as t
 from pathlib import Path
 
+from .. import _overrides
 from .._package import __version__
 from ..client._sync.transport import request
 from ..client.remote import Caller
@@ -16,6 +17,7 @@ from .failure import NOT_REACHED, USAGE, CommandFailed
 
 if t.TYPE_CHECKING:
     from ..client._http.call import Options
+    from ..client._http.pools import Query
 
 CALL_TIMEOUT = 30.0
 """How long, in s, a call of a command may take."""
@@ -32,6 +34,10 @@ ENV_FILE = Path(".nextmq", "env")
 Json = dict[str, t.Any]
 
 
+class RouteMissing(CommandFailed):
+    """The server is older than the command."""
+
+
 class Server:
     """The server of `url`, NEXTMQ_URL or `.nextmq/env`, the first that is set. Raises CommandFailed if none is."""
 
@@ -44,11 +50,11 @@ class Server:
 
     def post(self, *path: str, content: object = None, **query: str | int | bool | None) -> t.Any:
         """Send JSON, if there is any, and return the content of the answer."""
-        return self._call("POST", path, query=query, **({} if content is None else {"content": content}))
+        return self._call("POST", path, **_sent(query, content))
 
     def put(self, *path: str, content: object = None, **query: str | int | bool | None) -> t.Any:
         """Put JSON, and return the content of the answer."""
-        return self._call("PUT", path, query=query, **({} if content is None else {"content": content}))
+        return self._call("PUT", path, **_sent(query, content))
 
     def delete(self, *path: str, **query: str | int | bool | None) -> t.Any:
         """Delete something, and return the content of the answer."""
@@ -63,6 +69,11 @@ class Server:
                 return
             query["from"] = place
 
+    @staticmethod
+    def now() -> float:
+        """Return the time, in ms since the epoch, to which answers without one are compared."""
+        return _overrides.wall_clock() * 1000
+
     def _call(self, method: str, path: tuple[str, ...], **options: t.Unpack[Options]) -> t.Any:
         # Without retries: a person is told at once that nothing listens.
         caller = Caller(self.connection, CALL_TIMEOUT, retries=False)
@@ -70,7 +81,7 @@ class Server:
             return request(caller, method, ("v1", *path), _content, **options)
         except NextMQHTTPError as exc:
             if exc.code in ("no_such_route", "method_not_allowed"):
-                raise CommandFailed(
+                raise RouteMissing(
                     f"the server at {self.connection.base_url} is older than this command ({__version__}): it has "
                     f"no {method} /v1/{'/'.join(path)}. Update the server"
                 ) from None
@@ -85,8 +96,8 @@ def find_connection(url: str | None) -> ServerConnection:
         return parse_connection_string(url, source="--url")
     if text := os.environ.get("NEXTMQ_URL", "").strip():
         return parse_connection_string(text)
-    if (text := _of_this_folder()) is not None:
-        return parse_connection_string(text, source=f"NEXTMQ_URL in {ENV_FILE}")
+    if found := variables_of_this_folder().get("NEXTMQ_URL"):
+        return parse_connection_string(found, source=f"NEXTMQ_URL in {ENV_FILE}")
     raise CommandFailed(
         "which server? Start one here with nextmq dev, or set NEXTMQ_URL (or --url) to the connection string that "
         "your server printed",
@@ -94,18 +105,17 @@ def find_connection(url: str | None) -> ServerConnection:
     )
 
 
-def _of_this_folder() -> str | None:
-    """Return NEXTMQ_URL of the file, if it is there. Raises CommandFailed if others may read or write it."""
+def variables_of_this_folder() -> dict[str, str]:
+    """Return the variables of the file, if it is there. Raises CommandFailed if others may read or write it."""
     try:
         with ENV_FILE.open("rb") as file:
             found = os.fstat(file.fileno())
             content = file.read(MAX_ENV_SIZE).decode("utf-8", "replace")
     except OSError:
-        return None
+        return {}
     if os.name == "posix" and (stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.getuid()):
         raise CommandFailed(f"{ENV_FILE} holds a key, and others can read or write it: chmod 600 it", USAGE)
-    variables = dict(line.split("=", 1) for line in content.splitlines() if "=" in line)
-    return variables.get("NEXTMQ_URL", "").strip() or None
+    return dict(line.strip().split("=", 1) for line in content.splitlines() if "=" in line)
 
 
 def _not_reached(connection: ServerConnection, exc: NextMQConnectionError) -> str:
@@ -115,6 +125,10 @@ def _not_reached(connection: ServerConnection, exc: NextMQConnectionError) -> st
 
 
 _ASKS = "; is the server running?"
+
+
+def _sent(query: Query, content: object) -> Options:
+    return {"query": query} if content is None else {"query": query, "content": content}
 
 
 def _content(content: t.Any) -> t.Any:

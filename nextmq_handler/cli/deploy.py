@@ -21,8 +21,13 @@ def is_step(words: t.Sequence[str]) -> bool:
 def main(words: t.Sequence[str]) -> None:
     """Register the workers of a handler. Raises NextMQError."""
     options = parser().parse_args(words)
-    found = workers_of(options.target)
-    ensure_workers_registered(found, release=options.release, deploy=True, replace=options.replace)
+    register(options.target, options.release, replace=options.replace)
+
+
+def register(target: str, release: str | None = None, *, replace: bool = False) -> None:
+    """Register the workers of a handler. Raises NextMQError."""
+    found = workers_of(target)
+    ensure_workers_registered(found, release=release, deploy=True, replace=replace)
     print(f"registered {', '.join(worker.name for worker in found)}")  # noqa: T201 - a command's output
 
 

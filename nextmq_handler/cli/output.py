@@ -24,12 +24,19 @@ _STYLES: t.Mapping[str, dict[str, t.Any]] = {
 }
 
 _GAP = "  "
-_UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"))
+_SECONDS_FROM, _MINUTES_FROM = 999.5, 59_950  # ms; above, the text would be rounded to the next unit
+_UNITS = ((2 * 86_400_000, 86_400_000, "d"), (2 * 3_600_000, 3_600_000, "h"), (_MINUTES_FROM, 60_000, "min"))
 
 
 def say(*lines: str) -> None:
     """Print lines. Styles are left out if nobody looks."""
     typer.echo("\n".join(lines))
+
+
+def clear() -> None:
+    """Clear the terminal, if somebody looks at one."""
+    if sys.stdout.isatty():
+        typer.echo("\x1b[2J\x1b[H", nl=False)
 
 
 def print_json(value: object) -> None:
@@ -39,23 +46,25 @@ def print_json(value: object) -> None:
 
 def styled(text: str, style: str | None) -> str:
     """Return the text in a style: bad, warn, ok, muted or head. NO_COLOR is respected."""
-    if style is None or not text or os.environ.get("NO_COLOR"):
+    if not style or not text or os.environ.get("NO_COLOR"):
         return text
     return typer.style(text, **_STYLES[style])
 
 
-def table(heads: t.Sequence[str], rows: t.Iterable[t.Sequence[Cell]], *, right: t.Collection[int] = ()) -> list[str]:
+def table(
+    heads: t.Sequence[str], rows: t.Iterable[t.Sequence[Cell]], *, right: t.Collection[int] = ()
+) -> list[str]:
     """Return the lines of a table without borders. Columns of `right` are aligned there.
 
     A terminal's width cuts the last column.
     """
     cells = [[_parts(cell) for cell in row] for row in rows]
-    shown = [(head.upper(), "muted") for head in heads]
-    widths = [max(len(row[column][0]) for row in [shown, *cells]) for column in range(len(heads))]
+    cells.insert(0, [(head.upper(), "muted") for head in heads])
+    widths = [max(len(row[column][0]) for row in cells) for column in range(len(heads))]
     last = len(heads) - 1
     room = max(20, terminal_width() - sum(widths[:-1]) - len(_GAP) * last)
     lines: list[str] = []
-    for row in [shown, *cells]:
+    for row in cells:
         texts: list[str] = []
         for column, (text, style) in enumerate(row):
             if column == last:
@@ -85,12 +94,12 @@ def count(number: int, noun: str) -> str:
 
 
 def duration(ms: float) -> str:
-    """Return a time in ms as people say it: `12 ms`, `1.0 s`, `6 min`, `3 h`, `4 d`."""
-    if ms < 1000:
+    """Return a time in ms as people say it: `12 ms`, `1.0 s`, `90 min`, `3 h`, `4 d`."""
+    if ms < _SECONDS_FROM:
         return f"{ms:.0f} ms"
-    if ms < 60_000:
+    if ms < _MINUTES_FROM:
         return f"{ms / 1000:.1f} s"
-    return next(f"{ms / unit:.0f} {name}" for unit, name in _UNITS if ms >= unit)
+    return next(f"{ms / unit:.0f} {name}" for least, unit, name in _UNITS if ms >= least)
 
 
 def moment(at: float | None, now: float) -> str:

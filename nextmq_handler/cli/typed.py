@@ -1,4 +1,4 @@
-"""The commands as typer's: a group whose help comes from the table and whose commands load when they are called."""
+"""The commands as typer's: the help of the group comes from the table, and a command loads when it is called."""
 
 from __future__ import annotations
 
@@ -47,14 +47,22 @@ def new_app(**options: t.Any) -> typer.Typer:
 
 
 def command_of(made: t.Any, name: str) -> t.Any:
-    """Return the command of a Typer or of a function."""
+    """Return the command of a Typer or of a function, with plain help."""
     if isinstance(made, typer.Typer):
         found = get_command(made)
         found.name = name
-        return found
-    app = new_app()
-    app.command(name)(made)
-    return get_command(app)
+    else:
+        single = new_app()
+        single.command(name)(made)
+        found = get_command(single)
+    _make_plain(found)
+    return found
+
+
+def _make_plain(command: t.Any) -> None:
+    command.rich_markup_mode = None
+    for inner in getattr(command, "commands", {}).values():
+        _make_plain(inner)
 
 
 # A traceback must not show locals: they may hold keys and passwords.
@@ -72,7 +80,7 @@ app = typer.Typer(
 def root(
     version: t.Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """BullMQ jobs in serverless Python apps: look at queues, say why a job does not run, change it."""  # noqa: D401
+    """BullMQ jobs in serverless Python apps: look at queues, say why a job does not run, change it."""
     if version:
         typer.echo(f"nextmq {__version__}")
         raise typer.Exit

@@ -6,6 +6,7 @@ import typing as t
 
 from ..protocol.outcomes import OutcomeName
 from ..rules.states import JobState as JobState
+from ..rules.views import LastDelivery
 from ._http.answer import Reader, member, optional, whole
 
 FinishedState = t.Literal["completed", "failed"]
@@ -101,7 +102,12 @@ class QueueHold(t.TypedDict):
 
 
 class QueueView(t.NamedTuple):
-    """A queue as it is now. `concurrency` has "global" and "worker"; `rate_limit_ttl` is ms."""
+    """A queue as it is now. `concurrency` has "global" and "worker"; `rate_limit_ttl` is ms.
+
+    `state` is None from a server that does not tell yet. `nearest` is the queue with a worker that was perhaps
+    meant, `oldest_waiting` how long, in ms, the oldest of the next jobs has waited. It gets the dead letters of
+    `dead_letters_of`.
+    """
 
     name: str
     is_paused: bool
@@ -111,6 +117,12 @@ class QueueView(t.NamedTuple):
     rate_limit_ttl: int
     worker: dict[str, t.Any] | None
     hold: QueueHold | None = None
+    state: str | None = None
+    cause: str | None = None
+    nearest: str | None = None
+    oldest_waiting: int | None = None
+    last_delivery: LastDelivery | None = None
+    dead_letters_of: list[str] | None = None
 
 
 class EndpointProbe(t.NamedTuple):
@@ -128,10 +140,25 @@ class EndpointProbe(t.NamedTuple):
     fix: str
 
 
+class LastRun(t.TypedDict):
+    """The job that a scheduler started last; its state is "unknown" once it is removed."""
+
+    jobId: str
+    state: JobState
+    finishedOn: int | None
+
+
+class StartedRun(t.TypedDict):
+    """The job that was added to run a scheduler at once."""
+
+    id: str
+
+
 class JobScheduler(t.NamedTuple):
     """A job scheduler. `every` and `offset` are ms; dates and `next` are ms since the epoch.
 
-    `template` has "data" and "opts"; the options have BullMQ's names.
+    `template` has "data" and "opts"; the options have BullMQ's names. `last` is the job that was started last.
+    `overdue_by` is for how many ms the next one should have started, None if it is not overdue.
     """
 
     id: str
@@ -146,6 +173,8 @@ class JobScheduler(t.NamedTuple):
     next: int | None
     iteration_count: int
     template: dict[str, t.Any]
+    last: LastRun | None = None
+    overdue_by: int | None = None
 
 
 class TriggerRun(t.TypedDict):

@@ -17,6 +17,7 @@ MAX_OUTCOME_SIZE = 1024 * 1024
 """The largest outcome, in bytes, that a server accepts by default (section 2)."""
 
 _MAX_INTEGER = 2**53
+_REPLAY = {"replay": True}
 
 
 class WireError(NextMQError):
@@ -47,7 +48,10 @@ class JobRecord:
 
 
 class Delivery:
-    """One delivery, checked. `timeout` is how long, in ms, the server waits for its answer (section 2)."""
+    """One delivery, checked. `timeout` is how long, in ms, the server waits for its answer (section 2).
+
+    `is_replay`: a person sends a copy of a job to an app, and nothing is finished.
+    """
 
     def __init__(self, raw: dict[str, t.Any]) -> None:
         self.id: str = as_text("deliveryId", raw.get("deliveryId"))
@@ -55,6 +59,7 @@ class Delivery:
         self.timeout: int = as_integer("timeout", raw.get("timeout"), low=1)
         self.max_outcome_size: int = as_integer("maxOutcomeBytes", raw.get("maxOutcomeBytes", MAX_OUTCOME_SIZE))
         self.fingerprint: str = _fingerprint(raw.get("worker"))
+        self.is_replay: bool = raw.get("replay") is True
         self.job: JobRecord = JobRecord(as_object("job", raw.get("job")))
 
 
@@ -67,7 +72,15 @@ def parse_delivery(body: bytes, delivery_id: str) -> Delivery:
 
 
 def encode_delivery(
-    job: DeliveredJob, data: str, *, id: str, queue: str, timeout: int, now: int, fingerprint: str = ""
+    job: DeliveredJob,
+    data: str,
+    *,
+    id: str,
+    queue: str,
+    timeout: int,
+    now: int,
+    fingerprint: str = "",
+    is_replay: bool = False,
 ) -> bytes:
     """Return the body of a delivery (section 2). `data` is the job's data as JSON text, sent as it is.
 
@@ -82,6 +95,7 @@ def encode_delivery(
         "deadline": now + timeout,
         "maxOutcomeBytes": MAX_OUTCOME_SIZE,
         "worker": {"fingerprint": fingerprint},
+        **(_REPLAY if is_replay else {}),
         "job": {  # the last member, so that the data can go in before the two closing braces
             "id": job.id,
             "name": job.name,

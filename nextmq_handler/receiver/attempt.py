@@ -67,7 +67,7 @@ class Attempt:
         """A failure and the exception that it stands for. A processor that was given up may still set it."""
         self.processor: BoundProcessor | None = find_processor(worker, delivery.job.name)
         is_async = self.processor is not None and self.processor.is_async
-        kind: type[AsyncJob[t.Any]] | type[Job[t.Any]] = AsyncJob if is_async else Job
+        kind = _kind_of_job(delivery, is_async=is_async)
         self.job: AsyncJob[t.Any] | Job[t.Any] = kind(delivery, settings, deadline=deadline)
 
     def unknown_job_name(self) -> Failed:
@@ -134,6 +134,14 @@ class Attempt:
             return self._failed(exc, Failed(*ended, stack))
         is_unrecoverable = isinstance(exc, UnrecoverableJobError)
         return self._failed(exc, Failed(kind_of(exc), text_of(exc), stack, unrecoverable=is_unrecoverable))
+
+
+def _kind_of_job(delivery: Delivery, *, is_async: bool) -> type[AsyncJob[t.Any]] | type[Job[t.Any]]:
+    if delivery.is_replay:
+        from .replayed import ReplayedAsyncJob, ReplayedJob  # a person sent it
+
+        return ReplayedAsyncJob if is_async else ReplayedJob
+    return AsyncJob if is_async else Job
 
 
 def run_sync(attempt: Attempt) -> Outcome:

@@ -265,7 +265,7 @@ class Receiver:
 
     def is_outdated(self, attempt: Attempt) -> bool:
         """Return whether the server holds another registration than this app would make (section 4)."""
-        return bool(self._fingerprints.of_another(attempt))
+        return not attempt.delivery.is_replay and bool(self._fingerprints.of_another(attempt))
 
     def sign(self, attempt: Attempt, body: bytes, secret: Secret) -> Response:
         """Return the answer with the outcome, signed with the secret that verified the request (section 3)."""

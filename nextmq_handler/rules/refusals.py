@@ -43,6 +43,11 @@ def problem_of(error: t.Mapping[str, t.Any]) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
+def invalid_filter(problem: object, *, position: int, part: str) -> Refusal:
+    """Return a 422 for a filter that does not parse; `position` is that of the `part`, in characters from 0."""
+    return Refusal(422, "invalid_filter", f"the filter does not parse: {problem}", position=position, part=part)
+
+
 def check_size(data: t.Any, opts: t.Mapping[str, t.Any], path: str, *, escaped: int | None = None) -> None:
     """Raise Refusal if a job's data at `path` is over its own limit or the server's, in bytes of UTF-8.
 

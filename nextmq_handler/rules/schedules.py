@@ -111,6 +111,15 @@ class RepeatModel(Times):
 class TemplateOptions(JobOptionsModel):
     """The options of a job scheduler's jobs: those that more than one job can have."""
 
+    @classmethod
+    def of_held(cls, opts: t.Mapping[str, t.Any]) -> t.Self:
+        """Return the options of a template that another client may have written, without those that are not known.
+
+        Raises ValidationError.
+        """
+        known = cls.model_fields.keys() - {*_OF_ONE_JOB}
+        return cls.model_validate({name: value for name, value in opts.items() if name in known})
+
     @model_validator(mode="after")
     def check_options(self) -> t.Self:
         """Refuse the options of one job: a scheduler gives each of its jobs an id and a delay of its own."""

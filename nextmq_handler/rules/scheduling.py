@@ -11,6 +11,9 @@ from .cron import next_run
 MAX_TRIES = 32
 """How many times in a row may have had their jobs before a new scheduler is refused."""
 
+OVERDUE_AFTER = 30_000
+"""A run that starts this late, in ms, is not overdue yet."""
+
 NO_TIME = "has had jobs at its next times already: remove those, or choose another id"
 NO_RUN = "endDate: the schedule has no run before it"
 
@@ -36,6 +39,11 @@ def has_ended(repeat: t.Mapping[str, t.Any], iterations: int, now: int) -> bool:
     """Return whether the scheduler's limit or end is reached. `now` is ms since the epoch."""
     limit, end = repeat.get("limit"), repeat.get("endDate")
     return bool((limit and iterations >= limit) or (end and now > end))
+
+
+def overdue_by(due: int | None, now: int) -> int | None:
+    """Return for how many ms a run that has not started is overdue, None if it is not; the times are ms."""
+    return now - due if due is not None and now - due > OVERDUE_AFTER else None
 
 
 def is_same_scheduler(

@@ -58,6 +58,18 @@ class JobView(TypedDict):
     lock: t.NotRequired[LockView | None]
 
 
+class LastDelivery(TypedDict):
+    """A queue's last delivery: when it was sent (ms since the epoch), how long it took (ms), and its outcome.
+
+    `status` is null if no HTTP answer came.
+    """
+
+    at: int
+    status: int | None
+    ms: int
+    outcome: str
+
+
 def new_job_view(
     id: str, state: str, timestamp: int, *, name: str, data: t.Any, opts: dict[str, t.Any]
 ) -> JobView:
@@ -114,10 +126,25 @@ def queue_view(
     }
 
 
+class LastRunView(TypedDict):
+    """The job that a scheduler started last; its state is "unknown" once it is removed."""
+
+    jobId: str
+    state: str
+    finishedOn: int | None
+
+
 def scheduler_view(
-    id: str, template: Template, repeat: t.Mapping[str, t.Any], *, next: int | None, iteration_count: int
+    id: str,
+    template: Template,
+    repeat: t.Mapping[str, t.Any],
+    *,
+    next: int | None,
+    iteration_count: int,
+    last: LastRunView | None,
+    overdue_by: int | None,
 ) -> dict[str, t.Any]:
-    """Return a job scheduler. `repeat` has BullMQ's names, `next` is ms since the epoch."""
+    """Return a job scheduler. `repeat` has BullMQ's names, `next` is ms since the epoch, `overdue_by` ms."""
     times = ("every", "pattern", "tz", "limit", "offset", "startDate", "endDate")
     return {
         "id": id,
@@ -125,6 +152,8 @@ def scheduler_view(
         **{time: repeat.get(time) for time in times},
         "next": next,
         "iterationCount": iteration_count,
+        "last": last,
+        "overdueBy": overdue_by,
         "template": {"data": template.data, "opts": template.opts},
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from fastapi import FastAPI
+from starlette.datastructures import State
 
 from nextmq_handler._package import __version__
 
@@ -14,6 +15,7 @@ from ..front.open_calls import OpenCalls
 from ..metrics.metrics import ProcessMetrics
 from ..metrics.requests import RequestCounts
 from ..service import Service
+from ..shares import SearchTurns
 from . import (
     children,
     description,
@@ -25,7 +27,6 @@ from . import (
     limits,
     metrics,
     project,
-    queue_changes,
     queues,
     results,
     schedulers,
@@ -34,9 +35,12 @@ from . import (
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
+from .operation import audit, minutes, overview, queue_changes
+from .search import bulk, failures, searching
 
-_ROUTES = (
+ROUTERS = (
     project.routes,
+    overview.routes,
     workers.routes,
     jobs.routes,
     jobs.bulk_routes,
@@ -52,9 +56,15 @@ _ROUTES = (
     schedulers.routes,
     triggers.routes,
     metrics.routes,
+    minutes.routes,
+    audit.routes,
+    searching.routes,
+    failures.routes,
+    bulk.routes,
     description.routes,
     health.routes,
 )
+"""The routes of the API, by group."""
 
 
 def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_docs_page: bool = False) -> FastAPI:
@@ -63,13 +73,10 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
     With `hosts`, it only answers requests to these hosts. With `has_docs_page`, /docs shows the routes to anyone.
     """
     app = FastAPI(title="NextMQ server", version=__version__, openapi_url=None)
-    app.state.services = services
+    app.state = new_state(services)
     app.state.metrics = ProcessMetrics(lambda: app.state.services)
-    app.state.waits = OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS)
-    app.state.probes = OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES)
-    app.state.streams = OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS)
     errors.install(app)
-    for routes in _ROUTES:
+    for routes in ROUTERS:
         app.include_router(routes)
     if has_docs_page:
         app.include_router(description.page)
@@ -79,3 +86,16 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
         app.add_middleware(KnownHosts, hosts=hosts)
     app.add_middleware(RequestId)
     return app
+
+
+def new_state(services: t.Sequence[Service]) -> State:
+    """Return what an app knows besides its routes: the services, and the calls that are open."""
+    return State(
+        {
+            "services": services,
+            "waits": OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS),
+            "probes": OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES),
+            "streams": OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS),
+            "searches": SearchTurns(),
+        }
+    )

@@ -9,8 +9,8 @@ from fastapi import Query, Response
 
 from nextmq_handler.rules.limits import MAX_PAGE
 from nextmq_handler.rules.models import Closed
-from nextmq_handler.rules.refusals import invalid
-from nextmq_handler.rules.views import dependencies_view
+from nextmq_handler.rules.refusals import invalid, no_such_job
+from nextmq_handler.rules.views import ParentView, dependencies_view
 
 from ..engine.queues.children import ChildKey, ChildrenPiece
 from ..engine.queues.reading import FIRST_FIELD
@@ -56,6 +56,13 @@ class DependencyPage(Closed):
     counts: DependencyCounts
 
 
+class FlowRoot(Closed):
+    """The root of a job's flow, and how many levels it is above the job: 0 for the job itself."""
+
+    root: ParentView
+    levels: int
+
+
 @routes.get("/children-values", response_model=ChildrenValues)
 async def get_children_values(job: Job, position: From = None) -> Response:
     """Get the results of the children that have completed. `next` is the `from` of those beyond 16 MiB."""
@@ -76,6 +83,15 @@ async def get_dependencies(
     found = await job.service.children.dependencies(job.queue, job.id, limit)
     counts = await job.service.children.counts(job.queue, job.id)
     return ASCIIResponse(dependencies_view(**found._asdict(), counts=counts))
+
+
+@routes.get("/root", response_model=FlowRoot)
+async def get_root(job: Job) -> Response:
+    """Get the root of the job's flow: the highest job above it that still exists, at most 64 levels up."""
+    if await job.service.jobs.scripts(job.queue).fields(job.id, "timestamp") == [None]:
+        raise no_such_job(job.queue, job.id)
+    root, levels = await job.service.flows.root(job.queue, job.id)
+    return ASCIIResponse({"root": {"id": root.id, "queue": root.queue}, "levels": levels})
 
 
 @routes.delete("/parent")

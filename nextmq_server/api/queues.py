@@ -12,10 +12,12 @@ from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.queries import priorities_of
 from nextmq_handler.rules.refusals import not_deduplicated
 
+from ..engine.queues.overview import AT_ONCE
 from ..workers.registration import Registration
 from .http.errors import ASCIIResponse
 from .http.paging import From, Piece, answer_list, named_piece
 from .http.request import Authorized, Index, LastIndex, PathId, QueueName, Removed, router
+from .operation.overview import StandingView
 
 routes = router("/v1/queues", "queues")
 
@@ -46,8 +48,8 @@ class HoldView(Closed):
     detail: str
 
 
-class QueueModel(Closed):
-    """A queue: its jobs by state, its limits, its hold and its worker. `rateLimitTtl` is ms."""
+class QueueModel(StandingView):
+    """A queue: how it stands, its jobs by state, its limits, its hold and its worker. `rateLimitTtl` is ms."""
 
     name: str
     isPaused: bool
@@ -115,7 +117,7 @@ async def get_queues(service: Authorized, position: From = None) -> Response:
     names = await service.queue_names()
 
     async def read(position: str | None) -> Piece:
-        return await named_piece(names, position, service.queue_view)
+        return await named_piece(names, position, service.overview.views, at_once=AT_ONCE)
 
     return await answer_list(service.shares, read, position, "queues")
 
@@ -123,7 +125,8 @@ async def get_queues(service: Authorized, position: From = None) -> Response:
 @routes.get("/{queue}", response_model=QueueModel)
 async def get_queue(queue: QueueName, service: Authorized) -> Response:
     """Get a queue. A queue that nobody has used yet is empty."""
-    return ASCIIResponse(await service.queue_view(queue))
+    [view] = await service.overview.views([queue])
+    return ASCIIResponse(view)
 
 
 @routes.get("/{queue}/counts")

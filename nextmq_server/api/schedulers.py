@@ -5,16 +5,30 @@ from __future__ import annotations
 import typing as t
 
 from fastapi import Response
+from pydantic import ValidationError
 
 from nextmq_handler.rules.bodies import SchedulerBody
 from nextmq_handler.rules.models import Closed
-from nextmq_handler.rules.refusals import wrong_scheduler_state
-from nextmq_handler.rules.schedules import check_scheduler_id
+from nextmq_handler.rules.refusals import invalid_values, wrong_scheduler_state
+from nextmq_handler.rules.schedules import TemplateOptions, check_scheduler_id
+from nextmq_handler.rules.views import LastRunView
 
 from ..engine.queues.jobs import WrongState
 from ..patterns import check_patterns
+from ..timers import now_ms
 from .http.errors import ASCIIResponse
-from .http.request import Authorized, CreatesJobs, Page, PathId, QueueName, Removed, router
+from .http.request import (
+    Authorized,
+    CreatesJobs,
+    IdempotencyKey,
+    Page,
+    PathId,
+    QueueName,
+    Removed,
+    Trace,
+    router,
+)
+from .jobs import add_all
 
 routes = router("/v1/queues/{queue}/schedulers", "schedulers")
 
@@ -27,7 +41,10 @@ class TemplateView(Closed):
 
 
 class SchedulerView(Closed):
-    """A job scheduler. `next` is when its next job is due, ms since the epoch; null once it has ended."""
+    """A job scheduler. `next` is when its next job is due, ms since the epoch; null once it has ended.
+
+    `overdueBy` is for how many ms that job should have started. `last` is the job that was started last.
+    """
 
     id: str
     name: str
@@ -40,6 +57,8 @@ class SchedulerView(Closed):
     endDate: int | None
     next: int | None
     iterationCount: int
+    last: LastRunView | None
+    overdueBy: int | None
     template: TemplateView
 
 
@@ -55,6 +74,18 @@ class UpsertedScheduler(Closed):
 
     scheduler: SchedulerView
     job: NextJobView | None
+
+
+class JobId(Closed):
+    """The id of a job."""
+
+    id: str
+
+
+class AddedRun(Closed):
+    """The job that was added."""
+
+    job: JobId
 
 
 class SchedulerPage(Closed):
@@ -92,6 +123,22 @@ async def get_schedulers(queue: QueueName, service: Authorized, page: Page, asc:
 async def get_scheduler(queue: QueueName, id: PathId, service: Authorized) -> Response:
     """Get a job scheduler."""
     return ASCIIResponse((await service.schedulers.get(queue, id)).view)
+
+
+@routes.post("/{id}/run", status_code=201, response_model=AddedRun, dependencies=[CreatesJobs])
+async def run_scheduler(
+    queue: QueueName, id: PathId, service: Authorized, trace: Trace, idempotency: IdempotencyKey = None
+) -> Response:
+    """Add a job of the scheduler now. The times of the scheduler stay as they are."""
+    template = (await service.schedulers.get(queue, id)).template
+    try:
+        opts = TemplateOptions.of_held(template.opts).given()
+    except ValidationError as exc:
+        problem = invalid_values(exc.errors()).message
+        raise wrong_scheduler_state(queue, id, f"has a template of which no job can be made: {problem}") from None
+    new = service.jobs.new(queue, template.name, template.data, {**trace, **opts}, now=now_ms())
+    [added] = await add_all(service, [new], idempotency)
+    return ASCIIResponse({"job": {"id": added.id}}, 201)
 
 
 @routes.delete("/{id}")

@@ -70,11 +70,11 @@ async def get_workers(service: Authorized, position: From = None) -> Response:
     """List the registrations of the project by queue. `next` is the `from` of those beyond 16 MiB."""
     held = service.registry.all()
 
-    async def view(queue: str) -> object:
-        return {"queue": queue, "registration": held[queue].view()}
+    async def views(queues: t.Sequence[str]) -> list[object]:
+        return [{"queue": queue, "registration": held[queue].view()} for queue in queues]
 
     async def read(position: str | None) -> Piece:
-        return await named_piece(sorted(held), position, view)
+        return await named_piece(sorted(held), position, views, at_once=1)
 
     return await answer_list(service.shares, read, position, "workers")
 

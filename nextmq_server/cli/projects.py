@@ -1,4 +1,4 @@
-"""`nextmq projects`: add a project to the file; rotate and show its API keys and webhook secrets."""
+"""`nextmq projects`: add and remove projects of the file; add, rotate and show their keys and secrets."""
 
 from __future__ import annotations
 
@@ -7,13 +7,25 @@ import typing as t
 
 import typer
 
+from nextmq_handler.cli.confirm import confirm
+from nextmq_handler.cli.options import AsJson, Yes
+from nextmq_handler.cli.output import count, print_json, say, table
 from nextmq_handler.errors import ConfigurationError
 
 from ..projects import key_names
 from ..projects.credentials import Credentials, LastUse, moment
 from ..projects.projects import Project
-from ..projects.projects_file import add_project, change_project, check_base_url, find_project, load_projects
-from ..projects.rotation import with_new_key, with_new_secret, without
+from ..projects.projects_file import (
+    add_project,
+    change_project,
+    check_base_url,
+    find_project,
+    load_projects,
+    remove_project,
+)
+from ..projects.removal import check_unserved, count_jobs, remove_jobs
+from ..projects.roles import MAX_KEY_NAME, Role
+from ..projects.rotation import with_key_of, with_new_key, with_new_secret, without
 from ..redis.address import Address
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 from ..workers.registry import Registry
@@ -42,6 +54,96 @@ def add(
         f"{projects} holds the key and the secret too. Send running servers a SIGHUP to serve the project.",
         err=True,
     )
+
+
+@app.command("list")
+@exit_on_error("nextmq projects list")
+def list_projects(projects: ProjectsFile, as_json: AsJson = False) -> None:
+    """List the projects of the file with the ids of their keys and secrets; no value is shown."""
+    found = load_projects(projects)
+    if as_json:
+        print_json([_view(project) for project in found])
+        return
+    rows = [
+        [
+            project.name,
+            project.prefix,
+            ", ".join(f"{key.id} {key.role}{f' {key.name}' if key.name else ''}" for key in project.keys),
+            ", ".join(secret.id for secret in project.secrets),
+        ]
+        for project in found
+    ]
+    say(*table(("name", "prefix", "api keys", "webhook secrets"), rows))
+
+
+@app.command("add-key")
+@exit_on_error("nextmq projects add-key")
+def add_key(
+    name: ProjectName,
+    projects: ProjectsFile,
+    role: t.Annotated[Role, typer.Option(help="What the key may do: viewer only reads.")],
+    key_name: t.Annotated[
+        str | None, typer.Option("--name", help="Whose key it is, for the audit log, such as grafana.")
+    ] = None,
+    url: BaseURL = "http://127.0.0.1:7410",
+) -> None:
+    """Add an API key with a role, and print a NEXTMQ_URL with it. Send running servers a SIGHUP."""
+    base_url = check_base_url(url)
+    if key_name is not None and not (key_name.isprintable() and 0 < len(key_name) <= MAX_KEY_NAME):
+        raise ConfigurationError(f"--name takes 1 to {MAX_KEY_NAME} printable characters")
+    project = change_project(projects, name, lambda now: with_key_of(now, role, key_name))
+    new = project.keys[-1]
+    typer.echo(project.connection_string(base_url, new))
+    typer.echo(
+        f"Send running servers a SIGHUP: they take the key. To remove it: nextmq projects retire {name} {new.id}",
+        err=True,
+    )
+
+
+@app.command()
+@exit_on_error("nextmq projects remove")
+@on_event_loop
+async def remove(
+    name: ProjectName,
+    projects: ProjectsFile,
+    with_jobs: t.Annotated[
+        bool, typer.Option("--with-jobs", help="Remove its jobs from Redis too, for good.")
+    ] = False,
+    redis_url: t.Annotated[
+        str | None, typer.Option(envvar="NEXTMQ_REDIS_URL", help="The Redis with the jobs, for --with-jobs.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Remove a project from the file. Its jobs stay in Redis, unless you pass --with-jobs."""
+    project = find_project(load_projects(projects), name, projects)
+    if not with_jobs:
+        confirm(
+            f"remove project {name} from {projects}; its keys stop working when the servers restart, and its jobs "
+            f"stay in Redis below the prefix {project.prefix}",
+            yes=yes,
+        )
+        remove_project(projects, name)
+        typer.echo(f"Restart the servers. To serve the jobs again: nextmq projects add {name}", err=True)
+        return
+    if redis_url is None:
+        raise ConfigurationError("--with-jobs needs the Redis with the jobs: pass --redis-url")
+    address = Address(redis_url)
+    redis_keys = await key_names.find_keys(address, project)
+    try:
+        async with RedisConnection.opened(address, name="nextmq-projects-remove") as connection:
+            await check_unserved(connection, redis_keys, name)
+            counts = await count_jobs(connection, project)
+            jobs = f"{count(sum(counts.values()), 'job')} in {count(len(counts), 'queue')}"
+            confirm(
+                f"remove project {name} from {projects}, and for good its {jobs}: all keys of Redis below the "
+                f"prefix {project.prefix}, whoever wrote them",
+                yes=yes,
+            )
+            removed = await remove_jobs(connection, redis_keys, project)
+    except (RedisError, ConnectionLost) as exc:
+        raise ConfigurationError(f"Redis answered {exc}: run this again, it goes on where it stopped") from None
+    remove_project(projects, name)
+    typer.echo(f"Removed project {name} and {removed:,} keys of Redis.", err=True)
 
 
 @app.command()
@@ -134,6 +236,15 @@ async def move_keys(
     except (RedisError, ConnectionLost) as exc:
         raise ConfigurationError(f"Redis answered {exc}: run this again, it goes on where it stopped") from None
     typer.echo(f"Renamed {renamed} keys of project {name}.")
+
+
+def _view(project: Project) -> dict[str, t.Any]:
+    return {
+        "name": project.name,
+        "prefix": project.prefix,
+        "apiKeys": [{"id": key.id, "role": key.role.value, "name": key.name} for key in project.keys],
+        "webhookSecrets": [{"id": secret.id} for secret in project.secrets],
+    }
 
 
 def _print(what: str, uses: t.Iterable[LastUse], verb: str) -> None:

@@ -1,4 +1,4 @@
-"""What the app tells the front about a request: whether it had a valid API key."""
+"""What the app tells the front about a request, whether it had a valid API key, and asks it: who calls."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ async def refuse(scope: t.Mapping[str, t.Any], what: str) -> None:
     connection = _connection(scope)
     if connection is not None:
         await connection.front.refuse(connection, what)
+
+
+def address(scope: t.Mapping[str, t.Any]) -> str:
+    """Return the address of the caller, as a trusted proxy forwards it; "" for a Unix socket."""
+    connection = _connection(scope)
+    if connection is not None:
+        return connection.front.origin(connection)
+    client: tuple[str, int] | None = scope.get("client")
+    return client[0] if client else ""
 
 
 def _connection(scope: t.Mapping[str, t.Any]) -> BoundedConnection | None:

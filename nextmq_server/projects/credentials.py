@@ -14,6 +14,7 @@ from ..redis.keys import ProjectKeys
 from ..workers.registry import Registry
 from .last_uses import LastUses
 from .projects import Project
+from .roles import ApiKey
 
 logger = logging.getLogger("nextmq_server")
 
@@ -49,13 +50,12 @@ class Credentials:
         self._signer_uses = LastUses(connection, keys("webhook-secret-signers"), clock=clock)
         self._signers: dict[str, str] = {}
 
-    def admit(self, api_key: str) -> bool:
-        """Return whether `api_key` is one of the project's, in constant time; if so, record the use."""
-        id = self.project.find_key(api_key)
-        if id is None:
-            return False
-        self._key_uses.note(id)
-        return True
+    def admit(self, api_key: str) -> ApiKey | None:
+        """Return the key if `api_key` is one of the project's, in constant time; if so, record the use."""
+        key = self.project.find_key(api_key)
+        if key is not None:
+            self._key_uses.note(key.id)
+        return key
 
     def note_signed(self, secret_id: str) -> None:
         """Record that the webhook secret of this id signed an outcome now."""

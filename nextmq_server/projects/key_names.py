@@ -15,6 +15,7 @@ from nextmq_handler.errors import ConfigurationError
 from ..redis.address import Address
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 from ..redis.keys import FirstProjectKeys, ProjectKeys
+from ..redis.scanning import scan
 from .projects import Project
 
 logger = logging.getLogger("nextmq_server")
@@ -28,7 +29,6 @@ _FIRST_HEARTBEAT = "1"
 """What version 0.1 writes as a heartbeat. Later ones write something else."""
 
 _LASTING = ("workers", "queues", "triggers", "api-key-uses", "webhook-secret-uses")
-_SCAN_COUNT = 1000
 
 
 async def find_keys(address: Address, project: Project) -> ProjectKeys:
@@ -74,7 +74,7 @@ async def move_keys(connection: RedisConnection, project: Project, *, back: bool
             "another name"
         )
     for keys in (first, now):
-        async for _ in _scan(connection, keys("instance", "*")):
+        async for _ in scan(connection, keys("instance", "*")):
             raise ConfigurationError(
                 "a server runs on this Redis, or was killed less than 10 s ago: stop all servers, then run this "
                 "again"
@@ -94,7 +94,7 @@ async def _decide(connection: RedisConnection, project: Project) -> str:
     first = FirstProjectKeys(project.name, project.prefix)
     if await connection.execute("EXISTS", *(first(name) for name in _LASTING)):
         return FIRST
-    async for heartbeat in _scan(connection, first("instance", "*")):
+    async for heartbeat in scan(connection, first("instance", "*")):
         if await connection.execute("GET", heartbeat) == _FIRST_HEARTBEAT:
             return FIRST
     return NOW
@@ -102,17 +102,7 @@ async def _decide(connection: RedisConnection, project: Project) -> str:
 
 async def _rename(connection: RedisConnection, before: str, after: str, *, but: t.Collection[str] = ()) -> int:
     """Rename the keys that match `before`, a pattern with one `*` at its end, as `after`."""
-    found = {key async for key in _scan(connection, before)} - {*but}
+    found = {key async for key in scan(connection, before)} - {*but}
     for key in found:
         await connection.execute("RENAME", key, after[:-1] + key.removeprefix(before[:-1]))
     return len(found)
-
-
-async def _scan(connection: RedisConnection, pattern: str) -> t.AsyncIterator[str]:
-    cursor = "0"
-    while True:
-        cursor, keys = await connection.execute("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT)
-        for key in keys:
-            yield key
-        if cursor == "0":
-            return

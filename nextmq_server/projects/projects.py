@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hmac
 import os
 import re
 import secrets
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from nextmq_handler.errors import ConfigurationError
@@ -21,8 +20,17 @@ from nextmq_handler.protocol.signing import Secret, generate_secret, parse_secre
 from nextmq_handler.settings import is_loopback
 
 from .private_file import read_private
+from .roles import ApiKey, Role
 
 _PREFIX = re.compile(r"[A-Za-z0-9._~-]{1,100}")
+
+KEY_FORMS = ("a string", "an object")
+"""The two forms of an API key in a file, as pydantic names them in the place of an error."""
+
+_KeyOfFile = t.Annotated[
+    t.Annotated[str, Field(pattern="^[!-~]+$"), Tag(KEY_FORMS[0])] | t.Annotated[ApiKey, Tag(KEY_FORMS[1])],
+    Discriminator(lambda key: KEY_FORMS[isinstance(key, dict | ApiKey)]),
+]
 
 
 @dataclass(frozen=True)
@@ -30,9 +38,9 @@ class Project:
     """One project. `prefix` is the BullMQ prefix; BullMQ's clients use `bull` by default.
 
     Several API keys and several webhook secrets are valid at once, so that each can be rotated (protocol section
-    6). The connection string has the first of each. `retired_secrets` are ids of webhook secrets that may be
-    removed while they are in use. Raises ConfigurationError for an unusable secret, and for a prefix that may
-    contain another one, as `bull` contains `bull:shop`.
+    6). The connection string has the first of each. A key that is a string has the role admin. `retired_secrets`
+    are ids of webhook secrets that may be removed while they are in use. Raises ConfigurationError for an unusable
+    secret, and for a prefix that may contain another one, as `bull` contains `bull:shop`.
 
     A file holds it as JSON. The limits of the fields apply there, and an error quotes nothing of the file.
     """
@@ -42,9 +50,7 @@ class Project:
     )
 
     name: t.Annotated[str, Field(min_length=1)]
-    api_keys: t.Annotated[tuple[t.Annotated[str, Field(pattern="^[!-~]+$")], ...], Field(min_length=1)] = field(
-        repr=False
-    )
+    api_keys: t.Annotated[tuple[_KeyOfFile, ...], Field(min_length=1)] = field(repr=False)
     webhook_secrets: t.Annotated[tuple[str, ...], Field(min_length=1)] = field(repr=False)
     prefix: str
     retired_secrets: tuple[t.Annotated[str, Field(pattern="^[0-9a-f]{8}$")], ...] = field(default=(), repr=False)
@@ -59,7 +65,12 @@ class Project:
     @property
     def api_key(self) -> str:
         """The key for new apps."""
-        return self.api_keys[0]
+        return self.keys[0].key
+
+    @functools.cached_property
+    def keys(self) -> tuple[ApiKey, ...]:
+        """The API keys, each with its role."""
+        return tuple(ApiKey(key) if isinstance(key, str) else key for key in self.api_keys)
 
     @functools.cached_property
     def secrets(self) -> tuple[Secret, ...]:
@@ -70,20 +81,24 @@ class Project:
     @functools.cached_property
     def key_ids(self) -> tuple[str, ...]:
         """The ids under which the API keys are shown: eight hex digits each."""
-        tags = (hmac.digest(key.encode(), b"nextmq api key id", "sha256") for key in self.api_keys)
-        return tuple(tag.hex()[:8] for tag in tags)
+        return tuple(key.id for key in self.keys)
 
-    def find_key(self, api_key: str) -> str | None:
-        """Return the id of `api_key`, or None if it is not one of this project's. The time is constant."""
+    def find_key(self, api_key: str) -> ApiKey | None:
+        """Return the key with this text, or None if it is not one of this project's. The time is constant."""
         sent = api_key.encode("utf-8", "replace")
         # All are compared, so that the time does not tell which one it is.
-        same = [secrets.compare_digest(sent, key.encode()) for key in self.api_keys]
-        return self.key_ids[same.index(True)] if any(same) else None
+        same = [secrets.compare_digest(sent, one.key.encode()) for one in self.keys]
+        return self.keys[same.index(True)] if any(same) else None
 
-    def connection_string(self, base_url: str) -> str:
-        """Return the NEXTMQ_URL for apps that reach this server at `base_url` (protocol section 1)."""
+    def connection_string(self, base_url: str, key: ApiKey | None = None) -> str:
+        """Return the NEXTMQ_URL for apps that reach this server at `base_url` (protocol section 1).
+
+        With `key` it has that API key, and a webhook secret only if an app may have the key.
+        """
         scheme, _, host = base_url.partition("://")
-        user = f"{quote(self.api_key, safe='')}:{quote(self.webhook_secrets[0], safe='')}"
+        user = quote(self.api_key if key is None else key.key, safe="")
+        if key is None or key.role in (Role.APP, Role.ADMIN):
+            user += f":{quote(self.webhook_secrets[0], safe='')}"
         name = quote(self.name, safe="")
         if scheme != "http":
             return f"nextmq://{user}@{host}/{name}"

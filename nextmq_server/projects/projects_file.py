@@ -14,7 +14,7 @@ from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol.arguments import check_queue_name
 
 from .private_file import read_private
-from .projects import Project, new_project
+from .projects import KEY_FORMS, Project, new_project
 
 MIN_KEY_LENGTH = 16
 """The shortest API key, in characters: a server that uses this file may be reachable from the internet."""
@@ -53,6 +53,16 @@ def add_project(path: Path, name: str, *, prefix: str) -> Project:
     project = new_project(name, prefix=prefix)
     change_projects(path, lambda projects: (*projects, project))
     return project
+
+
+def remove_project(path: Path, name: str) -> None:
+    """Remove the project `name` from the file `path`. Raises as `change_project`."""
+
+    def without(projects: tuple[Project, ...]) -> tuple[Project, ...]:
+        found = find_project(projects, name, path)
+        return tuple(project for project in projects if project is not found)
+
+    change_projects(path, without)
 
 
 def change_project(path: Path, name: str, change: t.Callable[[Project], Project]) -> Project:
@@ -131,7 +141,7 @@ def _parse(content: bytes, path: Path) -> tuple[Project, ...]:
         projects = _file.validate_json(content)
     except ValidationError as exc:
         problem = exc.errors(include_input=False, include_context=False, include_url=False)[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "the file"
+        where = ".".join(str(part) for part in problem["loc"] if part not in KEY_FORMS) or "the file"
         reason = _REASONS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
         raise ConfigurationError(
             f"{path}: {where}: {reason} (the file is a JSON array of projects, counted from 0)"
@@ -152,7 +162,12 @@ def _check_apart(projects: t.Sequence[Project], path: Path) -> None:
             raise ConfigurationError(
                 f"{path}: project {project.name} has the prefix of the server's own keys, {_OWN_KEYS!r}: change it"
             )
-        if min(map(len, project.api_keys)) < MIN_KEY_LENGTH:
+        if len({key.key for key in project.keys}) < len(set(project.keys)):
+            raise ConfigurationError(
+                f"{path}: project {project.name} has an API key twice, with another role or name: each needs its "
+                "own key"
+            )
+        if min(len(key.key) for key in project.keys) < MIN_KEY_LENGTH:
             raise ConfigurationError(
                 f"{path}: an API key of project {project.name} has fewer than {MIN_KEY_LENGTH} characters: make a "
                 "longer one"
@@ -160,7 +175,7 @@ def _check_apart(projects: t.Sequence[Project], path: Path) -> None:
     for what, values in (
         ("name", [project.name for project in projects]),
         ("prefix", [project.prefix for project in projects]),
-        ("API key", [key for project in projects for key in set(project.api_keys)]),
+        ("API key", [key for project in projects for key in {each.key for each in project.keys}]),
     ):
         if len(set(values)) < len(values):
             raise ConfigurationError(f"{path}: two projects have the same {what}: each needs its own")

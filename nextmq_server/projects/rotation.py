@@ -9,6 +9,9 @@ from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol.signing import generate_secret
 
 from .projects import Project, new_api_key
+from .roles import ApiKey, Role
+
+T = t.TypeVar("T")
 
 
 def with_new_secret(project: Project) -> Project:
@@ -17,8 +20,18 @@ def with_new_secret(project: Project) -> Project:
 
 
 def with_new_key(project: Project) -> Project:
-    """Return the project with a new API key, which comes first: new connection strings have it."""
-    return dataclasses.replace(project, api_keys=(new_api_key(), *project.api_keys))
+    """Return the project with a new API key, which comes first: new connection strings have it.
+
+    It has the role and the name of the one that was first.
+    """
+    first = project.api_keys[0]
+    new = new_api_key() if isinstance(first, str) else dataclasses.replace(first, key=new_api_key())
+    return dataclasses.replace(project, api_keys=(new, *project.api_keys))
+
+
+def with_key_of(project: Project, role: Role, name: str | None) -> Project:
+    """Return the project with a new API key of `role`, which comes last: connection strings stay as they are."""
+    return dataclasses.replace(project, api_keys=(*project.api_keys, ApiKey(new_api_key(), role, name)))
 
 
 def without(project: Project, id: str, *, forced: bool) -> Project:
@@ -40,7 +53,7 @@ def without(project: Project, id: str, *, forced: bool) -> Project:
     )
 
 
-def _others(project: Project, what: str, values: t.Mapping[str, str], id: str) -> tuple[str, ...]:
+def _others(project: Project, what: str, values: t.Mapping[str, T], id: str) -> tuple[T, ...]:
     left = tuple(value for each, value in values.items() if each != id)
     if not left:
         raise ConfigurationError(

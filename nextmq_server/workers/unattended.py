@@ -11,8 +11,7 @@ logger = logging.getLogger("nextmq_server")
 
 _NO_APP = (
     "start its app; if it runs, it has not registered: it does so when its ASGI lifespan starts (a mounted "
-    "handler needs the parent's lifespan), with its first request, or with nextmq register. Its handler.check() "
-    "says why"
+    "handler needs the parent's lifespan), with its first request, or with nextmq register"
 )
 
 
@@ -38,7 +37,14 @@ class UnattendedQueues:
         hint = f'did you mean "{near}"?' if near else _NO_APP
         jobs = "job" if waiting == 1 else "jobs"
         paused = ", and is paused" if is_paused else ""
-        logger.warning('queue "%s" has %d waiting %s and no worker%s; %s', queue, waiting, jobs, paused, hint)
+        logger.warning(
+            'queue "%s" has %d waiting %s and no worker%s; %s (nextmq doctor checks the set-up)',
+            queue,
+            waiting,
+            jobs,
+            paused,
+            hint,
+        )
 
     def forget(self, queue: str) -> None:
         """Warn about this queue again once it has no worker."""

@@ -18,12 +18,21 @@ from .integrations import wsgi as integrations_wsgi
 from .integrations.integration import Integration, Stopper
 from .limits import INTEGRATIONS
 
+_WHOLE = ("test_first_job.py", "test_outcomes.py")
+"""The files whose every case runs on each Python: real servers, and processors with what they return and raise."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the cases of the table and the first jobs: they run on each Python. The fuzzed requests do not."""
+    """Mark what runs on each Python: of each other test, except the fuzzed requests, the first case of each place."""
+    marked = set[tuple[str, str]]()
     for item in items:
-        if item.path.parent == Path(__file__).parent and item.path.name != "test_fuzz.py":
+        if item.path.parent != Path(__file__).parent or item.path.name == "test_fuzz.py":
+            continue
+        params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        place = item.nodeid.partition("[")[0], str(params.get("integration", params.get("place", "")))
+        if item.path.name in _WHOLE or place not in marked:
             item.add_marker(pytest.mark.versions)
+            marked.add(place)
 
 
 class Integrations:

@@ -17,9 +17,10 @@ import typer
 from packaging.requirements import Requirement
 from uvicorn.main import main as uvicorn_command
 
-from nextmq_handler.__main__ import parser as library_parser
-from nextmq_server.api.app import create_app
-from nextmq_server.cli.commands import app as server_commands
+from nextmq_handler.cli.deploy import is_step
+from nextmq_handler.cli.deploy import parser as library_parser
+from nextmq_handler.cli.typed import app as commands
+from tests.support.rest_api import documented
 
 from .pages import ROOT
 
@@ -74,11 +75,11 @@ def check(command: list[str], page: str) -> None:
 def _nextmq(arguments: list[str], page: str) -> None:
     if "--" in arguments:  # the app that `nextmq dev` starts
         check(arguments[arguments.index("--") + 1 :], page)
-    if arguments[0] in ("register", "workers"):
+    if is_step(arguments):
         target = library_parser().parse_args(arguments).target
         _check_module(target, page)
         return
-    command: t.Any = typer.main.get_command(server_commands)
+    command: t.Any = typer.main.get_command(commands)
     path = "nextmq"
     context = command.make_context(path, arguments)
     while hasattr(command, "resolve_command"):
@@ -86,6 +87,7 @@ def _nextmq(arguments: list[str], page: str) -> None:
         assert command is not None, f"{path} has no command {name}"
         path = f"{path} {name}"
         context = command.make_context(name, arguments, parent=context)
+        command = context.command  # the one that a lazy command became
 
 
 def _uvicorn(arguments: list[str], page: str) -> None:
@@ -137,7 +139,7 @@ def _curl(arguments: list[str], page: str) -> None:
 
 @functools.cache
 def _routes() -> dict[str, dict[str, t.Any]]:
-    return create_app().openapi()["paths"]  # type: ignore[no-any-return]
+    return documented()["paths"]  # type: ignore[no-any-return]
 
 
 def _export(arguments: list[str], page: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 import nextmq_handler
-from nextmq_server.api.app import create_app
+from tests.support.rest_api import documented
 
 from .pages import PAGES, ROOT
 
@@ -104,11 +104,7 @@ def test_a_public_name_and_its_methods_have_docstrings(name: str, library: griff
 
 def test_every_route_of_the_api_is_on_its_page(site: Site) -> None:
     page = (site.folder / "reference" / "rest-api.html").read_text()
-    routes = {
-        f"{method.upper()} {path}"
-        for path, methods in create_app().openapi()["paths"].items()
-        for method in methods
-    }
+    routes = {f"{method.upper()} {path}" for path, methods in documented()["paths"].items() for method in methods}
     assert {route for route in routes if f">{route}<" not in page} == set()
 
 

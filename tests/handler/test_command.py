@@ -49,12 +49,17 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     return module
 
 
-def printed_at_the_end(*arguments: str) -> str:
-    """Return what the command prints when it ends with status 1."""
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert isinstance(caught.value.code, str)  # a text goes to stderr, and the status is 1
-    return caught.value.code
+@pytest.fixture
+def printed_at_the_end(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Give a function that runs a command which fails, and returns the line that it prints."""
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code in (1, 2, 3)
+        return capsys.readouterr().err.removesuffix("\n")
+
+    return run
 
 
 @pytest.mark.usefixtures("shop")
@@ -128,7 +133,9 @@ def test_a_module_of_the_working_directory_is_found(
 
 
 @pytest.mark.parametrize("target", ["", ":", "shop", "shop:", ":nextmq", ".shop:nextmq", "..:nextmq"])
-def test_a_target_that_names_no_module_and_handler_is_refused_with_an_example(target: str) -> None:
+def test_a_target_that_names_no_module_and_handler_is_refused_with_an_example(
+    printed_at_the_end: Callable[..., str], target: str
+) -> None:
     message = printed_at_the_end("register", target)
     assert message == f"nextmq: {target!r} is not module:handler, such as app.main:nextmq"
 
@@ -144,26 +151,34 @@ def test_a_target_that_names_no_module_and_handler_is_refused_with_an_example(ta
         ("shop:nextmq:more", "module 'shop' has no attribute 'nextmq:more'"),
     ],
 )
-def test_a_target_that_cannot_be_loaded_is_refused_with_the_reason(target: str, reason: str) -> None:
+def test_a_target_that_cannot_be_loaded_is_refused_with_the_reason(
+    printed_at_the_end: Callable[..., str], target: str, reason: str
+) -> None:
     assert printed_at_the_end("register", target) == f"nextmq: {target} cannot be loaded: {reason}"
 
 
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize(("target", "kind"), [("shop:number", "int"), ("shop:api", "SimpleNamespace")])
-def test_a_target_that_is_not_a_handler_is_refused_by_its_type(target: str, kind: str) -> None:
+def test_a_target_that_is_not_a_handler_is_refused_by_its_type(
+    printed_at_the_end: Callable[..., str], target: str, kind: str
+) -> None:
     message = printed_at_the_end("register", target)
     assert message == f"nextmq: {target} is of type {kind}, not a NextMQ handler: it has no workers"
 
 
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("variable", ["NEXTMQ_URL", "NEXTMQ_APP_URL"])
-def test_a_setting_that_is_missing_is_asked_for(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_that_is_missing_is_asked_for(
+    printed_at_the_end: Callable[..., str], variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(variable)
     assert printed_at_the_end("register", "shop:nextmq").startswith(f"nextmq: {variable} is not set")
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_conflict_names_the_queue_what_differs_and_the_fix(server: respx.MockRouter) -> None:
+def test_a_conflict_names_the_queue_what_differs_and_the_fix(
+    printed_at_the_end: Callable[..., str], server: respx.MockRouter
+) -> None:
     server.put(url__regex="/worker").mock(CONFLICT)
     assert printed_at_the_end("register", "shop:nextmq") == (
         "nextmq: the server holds another registration for queue emails: url differs. If this app is the one to "
@@ -182,15 +197,18 @@ def test_a_conflict_names_the_queue_what_differs_and_the_fix(server: respx.MockR
     ids=["401", "no server"],
 )
 def test_a_server_that_fails_is_one_line(
-    failure: httpx.Response | Exception, message: str, server: respx.MockRouter
+    printed_at_the_end: Callable[..., str],
+    failure: httpx.Response | Exception,
+    message: str,
+    server: respx.MockRouter,
 ) -> None:
     server.put(url__regex="/worker").mock(side_effect=[failure])
     printed = printed_at_the_end("register", "shop:nextmq")
     assert printed == f"nextmq: PUT https://queue.example/v1/queues/emails/worker: {message}"
 
 
-@pytest.mark.parametrize("arguments", [[], ["register"], ["workers"], ["workers", "register", "a:b"], ["serve"]])
-def test_a_command_that_does_not_exist_shows_the_usage(
+@pytest.mark.parametrize("arguments", [["register"], ["workers", "replace"], ["register", "a:b", "c:d"]])
+def test_a_deploy_step_that_lacks_something_shows_the_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
@@ -198,11 +216,11 @@ def test_a_command_that_does_not_exist_shows_the_usage(
     assert capsys.readouterr().err.startswith("usage: nextmq ")
 
 
-def test_the_command_of_a_deploy_ends_with_status_1_and_one_line(tmp_path: Path) -> None:
+def test_the_command_of_a_deploy_that_fails_ends_with_a_status_and_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "nextmq_handler", "register", "no_such_module:nextmq"]
     process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (process.returncode, process.stdout, process.stderr) == (
-        1,
+        2,
         "",
         "nextmq: no_such_module:nextmq cannot be loaded: No module named 'no_such_module'\n",
     )

@@ -14,7 +14,7 @@ import bullmq
 import pytest
 
 import nextmq_handler
-from nextmq_server.api.app import create_app
+from tests.support.rest_api import documented
 
 from .chapters import CHAPTERS
 from .coverage import proven_by
@@ -192,9 +192,10 @@ def _problem(name: str) -> str | None:
 
 @functools.cache
 def _paths() -> dict[str, t.Any]:
-    return t.cast("dict[str, t.Any]", create_app().openapi()["paths"])
+    return t.cast("dict[str, t.Any]", documented()["paths"])
 
 
+@functools.cache
 def _members(owner: t.Any) -> set[str]:
     """Return the members of a class, of its instances, or of a TypedDict."""
     given = {

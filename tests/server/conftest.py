@@ -14,14 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 from aiohttp import web
-from fastapi import FastAPI
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from nextmq_handler.protocol.outcomes import Completed
 from nextmq_handler.protocol.signing import OUTCOME, signature_headers
 from nextmq_handler.rules.views import JobView
-from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.reports import Report
 from nextmq_server.embedded import EmbeddedValkey
@@ -39,6 +37,7 @@ from nextmq_server.redis.address import Address
 from nextmq_server.redis.connection import RedisConnection
 from nextmq_server.redis.keys import ProjectKeys
 from nextmq_server.service import Service
+from tests.support.rest_api import rest_api
 
 settings.register_profile("server", max_examples=100, deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("server")
@@ -279,18 +278,11 @@ async def service(valkey: EmbeddedValkey, project: Project, reports: list[Report
     await service.stop(grace=0)
 
 
-@pytest.fixture(scope="session")
-def rest_api() -> FastAPI:
-    """Build the REST API once: FastAPI takes longer for it than most tests for a request."""
-    return create_app()
-
-
 @pytest.fixture
-async def api(rest_api: FastAPI, service: Service, project: Project) -> t.AsyncIterator[httpx.AsyncClient]:
+async def api(service: Service, project: Project) -> t.AsyncIterator[httpx.AsyncClient]:
     """Give a client of the service's REST API, with the project's key."""
-    rest_api.state.services = [service]
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(rest_api),
+        transport=httpx.ASGITransport(rest_api(service)),
         base_url="http://server.example",
         headers={"authorization": f"Bearer {project.api_key}"},
     ) as client:

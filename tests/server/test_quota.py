@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from nextmq_server import quota
-from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.queues.usage import usage_of
@@ -17,6 +16,7 @@ from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.quota import QuotaLimits
 from nextmq_server.service import Service
 from tests.support.api import JOBS, WORKER, refusal, send
+from tests.support.rest_api import rest_api
 
 if t.TYPE_CHECKING:
     from .conftest import App, Engine, WaitUntil
@@ -54,7 +54,7 @@ async def served(
 ) -> t.AsyncIterator[tuple[Service, httpx.AsyncClient]]:
     service = Service(project, valkey.url, egress=EgressRules.for_development(), quota=limits)
     await service.start()
-    transport, headers = httpx.ASGITransport(create_app(service)), {"authorization": f"Bearer {project.api_key}"}
+    transport, headers = httpx.ASGITransport(rest_api(service)), {"authorization": f"Bearer {project.api_key}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://s.example", headers=headers) as api:
         yield service, api
     await service.stop(grace=0)

@@ -11,10 +11,33 @@ from dataclasses import dataclass
 
 import httpx
 
-from nextmq_server.api.app import create_app
 from nextmq_server.front.front import Front
 from nextmq_server.service import Service
 from nextmq_server.serving import HTTPServer
+from tests.support.rest_api import rest_api
+
+
+@contextlib.asynccontextmanager
+async def running(server: HTTPServer) -> t.AsyncGenerator[int]:
+    """Run a server on a free port of this loop, and yield the port.
+
+    uvicorn's own `serve` and `shutdown` look each 0.1 s whether there is something to do: much for a short test.
+    """
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        await server.startup(sockets=[listener])
+        await server.on_tick(0)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            for each in server.servers:
+                each.close()
+            for connection in tuple(server.server_state.connections):
+                connection.shutdown()
+            async with asyncio.timeout(30):
+                while server.server_state.connections or server.server_state.tasks:  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
 
 
 @contextlib.asynccontextmanager
@@ -22,18 +45,17 @@ async def serving(
     service: Service, *others: Service, front: Front | None = None
 ) -> t.AsyncGenerator[httpx.AsyncClient]:
     """Serve the API of the services on a free port; yield a client with the key of the first."""
-    app = create_app(service, *others)
+    app = rest_api(service, *others)
     server = HTTPServer(app, shutdown_timeout=60, front=front or Front())
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        running = asyncio.create_task(server.serve(sockets=[listener]))
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{listener.getsockname()[1]}",
+    async with (
+        running(server) as port,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}",
             headers={"authorization": f"Bearer {service.project.api_key}"},
             timeout=60,
-        ) as client:
-            yield client
-        server.should_exit = True
-        await running
+        ) as client,
+    ):
+        yield client
 
 
 @dataclass

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 import typer
 
 from ...errors import NextMQError
 from ...rules.log_text import one_line
-from .findings import Check, Finding, Findings, told, wrong
+from ..failure import FOUND, line_of
+from ..options import AsJson, Url
+from ..output import print_json, say, styled
+from .findings import Check, Finding, Findings, wrong
 from .queues import look_at_queues
 from .redis import look_at_redis
 from .server import look_at_server
 from .settings import look_at_settings
 from .workers import look_at_workers
 
-_MARKS = {True: "✓", False: "✗", None: "–"}
+_MARKS = {True: ("✓", "ok"), False: ("✗", "bad"), None: ("–", "muted")}
 
 
 def doctor(
     handler: t.Annotated[
         str | None, typer.Argument(metavar="[module:handler]", help="The handler that your app mounts.")
     ] = None,
-    url: t.Annotated[str | None, typer.Option(help="The connection string. Default: NEXTMQ_URL.")] = None,
-    as_json: t.Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check the whole set-up, each finding with its fix. Exits with 1 if something is wrong.
 
@@ -37,9 +39,9 @@ def doctor(
             _print(finding)
     is_ok = all(finding.is_ok is not False for finding in found)
     if as_json:
-        typer.echo(json.dumps({"isOk": is_ok, "findings": [_view(finding) for finding in found]}, indent=2))
+        print_json({"isOk": is_ok, "findings": [_view(finding) for finding in found]})
     if not is_ok:
-        raise typer.Exit(1)
+        raise typer.Exit(FOUND)
 
 
 def examine(url: str | None, target: str | None) -> Findings[None]:
@@ -60,13 +62,14 @@ def _guarded(check: Check, rung: Findings[None]) -> Findings[None]:
     try:
         yield from rung
     except NextMQError as exc:
-        yield wrong(check, f"the server does not answer this check: {told(exc)}")
+        yield wrong(check, f"the server does not answer this check: {line_of(exc)}")
 
 
 def _print(finding: Finding) -> None:
-    typer.echo(f"{_MARKS[finding.is_ok]} {finding.check:<9} {one_line(finding.text)}")
+    mark, style = _MARKS[finding.is_ok]
+    say(f"{styled(mark, style)} {finding.check:<9} {one_line(finding.text)}")
     if finding.fix:
-        typer.echo(f"            → {one_line(finding.fix)}")
+        say(f"{'':<12}{one_line(finding.fix)}")
 
 
 def _view(finding: Finding) -> dict[str, t.Any]:

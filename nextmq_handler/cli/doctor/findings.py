@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ...client._http.answer import R, Reader, whole
-from ...client._http.pools import Query
-from ...client._sync.transport import request
-from ...client.remote import Caller
-from ...errors import NextMQError, NextMQHTTPError
 from ...settings import ServerConnection
+from ..calls import RouteMissing, Server
 
-TIMEOUT = 20.0
-"""How long, in s, a call to the server may take: a probe waits for the app."""
+R = t.TypeVar("R")
 
 Check = t.Literal[
     "settings", "handler", "server", "clock", "key", "secret", "redis", "worker", "endpoint", "queue"
 ]
 """What a finding is about: the rungs of the ladder, in their order."""
-
-_MISSING = (404, 405)
 
 
 class Finding(t.NamedTuple):
@@ -50,32 +43,15 @@ def unknown(check: Check, text: str) -> Finding:
     return Finding(check, None, text)
 
 
-class Asking:
-    """Calls to the server of one project. Each is tried once: the doctor tells of failures."""
+class Asking(Server):
+    """Calls to a server that may be older than this command."""
 
     def __init__(self, connection: ServerConnection) -> None:
-        self.caller = Caller(connection, TIMEOUT, retries=False)
+        self.connection = connection
 
-    def get(self, *path: str, query: Query | None = None) -> dict[str, t.Any]:
-        """Return the answer to a GET. Raises NextMQError."""
-        return self.ask("GET", *path, reader=whole(dict[str, t.Any]), query=query)
-
-    def find(self, method: str, *path: str, **options: t.Any) -> dict[str, t.Any] | None:
-        """Return the answer, None if the server has no such route or thing. Raises NextMQError."""
+    def find(self, method: str, *path: str, **options: t.Any) -> t.Any:
+        """Return the content of the answer, None if the server has no such route. Raises NextMQError."""
         try:
-            return self.ask(method, *path, reader=whole(dict[str, t.Any]), **options)
-        except NextMQHTTPError as exc:
-            if exc.status in _MISSING:
-                return None
-            raise
-
-    def ask(self, method: str, *path: str, reader: Reader[R], **options: t.Any) -> R:
-        """Return what `reader` makes of the answer. Raises NextMQError."""
-        return request(self.caller, method, ("v1", *path), reader, **options)
-
-
-def told(exc: NextMQError) -> str:
-    """Return what the server said, without the call that it answers."""
-    code = exc.code if isinstance(exc, NextMQHTTPError) else ""
-    _, found, told = str(exc).partition(f" {code}: ")
-    return told if code and found else str(exc)
+            return self._call(method, path, **options)
+        except RouteMissing:
+            return None

@@ -11,7 +11,8 @@ from ...errors import AuthenticationError, NextMQError
 from ...protocol.signing import TOLERANCE
 from ...rules.log_text import one_line
 from ...settings import ServerConnection
-from .findings import Asking, Findings, good, told, unknown, wrong
+from ..failure import line_of
+from .findings import Asking, Findings, good, unknown, wrong
 from .settings import Setup
 
 if t.TYPE_CHECKING:
@@ -48,11 +49,11 @@ def look_at_server(setup: Setup) -> Findings[Asking | None]:
         project = asking.get("project")
     except AuthenticationError as exc:
         yield wrong(
-            "key", told(exc), "copy NEXTMQ_URL anew: nextmq dev prints it, nextmq projects rotate makes one"
+            "key", line_of(exc), "copy NEXTMQ_URL anew: nextmq dev prints it, nextmq projects rotate makes one"
         )
         return None
     except NextMQError as exc:
-        yield wrong("server", told(exc), "the server's log has the reason")
+        yield wrong("server", line_of(exc), "the server's log has the reason")
         return None
     yield good("key", f"the server knows the API key, of project {project['name']}")
     yield from _look_at_secret(setup, project)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import typing as t
-from pathlib import Path
 
 from ...errors import ConfigurationError
 from ...protocol.user_code import kind_of, text_of
@@ -13,10 +12,8 @@ from ...rules.log_text import one_line
 from ...settings import Settings, load_settings
 from ...workers.loading import load
 from ...workers.worker import Worker
+from ..calls import ENV_FILE, variables_of_this_folder
 from .findings import Findings, good, wrong
-
-ENV_FILE = Path(".nextmq", "env")
-"""Where a `nextmq dev` of this folder says how to reach it."""
 
 
 class Handler(t.Protocol):
@@ -87,12 +84,11 @@ def _source(url: str | None) -> str:
     """Return where the connection string comes from; without any, take the variables of the file."""
     if url is not None:
         return "--url"
-    if os.environ.get("NEXTMQ_URL", "").strip() or not ENV_FILE.is_file():
+    if os.environ.get("NEXTMQ_URL", "").strip() or not (variables := variables_of_this_folder()):
         return "NEXTMQ_URL"
-    for line in ENV_FILE.read_text(errors="replace").splitlines():
-        name, found, value = line.partition("=")
-        if found and name.startswith("NEXTMQ_"):
-            os.environ.setdefault(name, value)
+    for name, value in variables.items():
+        if name.startswith("NEXTMQ_"):
+            os.environ.setdefault(name, value)  # as nextmq dev gives them to its app
     return str(ENV_FILE)
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from ... import _overrides
-from ...client._http.answer import listed, whole
 from ...client._http.pools import http_client
-from ...client._sync.transport import request_all
 from ...errors import NextMQHTTPError
 from ...receiver.checks import LIFESPAN
 from ...registration.body import registration_of, worker_url
@@ -15,8 +13,9 @@ from ...rules.log_text import one_line
 from ...rules.near_names import nearest
 from ...settings import is_loopback
 from ...workers.worker import Worker
+from ..failure import line_of
 from .endpoints import look_at_endpoints
-from .findings import Asking, Findings, good, told, unknown, wrong
+from .findings import Asking, Findings, good, unknown, wrong
 from .settings import Handler, Setup
 
 REGISTERS_WITHIN = 3.0
@@ -53,8 +52,7 @@ def look_at_workers(setup: Setup, asking: Asking) -> Findings[None]:
 
 
 def _registrations(asking: Asking) -> Registrations:
-    parts = request_all(asking.caller, ("v1", "workers"), listed("workers", whole(dict[str, t.Any])))
-    return {each["queue"]: each["registration"] for part in parts for each in part}
+    return {each["queue"]: each["registration"] for page in asking.pages("workers") for each in page["workers"]}
 
 
 def _look_at_missing(setup: Setup, handler: Handler, asking: Asking, missing: list[str]) -> Findings[None]:
@@ -90,10 +88,10 @@ def _compare(setup: Setup, asking: Asking, worker: Worker) -> Findings[None]:
     except NextMQHTTPError as exc:
         if exc.status != 422:
             raise
-        if "dryRun" in told(exc):
+        if "dryRun" in line_of(exc):
             yield unknown("worker", f"{worker.name}: registered; the server is too old to say what differs")
             return
-        yield wrong("worker", f"{worker.name}: the server refuses this registration: {told(exc)}")
+        yield wrong("worker", f"{worker.name}: the server refuses this registration: {line_of(exc)}")
         return
     if found is None:
         yield unknown("worker", f"{worker.name}: the server does not say what differs")

@@ -16,6 +16,7 @@ from ..views import (
     FinishedState,
     JobScheduler,
     RateLimit,
+    StartedRun,
     endpoint_probe,
     job_scheduler,
     rate_limit,
@@ -175,6 +176,14 @@ class AsyncQueueControl(AsyncQueueBase[Data, Result]):
     async def get_job_schedulers_count(self) -> int:
         """Count the job schedulers."""
         return await self._ask("GET", "schedulers", reader=member("count", int), query={"start": 0, "end": 0})
+
+    async def run_scheduler(self, scheduler_id: str) -> str:
+        """Add a job of a job scheduler now, and return its id. The times of the scheduler stay as they are.
+
+        Raises NotFoundError if the scheduler does not exist, and QueueFullError.
+        """
+        path, reader = ("schedulers", scheduler_id, "run"), member("job", StartedRun)
+        return (await self._add(self.name, scheduler_id, *path, reader=reader, key=None))["id"]
 
     async def remove_job_scheduler(self, scheduler_id: str) -> bool:
         """Remove a job scheduler and the next job that it has added. Return whether it existed."""

@@ -17,6 +17,7 @@ from ..views import (
     FinishedState,
     JobScheduler,
     RateLimit,
+    StartedRun,
     endpoint_probe,
     job_scheduler,
     rate_limit,
@@ -176,6 +177,14 @@ class QueueControl(QueueBase[Data, Result]):
     def get_job_schedulers_count(self) -> int:
         """Count the job schedulers."""
         return self._ask("GET", "schedulers", reader=member("count", int), query={"start": 0, "end": 0})
+
+    def run_scheduler(self, scheduler_id: str) -> str:
+        """Add a job of a job scheduler now, and return its id. The times of the scheduler stay as they are.
+
+        Raises NotFoundError if the scheduler does not exist, and QueueFullError.
+        """
+        path, reader = ("schedulers", scheduler_id, "run"), member("job", StartedRun)
+        return (self._add(self.name, scheduler_id, *path, reader=reader, key=None))["id"]
 
     def remove_job_scheduler(self, scheduler_id: str) -> bool:
         """Remove a job scheduler and the next job that it has added. Return whether it existed."""

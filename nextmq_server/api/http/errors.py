@@ -16,14 +16,19 @@ from nextmq_handler.protocol import strict_json
 from nextmq_handler.rules import refusals
 from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.refusals import Refusal
+from nextmq_handler.rules.search.filters import FilterError
 
+from ...audit.log import AuditUnavailable
 from ...dispatch.egress.rules import EgressRefused
 from ...engine.events.hub import MAX_LISTENERS, TooManyListeners
 from ...engine.queues.adding import IdempotencyKeyReused
+from ...engine.queues.bulk.operations import MAX_RUNNING, NoSuchOperation, TooManyOperations
 from ...engine.queues.jobs import JobLocked, NoSuchJob, WrongState
 from ...engine.queues.schedulers import NoSuchScheduler
+from ...engine.queues.search.cursors import BadCursor
 from ...front.open_calls import TooManyOpenCalls
 from ...redis.connection import ConnectionLost, RedisError
+from ...shares import MAX_WAITING_SEARCHES, TooManySearches
 from ...triggers.records import MAX_TRIGGERS, NoSuchTrigger, TooManyTriggers
 from ...workers.registry import TooManyWorkers, WorkerConflict
 
@@ -41,15 +46,15 @@ class ErrorBody(BaseModel):
 _DESCRIPTIONS = {
     400: "`invalid_json`",
     401: "`unauthorized`",
-    403: "`wrong_project`",
+    403: "`wrong_project`, `forbidden`",
     404: "`not_found`",
     408: "`body_timeout`",
     409: "`stale_delivery`, `wrong_state`, `job_locked`, `worker_conflict`, `parent_cannot_be_replaced`",
     413: "`payload_too_large`",
-    422: "`invalid_request`, `invalid_queue_name`, `idempotency_key_reused`, `secret_mismatch`, "
+    422: "`invalid_request`, `invalid_queue_name`, `invalid_filter`, `idempotency_key_reused`, `secret_mismatch`, "
     "`too_many_triggers`, `too_many_workers`, `schemas_too_large`",
-    429: "`too_many_streams`, `too_many_waits`, `too_many_probes`",
-    503: "`storage_unavailable`, `storage_error`, `storage_full`",
+    429: "`too_many_streams`, `too_many_waits`, `too_many_probes`, `too_many_searches`, `too_many_operations`",
+    503: "`storage_unavailable`, `storage_error`, `storage_full`, `audit_unavailable`",
     507: "`project_full`",
 }
 
@@ -61,9 +66,12 @@ DOCUMENTED: dict[int | str, dict[str, t.Any]] = {
 _HTTP_CODES = {404: "no_such_route", 405: "method_not_allowed"}
 _HEADERS = {
     "unauthorized": {"www-authenticate": "Bearer"},
+    "audit_unavailable": {"retry-after": "1"},
     "too_many_streams": {"retry-after": "5"},
     "too_many_waits": {"retry-after": "1"},
     "too_many_probes": {"retry-after": "1"},
+    "too_many_searches": {"retry-after": "2"},
+    "too_many_operations": {"retry-after": "10"},
     "storage_full": {"retry-after": "5"},
     "storage_unavailable": {"retry-after": "1"},
 }
@@ -83,6 +91,14 @@ def install(app: FastAPI) -> None:
     app.exception_handler(Exception)(_on_bug)
     for kind, refuse in _REFUSALS.items():
         app.exception_handler(kind)(_handler(refuse))
+
+
+def code_of(request: Request, exc: Exception) -> str:
+    """Return the code with which the API answers a call that raised `exc`."""
+    if isinstance(exc.__cause__, Refusal):  # FastAPI wraps what reading the body raises
+        return exc.__cause__.code
+    kind = next((kind for kind in type(exc).__mro__ if kind in _REFUSALS), None)
+    return "internal_error" if kind is None else _REFUSALS[kind](request, exc).code
 
 
 def _handler(
@@ -125,6 +141,10 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
     ),
     IdempotencyKeyReused: lambda _, __: refusals.idempotency_key_reused(),
     InvalidSchedule: lambda _, exc: Refusal(422, "invalid_request", f"repeat.{exc}"),
+    FilterError: lambda _, exc: refusals.invalid_filter(exc, position=exc.position, part=exc.part),
+    BadCursor: lambda _, __: refusals.invalid(
+        "cursor", "is not one of this server: send the `cursor` of the answer before, with the same query"
+    ),
     EgressRefused: lambda _, exc: refusals.invalid("url", str(exc)),
     TooManyTriggers: lambda _, __: Refusal(
         422,
@@ -142,7 +162,23 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
     TooManyListeners: lambda _, __: Refusal(
         429, "too_many_streams", f"the project has {MAX_LISTENERS} open event streams: close one, or share one"
     ),
+    NoSuchOperation: lambda request, _: Refusal(
+        404, "not_found", f"bulk operation {unquote(request.path_params['id'])} does not exist (any more)"
+    ),
+    TooManyOperations: lambda _, __: Refusal(
+        429,
+        "too_many_operations",
+        f"the project has {MAX_RUNNING} bulk operations under way: wait for one, or cancel one",
+    ),
+    TooManySearches: lambda _, __: Refusal(
+        429, "too_many_searches", f"the project has {MAX_WAITING_SEARCHES} searches under way: wait for one"
+    ),
     TooManyOpenCalls: lambda _, exc: Refusal(429, f"too_many_{exc.kind}", str(exc)),
+    AuditUnavailable: lambda _, exc: Refusal(
+        503,
+        "audit_unavailable",
+        f"nothing was done, because the audit log cannot be written: Redis answered {exc}",
+    ),
     ConnectionLost: lambda _, __: Refusal(
         503, "storage_unavailable", "Redis is not reachable; whether the request took effect is unknown"
     ),

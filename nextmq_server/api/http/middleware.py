@@ -45,6 +45,7 @@ class RequestId:
         sent = [value for name, value in scope["headers"] if name == b"x-request-id"]
         known = len(sent) == 1 and _REQUEST_ID.fullmatch(sent[0])
         request_id = sent[0].decode() if known else f"req_{secrets.token_hex(8)}"
+        scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -57,14 +57,24 @@ def is_index(text: str) -> bool:
 
 
 async def named_piece(
-    names: t.Sequence[str], position: str | None, view: t.Callable[[str], t.Awaitable[object]]
+    names: t.Sequence[str],
+    position: str | None,
+    views: t.Callable[[t.Sequence[str]], t.Awaitable[t.Sequence[object]]],
+    *,
+    at_once: int,
 ) -> Piece:
-    """Return the views of the first of `names`, which are sorted, from the name `position` on."""
+    """Return the views of the first of `names`, which are sorted, from the name `position` on.
+
+    `views` makes those of up to `at_once` names in one step.
+    """
     index, items, size = bisect.bisect_left(names, position or ""), list[bytes](), 0
     while index < len(names) and size < SENT_AT:
-        items.append(item(await view(names[index])))
-        size += len(items[-1])
-        index += 1
+        for view in await views(names[index : index + at_once]):
+            items.append(item(view))
+            size += len(items[-1])
+            index += 1
+            if size >= SENT_AT:
+                break
     return Piece(items, names[index] if index < len(names) else None)
 
 

@@ -27,8 +27,11 @@ from nextmq_handler.telemetry import trace_options
 from ...dispatch.delivery_ids import owns
 from ...engine.queues.adding import Idempotency
 from ...front import caller
+from ...projects.roles import MAX_KEY_NAME, ApiKey
 from ...service import Service
 from ...shares import LARGE_BODY
+from ..access import Access, Apps, access_of
+from .audited import DELIVERY_HEADER, audited
 from .bodies import BulkRequest, StrictRequest
 from .errors import DOCUMENTED
 from .query import check_query, rules_of
@@ -56,14 +59,19 @@ class _StrictRoute(APIRoute):
     def get_route_handler(self) -> t.Callable[[Request], t.Coroutine[t.Any, t.Any, Response]]:
         """Return the handler. FastAPI's own would read and parse the body before it checks the key."""
         handler, rules = super().get_route_handler(), rules_of(self.dependant)
+        access = access_of(self.methods or (), self.path_format)
 
         async def strict(request: Request) -> Response:
-            service = request.state.service = await _find_service(request)
+            service, key = request.state.service, request.state.key = await _find_service(request)
             _check_project(request, service)
+            _check_role(access, request, key)
             check_query(request, rules)
             checked = self.request_class(request.scope, request.receive)
             # A large body costs many times its size until it is carried out.
-            async with service.shares.large_bodies if checked.is_large else contextlib.nullcontext():
+            async with (
+                service.shares.large_bodies if checked.is_large else contextlib.nullcontext(),
+                audited(access, request, service, key),
+            ):
                 return await handler(checked)
 
         return strict
@@ -92,12 +100,13 @@ def router(prefix: str, tag: str, *, is_bulk: bool = False) -> APIRouter:
     )
 
 
-async def _find_service(request: Request) -> Service:
-    """Return the service of the project whose API key the request has. Raises Refusal."""
+async def _find_service(request: Request) -> tuple[Service, ApiKey]:
+    """Return the service of the project whose API key the request has, and the key. Raises Refusal."""
     services: t.Sequence[Service] = request.app.state.services
     sent = await _bearer(request)
     # All are compared, so that the time does not tell whose key it is.
-    matching = [one for one in services if sent and one.credentials.admit(sent.credentials)]
+    found = [(one, one.credentials.admit(sent.credentials) if sent else None) for one in services]
+    matching = [(service, key) for service, key in found if key is not None]
     if not matching:
         await caller.refuse(request.scope, "sent a wrong API key" if sent else "sent no API key")
         raise Refusal(401, "unauthorized", _WRONG_KEY if sent else _NO_KEY)
@@ -117,6 +126,27 @@ def _check_project(request: Request, service: Service) -> None:
         )
 
 
+def _check_role(access: Access, request: Request, key: ApiKey) -> None:
+    """Raise Refusal if the role of the caller's key is not enough for the route."""
+    if access.admits(key, in_delivery=DELIVERY_HEADER in request.headers):
+        return
+    named = f"API key {key.id}" + (f" ({one_line(key.name, MAX_KEY_NAME)})" if key.name else "")
+    in_delivery = ", or app with the delivery of its own job" if access.apps is Apps.IN_DELIVERY else ""
+    raise Refusal(
+        403,
+        "forbidden",
+        f"the {named} has the role {key.role}: this route needs {access.needed}{in_delivery}",
+        role=str(key.role),
+        needed=access.needed,
+    )
+
+
+async def get_key(request: Request) -> ApiKey:
+    """Return the API key that the route has found."""
+    key: ApiKey = request.state.key
+    return key
+
+
 async def get_service(request: Request) -> Service:
     """Return the service that the route has found by the API key."""
     service: Service = request.state.service
@@ -132,6 +162,20 @@ async def get_queue(
         return check_queue_name(unquote(queue))
     except ConfigurationError as exc:
         raise Refusal(422, "invalid_queue_name", str(exc)) from None
+
+
+async def get_wanted_queue(
+    queue: t.Annotated[
+        str | None,
+        Query(
+            max_length=100,
+            description="only this queue",
+            json_schema_extra={"pattern": "^[A-Za-z0-9._~-]{1,100}$"},
+        ),
+    ] = None,
+) -> str | None:
+    """Return the queue that the query names, if it does."""
+    return None if queue is None else await get_queue(queue)
 
 
 async def get_id(id: t.Annotated[str, Path(min_length=1, max_length=3072, description="percent-encoded")]) -> str:
@@ -205,7 +249,9 @@ Index = t.Annotated[int, Query(ge=0, le=MAX_PAGE_INDEX)]
 LastIndex = t.Annotated[int, Query(ge=-1, le=MAX_PAGE_INDEX, description="included; -1 is the last one")]
 Page = t.Annotated[PageBounds, Depends(get_page)]
 Authorized = t.Annotated[Service, Depends(get_service)]
+CallersKey = t.Annotated[ApiKey, Depends(get_key)]
 QueueName = t.Annotated[str, Depends(get_queue)]
+OfQueue = t.Annotated[str | None, Depends(get_wanted_queue)]
 PathId = t.Annotated[str, Depends(get_id)]
 Trace = t.Annotated[dict[str, t.Any], Depends(get_trace)]
 IdempotencyKey = t.Annotated[Idempotency | None, Depends(get_idempotency)]
@@ -214,7 +260,7 @@ CreatesJobs = Depends(check_storage)
 DeliveryId = t.Annotated[
     str | None,
     Header(
-        alias="x-nextmq-delivery",
+        alias=DELIVERY_HEADER,
         max_length=64,
         description="From a processor: refused once that delivery no longer owns the job",
     ),

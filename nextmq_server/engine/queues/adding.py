@@ -127,6 +127,14 @@ class JobToAdd:
         return add_call(self.prefix, self.queue, self.job, is_parent=self.is_parent)
 
     @property
+    def is_possible(self) -> bool:
+        """Whether BullMQ can add the job: data and options that another client wrote may be anything."""
+        try:
+            return bool(self.call)
+        except (AttributeError, OverflowError, TypeError, ValueError):
+            return False
+
+    @property
     def escaped_size(self) -> int:
         """The length of the data as ASCII JSON, in bytes. In UTF-8 it has at most as many."""
         return len(self.call.args[1])

@@ -12,10 +12,14 @@ from nextmq_handler.rules.refusals import json_size
 
 from .adding import AddResult, JobToAdd
 from .children import ChildKey, Children
-from .jobs import Jobs
+from .job import parent_of
+from .jobs import Jobs, decoded
 
 MAX_READ = 4 * 1024 * 1024
 """About how many bytes of jobs that existed are shown when flows or a bulk are added."""
+
+MAX_ANCESTORS = 64
+"""How many levels are walked up from a job to its root: a running job may get children at any depth."""
 
 MAX_SHOWN = 1000
 """How many jobs of a flow are shown at most."""
@@ -112,6 +116,23 @@ class Flows:
             for (above, _), branch in zip(wanted, level, strict=True):
                 above.children.append(branch)
         return FlowOutline(list(_in_order(root)), cut[:MAX_SHOWN])
+
+    async def root(self, queue: str, job_id: str) -> tuple[ChildKey, int]:
+        """Return the highest job above a job that still exists, or the job itself, and how many levels that is up.
+
+        Raises RedisError or ConnectionLost.
+        """
+        root, above = ChildKey(queue, job_id), await self._parent(ChildKey(queue, job_id))
+        for level in range(MAX_ANCESTORS):
+            if above is None or await self._jobs.scripts(above.queue).fields(above.id, "timestamp") == [None]:
+                return root, level
+            root, above = above, await self._parent(above)
+        return root, MAX_ANCESTORS
+
+    async def _parent(self, job: ChildKey) -> ChildKey | None:
+        [stored] = await self._jobs.scripts(job.queue).fields(job.id, "parent")
+        parent = parent_of(decoded(stored), "queueKey")
+        return ChildKey(parent["queue"], parent["id"]) if parent else None
 
     async def first_of(self, branches: t.Sequence[Branch]) -> list[dict[str, t.Any] | None]:
         """Return the first of these jobs, at least one; None for one that does not exist (any more)."""

@@ -12,6 +12,7 @@ from ..scripts.scripts import QueueScripts
 from .job import whole
 from .jobs import Jobs, WrongState
 from .retrying import retry_many
+from .scheduling import LAST_RUNS
 
 _CONCURRENCY = ("concurrency", "nextmq:concurrency")
 """The fields of a queue's meta that hold how many jobs may run at once.
@@ -109,6 +110,7 @@ class Queues:
                 raise WrongState(
                     "has running jobs and is paused now: wait for them, force it, or resume the queue"
                 )
+        await scripts.connection.execute("DEL", scripts.own_key(LAST_RUNS))
 
     async def retry_jobs(self, queue: str, state: str, before: int) -> None:
         """Put back the jobs that ended in `state` before `before`, ms since the epoch."""
@@ -174,9 +176,7 @@ class Limits:
 
     async def global_concurrency(self, queue: str) -> int | None:
         """Return the global concurrency, as it was set, perhaps by another client of BullMQ."""
-        applied, own = await self._jobs.scripts(queue).execute("HMGET", "meta", *_CONCURRENCY)
-        is_workers = applied is not None and len(applied) > 1 and applied.startswith("0")
-        return whole(own if is_workers else applied)
+        return global_concurrency_of(*await self._jobs.scripts(queue).execute("HMGET", "meta", *_CONCURRENCY))
 
     async def set_global_concurrency(self, queue: str, value: int | None, *, worker: int | None) -> None:
         """Limit the jobs that run at once to `value`; None leaves only the concurrency of the `worker`."""
@@ -227,6 +227,12 @@ class Limits:
     async def end_rest(self, queue: str) -> bool:
         """Remove the rate limit that is reached now and the count of starts. Return whether there was one."""
         return bool(await self._jobs.scripts(queue).execute("DEL", "limiter"))
+
+
+def global_concurrency_of(applied: str | None, own: str | None) -> int | None:
+    """Return the global concurrency, from the two fields of a queue's meta."""
+    is_workers = applied is not None and len(applied) > 1 and applied.startswith("0")
+    return whole(own if is_workers else applied)
 
 
 async def apply_worker_concurrency(scripts: QueueScripts, concurrency: int) -> None:

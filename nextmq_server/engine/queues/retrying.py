@@ -25,7 +25,7 @@ end
 """The Lua function `retry`: reprocessJob, which then removes the job's snapshot and its dead letters."""
 
 # KEYS: the 9 of reprocessJob, the snapshot. ARGV: the 6 of reprocessJob; the job's new data, if it gets any.
-_ONE = (
+RETRY_ONE = (
     RETRY
     + """
 local answer = retry(KEYS, ARGV, KEYS[10])
@@ -33,9 +33,10 @@ if answer == 1 and ARGV[7] then redis.call('HSET', KEYS[1], 'data', ARGV[7]) end
 return answer
 """
 )
+"""The script that retries a job. Its keys are those of `retry_call`, and the job's snapshot."""
 
 # KEYS: the 8 of moveJobsToWait. ARGV: the 3 of moveJobsToWait; what the keys of the queue's snapshots begin with.
-_MANY = (
+RETRY_MANY = (
     LETTERS
     + as_function("moveJobsToWait")
     + """
@@ -48,6 +49,7 @@ end
 return answer
 """
 )
+"""The script that retries the jobs that ended in a state before a time. Its call is `retry_many_call`."""
 
 
 def retry_call(
@@ -77,7 +79,7 @@ async def retry(
     """
     keys, args = retry_call(scripts, job_id, state, is_next=is_next, resets=resets)
     changed = [] if data is None else [data]
-    return int(await scripts.run_composed(_ONE, [*keys, snapshot_key(scripts, job_id)], [*args, *changed]))
+    return int(await scripts.run_composed(RETRY_ONE, [*keys, snapshot_key(scripts, job_id)], [*args, *changed]))
 
 
 async def retry_many(scripts: QueueScripts, state: str, before: int, limit: int) -> bool:
@@ -85,6 +87,12 @@ async def retry_many(scripts: QueueScripts, state: str, before: int, limit: int)
 
     Return whether there may be more. Raises RedisError or ConnectionLost.
     """
+    return bool(await scripts.run_composed(RETRY_MANY, *retry_many_call(scripts, state, before, limit)))
+
+
+def retry_many_call(
+    scripts: QueueScripts, state: str, before: int, limit: int
+) -> tuple[list[str], list[str | int]]:
+    """Return keys and arguments of RETRY_MANY, for what `retry_many` takes."""
     keys = scripts.all_keys("", "events", state, "wait", "paused", "meta", "active", "marker")
-    args = [limit, before, state, scripts.own_key("result", "")]
-    return bool(await scripts.run_composed(_MANY, keys, args))
+    return keys, [limit, before, state, scripts.own_key("result", "")]

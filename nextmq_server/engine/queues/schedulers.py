@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from nextmq_handler.rules.scheduling import Template, has_ended, is_same_scheduler
-from nextmq_handler.rules.views import scheduler_view
+from nextmq_handler.rules.scheduling import Template, has_ended, is_same_scheduler, overdue_by
+from nextmq_handler.rules.views import LastRunView, scheduler_view
 
 from ...timers import now_ms
 from ..scripts.packers import long_names
-from ..scripts.scripts import fields_of
+from ..scripts.scripts import QueueScripts, fields_of
 from .job import whole
 from .jobs import Jobs, decoded
-from .scheduling import add
+from .scheduling import LAST_RUNS, add
 
 
 class NoSuchScheduler(Exception):
@@ -38,10 +38,14 @@ class SchedulerState(t.NamedTuple):
         """Whether the scheduler's limit or end is reached."""
         return has_ended(self.view, self.view["iterationCount"], now_ms())
 
+    @property
+    def template(self) -> Template:
+        """What its jobs are made of."""
+        return Template(self.view["name"], **self.view["template"])
+
     def is_same(self, repeat: dict[str, t.Any], template: Template) -> bool:
         """Return whether these times and this template would not change the scheduler."""
-        held = Template(self.view["name"], **self.view["template"])
-        return is_same_scheduler(self.view, held, repeat, template)
+        return is_same_scheduler(self.view, self.template, repeat, template)
 
 
 class JobSchedulers:
@@ -77,15 +81,27 @@ class JobSchedulers:
         scripts = self._jobs.scripts(queue)
         key = scripts.keys["repeat"]
         execute = scripts.connection.execute
-        flat, millis = await asyncio.gather(execute("HGETALL", f"{key}:{id}"), execute("ZSCORE", key, id))
+        flat, millis, last_id = await asyncio.gather(
+            execute("HGETALL", f"{key}:{id}"),
+            execute("ZSCORE", key, id),
+            execute("HGET", scripts.own_key(LAST_RUNS), id),
+        )
         if not flat or millis is None:
             return None
-        job_id = f"repeat:{id}:{millis}"
-        timestamp, finished_on = await execute("HMGET", scripts.key(job_id), "timestamp", "finishedOn")
-        next_job = None
-        if timestamp is not None and finished_on is None:
-            next_job = NextJob(job_id, max(0, int(millis) - now_ms()))
-        return SchedulerState(_view(id, fields_of(flat), int(millis) if next_job else None), next_job)
+        job_id, due, now = f"repeat:{id}:{millis}", int(millis), now_ms()
+        (timestamp, started_on, finished_on), last = await asyncio.gather(
+            execute("HMGET", scripts.key(job_id), "timestamp", "processedOn", "finishedOn"),
+            _run_of(scripts, last_id),
+        )
+        is_next = timestamp is not None and finished_on is None
+        view = _view(
+            id,
+            fields_of(flat),
+            due if is_next else None,
+            last=last,
+            overdue=overdue_by(due, now) if is_next and started_on is None else None,
+        )
+        return SchedulerState(view, NextJob(job_id, max(0, due - now)) if is_next else None)
 
     async def page(self, queue: str, start: int, end: int, *, ascending: bool) -> list[SchedulerState]:
         """Return the schedulers from `start` to `end`; if `ascending`, the one that runs next first."""
@@ -101,13 +117,36 @@ class JobSchedulers:
 
     async def remove(self, queue: str, id: str) -> bool:
         """Remove a scheduler and its delayed job. Return whether it existed. A job that is due still runs."""
-        return bool(await self._jobs.scripts(queue).pack.removeJobScheduler(id) == 0)
+        scripts = self._jobs.scripts(queue)
+        was_there = bool(await scripts.pack.removeJobScheduler(id) == 0)
+        await scripts.connection.execute("HDEL", scripts.own_key(LAST_RUNS), id)
+        return was_there
 
 
-def _view(id: str, fields: dict[str, str], next_millis: int | None) -> dict[str, t.Any]:
+async def _run_of(scripts: QueueScripts, job_id: str | None) -> LastRunView | None:
+    """Return what became of a scheduler's job."""
+    if job_id is None:
+        return None
+    state, [finished_on] = await asyncio.gather(
+        scripts.pack.getState(job_id), scripts.fields(job_id, "finishedOn")
+    )
+    return {"jobId": job_id, "state": state, "finishedOn": whole(finished_on) or None}
+
+
+def _view(
+    id: str, fields: dict[str, str], next_millis: int | None, *, last: LastRunView | None, overdue: int | None
+) -> dict[str, t.Any]:
     numbers = ("every", "limit", "startDate", "endDate", *(["offset"] if "every" in fields else []))
     repeat: dict[str, t.Any] = {name: fields.get(name) for name in ("pattern", "tz")}
     repeat |= {name: whole(fields.get(name)) for name in numbers}
     data, opts = decoded(fields.get("data", "{}")), long_names(decoded(fields.get("opts")))
     template = Template(fields.get("name", id), data, opts)
-    return scheduler_view(id, template, repeat, next=next_millis, iteration_count=whole(fields.get("ic")) or 0)
+    return scheduler_view(
+        id,
+        template,
+        repeat,
+        next=next_millis,
+        iteration_count=whole(fields.get("ic")) or 0,
+        last=last,
+        overdue_by=overdue,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import copy
 import logging
 import typing as t
@@ -17,6 +19,9 @@ from .job import EngineJob
 from .jobs import WrongState
 
 logger = logging.getLogger("nextmq_server.engine")
+
+LAST_RUNS = "last-runs"
+"""The name of the queue's key that holds for each scheduler the id of the job that was started last."""
 
 _TAKEN, _BUSY = -10, -11
 
@@ -101,25 +106,23 @@ async def add(scripts: QueueScripts, id: str, repeat: dict[str, t.Any], template
 async def advance(scripts: QueueScripts, job: EngineJob) -> None:
     """Add the next job of the scheduler that added `job`, as BullMQ's workers do when they have fetched a job.
 
-    Does nothing if `job` is not the scheduler's newest job. Raises NotAdvanced if Redis takes no writes now, or
-    ConnectionLost. Logs an error if no other try can succeed.
+    Notes that `job` is the last one started. Adds nothing if it is not the scheduler's newest job. Raises
+    NotAdvanced if Redis takes no writes now, or ConnectionLost. Logs an error if no other try can succeed.
     """
     id = job.scheduler_id
     assert id is not None
     opts = copy.deepcopy(job.opts)  # bullmq may change them
     repeat: dict[str, t.Any] = opts.get("repeat") or {}
     try:
-        if _is_past_end(job, repeat):
-            return
-        await job_scheduler(scripts.pack, _repeat_strategy(0)).upsertJobScheduler(
-            id,
-            repeat,
-            job.name,
-            None,  # the scheduler's own template has the data
-            short_names(opts),
-            override=False,
-            producer_id=job.id,
-        )
+        works = [_note_run(scripts, id, job)]
+        if not _is_past_end(job, repeat):
+            scheduler = job_scheduler(scripts.pack, _repeat_strategy(0))
+            data = None  # the scheduler's own template has it
+            following = scheduler.upsertJobScheduler(
+                id, repeat, job.name, data, short_names(opts), override=False, producer_id=job.id
+            )
+            works.append(following)
+        await asyncio.gather(*works)  # one round trip
     except ConnectionLost:
         raise
     except Exception as exc:  # another client may have written anything
@@ -133,6 +136,13 @@ async def advance(scripts: QueueScripts, job: EngineJob) -> None:
             one_line(id),
             exc,
         )
+
+
+async def _note_run(scripts: QueueScripts, id: str, job: EngineJob) -> None:
+    """Note that `job` is the last one of the scheduler `id` that was started, if it starts for the first time."""
+    if job.attempts_started == 1:
+        with contextlib.suppress(RedisError):  # it is for people to see: the job runs without it
+            await scripts.connection.execute("HSET", scripts.own_key(LAST_RUNS), id, job.id)
 
 
 def _is_past_end(job: EngineJob, repeat: dict[str, t.Any]) -> bool:

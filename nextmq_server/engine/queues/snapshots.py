@@ -11,7 +11,7 @@ from .job import EngineJob
 
 # KEYS: the 2 of removeJob. ARGV: the 3 of removeJob; what the keys of the project's jobs begin with, and those of
 # its snapshots.
-_REMOVE = (
+REMOVE = (
     as_function("removeJob")
     + """
 local prefix, snapshots = ARGV[4], ARGV[5]
@@ -42,6 +42,7 @@ end
 return removed
 """
 )
+"""The script that removes a job and the snapshots of all jobs that go with it. Its call is `remove_call`."""
 
 
 def snapshot_key(scripts: QueueScripts, job_id: str) -> str:
@@ -74,7 +75,12 @@ async def remove(scripts: QueueScripts, job_id: str, *, with_children: bool) -> 
 
     Raises RedisError or ConnectionLost.
     """
+    call = remove_call(scripts, job_id, with_children=with_children)
+    return int(await scripts.run_composed(REMOVE, *call))
+
+
+def remove_call(scripts: QueueScripts, job_id: str, *, with_children: bool) -> tuple[list[str], list[str | int]]:
+    """Return keys and arguments of REMOVE."""
     keys = [scripts.key(job_id), scripts.keys["repeat"]]
     snapshots = scripts.own_prefix("result")
-    args = [job_id, int(with_children), scripts.keys[""], f"{scripts.prefix}:", snapshots]
-    return int(await scripts.run_composed(_REMOVE, keys, args))
+    return keys, [job_id, int(with_children), scripts.keys[""], f"{scripts.prefix}:", snapshots]

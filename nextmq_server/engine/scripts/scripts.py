@@ -14,8 +14,11 @@ from ...redis.connection import Argument, RedisConnection, RedisError
 from ...redis.keys import ProjectKeys
 from .packers import packers
 
-pack: t.Callable[[object], bytes] = t.cast("t.Any", msgpack).packb
+pack: t.Callable[..., bytes] = t.cast("t.Any", msgpack).packb
 """Encode options as msgpack, the form that the scripts take."""
+
+pack_raw: t.Callable[[object], bytes] = functools.partial(pack, use_bin_type=False)
+"""Encode a request that has bytes: cmsgpack in Redis reads them as it reads text."""
 
 unpack: t.Callable[[bytes], t.Any] = t.cast("t.Any", msgpack).unpackb
 """Decode options that were packed."""

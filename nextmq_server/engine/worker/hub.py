@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import typing as t
 
 from ...redis.address import Address
 from ...redis.connection import ConnectionLost, RedisConnection
@@ -96,14 +97,19 @@ class Hub:
             queue.options.global_rate_limit = await meta_rate_limit(queue.scripts)
             queue.look_again()
 
-    async def stop(self, *, grace: float) -> None:
-        """Stop fetching, wait `grace` s for the deliveries in flight, put the other jobs back, disconnect."""
+    async def stop(self, *, grace: float, farewell: t.Callable[[], t.Awaitable[None]] | None = None) -> None:
+        """Stop fetching, wait `grace` s for the deliveries in flight, put the other jobs back, disconnect.
+
+        `farewell` is called before that, with the connection still open.
+        """
         for queue in self.queues.values():
             queue.pause()  # first, so that what `hurry` puts back meanwhile is not fetched again
         for watcher in self._watchers:
             await watcher.reader.stop()
         await asyncio.gather(*(queue.stop(grace) for queue in self.queues.values()))
         await self._upkeep.stop()
+        if farewell is not None:
+            await farewell()
         with contextlib.suppress(ConnectionLost):
             await self._instance.leave()
         await self.connection.close()

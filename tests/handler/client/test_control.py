@@ -27,9 +27,24 @@ SCHEDULER: dict[str, t.Any] = {
     "next": 3,
     "iterationCount": 4,
     "template": {"data": {"x": 1}, "opts": {"attempts": 2}},
+    "last": {"jobId": "repeat:daily:2", "state": "completed", "finishedOn": 2},
+    "overdueBy": 31_000,
 }
 SEEN = JobScheduler(
-    "daily", "report", None, "0 7 * * *", "Europe/Warsaw", 3, None, 1, 2, 3, 4, SCHEDULER["template"]
+    "daily",
+    "report",
+    None,
+    "0 7 * * *",
+    "Europe/Warsaw",
+    3,
+    None,
+    1,
+    2,
+    3,
+    4,
+    SCHEDULER["template"],
+    last=SCHEDULER["last"],
+    overdue_by=31_000,
 )
 PROBE: dict[str, t.Any] = {
     "reached": False,
@@ -102,6 +117,13 @@ CONTROL = [
         sent={"ids": ["1"], "name": None, "reason": None, "limit": 1000, "data": None},
         answer={"redriven": ["1"]},
         returned=["1"],
+    ),
+    case(
+        "run_scheduler",
+        "daily",
+        request=f"POST {QUEUE}/schedulers/daily/run",
+        answer={"job": {"id": "7"}},
+        returned="7",
     ),
     case("probe", request=f"POST {QUEUE}/worker/probe", answer=PROBE, returned=EndpointProbe(**PROBE)),
     case("set_global_concurrency", 5, request=f"PUT {QUEUE}/concurrency", sent={"concurrency": 5}),

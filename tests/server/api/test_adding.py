@@ -185,7 +185,7 @@ class TestNearTheMemoryLimit:
     @pytest.fixture
     async def full(self, own_valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[httpx.AsyncClient]:
         """Serve the API over a Valkey that is near its memory limit and has one job."""
-        from nextmq_server.api.app import create_app
+        from tests.support.rest_api import rest_api
 
         service = Service(project, own_valkey.url)
         await service.start()
@@ -195,7 +195,7 @@ class TestNearTheMemoryLimit:
         await redis.execute("CONFIG", "SET", "maxmemory", round(int(used) * 1.05))
         await service.storage.look()
         headers = {"authorization": f"Bearer {project.api_key}"}
-        transport = httpx.ASGITransport(create_app(service))
+        transport = httpx.ASGITransport(rest_api(service))
         async with httpx.AsyncClient(
             transport=transport, base_url="http://server.example", headers=headers
         ) as api:

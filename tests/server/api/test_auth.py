@@ -8,12 +8,12 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.api.app import create_app
 from nextmq_server.api.http.bodies import MAX_BODY_SIZE
 from nextmq_server.front.front import Front
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from tests.support.api import COUNTS, JOBS, WORKER, refusal, registration
+from tests.support.rest_api import documented, rest_api
 from tests.support.serving import serving
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +23,7 @@ UNAUTHORIZED = (401, "unauthorized")
 
 def _routes() -> list[tuple[str, str]]:
     """Return method and path of every documented route, except the probes."""
-    paths = create_app(Service(new_project("described"), "unix:///nowhere")).openapi()["paths"]
+    paths = documented()["paths"]
     return [
         (method.upper(), path.format(queue="emails", id="1", state="completed"))
         for path, operations in paths.items()
@@ -54,7 +54,7 @@ CREDENTIALS: dict[str, t.Callable[[str], str | bytes]] = {
 @pytest.fixture
 async def anyone(service: Service) -> t.AsyncIterator[httpx.AsyncClient]:
     """Call the service's REST API without a key."""
-    transport = httpx.ASGITransport(create_app(service))
+    transport = httpx.ASGITransport(rest_api(service))
     async with httpx.AsyncClient(transport=transport, base_url="http://server.example") as client:
         yield client
 

@@ -7,11 +7,11 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.api.app import create_app
 from nextmq_server.api.http.middleware import LOOPBACK_NAMES
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.support.api import refusal
+from tests.support.rest_api import rest_api
 
 pytestmark = pytest.mark.anyio
 
@@ -39,17 +39,17 @@ def calling(app: t.Any, **headers: str) -> httpx.AsyncClient:
     "path", ["/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect", "/docs/", "/redoc/"]
 )
 async def test_a_server_shows_its_description_to_nobody_without_a_key(service: Service, path: str) -> None:
-    async with calling(create_app(service)) as client:
+    async with calling(rest_api(service)) as client:
         assert (await client.get(path)).status_code in (401, 404, 307)
 
 
 async def test_with_a_key_a_server_gives_its_description(service: Service, project: Project) -> None:
-    async with calling(create_app(service), authorization=f"Bearer {project.api_key}") as client:
+    async with calling(rest_api(service), authorization=f"Bearer {project.api_key}") as client:
         assert "/v1/project" in (await client.get("/openapi.json")).raise_for_status().json()["paths"]
 
 
 async def test_the_page_with_the_routes_loads_nothing(service: Service) -> None:
-    async with calling(create_app(service, has_docs_page=True)) as client:
+    async with calling(rest_api(service, has_docs_page=True)) as client:
         page = await client.get("/docs")
     assert page.status_code == 200
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
@@ -57,7 +57,7 @@ async def test_the_page_with_the_routes_loads_nothing(service: Service) -> None:
 
 
 async def test_the_page_with_the_routes_has_each_of_them(service: Service) -> None:
-    app = create_app(service, has_docs_page=True)
+    app = rest_api(service, has_docs_page=True)
     async with calling(app) as client:
         page = (await client.get("/docs")).text
     assert not [path for path in app.openapi()["paths"] if f"<code>{path}</code>" not in page]
@@ -65,14 +65,14 @@ async def test_the_page_with_the_routes_has_each_of_them(service: Service) -> No
 
 @pytest.mark.parametrize("host", KNOWN)
 async def test_a_known_host_is_answered(service: Service, host: str) -> None:
-    async with calling(create_app(service, hosts=OWN), host=host) as client:
+    async with calling(rest_api(service, hosts=OWN), host=host) as client:
         assert (await client.get("/healthz")).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/docs", "/v1/project"])
 @pytest.mark.parametrize("host", UNKNOWN)
 async def test_another_host_is_refused_with_the_fix(service: Service, host: str, path: str) -> None:
-    app = create_app(service, hosts=OWN, has_docs_page=True)
+    app = rest_api(service, hosts=OWN, has_docs_page=True)
     async with calling(app, host=host) as client:
         answer = await client.get(path)
     assert refusal(answer) == (421, "unknown_host")
@@ -80,6 +80,6 @@ async def test_another_host_is_refused_with_the_fix(service: Service, host: str,
 
 
 async def test_two_hosts_are_refused(service: Service) -> None:
-    async with calling(create_app(service, hosts=OWN)) as client:
+    async with calling(rest_api(service, hosts=OWN)) as client:
         answer = await client.get("/healthz", headers=[("host", "localhost"), ("host", "localhost")])
     assert refusal(answer) == (421, "unknown_host")

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from nextmq_handler.settings import parse_connection_string
 from nextmq_server.api import events as api_events
-from nextmq_server.api.app import create_app
 from nextmq_server.api.events import EventStream, encode
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
@@ -28,6 +27,7 @@ from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from nextmq_server.testing.processes import start_dev_server
 from tests.support.api import JOBS, WORKER, refusal, send
+from tests.support.rest_api import documented
 from tests.support.serving import EventSource, serving, streaming
 
 if t.TYPE_CHECKING:
@@ -278,7 +278,7 @@ def test_an_event_with_any_content_is_one_message(name: str, fields: dict[str, s
 
 
 def test_the_document_says_what_the_answer_is() -> None:
-    answers = create_app().openapi()["paths"]["/v1/queues/{queue}/events"]["get"]["responses"]
+    answers = documented()["paths"]["/v1/queues/{queue}/events"]["get"]["responses"]
     assert (list(answers["200"]["content"]), "429" in answers) == (["text/event-stream"], True)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.api import COUNTS, one_service, problem_paths, refusal, send
+from tests.support.api import COUNTS, JOBS, one_service, problem_paths, refusal, send
 from tests.support.flows import FLOWS, chain, job_count, node
 
 if t.TYPE_CHECKING:
@@ -65,6 +65,38 @@ async def test_a_job_of_a_flow_names_its_queue(api: httpx.AsyncClient) -> None:
 async def test_a_child_names_its_parent(api: httpx.AsyncClient) -> None:
     tree = await add(api, node("root", node("child", queue="reports")))
     assert tree["children"][0]["job"]["parent"] == {"id": tree["job"]["id"], "queue": "emails"}
+
+
+async def test_a_job_finds_the_root_of_its_flow(api: httpx.AsyncClient) -> None:
+    tree = await add(api, chain(5))
+    ids = [tree["job"]["id"]]
+    while tree["children"]:
+        [tree] = tree["children"]
+        ids.append(tree["job"]["id"])
+    seen = [(await api.get(f"{JOBS}/{id}/root")).json() for id in ids]
+    assert seen == [{"root": {"id": ids[0], "queue": "emails"}, "levels": level} for level in range(5)]
+
+
+async def test_the_root_of_a_flow_is_the_highest_job_that_exists(api: httpx.AsyncClient, service: Service) -> None:
+    tree = await add(api, chain(3))
+    [middle] = tree["children"]
+    [lowest] = middle["children"]
+    scripts = service.jobs.scripts("emails")
+    await scripts.connection.execute("DEL", scripts.key(tree["job"]["id"]))
+    found = (await api.get(f"{JOBS}/{lowest['job']['id']}/root")).json()
+    assert found == {"root": {"id": middle["job"]["id"], "queue": "emails"}, "levels": 1}
+
+
+async def test_jobs_that_are_parents_of_each_other_have_a_root(api: httpx.AsyncClient, service: Service) -> None:
+    job_id = (await add(api, node("job")))["job"]["id"]
+    scripts = service.jobs.scripts("emails")
+    parent = json.dumps({"id": job_id, "queueKey": f"{scripts.prefix}:emails"})
+    await scripts.connection.execute("HSET", scripts.key(job_id), "parent", parent)
+    assert (await api.get(f"{JOBS}/{job_id}/root")).json()["levels"] == 64
+
+
+async def test_a_job_that_is_not_there_has_no_root(api: httpx.AsyncClient) -> None:
+    assert refusal(await api.get(f"{JOBS}/nobody/root")) == (404, "not_found")
 
 
 async def test_a_parent_waits_for_its_children(api: httpx.AsyncClient) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 import httpx
 import pytest
 
-from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from tests.support.api import registration
+from tests.support.rest_api import documented, rest_api
 
 pytestmark = pytest.mark.anyio
 
@@ -47,11 +48,12 @@ BODIES: dict[tuple[str, str], object] = {
         "flow": {"name": "x", "queueName": "emails", "children": [{"name": "y", "queueName": "emails"}]}
     },
     ("POST", "/v1/flows/bulk"): {"flows": [{"name": "x", "queueName": "emails"}]},
+    ("POST", "/v1/bulk"): {"action": "remove", "queue": "emails", "ids": ["secret"]},
     ("POST", "/v1/triggers"): {"url": "https://b.example", "payload": None, "repeat": {"every": 60_000}},
 }
 """What is sent to the routes that take a body; the others are called without one."""
 
-NO_BODY = {"probe", "run", "pause", "resume", "promote", "promote-jobs", "fire", "rotate-secret"}
+NO_BODY = {"cancel", "probe", "run", "pause", "resume", "promote", "promote-jobs", "fire", "rotate-secret"}
 
 
 class Projects(t.NamedTuple):
@@ -66,7 +68,7 @@ class Projects(t.NamedTuple):
 
 def routes() -> list[tuple[str, str]]:
     """Return method and path of every documented route that needs a key."""
-    paths = create_app(Service(new_project("described"), "unix:///nowhere")).openapi()["paths"]
+    paths = documented()["paths"]
     found = [(method.upper(), path) for path, operations in paths.items() for method in operations]
     # A stream of events has no end that could be waited for: it has a test of its own.
     return [route for route in found if route[1].startswith("/v1/") and not route[1].endswith("/events")]
@@ -79,7 +81,7 @@ async def projects(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterator[
     services = [Service(one, valkey.url, egress=EgressRules.for_development()) for one in (project, b)]
     for service in services:
         await service.start()
-    transport = httpx.ASGITransport(create_app(*services))
+    transport = httpx.ASGITransport(rest_api(*services))
     clients = [
         httpx.AsyncClient(
             transport=transport,
@@ -119,12 +121,13 @@ async def fill(client: httpx.AsyncClient, project: Project) -> list[str]:
 
 
 async def everything(projects: Projects) -> dict[str, object]:
-    """All that Redis holds of project A, but for what its own server changes: markers and times of checks."""
+    """All that Redis holds of project A, but for what its own server changes: markers, counts, times of checks."""
     redis = projects.a_service.jobs.scripts("emails").connection
     found: dict[str, object] = {}
+    of_servers = re.compile(r":(minutes|hours|alerts-judge)(:|$)")
     for pattern in (f"{projects.a.prefix}:*", f"{projects.a.prefix}-*", f"nextmq:{{{projects.a.name}}}:*"):
         for key in sorted(await redis.execute("KEYS", pattern)):
-            if not key.endswith((":marker", ":stalled-check")):
+            if not key.endswith((":marker", ":stalled-check")) and not of_servers.search(key):
                 found[key] = await redis.execute("DUMP", key)
     return found
 

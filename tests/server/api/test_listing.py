@@ -9,12 +9,13 @@ import httpx
 import pytest
 
 from nextmq_server.api import flows
-from nextmq_server.api.app import create_app
 from nextmq_server.api.http import paging
+from nextmq_server.api.operation import overview
 from nextmq_server.engine.queues import reading
-from nextmq_server.projects.projects import Project, new_project
+from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.support.api import JOBS, WORKER, registration, send
+from tests.support.rest_api import documented
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +25,7 @@ TEXT = "é" * SIZE
 ANSWER = 20_000
 """The limit of an answer in these tests, in bytes: three items fit."""
 PIECE = 10_000
+QUEUES = 60
 
 
 async def add_jobs(api: httpx.AsyncClient, service: Service, project: Project) -> None:
@@ -53,6 +55,12 @@ async def add_workers(api: httpx.AsyncClient, service: Service, project: Project
         (await api.put(WORKER.replace("emails", f"emails-{i:02}"), json=body)).raise_for_status()
 
 
+async def add_queues(api: httpx.AsyncClient, service: Service, project: Project) -> None:
+    for i in range(QUEUES):
+        name = f"{i:02}-{'x' * 90}"
+        await service.add([service.jobs.new(name, "a", None, {}, now=0)])
+
+
 class Listing(t.NamedTuple):
     """A route that lists: how to fill it, its path, the member with the items, and how many items there are."""
 
@@ -74,6 +82,7 @@ LISTINGS = {
     "log lines, newest first": Listing(add_logs, f"{JOBS}/job-0/logs?asc=false", "logs", COUNT),
     "some log lines": Listing(add_logs, f"{JOBS}/job-0/logs?start=2&end=9", "logs", 8),
     "queues": Listing(add_workers, "/v1/queues", "queues", COUNT),
+    "overview": Listing(add_queues, "/v1/overview", "queues", QUEUES),
     "workers": Listing(add_workers, "/v1/workers", "workers", COUNT),
 }
 BOUNDED = {
@@ -83,11 +92,22 @@ BOUNDED = {
     "/v1/queues/{queue}/jobs/{id}/dependencies": "4 MiB of values, the rest by children-values: tested below",
     "/v1/queues/{queue}/jobs/{id}/result": "one result",
     "/v1/queues/{queue}/schedulers": "at most 1,000 schedulers",
+    "/v1/bulk": "at most 100 operations",
+    "/v1/search": "4 MiB of jobs, the rest by its cursor",
     "/v1/triggers": "at most 32 MiB of triggers in a project",
 }
 """Routes whose answers hold data of callers and have another bound."""
 SMALL = {
-    *("/healthz", "/metrics", "/readyz", "/v1/project", "/v1/triggers/{id}", "/v1/triggers/{id}/runs"),
+    *(
+        "/v1/failures",
+        "/v1/bulk/{id}",
+        "/healthz",
+        "/metrics",
+        "/readyz",
+        "/v1/project",
+        "/v1/triggers/{id}",
+        "/v1/triggers/{id}/runs",
+    ),
     *(
         f"/v1/queues/{{queue}}{path}"
         for path in (
@@ -105,11 +125,12 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flows, "MAX_ANSWER", ANSWER)
     monkeypatch.setattr(paging, "SENT_AT", 1000)
     monkeypatch.setattr(flows, "SENT_AT", 1000)
+    monkeypatch.setattr(overview, "ROWS_AT_ONCE", 3)
     monkeypatch.setattr(reading, "PIECE", PIECE)
 
 
 def test_every_route_that_reads_is_listed_here() -> None:
-    paths = create_app(Service(new_project("described"), "unix:///nowhere")).openapi()["paths"]
+    paths = documented()["paths"]
     reading_routes = {path for path, operations in paths.items() if "get" in operations}
     paged = {
         path

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, settings
 from schemathesis import checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
-from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from nextmq_server.testing.processes import free_port
+from tests.support.rest_api import documented, rest_api
 
 PROJECT = new_project("described")
 PROJECT = Project(PROJECT.name, PROJECT.api_keys, PROJECT.webhook_secrets, prefix="described")
@@ -34,7 +34,7 @@ CHECKS = [
     openapi_checks.unsupported_method,
 ]
 
-_document = create_app(Service(PROJECT, "unix:///nowhere")).openapi()
+_document = documented()
 # An endless stream has no whole answer to check.
 schema = schemathesis.openapi.from_dict(_document).exclude(path_regex="/events$")
 
@@ -51,7 +51,7 @@ def server(valkey: EmbeddedValkey) -> t.Iterator[str]:
         service = Service(PROJECT, valkey.url, egress=EgressRules.for_development())
         await service.start()
         await service.add([service.jobs.new(QUEUE, "welcome", None, {"jobId": JOB, "delay": 3_600_000}, now=0)])
-        config = uvicorn.Config(create_app(service), port=port, log_config=None, lifespan="off", ws="none")
+        config = uvicorn.Config(rest_api(service), port=port, log_config=None, lifespan="off", ws="none")
         api = uvicorn.Server(config)
         serving = asyncio.create_task(api.serve())
         while not api.started:  # noqa: ASYNC110 - uvicorn has no event for it

@@ -7,10 +7,9 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.api.app import create_app
-from nextmq_server.projects.projects import Project, new_project
-from nextmq_server.service import Service
+from nextmq_server.projects.projects import Project
 from tests.support.api import JOBS, problem_paths, refusal
+from tests.support.rest_api import documented
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +23,7 @@ class Place(t.NamedTuple):
 
 
 def _routes() -> list[Place]:
-    paths = create_app(Service(new_project("described"), "unix:///nowhere")).openapi()["paths"]
+    paths = documented()["paths"]
     return [
         Place(
             method.upper(),

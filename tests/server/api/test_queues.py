@@ -66,6 +66,12 @@ async def test_a_queue_that_nobody_used_is_an_empty_one(api: httpx.AsyncClient) 
         "rateLimitTtl": 0,
         "hold": None,
         "worker": None,
+        "state": "idle",
+        "cause": None,
+        "nearest": None,
+        "oldestWaiting": None,
+        "lastDelivery": None,
+        "deadLettersOf": [],
     }
 
 

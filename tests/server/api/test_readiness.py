@@ -11,7 +11,6 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.worker import upkeep
@@ -19,6 +18,7 @@ from nextmq_server.projects.projects import Project, new_project
 from nextmq_server.service import Service
 from nextmq_server.workers.registration import Registration
 from tests.support.api import COUNTS, registration
+from tests.support.rest_api import rest_api
 
 if t.TYPE_CHECKING:
     from ..conftest import App, WaitUntil
@@ -28,9 +28,7 @@ pytestmark = pytest.mark.anyio
 
 def client_of(*services: Service) -> httpx.AsyncClient:
     """Call the API of services without a key."""
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(*services)), base_url="http://server.example"
-    )
+    return httpx.AsyncClient(transport=httpx.ASGITransport(rest_api(*services)), base_url="http://server.example")
 
 
 async def readiness(*services: Service) -> tuple[int, t.Any]:

@@ -7,12 +7,12 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.support.api import COUNTS, JOBS, WORKER, refusal, registration
+from tests.support.rest_api import rest_api
 
 if t.TYPE_CHECKING:
     from ..conftest import App, WaitUntil
@@ -45,7 +45,7 @@ async def service(own_valkey: EmbeddedValkey, project: Project) -> t.AsyncIterat
 async def api(service: Service, project: Project) -> t.AsyncIterator[httpx.AsyncClient]:
     """Call the service's REST API; one job waits already."""
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(service)),
+        transport=httpx.ASGITransport(rest_api(service)),
         base_url="http://server.example",
         headers={"authorization": f"Bearer {project.api_key}"},
     ) as client:

@@ -8,7 +8,6 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.engine.events import hub as engine_events
@@ -18,6 +17,7 @@ from nextmq_server.front.bounds import MAX_WAITS
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.support.api import JOBS, WORKER, refusal, send
+from tests.support.rest_api import rest_api
 from tests.support.serving import serving
 
 if t.TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def own_service(own_valkey: EmbeddedValkey, project: Project) -> t.AsyncIt
 async def own_api(own_service: Service, project: Project) -> t.AsyncIterator[httpx.AsyncClient]:
     """Its API."""
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(own_service)),
+        transport=httpx.ASGITransport(rest_api(own_service)),
         base_url="http://server.example",
         headers={"authorization": f"Bearer {project.api_key}"},
     ) as client:

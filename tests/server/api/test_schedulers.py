@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
+from urllib.parse import quote
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nextmq_handler.rules.scheduling import overdue_by
 from nextmq_server.service import Service
 from tests.support.api import any_json, one_service, problem_paths, refusal, registration, send
 
 if t.TYPE_CHECKING:
     from nextmq_server.projects.projects import Project
+
+    from ..conftest import App, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +56,8 @@ async def test_a_scheduler_is_shown_as_it_was_made(api: httpx.AsyncClient) -> No
         "every": None,
         "offset": None,
         "iterationCount": 1,
+        "last": None,
+        "overdueBy": None,
         "template": {"data": template["data"], "opts": template["opts"]},
     }
 
@@ -107,6 +114,85 @@ async def test_a_page_of_schedulers_is_what_was_asked_for(
 @pytest.mark.parametrize("query", ["start=-1", "end=-1", "start=5&end=4", "end=1000", "asc=perhaps"])
 async def test_a_page_that_cannot_be_is_refused(api: httpx.AsyncClient, query: str) -> None:
     assert refusal(await api.get(f"{SCHEDULERS}?{query}")) == (422, "invalid_request")
+
+
+async def test_a_run_now_adds_a_job_and_leaves_the_times(api: httpx.AsyncClient) -> None:
+    await put(api, NEW_YEAR, {"name": "send", "data": {"to": 1}, "opts": {"attempts": 3}})
+    before = (await api.get(REPORT)).json()
+    answer = await api.post(f"{REPORT}/run")
+    job = (await api.get(f"/v1/queues/emails/jobs/{answer.json()['job']['id']}")).json()
+    assert (answer.status_code, job["name"], job["data"], job["state"]) == (201, "send", {"to": 1}, "waiting")
+    assert (job["opts"]["attempts"], (await api.get(REPORT)).json()) == (3, before)
+
+
+async def test_a_run_now_with_an_idempotency_key_adds_one_job(api: httpx.AsyncClient) -> None:
+    await put(api, NEW_YEAR)
+    ids = {(await api.post(f"{REPORT}/run", headers={"idempotency-key": "one"})).text for _ in range(3)}
+    assert (len(ids), (await api.get("/v1/queues/emails/counts")).json()["waiting"]) == (1, 1)
+
+
+async def test_a_scheduler_that_is_not_there_does_not_run(api: httpx.AsyncClient) -> None:
+    assert refusal(await api.post(f"{REPORT}/run")) == (404, "not_found")
+
+
+FAULTY: dict[str, tuple[str, int]] = {
+    "an option that is not known": ('{"tag":1180591620717411303424}', 201),
+    "no object": ("[]", 201),
+    "an option of one job": ('{"delay":"soon","parent":{"id":"9"},"deduplication":[1]}', 201),
+    "no priority": ('{"priority":[]}', 409),
+    "no attempts": ('{"attempts":0}', 409),
+}
+
+
+@pytest.mark.parametrize(("opts", "status"), FAULTY.values(), ids=FAULTY)
+async def test_whatever_another_client_wrote_as_template_no_server_fails(
+    api: httpx.AsyncClient, service: Service, opts: str, status: int
+) -> None:
+    await put(api, NEW_YEAR)
+    key = f"{service.jobs.scripts('emails').keys['repeat']}:report"
+    await service._hub.connection.execute("HSET", key, "opts", opts)
+    assert (await api.post(f"{REPORT}/run")).status_code == status
+
+
+async def test_the_job_that_was_started_last_is_shown_until_the_scheduler_goes(
+    api: httpx.AsyncClient, app: App, wait_until: WaitUntil
+) -> None:
+    await put(api, {"every": HOUR})
+    await send(api, "PUT", "/v1/queues/emails/worker", app.registration())
+
+    async def last() -> dict[str, t.Any]:
+        found: dict[str, t.Any] = (await api.get(REPORT)).json()["last"] or {}
+        return found
+
+    async def has_completed() -> bool:
+        return (await last()).get("state") == "completed"
+
+    await wait_until(has_completed)
+    shown = await last()
+    path = f"/v1/queues/emails/jobs/{quote(shown['jobId'], safe='')}"
+    job = (await api.get(path)).json()
+    assert (shown["finishedOn"], job["repeatJobKey"]) == (job["finishedOn"], "report")
+    await api.delete(path)
+    assert await last() == {"jobId": shown["jobId"], "state": "unknown", "finishedOn": None}
+    await api.delete(REPORT)
+    await put(api, NEW_YEAR)
+    assert await last() == {}
+
+
+async def test_a_run_that_does_not_start_is_overdue(api: httpx.AsyncClient, service: Service) -> None:
+    await put(api, NEW_YEAR)
+    scripts, due = service.jobs.scripts("emails"), 1_790_000_000_000
+    before = (await api.get(REPORT)).json()["next"]
+    execute = service._hub.connection.execute
+    await execute("RENAME", scripts.key(f"repeat:report:{before}"), scripts.key(f"repeat:report:{due}"))
+    await execute("ZADD", scripts.keys["repeat"], due, "report")
+    now = round(time.time() * 1000)
+    assert abs((await api.get(REPORT)).json()["overdueBy"] - (now - due)) < 10_000
+
+
+@pytest.mark.parametrize(("due", "expected"), [(None, None), (0, 60_000), (30_000, None), (29_999, 30_001)])
+def test_a_run_is_overdue_after_half_a_minute(due: int | None, expected: int | None) -> None:
+    assert overdue_by(due, 60_000) == expected
 
 
 async def test_removing_a_scheduler_tells_whether_there_was_one(api: httpx.AsyncClient) -> None:

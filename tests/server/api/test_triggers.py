@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project, new_project
@@ -18,6 +17,7 @@ from nextmq_server.service import Service
 from nextmq_server.triggers import records
 from nextmq_server.triggers.schedules import QUEUE
 from tests.support.api import any_json, one_service, problem_paths, refusal, send
+from tests.support.rest_api import rest_api
 from tests.support.triggering import HOUR, PAYLOAD, TRIGGERS, Triggering, trigger
 
 if t.TYPE_CHECKING:
@@ -278,7 +278,7 @@ async def test_another_project_sees_no_trigger(
     service = Service(b, valkey.url, egress=EgressRules.for_development())
     await service.start()
     headers = {"authorization": f"Bearer {b.api_key}"}
-    transport = httpx.ASGITransport(create_app(service))
+    transport = httpx.ASGITransport(rest_api(service))
     async with httpx.AsyncClient(transport=transport, base_url="http://b.example", headers=headers) as client:
         listed = (await client.get(TRIGGERS)).json()
         found = await client.get(f"{TRIGGERS}/{created['id']}")

@@ -188,7 +188,7 @@ def test_neither_key_nor_secret_is_printed(served: Served) -> None:
     assert [
         text
         for project in served.projects
-        for text in (*project.api_keys, *project.webhook_secrets)
+        for text in (*(key.key for key in project.keys), *project.webhook_secrets)
         if text in printed
     ] == []
 

@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from nextmq_server.front import bounds, caller
 from nextmq_server.front.front import Front
 from nextmq_server.serving import HTTPServer
+from tests.support.serving import running
 
 OK = b"HTTP/1.1 200 OK\r\n"
 BIG = 8 * 1024 * 1024
@@ -147,17 +148,16 @@ Serve = t.Callable[..., t.AsyncContextManager[Fronted]]
 async def _fronted(**options: t.Any) -> t.AsyncGenerator[Fronted]:
     app, front = FakeApp(), Front(**options)
     server = HTTPServer(app, shutdown_timeout=1, front=front)
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-        running = asyncio.create_task(server.serve(sockets=[listener]))
-        fronted = Fronted(app, front, server, listener.getsockname()[1])
+    async with running(server) as port:
+        fronted = Fronted(app, front, server, port)
         try:
             async with asyncio.timeout(30):
                 yield fronted
         finally:
             app.release.set()
             fronted.close_clients()
-            server.should_exit = True
-            await running
+            for task in server.server_state.tasks:
+                task.cancel()
 
 
 @pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
@@ -182,6 +182,7 @@ async def fronted() -> t.AsyncIterator[Fronted]:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the front's times short."""
-    monkeypatch.setattr(bounds, "SWEEP", 0.02)
+    monkeypatch.setattr(bounds, "SWEEP", 0.01)
+    monkeypatch.setattr(bounds, "MIN_BODY_RATE", 2**30)
     for name in ("HEAD_TIMEOUT", "BODY_TIMEOUT", "SEND_TIMEOUT", "LINGER"):
-        monkeypatch.setattr(bounds, name, 0.15)
+        monkeypatch.setattr(bounds, name, 0.06)

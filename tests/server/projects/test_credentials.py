@@ -176,7 +176,7 @@ async def test_a_refusal_names_secrets_by_their_ids_only(
     credentials.note_signed(old_id)
     with pytest.raises(ConfigurationError) as caught:
         await credentials.check(retiring)
-    texts = (*rotating.webhook_secrets, *rotating.api_keys)
+    texts = (*rotating.webhook_secrets, *(key.key for key in rotating.keys))
     assert [text for text in texts if text in str(caught.value)] == []
 
 

@@ -155,12 +155,12 @@ def test_the_repr_of_the_secrets_shows_their_ids_only() -> None:
 
 def test_a_project_has_its_key() -> None:
     project = new_project("dev")
-    assert [project.find_key(project.api_key)] == [*project.key_ids]
+    assert [project.find_key(project.api_key)] == [*project.keys]
 
 
 def test_each_of_several_keys_is_the_projects() -> None:
     project = Project("dev", ("nmq_2", "nmq_1"), (SECRET,), "bull")
-    assert [project.find_key(key) for key in ("nmq_2", "nmq_1", "nmq_3")] == [*project.key_ids, None]
+    assert [project.find_key(key) for key in ("nmq_2", "nmq_1", "nmq_3")] == [*project.keys, None]
 
 
 @pytest.mark.parametrize("other", ["", "nmq_", "nmq_2", "nmq_11", "NMQ_1", "nmq_1 ", "nmq_ä", "\udcff"])

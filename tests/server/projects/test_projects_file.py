@@ -10,7 +10,9 @@ import pytest
 
 from nextmq_handler.errors import ConfigurationError
 from nextmq_server.projects.projects import Project
-from nextmq_server.projects.projects_file import add_project, check_base_url, load_projects
+from nextmq_server.projects.projects_file import add_project, change_project, check_base_url, load_projects
+from nextmq_server.projects.roles import Role
+from nextmq_server.projects.rotation import with_key_of
 
 SECRET = "whsec_" + "A" * 32
 KEY = "nmq_" + "0" * 40
@@ -42,6 +44,16 @@ REFUSED: dict[str, tuple[t.Any, str]] = {
     "a name twice": ([entry(), entry(prefix="b", apiKeys=[f"{KEY}2"])], "the same name"),
     "a prefix twice": ([entry(), entry("blog", prefix="shop")], "the same prefix"),
     "a key twice": ([entry(), entry("blog", apiKeys=[f"{KEY}blog", f"{KEY}shop"])], "the same API key"),
+    "a role that there is not": (
+        [entry(apiKeys=[{"key": KEY, "role": "root"}])],
+        "0.apiKeys.0.role: Input should be 'app', 'viewer', 'operator' or 'admin'",
+    ),
+    "a role without a key": ([entry(apiKeys=[{"role": "app"}])], "0.apiKeys.0.key: Field required"),
+    "a short key with a role": ([entry(apiKeys=[{"key": "test"}])], "shop has fewer than 16 characters"),
+    "a key with two roles": (
+        [entry(apiKeys=[KEY + "1", {"key": KEY + "1", "role": "viewer"}])],
+        "shop has an API key twice, with another role or name",
+    ),
     "nothing": ([], "contains no project: add one with nextmq projects add NAME --projects"),
 }
 
@@ -62,6 +74,20 @@ def test_each_project_has_its_keys_secrets_and_prefix(path: Path) -> None:
         ("shop", (f"{KEY}2", f"{KEY}1"), (SECRET,), "shop"),
         ("blog", (f"{KEY}blog",), ("x" * 24, SECRET), "blog"),
     ]
+
+
+def test_a_key_may_be_an_object_with_a_role_and_a_name(path: Path) -> None:
+    of_ada = {"key": f"{KEY}ada", "role": "operator", "name": "ada"}
+    write(path, [entry(apiKeys=[f"{KEY}shop", of_ada])])
+    [project] = load_projects(path)
+    assert [(key.role, key.name) for key in project.keys] == [("admin", None), ("operator", "ada")]
+
+
+def test_a_key_of_a_role_is_written_and_read_back(path: Path) -> None:
+    write(path, [entry()])
+    changed = change_project(path, "shop", lambda project: with_key_of(project, Role.VIEWER, "grafana"))
+    assert load_projects(path) == (changed,)
+    assert changed.api_key == f"{KEY}shop"  # that of the connection string stays
 
 
 @pytest.mark.parametrize(("content", "problem"), REFUSED.values(), ids=REFUSED)

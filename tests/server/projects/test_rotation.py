@@ -45,7 +45,7 @@ def test_a_new_secret_comes_first_and_the_old_one_stays() -> None:
 def test_a_new_key_comes_first_and_the_old_one_stays() -> None:
     rotated = with_new_key(SHOP)
     assert rotated.api_keys[1:] == SHOP.api_keys
-    assert rotated.api_keys[0] in rotated.connection_string("https://queue.example")
+    assert rotated.keys[0].key in rotated.connection_string("https://queue.example")
     assert rotated.webhook_secrets == SHOP.webhook_secrets
 
 
@@ -183,7 +183,7 @@ async def test_an_api_key_that_was_used_within_a_day_is_in_use(
     rotated = with_new_key(project)
     keys = ProjectKeys(project.name)
     credentials = Credentials(rotated, engine.redis, keys, Registry(engine.redis, keys), clock=clock)
-    credentials.admit(rotated.api_keys[1])
+    credentials.admit(rotated.keys[1].key)
     clock.now += later
     retired = without(rotated, rotated.key_ids[1], forced=False)
     if may_go:

@@ -8,12 +8,12 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.redis import storage
 from nextmq_server.redis.connection import RedisError
 from nextmq_server.service import Service
 from tests.support.api import COUNTS, JOBS, WORKER, refusal
+from tests.support.rest_api import rest_api
 
 if t.TYPE_CHECKING:
     from nextmq_server.embedded import EmbeddedValkey
@@ -69,7 +69,7 @@ async def full(
     service = Service(project, own_valkey.url, egress=EgressRules.for_development())
     await service.start()
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(service)),
+        transport=httpx.ASGITransport(rest_api(service)),
         base_url="http://server.example",
         headers={"authorization": f"Bearer {project.api_key}"},
     ) as api:

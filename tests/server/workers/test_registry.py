@@ -27,7 +27,9 @@ if t.TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 MISSPELLED_JOBS = "/v1/queues/Emails/jobs"
-WARNING = 'queue "Emails" has 1 waiting job and no worker; did you mean "emails"?'
+WARNING = (
+    'queue "Emails" has 1 waiting job and no worker; did you mean "emails"? (nextmq doctor checks the set-up)'
+)
 
 
 class Clock:

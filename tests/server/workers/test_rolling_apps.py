@@ -12,7 +12,6 @@ import pytest
 from aiohttp import web
 
 from nextmq_handler import ensure_workers_registered
-from nextmq_server.api.app import create_app
 from nextmq_server.dispatch import dispatcher as dispatcher_module
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
@@ -22,6 +21,7 @@ from tests.conformance.integrations.aws_lambda import function_url, read_single
 from tests.conformance.integrations.integration import Answer, HeaderList
 from tests.conformance.integrations.processes import start_function, start_server
 from tests.conformance.runtime_api import RuntimeAPI
+from tests.support.rest_api import rest_api
 
 from .rolling_app import worker
 
@@ -101,7 +101,7 @@ class Clock:
 async def url(service: Service, project: Project) -> t.AsyncIterator[str]:
     """Serve the API over HTTP; return the project's NEXTMQ_URL."""
     with listen("127.0.0.1", 0, command="the test") as listener:
-        server = HTTPServer(create_app(service), shutdown_timeout=1)
+        server = HTTPServer(rest_api(service), shutdown_timeout=1)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         yield project.connection_string(base_url("127.0.0.1", listener))
         server.should_exit = True

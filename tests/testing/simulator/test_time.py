@@ -155,6 +155,33 @@ def test_a_schedule_every_so_often_keeps_to_its_multiples_since_the_epoch() -> N
     assert [(job.name, job.data) for job in found] == [("hourly", {"kind": "short"})] * 2
 
 
+def test_a_scheduler_shows_its_last_run_and_runs_at_once_when_asked() -> None:
+    worker = Worker("reports", done, schedules=[Every("hourly", timedelta(hours=1), data={"kind": "short"})])
+    with LocalNextMQ(workers=[worker], clock=VirtualClock(NOON)) as mq:
+        queue = Queue("reports")
+        before = queue.get_job_scheduler("hourly")
+        assert before is not None
+        extra = queue.run_scheduler("hourly")
+        mq.run_all()
+        ran = queue.get_job_scheduler("hourly")
+        assert ([job.data for job in mq.jobs() if job.id == extra], ran) == ([{"kind": "short"}], before)
+        mq.advance(timedelta(hours=1))
+        after = queue.get_job_scheduler("hourly")
+    assert after is not None
+    assert (before.last, after.last and after.last["state"], after.overdue_by) == (None, "completed", None)
+
+
+def test_a_run_that_a_pause_keeps_waiting_is_overdue() -> None:
+    worker = Worker("reports", done, schedules=[Every("hourly", timedelta(hours=1))])
+    with LocalNextMQ(workers=[worker], clock=VirtualClock(NOON)) as mq:
+        mq.run_all()
+        Queue("reports").pause()
+        mq.advance(timedelta(hours=1, seconds=31))
+        scheduler = Queue("reports").get_job_scheduler("hourly")
+    assert scheduler is not None
+    assert scheduler.overdue_by == 31_000
+
+
 def test_a_schedule_that_never_ends_is_told_by_name() -> None:
     worker = Worker("reports", done, schedules=[Every("hourly", timedelta(hours=1))])
     with (

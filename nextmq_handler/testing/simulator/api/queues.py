@@ -10,6 +10,7 @@ from ....rules.job_ids import is_custom_id
 from ....rules.limits import MAX_STARTS
 from ....rules.queries import priorities_of
 from ....rules.refusals import Refusal, invalid, no_such_scheduler, not_deduplicated
+from ..engine.adding import add_all
 from ..engine.job import Key, NewSimulatedJob
 from ..engine.queue_state import Rate
 from ..engine.schedulers import SimulatedScheduler
@@ -203,6 +204,19 @@ def upsert_scheduler(request: SimulatedRequest, body: bodies.SchedulerBody) -> d
     job = request.simulation.schedulers.pending(made)
     shown = job and {"id": job.id, "delay": max(0, made.next - request.now)}
     return {"scheduler": scheduler_view(request.simulation.schedulers, made), "job": shown}
+
+
+@ROUTER.route("POST", f"{_QUEUE}/schedulers/*/run", status=201)
+def run_scheduler(request: SimulatedRequest, store: Store) -> dict[str, t.Any]:
+    queue, id = request.names
+    found = request.simulation.schedulers.of(queue).get(id)
+    if found is None:
+        raise no_such_scheduler(queue, id)
+    template = found.template
+    data: t.Any = {} if template.data is None else template.data
+    opts = {**request.trace, **template.opts}
+    [added] = add_all(store, [NewSimulatedJob(queue, template.name, data, opts, request.now)])
+    return {"job": {"id": added.id}}
 
 
 @ROUTER.route("DELETE", f"{_QUEUE}/schedulers/*")

@@ -78,4 +78,6 @@ def scheduler_view(schedulers: SimulatedSchedulers, scheduler: SimulatedSchedule
         scheduler.repeat,
         next=scheduler.next if schedulers.pending(scheduler) else None,
         iteration_count=scheduler.iterations,
+        last=schedulers.last(scheduler),
+        overdue_by=schedulers.overdue_by(scheduler),
     )

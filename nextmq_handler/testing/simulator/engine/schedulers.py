@@ -17,10 +17,12 @@ from ....rules.scheduling import (
     has_ended,
     is_same_scheduler,
     next_of_pattern,
+    overdue_by,
 )
 from .job import NewSimulatedJob, SimulatedJob
 
 if t.TYPE_CHECKING:
+    from ....rules.views import LastRunView
     from .store import Store
 
 
@@ -34,6 +36,8 @@ class SimulatedScheduler:
     template: Template
     next: int = 0
     iterations: int = 1
+    last_job: str | None = None
+    """The id of the job that was started last."""
 
     @property
     def newest_job(self) -> str:
@@ -62,6 +66,20 @@ class SimulatedSchedulers:
         job = self._store.queue(scheduler.queue).jobs.get(scheduler.newest_job)
         return job if job is not None and job.finished_on is None else None
 
+    def last(self, scheduler: SimulatedScheduler) -> LastRunView | None:
+        """Return what became of the job that was started last."""
+        if scheduler.last_job is None:
+            return None
+        job = self._store.queue(scheduler.queue).jobs.get(scheduler.last_job)
+        state, finished_on = (job.state, job.finished_on) if job else ("unknown", None)
+        return {"jobId": scheduler.last_job, "state": state, "finishedOn": finished_on}
+
+    def overdue_by(self, scheduler: SimulatedScheduler) -> int | None:
+        """Return for how many ms the next job should have started; None if it is not overdue."""
+        job = self.pending(scheduler)
+        is_waiting = job is not None and job.processed_on is None
+        return overdue_by(scheduler.next, self._store.now) if is_waiting else None
+
     def upsert(self, new: SimulatedScheduler) -> SimulatedScheduler:
         """Add or change a scheduler, with its next job. An equal scheduler stays as it is.
 
@@ -78,7 +96,7 @@ class SimulatedSchedulers:
         if end is not None and self._store.now > end:
             raise InvalidSchedule(NO_RUN)
         if held is not None:
-            new.iterations = held.iterations
+            new.iterations, new.last_job = held.iterations, held.last_job
         times = self._times_of_every(new, held) if new.repeat.get("every") else self._times_of_pattern(new, held)
         for new.next in itertools.islice(times, MAX_TRIES):
             if new.newest_job not in self._store.queue(new.queue).jobs:
@@ -91,7 +109,10 @@ class SimulatedSchedulers:
         return new
 
     def advance(self, job: SimulatedJob) -> None:
-        """Add the next job, if this is the newest job of a scheduler."""
+        """Note that the job starts. Add the next job, if this is the newest job of a scheduler."""
+        started = self.of(job.key.queue).get(job.repeat_job_key) if job.repeat_job_key else None
+        if started is not None and job.attempts_started == 1:
+            started.last_job = job.id
         scheduler = self.of_newest(job)
         if scheduler is None:
             return

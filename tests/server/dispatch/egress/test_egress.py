@@ -14,7 +14,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nextmq_server.api.app import create_app
 from nextmq_server.dispatch.egress.resolver import ask_system
 from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.dispatch.http.answers import AppAnswer, NoAnswer
@@ -28,6 +27,7 @@ from tests.support.api import WORKER, registration
 from tests.support.dispatching import App, Rig
 from tests.support.egress import SPELLINGS, NameServer, Trap
 from tests.support.raw_http import CERTIFICATE, OK, Recorder, close_at_once
+from tests.support.rest_api import rest_api
 
 if t.TYPE_CHECKING:
     from ...conftest import Listen, Serve
@@ -226,7 +226,7 @@ async def strict_api(valkey: EmbeddedValkey, project: Project) -> t.AsyncIterato
     service = Service(project, valkey.url)
     await service.start()
     headers = {"authorization": f"Bearer {project.api_key}"}
-    transport = httpx.ASGITransport(create_app(service))
+    transport = httpx.ASGITransport(rest_api(service))
     async with httpx.AsyncClient(transport=transport, base_url="http://server.example", headers=headers) as api:
         yield api
     await service.stop(grace=0)

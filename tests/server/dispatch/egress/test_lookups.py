@@ -117,6 +117,9 @@ async def test_a_lookup_that_was_given_up_counts_until_it_ends(
     client = clients()
     answers = await asyncio.gather(*(send(client, f"h{number}.example", 1) for number in range(6)))
     assert [isinstance(answer, NoAnswer) and answer.kind for answer in answers] == ["not_sent"] * 6
+    refused = await send(client, "refused.example", 1)
+    assert isinstance(refused, NoAnswer)
+    assert "other lookups of the project did not end" in refused.detail
     assert len(slow_names.asked) == MAX_LOOKUPS
     slow_names.answer.set()
 

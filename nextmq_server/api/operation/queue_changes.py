@@ -16,11 +16,12 @@ from nextmq_handler.rules.bodies import (
 )
 from nextmq_handler.rules.models import Closed
 
-from ..engine.queues.matching import Matching
-from ..service import Service
-from ..timers import now_ms
-from .http.errors import ASCIIResponse
-from .http.request import Authorized, CreatesJobs, Done, Empty, QueueName, router
+from ...engine.queues.matching import Matching
+from ...service import Service
+from ...timers import now_ms
+from ..http.audited import Noted
+from ..http.errors import ASCIIResponse
+from ..http.request import Authorized, CreatesJobs, Done, Empty, QueueName, router
 
 routes = router("/v1/queues", "queues")
 project_routes = router("/v1", "queues")
@@ -85,22 +86,29 @@ async def resume_all(service: Authorized) -> Response:
 
 
 @routes.post("/{queue}/drain", response_model=Done | Matched)
-async def drain(queue: QueueName, body: DrainBody, service: Authorized, dry_run: DryRun = False) -> Response:
+async def drain(
+    queue: QueueName, body: DrainBody, service: Authorized, changes: Noted, dry_run: DryRun = False
+) -> Response:
     """Remove the waiting jobs, and with `delayed` the delayed ones."""
     if dry_run:
         return _matched(await _matching(service, queue).drain(delayed=body.delayed))
+    changes.note_filter("waiting and delayed jobs" if body.delayed else "waiting jobs")
     await service.queues.drain(queue, delayed=body.delayed)
     service.results.look_again(queue)
     return ASCIIResponse({})
 
 
 @routes.post("/{queue}/clean", response_model=Ids | Matched)
-async def clean(queue: QueueName, body: CleanBody, service: Authorized, dry_run: DryRun = False) -> Response:
+async def clean(
+    queue: QueueName, body: CleanBody, service: Authorized, changes: Noted, dry_run: DryRun = False
+) -> Response:
     """Remove old jobs, at most `limit`, and return their ids. A dry run counts all that match."""
     if dry_run:
         async with service.shares.reads:
             return _matched(await _matching(service, queue).clean(body.state, body.grace))
+    changes.note_filter(f"state:{body.state} older than {body.grace} ms, at most {body.limit}")
     removed = await service.queues.clean(queue, body.state, body.grace, body.limit)
+    changes.note_jobs(removed)
     service.results.look_again(queue)
     return ASCIIResponse({"removed": removed})
 
@@ -121,19 +129,22 @@ async def obliterate(
 
 @routes.post("/{queue}/retry-jobs", response_model=Done | Matched)
 async def retry_jobs(
-    queue: QueueName, body: RetryJobsBody, service: Authorized, dry_run: DryRun = False
+    queue: QueueName, body: RetryJobsBody, service: Authorized, changes: Noted, dry_run: DryRun = False
 ) -> Response:
     """Retry finished jobs: they wait again."""
     now = now_ms()
     before = now if body.timestamp is None else body.timestamp
     if dry_run:
         return _matched(await _matching(service, queue).finished(body.state, before))
+    changes.note_filter(f"state:{body.state}")
     await service.queues.retry_jobs(queue, body.state, before)
     return ASCIIResponse({})
 
 
 @routes.post("/{queue}/redrive", response_model=Redriven | Matched, dependencies=[CreatesJobs])
-async def redrive(queue: QueueName, body: RedriveBody, service: Authorized, dry_run: DryRun = False) -> Response:
+async def redrive(
+    queue: QueueName, body: RedriveBody, service: Authorized, changes: Noted, dry_run: DryRun = False
+) -> Response:
     """Send dead letters back, oldest first. The job of each runs again, or is added again, with all its attempts.
 
     Dead letters that a worker is processing stay, and so do jobs that are not dead letters. A dry run counts up to
@@ -142,7 +153,9 @@ async def redrive(queue: QueueName, body: RedriveBody, service: Authorized, dry_
     if dry_run:
         async with service.shares.reads:
             return _matched(await service.redrivable(queue, body, now=now_ms()))
-    return ASCIIResponse({"redriven": await service.redrive(queue, body, now=now_ms())})
+    redriven = await service.redrive(queue, body, now=now_ms())
+    changes.note_jobs(redriven)
+    return ASCIIResponse({"redriven": redriven})
 
 
 @routes.post("/{queue}/promote-jobs", response_model=Done | Matched)

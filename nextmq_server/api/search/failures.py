@@ -1,0 +1,59 @@
+"""/v1/failures: failed jobs and dead letters, grouped by what went wrong."""
+
+from __future__ import annotations
+
+import typing as t
+
+from fastapi import Query, Request, Response
+
+from nextmq_handler.rules.limits import MAX_NAME
+from nextmq_handler.rules.models import Closed
+
+from ...timers import now_ms
+from ..http.errors import ASCIIResponse
+from ..http.request import Authorized, OfQueue, router
+from .searching import redaction_of, turn
+
+routes = router("/v1/failures", "search")
+
+
+class FailureGroupView(Closed):
+    """Failures of one queue with one job name and one reason, whose numbers, ids and addresses are `…`.
+
+    `isNew` says that the first one came after the app that works for the queue had started. Times are ms since the
+    epoch.
+    """
+
+    queue: str
+    name: str
+    reason: str
+    count: int
+    first: int
+    last: int
+    sampleIds: list[str]
+    lastStatus: int | None
+    deadLetters: int
+    isNew: bool
+
+
+class FailurePage(Closed):
+    """The groups, the last failure first; how many jobs were looked at, and how many there are."""
+
+    groups: list[FailureGroupView]
+    lookedAt: int
+    total: int
+
+
+@routes.get("", response_model=FailurePage)
+async def get_failures(
+    request: Request,
+    service: Authorized,
+    queue: OfQueue = None,
+    name: t.Annotated[str | None, Query(min_length=1, max_length=MAX_NAME, description="of the jobs")] = None,
+) -> Response:
+    """Group the newest 10,000 failed jobs and dead letters of each queue by what went wrong."""
+    async with turn(request, service):
+        look = await service.failures.look(queue, name, now=now_ms())
+    redaction = redaction_of(request)
+    groups = look.groups if redaction is None else [redaction.value(group) for group in look.groups]
+    return ASCIIResponse({"groups": groups, "lookedAt": look.looked, "total": look.total})

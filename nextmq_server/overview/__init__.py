@@ -1,0 +1,1 @@
+"""The state of queues and of the server at a glance."""

@@ -1,0 +1,1 @@
+"""Why a queue or a job does not run."""
