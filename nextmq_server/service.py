@@ -12,6 +12,10 @@ from nextmq_handler.rules.bodies import RedriveBody
 from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.rules.scheduling import Template
 
+from .alerts.alerts import Alerts
+from .alerts.facts import QueueWatch
+from .alerts.mail import MailRelay
+from .alerts.store import AlertStore
 from .audit.log import AuditLog
 from .dispatch.counts import DeliveryCounts, QueueLabels
 from .dispatch.dispatcher import Dispatcher
@@ -70,6 +74,7 @@ class Service:
     bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
     each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
     the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
+    `mail` sends the e-mails of alerts.
     `labels` are the queues that the metrics name, over all services that share it. `tracer` traces deliveries.
     """
 
@@ -88,6 +93,7 @@ class Service:
         slots: Slots | None = None,
         quota: QuotaLimits = _NO_QUOTA,
         keys: ProjectKeys | None = None,
+        mail: MailRelay | None = None,
         labels: QueueLabels | None = None,
         tracer: Tracer | None = None,
     ) -> None:
@@ -139,6 +145,14 @@ class Service:
         self.overview = Overview(self._hub, self.registry, node_workers, self._last_deliveries)
         self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self.reporter)
+        self.alerts = Alerts(
+            AlertStore(self._hub.scripts, instance_id),
+            QueueWatch(self.jobs, self.queues, self.registry, self.queue_names),
+            self.minutes,
+            project=project.name,
+            memory=lambda: round(self.storage.share * 100),
+            relay=mail,
+        )
         self._client: DeliveryClient | None = None
 
     @property
@@ -168,6 +182,7 @@ class Service:
         await self.triggers.start(self._client)
         self.bulk.start()
         self._last_deliveries.start()
+        await self.alerts.start(self._client)
         self._unready = None
 
     async def stop(self, *, grace: float) -> None:
@@ -178,6 +193,7 @@ class Service:
         await self.storage.stop()
         await self.quota.stop()
         await self.triggers.stop()
+        await self.alerts.stop()
         await self._hub.stop(grace=grace, farewell=self._write_counts)  # deliveries end until then
         await self._last_deliveries.stop()
         await self.events.stop()  # last, because requests may wait for the results of jobs in flight

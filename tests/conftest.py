@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import threading
 import typing as t
 
 import pytest
+from httpx._transports import default as transports
 
 from nextmq_handler.testing.vectors import VECTORS
 from tests.support.handler import API_KEY, OTHER_SECRET, SECRET
 
 SECRETS = {API_KEY, SECRET, OTHER_SECRET}.union(*(vector.secrets for vector in VECTORS))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _trusted_certificates_are_read_once() -> t.Iterator[None]:
+    """Share the TLS settings of httpx clients: each test has its own, and to read the certificates takes 20 ms."""
+    made = functools.cache(lambda arguments, options, trusted: create(*arguments, **dict(options)))
+    create = transports.create_ssl_context
+
+    def shared(*arguments: t.Any, **options: t.Any) -> t.Any:
+        trusted = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+        return made(arguments, tuple(options.items()), trusted)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transports, "create_ssl_context", shared)
+        yield
 
 
 @pytest.fixture(autouse=True)

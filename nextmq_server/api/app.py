@@ -35,7 +35,7 @@ from . import (
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
-from .operation import audit, minutes, overview, queue_changes
+from .operation import alerts, audit, minutes, overview, queue_changes
 from .search import bulk, failures, searching
 
 ROUTERS = (
@@ -61,6 +61,7 @@ ROUTERS = (
     searching.routes,
     failures.routes,
     bulk.routes,
+    alerts.routes,
     description.routes,
     health.routes,
 )
@@ -74,13 +75,12 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
     """
     app = FastAPI(title="NextMQ server", version=__version__, openapi_url=None)
     app.state = new_state(services)
-    app.state.metrics = ProcessMetrics(lambda: app.state.services)
     errors.install(app)
     for routes in ROUTERS:
         app.include_router(routes)
     if has_docs_page:
         app.include_router(description.page)
-    app.add_middleware(RequestCounts, counts=app.state.metrics.requests)
+    app.add_middleware(RequestCounts)
     app.add_middleware(RawPath)
     if hosts is not None:
         app.add_middleware(KnownHosts, hosts=hosts)
@@ -89,10 +89,11 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
 
 
 def new_state(services: t.Sequence[Service]) -> State:
-    """Return what an app knows besides its routes: the services, and the calls that are open."""
+    """Return what an app knows besides its routes: the services, their metrics, and the calls that are open."""
     return State(
         {
             "services": services,
+            "metrics": ProcessMetrics(),
             "waits": OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS),
             "probes": OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES),
             "streams": OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS),

@@ -23,9 +23,8 @@ class RequestKey(t.NamedTuple):
 class RequestCounts:
     """Middleware that counts. Nothing of the caller's own words is a label, so that their number is bounded."""
 
-    def __init__(self, app: ASGIApp, *, counts: Counter[RequestKey]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -34,7 +33,8 @@ class RequestCounts:
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._counts[_key_of(scope, message["status"])] += 1
+                counts: Counter[RequestKey] = scope["app"].state.metrics.requests
+                counts[_key_of(scope, message["status"])] += 1
             await send(message)
 
         await self._app(scope, receive, counted)

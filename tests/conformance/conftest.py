@@ -23,7 +23,7 @@ _WHOLE = ("test_first_job.py", "test_outcomes.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what runs on each Python: of each other test, except the fuzzed requests, the first case of each place."""
+    """Mark what runs on each Python: of each other test, the first case of each place. Fuzzed requests do not."""
     marked = set[tuple[str, str]]()
     for item in items:
         if item.path.parent != Path(__file__).parent or item.path.name == "test_fuzz.py":

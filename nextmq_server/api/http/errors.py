@@ -18,6 +18,8 @@ from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.refusals import Refusal
 from nextmq_handler.rules.search.filters import FilterError
 
+from ...alerts.rules import MAX_RULES
+from ...alerts.store import TooManyRules
 from ...audit.log import AuditUnavailable
 from ...dispatch.egress.rules import EgressRefused
 from ...engine.events.hub import MAX_LISTENERS, TooManyListeners
@@ -52,7 +54,7 @@ _DESCRIPTIONS = {
     409: "`stale_delivery`, `wrong_state`, `job_locked`, `worker_conflict`, `parent_cannot_be_replaced`",
     413: "`payload_too_large`",
     422: "`invalid_request`, `invalid_queue_name`, `invalid_filter`, `idempotency_key_reused`, `secret_mismatch`, "
-    "`too_many_triggers`, `too_many_workers`, `schemas_too_large`",
+    "`too_many_triggers`, `too_many_workers`, `too_many_rules`, `schemas_too_large`",
     429: "`too_many_streams`, `too_many_waits`, `too_many_probes`, `too_many_searches`, `too_many_operations`",
     503: "`storage_unavailable`, `storage_error`, `storage_full`, `audit_unavailable`",
     507: "`project_full`",
@@ -157,6 +159,9 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
         f"another registration holds queue {request.path_params['queue']}: {'; '.join(exc.differences)}",
         fields=exc.fields,
         differences=exc.differences,
+    ),
+    TooManyRules: lambda _, __: Refusal(
+        422, "too_many_rules", f"a project has at most {MAX_RULES} alert rules: delete some"
     ),
     TooManyWorkers: lambda _, exc: Refusal(422, "too_many_workers", str(exc)),
     TooManyListeners: lambda _, __: Refusal(

@@ -85,7 +85,7 @@ async def test_a_key_shows_only_its_project_and_the_process_all(
     await other.start()
     await other.add([other.jobs.new("secrets", "welcome", None, {}, now=1)])
     found = await scrape(project, service, other)
-    everything = samples((await ProcessMetrics(lambda: [service, other]).text()).decode())
+    everything = samples((await ProcessMetrics().of_all([service, other])).decode())
     await other.stop(grace=0)
     assert not any(("project", "other") in labels for _, labels in found)
     assert value(everything, "nextmq_jobs", project="other", queue="secrets", state="waiting") == 1
@@ -95,15 +95,15 @@ async def test_without_redis_the_process_shows_what_it_knows(own_valkey: Embedde
     service = Service(project, own_valkey.url)
     await service.start()
     own_valkey.stop()
-    found = samples((await ProcessMetrics(lambda: [service]).text()).decode())
+    found = samples((await ProcessMetrics().of_all([service])).decode())
     await service.stop(grace=0)
     assert value(found, "nextmq_redis_up") == 0
     assert value(found, "nextmq_signature_rejections_total", project=project.name, by="app") == 0
 
 
 async def test_an_answer_is_given_again_for_some_seconds(service: Service) -> None:
-    metrics = ProcessMetrics(lambda: [service])
-    first, again = await asyncio.gather(metrics.text(), metrics.text())
+    metrics = ProcessMetrics()
+    first, again = await asyncio.gather(metrics.of_all([service]), metrics.of_all([service]))
     assert first is again
 
 
