@@ -74,8 +74,8 @@ class Service:
     bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
     each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
     the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
-    `mail` sends the e-mails of alerts.
-    `labels` are the queues that the metrics name, over all services that share it. `tracer` traces deliveries.
+    `mail` sends the e-mails of alerts. `labels` are the queues that the metrics name, over all services that
+    share it. `tracer` traces deliveries.
     """
 
     def __init__(

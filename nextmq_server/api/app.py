@@ -55,13 +55,20 @@ ROUTERS = (
     events.routes,
     schedulers.routes,
     triggers.routes,
+<<<<<<< HEAD
     metrics.routes,
+=======
+>>>>>>> main
     minutes.routes,
     audit.routes,
     searching.routes,
     failures.routes,
     bulk.routes,
     alerts.routes,
+<<<<<<< HEAD
+=======
+    metrics.routes,
+>>>>>>> main
     description.routes,
     health.routes,
 )
@@ -89,8 +96,13 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
 
 
 def new_state(services: t.Sequence[Service]) -> State:
+<<<<<<< HEAD
     """Return what an app knows besides its routes: the services, their metrics, and the calls that are open."""
     return State(
+=======
+    """Return what an app knows besides its routes: the services, and the calls that are open."""
+    state = State(
+>>>>>>> main
         {
             "services": services,
             "metrics": ProcessMetrics(),
@@ -100,3 +112,5 @@ def new_state(services: t.Sequence[Service]) -> State:
             "searches": SearchTurns(),
         }
     )
+    state.metrics = ProcessMetrics(lambda: state.services)
+    return state
