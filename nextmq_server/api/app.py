@@ -55,20 +55,13 @@ ROUTERS = (
     events.routes,
     schedulers.routes,
     triggers.routes,
-<<<<<<< HEAD
-    metrics.routes,
-=======
->>>>>>> main
     minutes.routes,
     audit.routes,
     searching.routes,
     failures.routes,
     bulk.routes,
     alerts.routes,
-<<<<<<< HEAD
-=======
     metrics.routes,
->>>>>>> main
     description.routes,
     health.routes,
 )
@@ -96,13 +89,8 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
 
 
 def new_state(services: t.Sequence[Service]) -> State:
-<<<<<<< HEAD
     """Return what an app knows besides its routes: the services, their metrics, and the calls that are open."""
     return State(
-=======
-    """Return what an app knows besides its routes: the services, and the calls that are open."""
-    state = State(
->>>>>>> main
         {
             "services": services,
             "metrics": ProcessMetrics(),
@@ -112,5 +100,3 @@ def new_state(services: t.Sequence[Service]) -> State:
             "searches": SearchTurns(),
         }
     )
-    state.metrics = ProcessMetrics(lambda: state.services)
-    return state

@@ -23,12 +23,9 @@ class RequestKey(t.NamedTuple):
 class RequestCounts:
     """Middleware that counts in `app.state.metrics`.
 
-<<<<<<< HEAD
-=======
     Nothing of the caller's own words is a label, so that their number is bounded.
     """
 
->>>>>>> main
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
