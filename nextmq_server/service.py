@@ -19,7 +19,7 @@ from .audit.log import AuditLog
 from .dispatch.counts import DeliveryCounts, QueueLabels
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
-from .dispatch.health import MAX_BACKOFF, end_hold
+from .dispatch.health import MAX_BACKOFF
 from .dispatch.http.client import DeliveryClient
 from .dispatch.reports import Report, Reporter
 from .dispatch.untraced import Tracer
@@ -55,6 +55,7 @@ from .triggers.triggers import Triggers
 from .why.why import Why
 from .workers.directory import QueueDirectory
 from .workers.failures import FailureLooks
+from .workers.limit_changes import LimitChanges
 from .workers.workers import Workers
 
 PING_TIMEOUT = 2.0
@@ -138,6 +139,7 @@ class Service:
             max_timeout=max_timeout,
         )
         self.registry = self.workers.registry
+        self.limit_changes = LimitChanges(self._hub, self.limits, self.registry)
         self.failures = FailureLooks(self.jobs, self.registry, self.queue_names)
         self._last_deliveries = LastDeliveries(connection, keys)
         self.reporter.add(self._last_deliveries)
@@ -268,34 +270,10 @@ class Service:
     async def obliterate(self, queue: str, *, force: bool) -> None:
         """Remove the queue with all its jobs. Raises WrongState if jobs are active, unless `force`."""
         await self.queues.obliterate(queue, force=force)
-        await self.end_rest(queue)  # BullMQ leaves the limiter's key, which may be that of a hold
+        await self.limit_changes.end_rest(queue)  # BullMQ leaves the limiter's key, which may be that of a hold
         if queue not in {worker.options.dead_letter for worker in self.registry.all().values()}:
             await self._directory.forget(queue)
             await self._last_deliveries.forget(queue)
         worker = self.registry.get(queue)
         if worker is not None:  # its concurrency was kept in a key that has just been removed
             await apply_worker_concurrency(self.jobs.scripts(queue), worker.options.concurrency)
-
-    async def set_global_concurrency(self, queue: str, value: int | None) -> None:
-        """Bound how many jobs of the queue run at once; with None only its worker's concurrency does."""
-        worker = self.registry.get(queue)
-        bound = worker.options.concurrency if worker else None
-        await self.limits.set_global_concurrency(queue, value, worker=bound)
-        self._hub.poke(queue)
-
-    async def set_rate_limit(self, queue: str, limit: int, duration: int) -> None:
-        """Let at most `limit` jobs of the queue start in each `duration` ms."""
-        await self.limits.set_rate_limit(queue, limit, duration)
-        await self._hub.read_rate_limit(queue)
-
-    async def remove_rate_limit(self, queue: str) -> None:
-        """Remove the queue's global rate limit."""
-        await self.limits.remove_rate_limit(queue)
-        await self._hub.read_rate_limit(queue)
-
-    async def end_rest(self, queue: str) -> bool:
-        """Let the queue's jobs start again; return whether a rate limit or a hold kept them from it."""
-        held = await end_hold(self.limits, queue)
-        limited = await self.limits.end_rest(queue)
-        self._hub.poke(queue)
-        return held or limited
