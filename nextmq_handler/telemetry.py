@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
     from .protocol.messages import Headers
     from .protocol.outcomes import Outcome
-    from .protocol.wire import Delivery
+    from .protocol.wire import Delivery, JobRecord
 
 MAX_TRACE_SIZE = 8192
 """The most bytes that the values of a delivery's three trace headers have together."""
@@ -35,7 +35,7 @@ def inject() -> dict[str, str]:
     """Return the current context as trace headers. Empty if the app does not use OpenTelemetry. Never raises."""
     carrier: dict[str, str] = {}
     if _is_used():
-        with _harmless("reading the context"):
+        with harmless("reading the context"):
             from opentelemetry import propagate
 
             propagate.inject(carrier)
@@ -43,21 +43,22 @@ def inject() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def producer_span(queue: str, name: str) -> t.Generator[None]:
+def producer_span(queue: str, name: str) -> t.Generator[t.Callable[[object], None]]:
     """Wrap the adding of a job called `name` in a PRODUCER span `add {queue}`, if the app uses OpenTelemetry.
 
-    `inject`, called inside, carries it to the processor. An exception is recorded and propagates.
+    `inject`, called inside, carries it to the processor. An exception is recorded and propagates. Yields what
+    takes note of the job that was added, or of the list of them.
     """
     if not _is_used():
-        yield
+        yield _note_nothing
         return
     span = _CurrentSpan()
-    with _harmless("starting a span"):
+    with harmless("starting a span"):
         from opentelemetry.trace import SpanKind
 
-        span.start(f"add {queue}", SpanKind.PRODUCER, _attributes("send", "add", queue, name))
+        span.start(f"add {queue}", SpanKind.PRODUCER, attributes_of("send", "add", queue, name))
     try:
-        yield
+        yield span.note_added
     except Exception as exc:
         span.record(exc)
         span.set_error(type(exc).__name__)
@@ -119,13 +120,17 @@ class Trace:
         self._span = _CurrentSpan()
 
     def __enter__(self) -> None:
-        with _harmless("starting a span"):
+        with harmless("starting a span"):
             from opentelemetry.trace import SpanKind
 
             queue, job = self._delivery.queue, self._delivery.job
-            attributes = _attributes("process", "process", queue, job.name)
-            attributes["messaging.message.id"] = _plain(job.id)
-            attributes["nextmq.delivery_id"] = self._delivery.id
+            attributes: dict[str, str | int] = {
+                **attributes_of("process", "process", queue, job.name, job.id),
+                "nextmq.delivery_id": self._delivery.id,
+                "nextmq.attempt": job.attempts_made + 1,
+            }
+            if job.attempts_started == 1:  # BullMQ keeps no time at which a retried job was due
+                attributes["nextmq.wait_ms"] = _wait_of(job)
             context, links = _parent(self._headers)
             self._span.start(f"process {queue}", SpanKind.CONSUMER, attributes, context, links)
 
@@ -153,7 +158,7 @@ class _CurrentSpan:
         self,
         name: str,
         kind: SpanKind,
-        attributes: dict[str, str],
+        attributes: t.Mapping[str, str | int],
         parent: Context | None = None,
         links: t.Sequence[Link] = (),
     ) -> None:
@@ -164,13 +169,22 @@ class _CurrentSpan:
         self._token = context.attach(trace.set_span_in_context(self._span, parent))
 
     def record(self, exc: BaseException) -> None:
-        with _harmless("recording an exception"):
+        with harmless("recording an exception"):
             # An abandoned processor may raise after its span has ended.
             if self._span is not None and self._span.is_recording():
                 self._span.record_exception(exc)
 
+    def note_added(self, added: object) -> None:
+        """Take note of the job that was added, or of the list of them."""
+        with harmless("describing a span"):
+            id: object = getattr(added, "id", None)
+            if self._span is not None and isinstance(id, str):
+                self._span.set_attribute("messaging.message.id", _plain(id))
+            elif self._span is not None and isinstance(added, list):
+                self._span.set_attribute("messaging.batch.message_count", len(t.cast("list[object]", added)))
+
     def set_error(self, name: str) -> None:
-        with _harmless("marking a span"):
+        with harmless("marking a span"):
             if self._span is not None:
                 from opentelemetry.trace import Status, StatusCode
 
@@ -178,12 +192,12 @@ class _CurrentSpan:
                 self._span.set_status(Status(StatusCode.ERROR, name))
 
     def end(self) -> None:
-        with _harmless("leaving a span"):
+        with harmless("leaving a span"):
             if self._token is not None:
                 from opentelemetry import context
 
                 context.detach(self._token)
-        with _harmless("ending a span"):
+        with harmless("ending a span"):
             if self._span is not None:
                 self._span.end()
 
@@ -204,20 +218,36 @@ def _parent(headers: Headers) -> tuple[Context, list[Link]]:
     return sent, [trace.Link(here)]
 
 
-def _attributes(kind: str, operation: str, queue: str, name: str) -> dict[str, str]:
+def attributes_of(
+    kind: str, operation: str, queue: str, name: str | None = None, id: str | None = None
+) -> dict[str, str]:
     """Return OpenTelemetry's messaging attributes, and BullMQ's for the job's name. Never the job's data."""
-    return {
+    attributes = {
         "messaging.system": "bullmq",
         "messaging.destination.name": queue,
         "messaging.operation.type": kind,
         "messaging.operation.name": operation,
-        "bullmq.job.name": _plain(name),
     }
+    if name is not None:
+        attributes["bullmq.job.name"] = _plain(name)
+    if id is not None:
+        attributes["messaging.message.id"] = _plain(id)
+    return attributes
+
+
+def _wait_of(job: JobRecord) -> int:
+    """Return how long, in ms, the job waited after it was due."""
+    delay = job.opts.get("delay", 0)
+    return max(0, job.processed_on - job.timestamp - (int(delay) if isinstance(delay, int | float) else 0))
 
 
 def _plain(text: str) -> str:
     """Replace lone surrogates: an exporter would drop a whole batch of spans because of one."""
     return text.encode("utf-8", "replace").decode()
+
+
+def _note_nothing(_added: object) -> None:
+    """Stand in for a span's `note_added`."""
 
 
 def _is_used() -> bool:
@@ -227,7 +257,7 @@ def _is_used() -> bool:
 
 
 @contextlib.contextmanager
-def _harmless(what: str) -> t.Generator[None]:
+def harmless(what: str) -> t.Generator[None]:
     """Log what the app's propagators, samplers and span processors raise. The job goes on without a trace."""
     try:
         yield

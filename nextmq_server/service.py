@@ -12,16 +12,24 @@ from nextmq_handler.rules.bodies import RedriveBody
 from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.rules.scheduling import Template
 
+from .alerts.alerts import Alerts
+from .alerts.facts import QueueWatch
+from .alerts.mail import MailRelay
+from .alerts.store import AlertStore
 from .audit.log import AuditLog
+from .dispatch.counts import DeliveryCounts, QueueLabels
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF, end_hold
 from .dispatch.http.client import DeliveryClient
 from .dispatch.probe import Probe, probe
 from .dispatch.reports import Report, Reporter
+from .dispatch.untraced import Tracer
 from .engine.events.hub import EventHub
 from .engine.events.results import Results
 from .engine.queues.adding import AddResult, Idempotency, JobToAdd
+from .engine.queues.bulk.operations import Operations
+from .engine.queues.bulk.runner import BulkRunner
 from .engine.queues.children import Children
 from .engine.queues.flows import Flows
 from .engine.queues.jobs import Jobs
@@ -29,7 +37,6 @@ from .engine.queues.logs import JobLogStore
 from .engine.queues.queues import Limits, Queues, apply_worker_concurrency
 from .engine.queues.redrive import Redriver
 from .engine.queues.schedulers import JobSchedulers, SchedulerState
-from .engine.queues.search.failures import FailureLook, Failures
 from .engine.queues.search.searching import Search
 from .engine.worker.hub import Hub
 from .engine.worker.slots import Slots
@@ -47,6 +54,7 @@ from .redis.storage import StorageWatch
 from .shares import Shares
 from .triggers.triggers import Triggers
 from .workers.directory import QueueDirectory
+from .workers.failures import FailureLooks
 from .workers.workers import Workers
 
 PING_TIMEOUT = 2.0
@@ -66,6 +74,8 @@ class Service:
     bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
     each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
     the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
+    `mail` sends the e-mails of alerts. `labels` are the queues that the metrics name, over all services that
+    share it. `tracer` traces deliveries.
     """
 
     def __init__(
@@ -83,11 +93,16 @@ class Service:
         slots: Slots | None = None,
         quota: QuotaLimits = _NO_QUOTA,
         keys: ProjectKeys | None = None,
+        mail: MailRelay | None = None,
+        labels: QueueLabels | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.egress = egress
+        self._tracer = tracer
         self._unready: str | None = "starting"
         self._max_free_starts = max_free_starts
-        self.reporter = Reporter(*([report] if report else []))
+        self.counts = DeliveryCounts(project.name, labels or QueueLabels())
+        self.reporter = Reporter(self.counts, *([report] if report else []))
         address = redis_url if isinstance(redis_url, Address) else Address(redis_url)
         self.id = instance_id = secrets.token_hex(6)
         self.keys = keys = keys or ProjectKeys(project.name)
@@ -111,6 +126,8 @@ class Service:
         self.search = Search(self.jobs, self.queue_names)
         self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
         self._redriver = Redriver(self.jobs, note=self._directory.note)
+        operations = Operations(self._hub.scripts, keys)
+        self.bulk = BulkRunner(self.jobs, operations, note=self._directory.note, changed=self._on_bulk)
         self.workers = Workers(
             self._hub,
             self.jobs,
@@ -121,12 +138,21 @@ class Service:
             max_timeout=max_timeout,
         )
         self.registry = self.workers.registry
+        self.failures = FailureLooks(self.jobs, self.registry, self.queue_names)
         self._last_deliveries = LastDeliveries(connection, keys)
         self.reporter.add(self._last_deliveries)
         node_workers = NodeWorkers(connection, project.prefix)
         self.overview = Overview(self._hub, self.registry, node_workers, self._last_deliveries)
         self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self.reporter)
+        self.alerts = Alerts(
+            AlertStore(self._hub.scripts, instance_id),
+            QueueWatch(self.jobs, self.queues, self.registry, self.queue_names),
+            self.minutes,
+            project=project.name,
+            memory=lambda: round(self.storage.share * 100),
+            relay=mail,
+        )
         self._client: DeliveryClient | None = None
 
     @property
@@ -149,20 +175,25 @@ class Service:
                 self.reporter,
                 max_free_starts=self._max_free_starts,
                 heard=self._on_outcome,
+                tracer=self._tracer,
                 server=self.id,
             )
         )
         await self.triggers.start(self._client)
+        self.bulk.start()
         self._last_deliveries.start()
+        await self.alerts.start(self._client)
         self._unready = None
 
     async def stop(self, *, grace: float) -> None:
         """Shut down gracefully: wait `grace` s for deliveries in flight, then put their jobs back."""
         self._unready = "shutting down"
+        await self.bulk.stop()
         await self.workers.stop()
         await self.storage.stop()
         await self.quota.stop()
         await self.triggers.stop()
+        await self.alerts.stop()
         await self._hub.stop(grace=grace, farewell=self._write_counts)  # deliveries end until then
         await self._last_deliveries.stop()
         await self.events.stop()  # last, because requests may wait for the results of jobs in flight
@@ -237,25 +268,13 @@ class Service:
         self.credentials.note_signer(queue, secret_id)
         self.workers.hear(queue, fingerprint, secret_id)
 
+    async def _on_bulk(self, queue: str) -> None:
+        self.results.look_again(queue)
+        await self.workers.unattended.check(queue)
+
     async def queue_names(self) -> list[str]:
         """Return the queues that have a worker or to which jobs were added."""
         return sorted(await self._directory.names() | self.registry.all().keys())
-
-    async def failures(self, queue: str | None, name: str | None, *, now: int) -> FailureLook:
-        """Group the failures of a queue, or of all, at `now`, ms since the epoch.
-
-        A group is new if it began after the process of the app that registered last had started.
-        """
-        workers = self.registry.all()
-        queues = [queue] if queue else await self.queue_names()
-        dead_letter_queues = {worker.options.dead_letter for worker in workers.values()} - {None}
-
-        def since(queue: str) -> int | None:
-            worker = workers.get(queue)
-            return worker.started_at or None if worker else None
-
-        letters = sorted(t.cast("set[str]", dead_letter_queues))
-        return await Failures(self.jobs).groups(queues, letters, name, now=now, since=since)
 
     async def obliterate(self, queue: str, *, force: bool) -> None:
         """Remove the queue with all its jobs. Raises WrongState if jobs are active, unless `force`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import typing as t
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Server:
 
     def __init__(self, url: str | None = None) -> None:
         self.connection: ServerConnection = find_connection(url)
+        _load_httpx()
 
     def get(self, *path: str, **query: str | int | bool | None) -> t.Any:
         """Return the content of an answer; `path` is its segments after /v1. Raises NextMQError, as all do."""
@@ -118,6 +120,19 @@ def variables_of_this_folder() -> dict[str, str]:
     return dict(line.strip().split("=", 1) for line in content.splitlines() if "=" in line)
 
 
+def act_as_app_of_this_folder() -> bool:
+    """Set the variables of the file as `nextmq dev` does for its app, unless NEXTMQ_URL is set; return whether.
+
+    For commands that load an app's handler. Raises CommandFailed as `variables_of_this_folder`.
+    """
+    if os.environ.get("NEXTMQ_URL", "").strip() or not (variables := variables_of_this_folder()):
+        return False
+    for name, value in variables.items():
+        if name.startswith("NEXTMQ_"):
+            os.environ.setdefault(name, value)
+    return True
+
+
 def _not_reached(connection: ServerConnection, exc: NextMQConnectionError) -> str:
     reason = str(exc).partition(f"{connection.base_url}/")[2].partition(": ")[2].removesuffix(_ASKS)
     start = "start one with nextmq dev" if connection.is_local else "is it running, and is NEXTMQ_URL right?"
@@ -125,6 +140,17 @@ def _not_reached(connection: ServerConnection, exc: NextMQConnectionError) -> st
 
 
 _ASKS = "; is the server running?"
+
+
+def _load_httpx() -> None:
+    """Import httpx without its own command line, whose packages take as long to load as the rest of it."""
+    if "httpx" in sys.modules:
+        return
+    sys.modules["httpx._main"] = t.cast("t.Any", None)
+    try:
+        import httpx as httpx
+    finally:
+        del sys.modules["httpx._main"]
 
 
 def _sent(query: Query, content: object) -> Options:

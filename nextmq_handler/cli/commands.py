@@ -81,9 +81,7 @@ COMMANDS: t.Mapping[str, tuple[Entry, ...]] = {
         Entry("triggers", "Show, fire, pause or remove triggers.", ".change.triggers:triggers"),
         Entry("alerts", "Show, set or test alert rules.", ".change.alerts:alerts"),
     ),
-    "Deploy": (
-        Entry("register", "Register a handler's workers.", ".deploy:register"),
-    ),
+    "Deploy": (Entry("register", "Register a handler's workers.", ".deploy:register"),),
     "Server": (
         Entry("dev", "Run a development server, and your app beside it.", None),
         Entry("serve", "Run a server for the projects of a file.", None),

@@ -9,9 +9,6 @@ from __future__ import annotations
 import argparse
 import typing as t
 
-from ..registration.calls import ensure_workers_registered
-from ..workers.loading import workers_of
-
 
 def is_step(words: t.Sequence[str]) -> bool:
     """Tell whether a command line is a step of a deployment."""
@@ -26,6 +23,10 @@ def main(words: t.Sequence[str]) -> None:
 
 def register(target: str, release: str | None = None, *, replace: bool = False) -> None:
     """Register the workers of a handler. Raises NextMQError."""
+    # Only these steps pay for the import.
+    from ..registration.calls import ensure_workers_registered
+    from ..workers.loading import workers_of
+
     found = workers_of(target)
     ensure_workers_registered(found, release=release, deploy=True, replace=replace)
     print(f"registered {', '.join(worker.name for worker in found)}")  # noqa: T201 - a command's output

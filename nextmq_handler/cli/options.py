@@ -19,6 +19,4 @@ AsJson = t.Annotated[bool, typer.Option("--json", help="Print JSON, with exact t
 Yes = t.Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed if there is no terminal to ask on.")]
 DryRun = t.Annotated[bool, typer.Option("--dry-run", help="Only say how many jobs it would change.")]
 QueueName = t.Annotated[str, typer.Argument(metavar="QUEUE", help="The name of a queue.", show_default=False)]
-Ids = t.Annotated[
-    list[str] | None, typer.Argument(metavar="[JOB]...", help="The ids of jobs.", show_default=False)
-]
+Ids = t.Annotated[list[str] | None, typer.Argument(metavar="JOB", help="The ids of jobs.", show_default=False)]

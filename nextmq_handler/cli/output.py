@@ -51,7 +51,9 @@ def styled(text: str, style: str | None) -> str:
     return typer.style(text, **_STYLES[style])
 
 
-def table(heads: t.Sequence[str], rows: t.Iterable[t.Sequence[Cell]], *, right: t.Collection[int] = ()) -> list[str]:
+def table(
+    heads: t.Sequence[str], rows: t.Iterable[t.Sequence[Cell]], *, right: t.Collection[int] = ()
+) -> list[str]:
     """Return the lines of a table without borders. Columns of `right` are aligned there.
 
     A terminal's width cuts the last column.

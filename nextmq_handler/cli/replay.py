@@ -59,7 +59,7 @@ def replay(
     """
     app_url = _checked(to)
     server = Server(url)
-    if (role := server.get("project").get("role")) in _READERS:
+    if (role := server.get("project").get("key", {}).get("role")) in _READERS:
         raise CommandFailed(
             f"this key has the role {role}, and a replay needs operator: it shows all data of the job"
         )

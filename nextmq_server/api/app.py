@@ -12,32 +12,31 @@ from nextmq_handler._package import __version__
 from ..engine.events.hub import MAX_LISTENERS
 from ..front import bounds
 from ..front.open_calls import OpenCalls
+from ..metrics.metrics import ProcessMetrics
+from ..metrics.requests import RequestCounts
 from ..service import Service
 from ..shares import SearchTurns
 from . import (
-    audit,
     children,
     description,
     events,
-    failures,
     flows,
     health,
     job_changes,
     jobs,
     limits,
-    minutes,
+    metrics,
     project,
-    queue_changes,
     queues,
     results,
     schedulers,
-    search,
     triggers,
     workers,
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
-from .operation import overview
+from .operation import alerts, audit, minutes, overview, queue_changes
+from .search import bulk, failures, searching
 
 ROUTERS = (
     project.routes,
@@ -58,8 +57,11 @@ ROUTERS = (
     triggers.routes,
     minutes.routes,
     audit.routes,
-    search.routes,
+    searching.routes,
     failures.routes,
+    bulk.routes,
+    alerts.routes,
+    metrics.routes,
     description.routes,
     health.routes,
 )
@@ -78,6 +80,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
         app.include_router(routes)
     if has_docs_page:
         app.include_router(description.page)
+    app.add_middleware(RequestCounts)
     app.add_middleware(RawPath)
     if hosts is not None:
         app.add_middleware(KnownHosts, hosts=hosts)
@@ -87,7 +90,7 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
 
 def new_state(services: t.Sequence[Service]) -> State:
     """Return what an app knows besides its routes: the services, and the calls that are open."""
-    return State(
+    state = State(
         {
             "services": services,
             "waits": OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS),
@@ -96,3 +99,5 @@ def new_state(services: t.Sequence[Service]) -> State:
             "searches": SearchTurns(),
         }
     )
+    state.metrics = ProcessMetrics(lambda: state.services)
+    return state

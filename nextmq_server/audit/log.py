@@ -94,7 +94,7 @@ class AuditLog:
         Of an action that has ended only the entry after it is shown. Raises RedisError or ConnectionLost.
         """
         found, ended, looked_at = list[ShownEntry](), await self._ended_after(cursor), 0
-        while looked_at < MAX_LOOKED_AT:
+        while looked_at < MAX_LOOKED_AT and cursor != "0-0":  # Redis refuses it as an end
             end = "+" if cursor is None else f"({cursor}"
             rows = await self._scripts.connection.execute("XREVRANGE", self._key, end, "-", "COUNT", _CHUNK)
             for id, fields in rows:

@@ -17,12 +17,14 @@ from urllib.parse import urlsplit
 import httpx
 import typer
 
+from nextmq_handler.cli.typed import new_app
 from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.rules.log_text import one_line
 from nextmq_handler.settings import is_loopback
 
+from ..alerts.mail import MailRelay
 from ..api.app import create_app
 from ..api.http.middleware import LOOPBACK_NAMES
 from ..dispatch.egress.rules import EgressRules, parse_network
@@ -58,13 +60,18 @@ class FsyncPolicy(StrEnum):
     no = "no"
 
 
+app = new_app()
+
+
+# What follows the first word of COMMAND is COMMAND's own, even without the two dashes.
+@app.command("dev", context_settings={"allow_interspersed_args": False})
 @exit_on_error("nextmq dev")
 @on_event_loop
 async def dev(
     command: t.Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[-- COMMAND…]", help="Start this app too, with NEXTMQ_URL and NEXTMQ_APP_URL set for it."
+            metavar="-- COMMAND", help="Start this app too, with NEXTMQ_URL and NEXTMQ_APP_URL set for it."
         ),
     ] = None,
     *,
@@ -98,7 +105,7 @@ async def dev(
 
     `nextmq dev -- uvicorn main:app --reload` starts your app too, and ends with its exit status.
     """
-    app = AppProcess(command, show=console.print_app_line) if command else None
+    child = AppProcess(command, show=console.print_app_line) if command else None
     if command and app_url is None:
         app_url = guess_app_url(command, os.environ)
     configure_logging(time_format="%H:%M:%S")
@@ -131,6 +138,7 @@ async def dev(
             max_timeout=round(max_timeout * 1000),
             egress=egress,
             report=console.print_delivery,
+            mail=MailRelay.from_environment(),
             keys=await find_keys(Address(redis_url), project),
         )
         await service.start()
@@ -143,15 +151,15 @@ async def dev(
             variables["NEXTMQ_APP_URL"] = app_url
         stack.enter_context(env_file(data_dir, variables))
         hosts = {host, *LOOPBACK_NAMES, *([host_of(url)] if url else [])}
-        if app is not None:
-            helpers.append(_run(app, variables, process.stop_requested))
-            stack.push_async_callback(app.stop)
+        if child is not None:
+            helpers.append(_run(child, variables, process.stop_requested))
+            stack.push_async_callback(child.stop)
         banner = functools.partial(
             console.print_banner,
             project,
             (url or local_url).rstrip("/"),
             valkey,
-            app=None if app is None else app.name,
+            app=None if child is None else child.name,
             app_url=app_url or "",
         )
         await process.serve(
@@ -162,8 +170,8 @@ async def dev(
             on_ready=banner,
         )
     console.say("Stopped.")
-    if app is not None and app.status:
-        raise typer.Exit(app.status)
+    if child is not None and child.status:
+        raise typer.Exit(child.status)
 
 
 @contextlib.contextmanager

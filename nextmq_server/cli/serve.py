@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import signal
@@ -15,9 +16,12 @@ from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.settings import is_loopback
 
+from ..alerts.mail import MailRelay
 from ..api.app import create_app
+from ..dispatch.counts import QueueLabels
 from ..dispatch.egress.rules import EgressRules, parse_network
 from ..engine.worker.slots import MAX_IN_FLIGHT, Slots
+from ..metrics.metrics import ProcessMetrics
 from ..projects.key_names import find_keys
 from ..projects.projects import Project
 from ..projects.projects_file import load_projects
@@ -28,6 +32,7 @@ from ..service import Service
 from ..serving import base_url, listen
 from . import console
 from .log_lines import LogFormat, LogLevel, configure_logging, log_delivery
+from .metrics_port import serve_metrics
 from .options import (
     AllowEgress,
     MaxFreeStarts,
@@ -40,6 +45,7 @@ from .options import (
     on_event_loop,
 )
 from .process import ServerProcess, check_external, on_signal
+from .telemetry import telemetry
 
 logger = logging.getLogger("nextmq_server")
 
@@ -79,6 +85,10 @@ async def serve(
     log_format: t.Annotated[
         LogFormat, typer.Option(help="Write lines of text, or one JSON object a line.")
     ] = LogFormat.text,
+    metrics_port: t.Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Serve /metrics of all projects on this port of 127.0.0.1."),
+    ] = None,
 ) -> None:
     """Run the API and dispatcher on your Redis or Valkey; several servers may share it. SIGTERM shuts it down."""
     prepare = functools.partial(
@@ -89,11 +99,13 @@ async def serve(
         egress=EgressRules(allowed=[parse_network(text) for text in allow_egress or ()]),
         slots=Slots(max_in_flight, max_per_origin),
         quota=QuotaLimits(max_jobs, max_project_bytes),
+        labels=QueueLabels(),
         report=log_delivery if log_level in (LogLevel.debug, LogLevel.info) else None,
+        mail=MailRelay.from_environment(),
     )
 
     async def new_service(project: Project) -> Service:
-        return prepare(project, keys=await find_keys(Address(redis_url), project))
+        return prepare(project, keys=await find_keys(Address(redis_url), project), tracer=tracer)
 
     configure_logging(level=log_level, format=log_format)
     reload_requested = asyncio.Event()
@@ -110,7 +122,9 @@ async def serve(
             except ConfigurationError as exc:
                 logger.error("cannot take over the projects, keeping the old ones: %s", exc)
 
-    with listen(host, port, command="nextmq serve") as listener:
+    async with contextlib.AsyncExitStack() as stack:
+        listener = stack.enter_context(listen(host, port, command="nextmq serve"))
+        tracer = await stack.enter_async_context(telemetry())
         await check_external(redis_url)
         await _take_over(wanted, services, new_service)
         if not is_loopback(host):
@@ -121,8 +135,16 @@ async def serve(
         app.state.services = services
         url = base_url(host, listener)
         ready = f"NextMQ server on {url}. SIGTERM shuts down gracefully, SIGHUP reads the projects again."
+        metrics: ProcessMetrics = app.state.metrics
+        if metrics_port is not None:
+            metrics_url = await stack.enter_async_context(serve_metrics(metrics, metrics_port))
+            logger.info("metrics of all projects: %s", metrics_url)
         await process.serve(
-            app, listener, services, helpers=[reload_on_request()], on_ready=lambda: console.say(ready)
+            app,
+            listener,
+            services,
+            helpers=[reload_on_request(), metrics.loop_lag.watch()],
+            on_ready=lambda: console.say(ready),
         )
     console.say("Stopped.")
 

@@ -12,7 +12,6 @@ from nextmq_handler.protocol.signing import Secret
 from nextmq_handler.protocol.wire import MAX_OUTCOME_SIZE, UnfitData, encode_delivery
 from nextmq_handler.rules.attempts import MAX_FREE_STARTS, too_many_starts
 from nextmq_handler.rules.delivery_log import delivery_entry
-from nextmq_handler.telemetry import delivery_headers
 
 from ..engine.queues.job import EngineJob
 from ..engine.verdicts import Hold, Verdict
@@ -21,6 +20,7 @@ from .health import Health
 from .http.client import DeliveryClient, signed_headers
 from .judge import Reached, excerpt_of, judge
 from .reports import Reporter
+from .untraced import DeliverySpan, NoTracer, Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Dispatcher:
 
     A job fails after `max_free_starts` starts that used no attempt. `heard` is called with a signed outcome if the
     last one of its queue came from another worker or under another secret, or after TELL_INTERVAL. `server` is the
-    id of this process, for the log of a job's deliveries.
+    id of this process, for the log of a job's deliveries. `tracer` starts a span for each delivery.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Dispatcher:
         max_free_starts: int = MAX_FREE_STARTS,
         heard: Heard = _unheard,
         server: str | None = None,
+        tracer: Tracer | None = None,
         clock: t.Callable[[], float] = wall_clock,
     ) -> None:
         self._client = client
@@ -83,6 +84,7 @@ class Dispatcher:
         self._max_free_starts = max_free_starts
         self._heard = heard
         self._server = server
+        self._tracer = tracer or NoTracer()
         self._clock = clock
         self._last_heard: dict[str, tuple[str, str, float]] = {}
 
@@ -92,6 +94,15 @@ class Dispatcher:
         if failure is not None:
             return failure
         id = delivery_id(endpoint.queue, job)
+        span = self._tracer.start(endpoint.queue, endpoint.url, job, id)
+        try:
+            return await self._deliver(endpoint, health, job, id, span)
+        finally:
+            span.end()
+
+    async def _deliver(
+        self, endpoint: AppEndpoint, health: Health, job: EngineJob, id: str, span: DeliverySpan
+    ) -> Verdict:
         sent_at, started_at = self._clock(), time.monotonic()
         try:
             body = encode_delivery(
@@ -105,8 +116,7 @@ class Dispatcher:
             )
         except UnfitData as exc:
             return Failed("InvalidData", str(exc), unrecoverable=True)
-        trace = delivery_headers(job.opts)
-        headers = signed_headers(self._secrets.secrets, id, int(sent_at), body) | trace
+        headers = signed_headers(self._secrets.secrets, id, int(sent_at), body) | span.headers
         answer = await self._client.send(
             endpoint.url, headers, body, timeout=endpoint.timeout / 1000, max_size=MAX_OUTCOME_SIZE
         )
@@ -134,6 +144,8 @@ class Dispatcher:
                 server=self._server,
             )
         )
+        is_final = isinstance(verdict, Failed) and job.is_last_attempt(verdict)
+        span.answered(answer.status, verdict, is_final=is_final)
         self._reporter.tell(
             endpoint.queue,
             job,
@@ -143,7 +155,7 @@ class Dispatcher:
             duration,
             sent_at=round(sent_at * 1000),
             is_signed=is_signed,
-            traceparent=trace.get("traceparent", ""),
+            traceparent=span.headers.get("traceparent", ""),
         )
         return verdict
 

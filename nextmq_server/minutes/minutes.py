@@ -141,9 +141,14 @@ class Minutes:
 
     async def last(self, queue: str, minutes: int) -> tuple[int, int]:
         """Return how many jobs completed and failed within about so many minutes. Raises as `read`."""
-        span = Span(minutes * _MINUTE, _MINUTE)
-        steps = [counts.numbers for _, counts in await self.read(queue, span)]
-        return sum(step.get(COMPLETED, 0) for step in steps), sum(step.get(FAILED, 0) for step in steps)
+        seconds, _ = await self._scripts.connection.execute("TIME")
+        end = int(seconds) * 1000
+        start = (end // _MINUTE - minutes + 1) * _MINUTE
+        total = Counts()
+        for at, text in (await self._fields(queue, Span(end - start, _MINUTE), start, end)).items():
+            if at >= start:
+                total.take(text)
+        return total.numbers.get(COMPLETED, 0), total.numbers.get(FAILED, 0)
 
     async def _fields(self, queue: str, span: Span, start: int, end: int) -> dict[int, str]:
         """Return the texts of the queue from `start` to `end`, by the time at which each minute or hour begins."""

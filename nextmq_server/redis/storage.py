@@ -22,10 +22,11 @@ INTERVAL = 1.0
 
 
 class StorageWatch:
-    """Knows whether Redis is near its memory limit."""
+    """Knows whether Redis is near its memory limit. `share` is how much of it is used, 0 without a limit."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self.is_full = False
+        self.share = 0.0
         self._connection = connection
         self._task: asyncio.Task[None] | None = None
 
@@ -43,7 +44,7 @@ class StorageWatch:
         text: str = await self._connection.execute("INFO", "memory")
         memory = parse_info(text)
         limit, used = int(memory.get("maxmemory") or 0), int(memory.get("used_memory") or 0)
-        share = used / limit if limit else 0.0
+        self.share = share = used / limit if limit else 0.0
         is_full = share >= (FREE_AT if self.is_full else FULL_AT)
         if is_full and not self.is_full:
             logger.error(

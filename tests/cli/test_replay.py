@@ -16,6 +16,8 @@ from nextmq_handler.cli.calls import Server
 from nextmq_handler.cli.main import main
 from nextmq_handler.protocol.signing import generate_secret
 from nextmq_handler.settings import parse_connection_string
+from nextmq_server.projects.roles import Role
+from nextmq_server.projects.rotation import with_key_of
 from nextmq_server.testing.live import LiveNextMQ
 from tests.support.served_app import MOUNT, ServedApp
 
@@ -185,6 +187,18 @@ def test_a_replay_registers_no_worker(local: Local, live_nextmq: LiveNextMQ) -> 
     assert local.replay(Queue("emails").add("welcome", None).id).status == 0
     assert Queue("emails").info().worker is None
     assert _overrides.url == live_nextmq.url
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.APP])
+def test_a_key_that_may_not_see_all_data_replays_nothing(
+    local: Local, live_nextmq: LiveNextMQ, role: Role
+) -> None:
+    project = with_key_of(live_nextmq._service.project, role, None)
+    live_nextmq._service.credentials.rotate(project)
+    local.serve(lambda job: local.ran.append(job))
+    url = project.connection_string(parse_connection_string(live_nextmq.url).base_url, project.keys[-1])
+    told = local.replay(Queue("emails").add("welcome", None).id, "--url", url)
+    assert (told.status, f"role {role}, and a replay needs operator" in told.err, local.ran) == (1, True, [])
 
 
 def test_a_job_that_does_not_exist_is_told(local: Local) -> None:

@@ -110,6 +110,8 @@ async def test_the_span_of_a_processor_says_which_delivery_of_which_job_it_is(st
         "messaging.message.id": "42",
         "bullmq.job.name": "welcome",
         "nextmq.delivery_id": "dlv_1",
+        "nextmq.attempt": 1,
+        "nextmq.wait_ms": 1_000_000,
     }
 
 

@@ -18,7 +18,7 @@ def add(
     queue: QueueName,
     name: t.Annotated[str, typer.Argument(metavar="NAME", help="The name of the job.", show_default=False)],
     data: t.Annotated[
-        str, typer.Argument(metavar="[DATA]", help="JSON; @FILE reads a file, - standard input.")
+        str, typer.Argument(metavar="DATA", help="JSON; @FILE reads a file, - standard input.")
     ] = "null",
     delay: t.Annotated[str | None, typer.Option("--delay", help="Start it after this time, such as 10s.")] = None,
     priority: t.Annotated[int | None, typer.Option("--priority", help="1 is the most urgent.")] = None,

@@ -16,7 +16,7 @@ from .content import read_json
 
 
 def alerts(
-    name: t.Annotated[str | None, typer.Argument(metavar="[RULE]", help="The name of a rule to change.")] = None,
+    name: t.Annotated[str | None, typer.Argument(metavar="RULE", help="The name of a rule to change.")] = None,
     new: t.Annotated[str | None, typer.Option("--set", help="Make or change the rule: JSON, @FILE or -.")] = None,
     test: t.Annotated[bool, typer.Option("--test", help="Send a test to the rule's channels.")] = False,
     remove: t.Annotated[bool, typer.Option("--remove", help="Remove the rule. Asks.")] = False,

@@ -16,7 +16,7 @@ _STYLES = {"running": "ok", "failed": "bad", "cancelled": "warn"}
 
 
 def bulk(
-    id: t.Annotated[str | None, typer.Argument(metavar="[OPERATION]", help="Only this one.")] = None,
+    id: t.Annotated[str | None, typer.Argument(metavar="OPERATION", help="Only this one.")] = None,
     cancel: t.Annotated[bool, typer.Option("--cancel", help="Stop it. What is done stays done.")] = False,
     wait: t.Annotated[bool, typer.Option("--wait", help="Wait until it ends.")] = False,
     url: Url = None,

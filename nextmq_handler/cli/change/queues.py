@@ -14,7 +14,7 @@ from ..options import AsJson, DryRun, QueueName, Url, Yes
 from ..output import count, print_json, say
 from ..spans import ms_of
 
-QueueOrAll = t.Annotated[str | None, typer.Argument(metavar="[QUEUE]", help="The name of a queue.")]
+QueueOrAll = t.Annotated[str | None, typer.Argument(metavar="QUEUE", help="The name of a queue.")]
 All = t.Annotated[bool, typer.Option("--all", help="All queues of the project.")]
 
 MAX_CLEANED = 1000

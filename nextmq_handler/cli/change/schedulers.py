@@ -18,7 +18,7 @@ SchedulerId = t.Annotated[str, typer.Argument(metavar="SCHEDULER", help="Its id.
 
 def schedulers(
     queue: QueueName,
-    id: t.Annotated[str | None, typer.Argument(metavar="[SCHEDULER]", help="Only this one.")] = None,
+    id: t.Annotated[str | None, typer.Argument(metavar="SCHEDULER", help="Only this one.")] = None,
     remove: t.Annotated[bool, typer.Option("--remove", help="Remove it, and its next job. Asks.")] = False,
     yes: Yes = False,
     url: Url = None,

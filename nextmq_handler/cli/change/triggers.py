@@ -15,7 +15,7 @@ from ..output import Cell, duration, moment, print_json, say, table
 
 
 def triggers(
-    id: t.Annotated[str | None, typer.Argument(metavar="[TRIGGER]", help="Show its runs, or change it.")] = None,
+    id: t.Annotated[str | None, typer.Argument(metavar="TRIGGER", help="Show its runs, or change it.")] = None,
     fire: t.Annotated[bool, typer.Option("--fire", help="Send it now.")] = False,
     pause: t.Annotated[bool, typer.Option("--pause", help="Send it no more until --resume.")] = False,
     resume: t.Annotated[bool, typer.Option("--resume", help="Send it by its schedule again.")] = False,

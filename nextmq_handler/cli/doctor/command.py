@@ -6,12 +6,12 @@ import typing as t
 
 import typer
 
-from ...errors import NextMQError
+from ...errors import AuthenticationError, NextMQError
 from ...rules.log_text import one_line
 from ..failure import FOUND, line_of
 from ..options import AsJson, Url
 from ..output import print_json, say, styled
-from .findings import Check, Finding, Findings, wrong
+from .findings import Check, Finding, Findings, unknown, wrong
 from .queues import look_at_queues
 from .redis import look_at_redis
 from .server import look_at_server
@@ -23,7 +23,7 @@ _MARKS = {True: ("✓", "ok"), False: ("✗", "bad"), None: ("–", "muted")}
 
 def doctor(
     handler: t.Annotated[
-        str | None, typer.Argument(metavar="[module:handler]", help="The handler that your app mounts.")
+        str | None, typer.Argument(metavar="module:handler", help="The handler that your app mounts.")
     ] = None,
     url: Url = None,
     as_json: AsJson = False,
@@ -61,6 +61,8 @@ def _guarded(check: Check, rung: Findings[None]) -> Findings[None]:
     """Climb a rung; if the server refuses what it asks, tell that, and let the next one follow."""
     try:
         yield from rung
+    except AuthenticationError as exc:  # the key is known: its role may not see this
+        yield unknown(check, f"not checked: {line_of(exc)}")
     except NextMQError as exc:
         yield wrong(check, f"the server does not answer this check: {line_of(exc)}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ...errors import ConfigurationError
@@ -12,7 +11,7 @@ from ...rules.log_text import one_line
 from ...settings import Settings, load_settings
 from ...workers.loading import load
 from ...workers.worker import Worker
-from ..calls import ENV_FILE, variables_of_this_folder
+from ..calls import ENV_FILE, act_as_app_of_this_folder
 from .findings import Findings, good, wrong
 
 
@@ -51,7 +50,7 @@ def look_at_settings(url: str | None, target: str | None) -> Findings[Setup | No
         except ConfigurationError as exc:
             yield wrong("handler", str(exc))
             return None
-        except BaseException as exc:  # noqa: BLE001 - the app's own code runs
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - the app's own code runs
             told = one_line(f"{kind_of(exc)}: {text_of(exc)}", 500)
             yield wrong(
                 "handler", f"{target} cannot be loaded: {told}", "fix what the app raises when it is imported"
@@ -84,12 +83,7 @@ def _source(url: str | None) -> str:
     """Return where the connection string comes from; without any, take the variables of the file."""
     if url is not None:
         return "--url"
-    if os.environ.get("NEXTMQ_URL", "").strip() or not (variables := variables_of_this_folder()):
-        return "NEXTMQ_URL"
-    for name, value in variables.items():
-        if name.startswith("NEXTMQ_"):
-            os.environ.setdefault(name, value)  # as nextmq dev gives them to its app
-    return str(ENV_FILE)
+    return str(ENV_FILE) if act_as_app_of_this_folder() else "NEXTMQ_URL"
 
 
 def _handler_of(target: str) -> Handler:

@@ -12,7 +12,7 @@ from ..output import Cell, count, moment, print_json, say, styled, table
 
 
 def failures(
-    queue: t.Annotated[str | None, typer.Argument(metavar="[QUEUE]", help="Only of this queue.")] = None,
+    queue: t.Annotated[str | None, typer.Argument(metavar="QUEUE", help="Only of this queue.")] = None,
     name: t.Annotated[str | None, typer.Option("--name", help="Only jobs of this name.")] = None,
     url: Url = None,
     as_json: AsJson = False,

@@ -7,9 +7,10 @@ import typing as t
 import typer
 
 from ... import _overrides
-from ..calls import Json, Server
+from ...rules.log_text import one_line
+from ..calls import Json, RouteMissing, Server
 from ..options import AsJson, Url
-from ..output import Cell, clear, count, duration, print_json, say, styled, table
+from ..output import Cell, clear, count, duration, print_json, say, styled, table, terminal_width
 
 ATTENTION = ("disabled", "held", "paused", "dead_letters", "no_worker", "stuck", "unknown")
 """The states of a queue that need somebody, the worst first."""
@@ -29,7 +30,7 @@ _STYLES = {
     "running": "ok",
     "idle": "muted",
 }
-_HEADS = ("queue", "state", "waiting", "delayed", "active", "failed", "oldest", "done/h", "failed/h", "cause")
+_HEADS = ("queue", "state", "waiting", "delayed", "active", "failed", "oldest", "done/h", "failed/h")
 
 
 def status(
@@ -45,7 +46,8 @@ def status(
         if as_json:
             print_json({"server": about, "queues": queues})
         else:
-            lines = [*_head(about), "", *lines_of(queues, show_all=show_all)]
+            head = [f"project {server.connection.project}"] if about is None else _head(about)
+            lines = [*head, "", *lines_of(queues, show_all=show_all)]
             if watch:
                 clear()
             say(*lines)
@@ -54,9 +56,12 @@ def status(
         _overrides.sleep(PAUSE)
 
 
-def look(server: Server) -> tuple[Json, list[Json]]:
-    """Return the server and its queues, those that need somebody first."""
-    about = server.get("server")
+def look(server: Server) -> tuple[Json | None, list[Json]]:
+    """Return the server, None if it is too old to tell, and its queues, those that need somebody first."""
+    try:
+        about = server.get("server")
+    except RouteMissing:
+        about = None
     queues = [queue for page in server.pages("overview") for queue in page["queues"]]
     return about, sorted(queues, key=_rank)
 
@@ -67,7 +72,12 @@ def lines_of(queues: t.Sequence[Json], *, show_all: bool) -> list[str]:
         return ['No queue yet. Add a job: nextmq add emails welcome \'{"to": "a@example.com"}\'']
     urgent = sum(map(_needs_somebody, queues))
     shown = queues if show_all else queues[: urgent + SHOWN]
-    lines = table(_HEADS, map(_row, shown), right=range(2, 9))
+    head, *rows = table(_HEADS, map(_row, shown), right=range(2, 9))
+    lines = [head]
+    for queue, row in zip(shown, rows, strict=True):
+        lines.append(row)
+        if queue["cause"]:
+            lines.append(styled(f"  └ {one_line(queue['cause'], terminal_width() - 4)}", "muted"))
     if len(shown) < len(queues):
         lines.append(styled(f"{count(len(queues) - len(shown), 'more queue')}: nextmq status --all", "muted"))
     hint = " What ends it: nextmq why QUEUE" if urgent else ""
@@ -104,7 +114,6 @@ def _row(queue: Json) -> list[Cell]:
         ("-", "muted") if oldest is None else duration(oldest),
         _number(queue["completedLastHour"]),
         (f"{failed:,}", "bad") if failed >= MANY_FAILURES else _number(failed),
-        queue["cause"] or "",
     ]
 
 

@@ -12,7 +12,7 @@ import typer
 
 from ... import _overrides
 from ...client._http.pools import async_http_client, close_async_http_client, url_of
-from ...errors import NextMQError
+from ...errors import AuthenticationError, NextMQError
 from ...protocol.messages import PROJECT_HEADER
 from ...rules.log_text import one_line
 from ...rules.near_names import nearest
@@ -67,7 +67,12 @@ def tail(
     """Print events and deliveries as they happen, until Ctrl-C. With --json each is one line of JSON."""
     server = Server(url)
     names = list(dict.fromkeys(queues or ()))
-    known = _queue_names(server)
+    try:
+        known = _queue_names(server)
+    except AuthenticationError:
+        if not names:
+            raise
+        known = names  # a key of an app may follow a queue, and not list all of them
     for name in names:
         if name not in known:
             near = nearest(name, known)

@@ -21,7 +21,7 @@ _WIDTH = 100
 
 def why(
     queue: QueueName,
-    job: t.Annotated[str | None, typer.Argument(metavar="[JOB]", help="The id of a job.")] = None,
+    job: t.Annotated[str | None, typer.Argument(metavar="JOB", help="The id of a job.")] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:

@@ -13,7 +13,7 @@ from ...rules.log_text import one_line
 from ...settings import load_settings
 from ...workers.loading import load, workers_of
 from ...workers.worker import Worker
-from ..calls import Server
+from ..calls import Server, act_as_app_of_this_folder
 from ..failure import FOUND, line_of
 from ..options import AsJson, Url
 from ..output import Cell, count, duration, moment, print_json, say, styled, table
@@ -25,7 +25,7 @@ def workers(
     handler: t.Annotated[
         str | None,
         typer.Argument(
-            metavar="[module:handler]", help="Compare with the workers of this code.", show_default=False
+            metavar="module:handler", help="Compare with the workers of this code.", show_default=False
         ),
     ] = None,
     url: Url = None,
@@ -36,6 +36,8 @@ def workers(
     nextmq workers replace module:handler replaces registrations that differ.
     """
     server = Server(url)
+    if handler is not None:
+        act_as_app_of_this_folder()
     held = {each["queue"]: each["registration"] for page in server.pages("workers") for each in page["workers"]}
     compared = None if handler is None else _compare(server, handler, url)
     if as_json:

@@ -43,9 +43,11 @@ class Resource:
         """Add jobs once, however often the call is tried, in the trace of a span that names `queue` and `name`."""
         options["idempotency_key"] = key_of(key)
         _notices.job_added()
-        with producer_span(queue, name):
+        with producer_span(queue, name) as note_added:
             options["headers"] = inject()
-            return self._ask("POST", *path, reader=reader, **options)
+            added = self._ask("POST", *path, reader=reader, **options)
+            note_added(added)
+            return added
 
     def _find(self, method: str, *path: str, reader: Reader[R], **options: t.Unpack[Options]) -> R | None:
         """Do as `_ask`, and return None instead of raising NotFoundError."""

@@ -18,10 +18,13 @@ from nextmq_handler.rules.cron import InvalidSchedule
 from nextmq_handler.rules.refusals import Refusal
 from nextmq_handler.rules.search.filters import FilterError
 
+from ...alerts.rules import MAX_RULES
+from ...alerts.store import TooManyRules
 from ...audit.log import AuditUnavailable
 from ...dispatch.egress.rules import EgressRefused
 from ...engine.events.hub import MAX_LISTENERS, TooManyListeners
 from ...engine.queues.adding import IdempotencyKeyReused
+from ...engine.queues.bulk.operations import MAX_RUNNING, NoSuchOperation, TooManyOperations
 from ...engine.queues.jobs import JobLocked, NoSuchJob, WrongState
 from ...engine.queues.schedulers import NoSuchScheduler
 from ...engine.queues.search.cursors import BadCursor
@@ -51,8 +54,8 @@ _DESCRIPTIONS = {
     409: "`stale_delivery`, `wrong_state`, `job_locked`, `worker_conflict`, `parent_cannot_be_replaced`",
     413: "`payload_too_large`",
     422: "`invalid_request`, `invalid_queue_name`, `invalid_filter`, `idempotency_key_reused`, `secret_mismatch`, "
-    "`too_many_triggers`, `too_many_workers`, `schemas_too_large`",
-    429: "`too_many_streams`, `too_many_waits`, `too_many_probes`, `too_many_searches`",
+    "`too_many_triggers`, `too_many_workers`, `too_many_rules`, `schemas_too_large`",
+    429: "`too_many_streams`, `too_many_waits`, `too_many_probes`, `too_many_searches`, `too_many_operations`",
     503: "`storage_unavailable`, `storage_error`, `storage_full`, `audit_unavailable`",
     507: "`project_full`",
 }
@@ -70,6 +73,7 @@ _HEADERS = {
     "too_many_waits": {"retry-after": "1"},
     "too_many_probes": {"retry-after": "1"},
     "too_many_searches": {"retry-after": "2"},
+    "too_many_operations": {"retry-after": "10"},
     "storage_full": {"retry-after": "5"},
     "storage_unavailable": {"retry-after": "1"},
 }
@@ -156,9 +160,20 @@ _REFUSALS: dict[type[Exception], t.Callable[[Request, t.Any], Refusal]] = {
         fields=exc.fields,
         differences=exc.differences,
     ),
+    TooManyRules: lambda _, __: Refusal(
+        422, "too_many_rules", f"a project has at most {MAX_RULES} alert rules: delete some"
+    ),
     TooManyWorkers: lambda _, exc: Refusal(422, "too_many_workers", str(exc)),
     TooManyListeners: lambda _, __: Refusal(
         429, "too_many_streams", f"the project has {MAX_LISTENERS} open event streams: close one, or share one"
+    ),
+    NoSuchOperation: lambda request, _: Refusal(
+        404, "not_found", f"bulk operation {unquote(request.path_params['id'])} does not exist (any more)"
+    ),
+    TooManyOperations: lambda _, __: Refusal(
+        429,
+        "too_many_operations",
+        f"the project has {MAX_RUNNING} bulk operations under way: wait for one, or cancel one",
     ),
     TooManySearches: lambda _, __: Refusal(
         429, "too_many_searches", f"the project has {MAX_WAITING_SEARCHES} searches under way: wait for one"

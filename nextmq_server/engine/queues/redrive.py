@@ -34,7 +34,7 @@ _Act = t.Callable[[QueueScripts, str, str, DeadLetter], t.Awaitable[bool]]
 # of its queue; the 9 of reprocessJob (the job, …); the job's snapshot; those of the script that adds the job.
 # ARGV: SHA-1 of the dead letter's data; the script that adds the job; the 3 of removeJob; the 6 of reprocessJob;
 # the job's name; the script's first argument with the job's first id or ""; its arguments with a new id.
-_LUA = (
+REDRIVE = (
     RETRY
     + as_function("addStandardJob")
     + as_function("addPrioritizedJob")
@@ -71,6 +71,7 @@ removeJob({KEYS[1], KEYS[2]}, {ARGV[3], ARGV[4], ARGV[5]})
 return 1
 """
 )
+"""The script that redrives a dead letter. Its call is `redrive_call`."""
 
 
 class Redriver:
@@ -143,32 +144,43 @@ class Redriver:
     async def _send_back(
         self, scripts: QueueScripts, dead_letter_id: str, text: str, dead_letter: DeadLetter, *, now: int
     ) -> bool:
-        target = self._jobs.scripts(dead_letter["queue"])
-        calls = _calls(target, dead_letter, now)
-        if calls is None:
+        made = redrive_call(self._jobs, scripts, dead_letter_id, text, dead_letter, now)
+        if made is None:
             return False
-        call, with_first_id = calls
-        await self._note({target.queue})
-        is_next = bool(dead_letter["opts"].get("lifo"))
-        retry_keys, retry_args = retry_call(
-            target, dead_letter["id"], "failed", is_next=is_next, resets=(True, True)
-        )
-        keys = [
-            *(scripts.key(dead_letter_id), scripts.keys["repeat"], scripts.key(dead_letter_id, "lock")),
-            *scripts.all_keys("active", "waiting-children"),
-            *retry_keys,
-            snapshot_key(target, dead_letter["id"]),
-            *call.keys,
-        ]
-        digest = hashlib.sha1(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
-        args = [
-            *(digest, call.script, dead_letter_id, "0", scripts.keys[""]),
-            *retry_args,
-            dead_letter["name"],
-            with_first_id.args[0] if with_first_id else "",
-            *call.args,
-        ]
-        return bool(await scripts.run_composed(_LUA, keys, args))
+        await self._note({dead_letter["queue"]})
+        return bool(await scripts.run_composed(REDRIVE, *made))
+
+
+def redrive_call(
+    jobs: Jobs, scripts: QueueScripts, dead_letter_id: str, text: str, dead_letter: DeadLetter, now: int
+) -> tuple[list[str], list[t.Any]] | None:
+    """Return keys and arguments of REDRIVE for a dead letter in the queue of `scripts`, stored as `text`.
+
+    None for another client's data in the shape of a dead letter.
+    """
+    target = jobs.scripts(dead_letter["queue"])
+    calls = _calls(target, dead_letter, now)
+    if calls is None:
+        return None
+    call, with_first_id = calls
+    is_next = bool(dead_letter["opts"].get("lifo"))
+    retry_keys, retry_args = retry_call(target, dead_letter["id"], "failed", is_next=is_next, resets=(True, True))
+    keys = [
+        *(scripts.key(dead_letter_id), scripts.keys["repeat"], scripts.key(dead_letter_id, "lock")),
+        *scripts.all_keys("active", "waiting-children"),
+        *retry_keys,
+        snapshot_key(target, dead_letter["id"]),
+        *call.keys,
+    ]
+    digest = hashlib.sha1(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+    args = [
+        *(digest, call.script, dead_letter_id, "0", scripts.keys[""]),
+        *retry_args,
+        dead_letter["name"],
+        with_first_id.args[0] if with_first_id else "",
+        *call.args,
+    ]
+    return keys, args
 
 
 def _calls(target: QueueScripts, dead_letter: DeadLetter, now: int) -> tuple[ScriptCall, ScriptCall | None] | None:

@@ -92,12 +92,22 @@ BOUNDED = {
     "/v1/queues/{queue}/jobs/{id}/dependencies": "4 MiB of values, the rest by children-values: tested below",
     "/v1/queues/{queue}/jobs/{id}/result": "one result",
     "/v1/queues/{queue}/schedulers": "at most 1,000 schedulers",
+    "/v1/bulk": "at most 100 operations",
     "/v1/search": "4 MiB of jobs, the rest by its cursor",
     "/v1/triggers": "at most 32 MiB of triggers in a project",
 }
 """Routes whose answers hold data of callers and have another bound."""
 SMALL = {
-    *("/v1/failures", "/healthz", "/readyz", "/v1/project", "/v1/triggers/{id}", "/v1/triggers/{id}/runs"),
+    *(
+        "/v1/failures",
+        "/v1/bulk/{id}",
+        "/healthz",
+        "/metrics",
+        "/readyz",
+        "/v1/project",
+        "/v1/triggers/{id}",
+        "/v1/triggers/{id}/runs",
+    ),
     *(
         f"/v1/queues/{{queue}}{path}"
         for path in (

@@ -281,7 +281,9 @@ async def test_a_queue_like_no_other_is_warned_of_with_what_to_do(
     await api.post(JOBS, json={"name": "welcome"})
     [line] = warnings(caplog)
     assert line.startswith('queue "emails" has 1 waiting job and no worker; start its app; if it runs, it has not')
-    assert [hint for hint in ("lifespan", "first request", "nextmq register", "check()") if hint not in line] == []
+    assert [
+        hint for hint in ("lifespan", "first request", "nextmq register", "nextmq doctor") if hint not in line
+    ] == []
 
 
 async def test_a_queue_with_a_worker_is_not_warned_of(

@@ -34,7 +34,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
-# KEYS: the index, the operation. ARGV: its id, MAX_RUNNING, MAX_KEPT, what the keys of operations begin with, its
+# KEYS: the index, the operation. ARGV: its id, MAX_RUNNING, MAX_KEPT, what the keys of operations begin with, the
 # fields. Returns when it was created, 0 if too many are under way.
 _CREATE = (
     _NOW
@@ -60,8 +60,8 @@ return now
 """
 )
 
-# KEYS: the index. ARGV: what the keys of operations begin with, a token, LOCK_LIFE. Locks the oldest operation that
-# is under way and that no process runs. Returns its id, or "".
+# KEYS: the index. ARGV: what the keys of operations begin with, a token, LOCK_LIFE. Locks the oldest operation
+# that is under way and that no process runs. Returns its id, or "".
 _TAKE = """
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   local key = ARGV[1] .. id
@@ -81,7 +81,7 @@ end
 """
 """A Lua function: whether the operation is under way, and run by the process with this token."""
 
-# KEYS: the operation, its lock. ARGV: the token, LOCK_LIFE, fields. Returns 0 if the operation is not ours any more.
+# KEYS: the operation, its lock. ARGV: the token, LOCK_LIFE, fields. Returns 0 if the operation is not ours.
 _PROGRESS = (
     FENCE
     + """
@@ -132,6 +132,7 @@ class Operation:
         self.next = int(fields.get("next", 0))
         self.spot: str | None = fields.get("spot")
         self.looked = int(fields.get("looked", 0))
+        self.total = int(fields["total"]) if "total" in fields else None
         self._fields = fields
 
     def view(self) -> dict[str, t.Any]:
@@ -151,7 +152,7 @@ class Operation:
                 if name.startswith(SKIPPED)
             },
             "lookedAt": self.looked,
-            "total": int(fields["total"]) if "total" in fields else None,
+            "total": self.total,
             "problem": fields.get("problem"),
             "createdAt": self.created_at,
             "finishedAt": int(fields["finishedAt"]) if "finishedAt" in fields else None,
@@ -169,6 +170,10 @@ class Operations:
     def keys_of(self, id: str) -> list[str]:
         """Return the keys of an operation and of its lock."""
         return [self._keys("bulk", id), self._keys("bulk", id, "lock")]
+
+    async def ready(self) -> None:
+        """Wait until Redis can be reached."""
+        await self._runner.connection.ready()
 
     async def create(self, fields: t.Mapping[str, t.Any]) -> Operation:
         """Create an operation that is to run. Raises TooManyOperations."""

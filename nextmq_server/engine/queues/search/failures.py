@@ -79,7 +79,7 @@ class Failures:
         name: str | None,
         *,
         now: int,
-        since: t.Callable[[str], int | None],
+        since: t.Mapping[str, int],
     ) -> FailureLook:
         """Group the failures of `queues` at `now`, ms since the epoch.
 
@@ -115,7 +115,7 @@ class Failures:
 class _Grouping:
     """The groups so far."""
 
-    def __init__(self, queues: t.Collection[str], name: str | None, since: t.Callable[[str], int | None]) -> None:
+    def __init__(self, queues: t.Collection[str], name: str | None, since: t.Mapping[str, int]) -> None:
         self._queues = queues
         self._name = name
         self._since = since
@@ -171,6 +171,6 @@ class _Grouping:
         group["first"] = min(group["first"], failure.at)
         if len(group["sampleIds"]) < SAMPLES:
             group["sampleIds"].append(failure.id)
-        since = self._since(failure.queue)
+        since = self._since.get(failure.queue)
         group["isNew"] = since is not None and group["first"] >= since
         self._seen[failure.queue, failure.id] = group

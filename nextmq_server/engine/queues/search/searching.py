@@ -114,11 +114,19 @@ class Search:
         back_to = await self._time_of(walk.spot)
         return SearchResult(jobs, walk.looked, total, back_to, None if walk.is_end else walk.spot)
 
-    async def count(self, filter: Filter, queues: t.Sequence[str], spot: Spot | None, *, now: int) -> Count:
+    async def existing(self, queue: str, ids: t.Sequence[str]) -> int:
+        """Count those of the ids that jobs of the queue have."""
+        scripts = self._jobs.scripts(queue)
+        stored = await asyncio.gather(*(scripts.fields(job_id, "timestamp") for job_id in ids))
+        return sum(added is not None for (added,) in stored)
+
+    async def count(
+        self, filter: Filter, queue: str, sources: t.Sequence[Source], spot: Spot | None, *, now: int
+    ) -> Count:
         """Count jobs that match at `now`, ms since the epoch, for MAX_SECONDS at most, from `spot` on."""
-        walk = Walk(self._jobs, queues, filter, now=now, whole=False, spot=spot)
+        walk = Walk(self._jobs, [queue], filter, now=now, whole=False, spot=spot, sources=sources)
         total = await walk.total()
-        if is_whole(filter):
+        if is_whole(filter) and not filter.of("queue"):
             return Count(total, total, total, None)
         end = time.monotonic() + MAX_SECONDS
         matching = 0

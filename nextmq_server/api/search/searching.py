@@ -12,12 +12,12 @@ from nextmq_handler.rules.search.filters import MAX_FILTER, parse_filter
 from nextmq_handler.rules.search.redaction import Redaction
 from nextmq_handler.rules.views import JobView
 
-from ..engine.queues.search.cursors import MAX_CURSOR, read_cursor, write_cursor
-from ..service import Service
-from ..shares import SearchTurns
-from ..timers import now_ms
-from .http.errors import ASCIIResponse
-from .http.request import Authorized, OfQueue, router
+from ...engine.queues.search.cursors import MAX_CURSOR, read_cursor, write_cursor
+from ...service import Service
+from ...shares import SearchTurns
+from ...timers import now_ms
+from ..http.errors import ASCIIResponse
+from ..http.request import Authorized, OfQueue, router
 
 routes = router("/v1/search", "search")
 

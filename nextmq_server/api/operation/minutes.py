@@ -9,9 +9,9 @@ from pydantic import Field
 
 from nextmq_handler.rules.models import Closed
 
-from ..minutes.counts import CLASSES
-from ..minutes.minutes import RANGES
-from .http.request import Authorized, QueueName, router
+from ...minutes.counts import CLASSES
+from ...minutes.minutes import RANGES
+from ..http.request import Authorized, QueueName, router
 
 routes = router("/v1/queues/{queue}/metrics", "queues")
 
@@ -27,8 +27,8 @@ class Percentiles(Closed):
 class MinutesPoint(Closed):
     """What happened in one step, which begins at `at` (ms since the epoch).
 
-    `deliveries` counts by the class of the status; `none` is without an answer. `wait` is from when a job was due to
-    its first delivery, `run` is a delivery; null if there was none. `oldestWaiting` is ms.
+    `deliveries` counts by the class of the status; `none` is without an answer. `wait` is from when a job was due
+    to its first delivery, `run` is a delivery; null if there was none. `oldestWaiting` is ms.
     """
 
     at: int
@@ -42,7 +42,7 @@ class MinutesPoint(Closed):
 
 
 class MinutesView(Closed):
-    """The counts of a queue, the oldest first, in steps of `step` ms. Steps in which no server ran are left out."""
+    """The counts of a queue, the oldest first, in steps of `step` ms, without steps in which no server ran."""
 
     queue: str
     step: int

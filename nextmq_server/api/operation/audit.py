@@ -8,9 +8,9 @@ from fastapi import Query, Response
 
 from nextmq_handler.rules.models import Closed
 
-from ..audit.entries import ShownEntry
-from .http.errors import ASCIIResponse
-from .http.request import Authorized, router
+from ...audit.entries import ShownEntry
+from ..http.errors import ASCIIResponse
+from ..http.request import Authorized, router
 
 MAX_AUDIT_PAGE = 1000
 """The most entries of one answer."""

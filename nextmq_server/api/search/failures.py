@@ -9,10 +9,10 @@ from fastapi import Query, Request, Response
 from nextmq_handler.rules.limits import MAX_NAME
 from nextmq_handler.rules.models import Closed
 
-from ..timers import now_ms
-from .http.errors import ASCIIResponse
-from .http.request import Authorized, OfQueue, router
-from .search import redaction_of, turn
+from ...timers import now_ms
+from ..http.errors import ASCIIResponse
+from ..http.request import Authorized, OfQueue, router
+from .searching import redaction_of, turn
 
 routes = router("/v1/failures", "search")
 
@@ -53,7 +53,7 @@ async def get_failures(
 ) -> Response:
     """Group the newest 10,000 failed jobs and dead letters of each queue by what went wrong."""
     async with turn(request, service):
-        look = await service.failures(queue, name, now=now_ms())
+        look = await service.failures.look(queue, name, now=now_ms())
     redaction = redaction_of(request)
     groups = look.groups if redaction is None else [redaction.value(group) for group in look.groups]
     return ASCIIResponse({"groups": groups, "lookedAt": look.looked, "total": look.total})

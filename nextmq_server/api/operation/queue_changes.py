@@ -16,12 +16,12 @@ from nextmq_handler.rules.bodies import (
 )
 from nextmq_handler.rules.models import Closed
 
-from ..engine.queues.matching import Matching
-from ..service import Service
-from ..timers import now_ms
-from .http.audited import Noted
-from .http.errors import ASCIIResponse
-from .http.request import Authorized, CreatesJobs, Done, Empty, QueueName, router
+from ...engine.queues.matching import Matching
+from ...service import Service
+from ...timers import now_ms
+from ..http.audited import Noted
+from ..http.errors import ASCIIResponse
+from ..http.request import Authorized, CreatesJobs, Done, Empty, QueueName, router
 
 routes = router("/v1/queues", "queues")
 project_routes = router("/v1", "queues")

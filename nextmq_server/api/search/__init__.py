@@ -1,0 +1,1 @@
+"""The routes that look at, or change, jobs of all queues by a filter."""

@@ -1,0 +1,1 @@
+"""The metrics of a server process, in Prometheus's text format."""
