@@ -13,8 +13,6 @@ from nextmq_handler.rules.scheduling import Template
 
 from .alerts.alerts import Alerts
 from .alerts.facts import QueueWatch
-from .alerts.mail import MailRelay
-from .alerts.store import AlertStore
 from .audit.log import AuditLog
 from .dispatch.counts import DeliveryCounts, QueueLabels
 from .dispatch.dispatcher import Dispatcher
@@ -75,8 +73,7 @@ class Service:
     bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
     each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
     the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
-    `mail` sends the e-mails of alerts. `labels` are the queues that the metrics name, over all services that
-    share it. `tracer` traces deliveries.
+    `labels` are the queues that the metrics name, over all services that share it. `tracer` traces deliveries.
     """
 
     def __init__(
@@ -94,7 +91,6 @@ class Service:
         slots: Slots | None = None,
         quota: QuotaLimits = _NO_QUOTA,
         keys: ProjectKeys | None = None,
-        mail: MailRelay | None = None,
         labels: QueueLabels | None = None,
         tracer: Tracer | None = None,
     ) -> None:
@@ -149,14 +145,8 @@ class Service:
         self.why = Why(self._hub, self.jobs, self.registry, node_workers, self.quota)
         self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self.reporter)
-        self.alerts = Alerts(
-            AlertStore(self._hub.scripts, instance_id),
-            QueueWatch(self.jobs, self.queues, self.registry, self.queue_names),
-            self.minutes,
-            project=project.name,
-            memory=lambda: round(self.storage.share * 100),
-            relay=mail,
-        )
+        watch = QueueWatch(self.overview, self.jobs, self.registry, self.queue_names)
+        self.alerts = Alerts(self._hub.scripts, watch, self.minutes, self.storage, self.id, project.name)
         self._client: DeliveryClient | None = None
 
     @property
