@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import typing as t
 
@@ -18,9 +17,8 @@ from .audit.log import AuditLog
 from .dispatch.counts import DeliveryCounts, QueueLabels
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
-from .dispatch.health import MAX_BACKOFF, end_hold
+from .dispatch.health import MAX_BACKOFF
 from .dispatch.http.client import DeliveryClient
-from .dispatch.probe import Probe, probe
 from .dispatch.reports import Report, Reporter
 from .dispatch.untraced import Tracer
 from .engine.events.hub import EventHub
@@ -42,6 +40,7 @@ from .minutes.minutes import Minutes
 from .overview.last_deliveries import LastDeliveries
 from .overview.node_workers import NodeWorkers
 from .overview.overview import Overview
+from .overview.server import ServerLook
 from .projects.credentials import Credentials
 from .projects.projects import Project
 from .quota import ProjectQuota, QuotaLimits
@@ -51,8 +50,10 @@ from .redis.keys import ProjectKeys
 from .redis.storage import StorageWatch
 from .shares import Shares
 from .triggers.triggers import Triggers
+from .why.why import Why
 from .workers.directory import QueueDirectory
 from .workers.failures import FailureLooks
+from .workers.limit_changes import LimitChanges
 from .workers.workers import Workers
 
 PING_TIMEOUT = 2.0
@@ -134,11 +135,14 @@ class Service:
             max_timeout=max_timeout,
         )
         self.registry = self.workers.registry
+        self.limit_changes = LimitChanges(self._hub, self.limits, self.registry)
         self.failures = FailureLooks(self.jobs, self.registry, self.queue_names)
         self._last_deliveries = LastDeliveries(connection, keys)
         self.reporter.add(self._last_deliveries)
         node_workers = NodeWorkers(connection, project.prefix)
         self.overview = Overview(self._hub, self.registry, node_workers, self._last_deliveries)
+        self.server = ServerLook(project.name, self._hub, self.quota)
+        self.why = Why(self._hub, self.jobs, self.registry, node_workers, self.quota)
         self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self.reporter)
         watch = QueueWatch(self.overview, self.jobs, self.registry, self.queue_names)
@@ -184,15 +188,13 @@ class Service:
         await self.triggers.stop()
         await self.alerts.stop()
         await self._hub.stop(grace=grace, farewell=self._write_counts)  # deliveries end until then
-        await self._last_deliveries.stop()
         await self.events.stop()  # last, because requests may wait for the results of jobs in flight
         if self._client is not None:
             await self._client.close()
 
     async def _write_counts(self) -> None:
         await self.minutes.stop()
-        with contextlib.suppress(RedisError, ConnectionLost):
-            await self._last_deliveries.write()
+        await self._last_deliveries.stop()
 
     def hurry(self) -> None:
         """End the wait of `stop`: put the jobs in flight back now."""
@@ -242,13 +244,6 @@ class Service:
             await self.workers.unattended.check(target)
         return list(redriven)
 
-    async def probe(self, queue: str) -> Probe | None:
-        """Return what a probe of the endpoint of the queue's worker finds; None if it has no worker."""
-        registration = self.registry.get(queue)
-        if registration is None or self._client is None:
-            return None
-        return await probe(self._client, self.credentials, registration.url)
-
     def _on_outcome(self, queue: str, fingerprint: str, secret_id: str) -> None:
         self.credentials.note_signer(queue, secret_id)
         self.workers.hear(queue, fingerprint, secret_id)
@@ -264,34 +259,10 @@ class Service:
     async def obliterate(self, queue: str, *, force: bool) -> None:
         """Remove the queue with all its jobs. Raises WrongState if jobs are active, unless `force`."""
         await self.queues.obliterate(queue, force=force)
-        await self.end_rest(queue)  # BullMQ leaves the limiter's key, which may be that of a hold
+        await self.limit_changes.end_rest(queue)  # BullMQ leaves the limiter's key, which may be that of a hold
         if queue not in {worker.options.dead_letter for worker in self.registry.all().values()}:
             await self._directory.forget(queue)
             await self._last_deliveries.forget(queue)
         worker = self.registry.get(queue)
         if worker is not None:  # its concurrency was kept in a key that has just been removed
             await apply_worker_concurrency(self.jobs.scripts(queue), worker.options.concurrency)
-
-    async def set_global_concurrency(self, queue: str, value: int | None) -> None:
-        """Bound how many jobs of the queue run at once; with None only its worker's concurrency does."""
-        worker = self.registry.get(queue)
-        bound = worker.options.concurrency if worker else None
-        await self.limits.set_global_concurrency(queue, value, worker=bound)
-        self._hub.poke(queue)
-
-    async def set_rate_limit(self, queue: str, limit: int, duration: int) -> None:
-        """Let at most `limit` jobs of the queue start in each `duration` ms."""
-        await self.limits.set_rate_limit(queue, limit, duration)
-        await self._hub.read_rate_limit(queue)
-
-    async def remove_rate_limit(self, queue: str) -> None:
-        """Remove the queue's global rate limit."""
-        await self.limits.remove_rate_limit(queue)
-        await self._hub.read_rate_limit(queue)
-
-    async def end_rest(self, queue: str) -> bool:
-        """Let the queue's jobs start again; return whether a rate limit or a hold kept them from it."""
-        held = await end_hold(self.limits, queue)
-        limited = await self.limits.end_rest(queue)
-        self._hub.poke(queue)
-        return held or limited

@@ -135,7 +135,7 @@ async def serve(
         ready = f"NextMQ server on {url}. SIGTERM shuts down gracefully, SIGHUP reads the projects again."
         metrics: ProcessMetrics = app.state.metrics
         if metrics_port is not None:
-            metrics_url = await stack.enter_async_context(serve_metrics(metrics, metrics_port))
+            metrics_url = await stack.enter_async_context(serve_metrics(metrics, services, metrics_port))
             logger.info("metrics of all projects: %s", metrics_url)
         await process.serve(
             app,

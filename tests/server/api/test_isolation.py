@@ -48,8 +48,8 @@ BODIES: dict[tuple[str, str], object] = {
         "flow": {"name": "x", "queueName": "emails", "children": [{"name": "y", "queueName": "emails"}]}
     },
     ("POST", "/v1/flows/bulk"): {"flows": [{"name": "x", "queueName": "emails"}]},
-    ("PUT", "/v1/alerts/rules/{id}"): {"when": "held"},
     ("POST", "/v1/bulk"): {"action": "remove", "queue": "emails", "ids": ["secret"]},
+    ("PUT", "/v1/alerts/rules/{id}"): {"when": "held"},
     ("POST", "/v1/triggers"): {"url": "https://b.example", "payload": None, "repeat": {"every": 60_000}},
 }
 """What is sent to the routes that take a body; the others are called without one."""

@@ -102,6 +102,7 @@ BOUNDED = {
 SMALL = {
     *(
         "/v1/failures",
+        "/v1/server",
         "/v1/bulk/{id}",
         "/healthz",
         "/metrics",
@@ -115,6 +116,7 @@ SMALL = {
         for path in (
             *("", "/concurrency", "/counts", "/counts-per-priority", "/deduplication/{id}", "/maxed"),
             *(
+                "/jobs/{id}/root",
                 "/metrics",
                 "/metrics/{state}",
                 "/rate-limit",
@@ -123,6 +125,7 @@ SMALL = {
                 "/worker",
                 "/workers",
             ),
+            *("/why", "/jobs/{id}/why"),
         )
     ),
 }
