@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import typing as t
 
@@ -14,15 +13,12 @@ from nextmq_handler.rules.scheduling import Template
 
 from .alerts.alerts import Alerts
 from .alerts.facts import QueueWatch
-from .alerts.mail import MailRelay
-from .alerts.store import AlertStore
 from .audit.log import AuditLog
 from .dispatch.counts import DeliveryCounts, QueueLabels
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
 from .dispatch.health import MAX_BACKOFF
 from .dispatch.http.client import DeliveryClient
-from .dispatch.probe import Probe, probe
 from .dispatch.reports import Report, Reporter
 from .dispatch.untraced import Tracer
 from .engine.events.hub import EventHub
@@ -44,6 +40,7 @@ from .minutes.minutes import Minutes
 from .overview.last_deliveries import LastDeliveries
 from .overview.node_workers import NodeWorkers
 from .overview.overview import Overview
+from .overview.server import ServerLook
 from .projects.credentials import Credentials
 from .projects.projects import Project
 from .quota import ProjectQuota, QuotaLimits
@@ -53,6 +50,7 @@ from .redis.keys import ProjectKeys
 from .redis.storage import StorageWatch
 from .shares import Shares
 from .triggers.triggers import Triggers
+from .why.why import Why
 from .workers.directory import QueueDirectory
 from .workers.failures import FailureLooks
 from .workers.limit_changes import LimitChanges
@@ -75,8 +73,7 @@ class Service:
     bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
     each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
     the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
-    `mail` sends the e-mails of alerts. `labels` are the queues that the metrics name, over all services that
-    share it. `tracer` traces deliveries.
+    `labels` are the queues that the metrics name, over all services that share it. `tracer` traces deliveries.
     """
 
     def __init__(
@@ -94,7 +91,6 @@ class Service:
         slots: Slots | None = None,
         quota: QuotaLimits = _NO_QUOTA,
         keys: ProjectKeys | None = None,
-        mail: MailRelay | None = None,
         labels: QueueLabels | None = None,
         tracer: Tracer | None = None,
     ) -> None:
@@ -126,7 +122,7 @@ class Service:
         self._directory = QueueDirectory(connection, keys)
         self.search = Search(self.jobs, self.queue_names)
         self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
-        self._redriver = Redriver(self.jobs, note=self._directory.note)
+        self.redriver = Redriver(self.jobs, note=self._directory.note)
         operations = Operations(self._hub.scripts, keys)
         self.bulk = BulkRunner(self.jobs, operations, note=self._directory.note, changed=self._on_bulk)
         self.workers = Workers(
@@ -145,16 +141,12 @@ class Service:
         self.reporter.add(self._last_deliveries)
         node_workers = NodeWorkers(connection, project.prefix)
         self.overview = Overview(self._hub, self.registry, node_workers, self._last_deliveries)
+        self.server = ServerLook(project.name, self._hub, self.quota)
+        self.why = Why(self._hub, self.jobs, self.registry, node_workers, self.quota)
         self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self.reporter)
-        self.alerts = Alerts(
-            AlertStore(self._hub.scripts, instance_id),
-            QueueWatch(self.jobs, self.queues, self.registry, self.queue_names),
-            self.minutes,
-            project=project.name,
-            memory=lambda: round(self.storage.share * 100),
-            relay=mail,
-        )
+        watch = QueueWatch(self.overview, self.jobs, self.registry, self.queue_names)
+        self.alerts = Alerts(self._hub.scripts, watch, self.minutes, self.storage, self.id, project.name)
         self._client: DeliveryClient | None = None
 
     @property
@@ -197,15 +189,13 @@ class Service:
         await self.triggers.stop()
         await self.alerts.stop()
         await self._hub.stop(grace=grace, farewell=self._write_counts)  # deliveries end until then
-        await self._last_deliveries.stop()
         await self.events.stop()  # last, because requests may wait for the results of jobs in flight
         if self._client is not None:
             await self._client.close()
 
     async def _write_counts(self) -> None:
         await self.minutes.stop()
-        with contextlib.suppress(RedisError, ConnectionLost):
-            await self._last_deliveries.write()
+        await self._last_deliveries.stop()
 
     def hurry(self) -> None:
         """End the wait of `stop`: put the jobs in flight back now."""
@@ -250,21 +240,10 @@ class Service:
 
         `now` is ms since the epoch. Raises RedisError or ConnectionLost.
         """
-        redriven = await self._redriver.redrive(queue, wanted, now=now)
+        redriven = await self.redriver.redrive(queue, wanted, now=now)
         for target in set(redriven.values()):
             await self.workers.unattended.check(target)
         return list(redriven)
-
-    async def probe(self, queue: str) -> Probe | None:
-        """Return what a probe of the endpoint of the queue's worker finds; None if it has no worker."""
-        registration = self.registry.get(queue)
-        if registration is None or self._client is None:
-            return None
-        return await probe(self._client, self.credentials, registration.url)
-
-    async def redrivable(self, queue: str, wanted: RedriveBody, *, now: int) -> int:
-        """Count the wanted dead letters in `queue` that `redrive` would send back now."""
-        return await self._redriver.matching(queue, wanted, now=now)
 
     def _on_outcome(self, queue: str, fingerprint: str, secret_id: str) -> None:
         self.credentials.note_signer(queue, secret_id)

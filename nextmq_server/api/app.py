@@ -35,12 +35,14 @@ from . import (
 )
 from .http import errors
 from .http.middleware import KnownHosts, RawPath, RequestId
-from .operation import alerts, audit, minutes, overview, queue_changes
+from .operation import alerts, audit, minutes, overview, queue_changes, server, why
 from .search import bulk, failures, searching
 
 ROUTERS = (
     project.routes,
     overview.routes,
+    why.routes,
+    server.routes,
     workers.routes,
     jobs.routes,
     jobs.bulk_routes,

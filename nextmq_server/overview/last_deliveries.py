@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import typing as t
 
 from nextmq_handler.protocol import strict_json
@@ -35,8 +36,10 @@ class LastDeliveries:
         self._task = asyncio.create_task(self._keep_writing())
 
     async def stop(self) -> None:
-        """Write no more."""
+        """Write what is new, and no more after that."""
         await end_tasks(self._task)
+        with contextlib.suppress(RedisError, ConnectionLost):
+            await self.write()
 
     async def write(self) -> None:
         """Write what is new. Raises RedisError or ConnectionLost."""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
+import itertools
+import time
 import typing as t
+
+from nextmq_handler._package import __version__
 
 from ...redis.address import Address
 from ...redis.connection import ConnectionLost, RedisConnection
@@ -15,6 +20,7 @@ from .gate import FETCH
 from .markers import QUEUES_PER_WATCHER, Watcher
 from .move_to_finished import FINISH
 from .options import RunnerOptions
+from .processes import MAX_QUEUES, Processes, PublishedProcess, Publisher
 from .runner import QueueRunner
 from .running import Process
 from .slots import Slots
@@ -42,9 +48,14 @@ class Hub:
         self.scripts = ScriptRunner(self.connection, keys)
         self.queues: dict[str, QueueRunner] = {}
         self._address = address
-        self._slots = (slots or Slots()).for_project()
+        self._all_slots = slots or Slots()
+        self._slots = self._all_slots.for_project()
         self._instance = Instance(instance_id, self.connection, keys, alone=alone)
+        self.processes = Processes(self.scripts)
+        self._started_at = time.monotonic()
+        self._is_draining = False
         self._upkeep = Upkeep(self.queues, self.connection, self._instance)
+        self._publisher = Publisher(self.processes, self.described)
         self._watchers: list[Watcher] = []
         self._adding = asyncio.Lock()
 
@@ -55,6 +66,7 @@ class Hub:
             await script.load(self.scripts)
         await self._instance.beat()
         self._upkeep.start()
+        self._publisher.start()
 
     async def add(self, name: str, options: RunnerOptions, process: Process) -> None:
         """Run queue `name`; if it runs already, change its options. Raises RedisError or ConnectionLost."""
@@ -102,6 +114,8 @@ class Hub:
 
         `farewell` is called before that, with the connection still open.
         """
+        self._is_draining = True
+        await self._publisher.publish()
         for queue in self.queues.values():
             queue.pause()  # first, so that what `hurry` puts back meanwhile is not fetched again
         for watcher in self._watchers:
@@ -111,6 +125,7 @@ class Hub:
         if farewell is not None:
             await farewell()
         with contextlib.suppress(ConnectionLost):
+            await self._publisher.stop(self._instance.id)
             await self._instance.leave()
         await self.connection.close()
 
@@ -118,6 +133,24 @@ class Hub:
         """End a `stop` that waits: put the jobs in flight back now."""
         for queue in self.queues.values():
             queue.abort_all()
+
+    def described(self) -> PublishedProcess:
+        """Return what this process knows now of itself and its queues."""
+        total = self._all_slots.total
+        queues = list(self.queues.items())
+        busy = [(name, len(queue.active)) for name, queue in queues if queue.active]
+        return PublishedProcess(
+            self._instance.id,
+            at=0,
+            version=__version__,
+            uptime=round((time.monotonic() - self._started_at) * 1000),
+            is_draining=self._is_draining,
+            in_flight=total.in_flight,
+            max_in_flight=total.size,
+            loop_delay=self._publisher.loop_delay,
+            queues=dict(heapq.nlargest(MAX_QUEUES, busy, key=lambda each: each[1])),
+            full=dict(itertools.islice(_shortages(queues), MAX_QUEUES)),
+        )
 
     async def _free_watcher(self) -> Watcher:
         for watcher in self._watchers:
@@ -128,3 +161,7 @@ class Hub:
         await watcher.reader.start()
         self._watchers.append(watcher)
         return watcher
+
+
+def _shortages(queues: t.Iterable[tuple[str, QueueRunner]]) -> t.Iterator[tuple[str, str]]:
+    return ((name, shortage) for name, queue in queues if (shortage := queue.shortage) is not None)

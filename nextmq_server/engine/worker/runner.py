@@ -16,7 +16,7 @@ from .finalize import Next
 from .gate import Gate
 from .options import RunnerOptions
 from .running import ERROR_PAUSE, JobRun, JobRunner, Process
-from .slots import QueueSlots
+from .slots import QueueSlots, Shortage
 
 logger = logging.getLogger("nextmq_server.engine")
 
@@ -67,6 +67,11 @@ class QueueRunner:
     def has_slot(self) -> bool:
         """Whether one more job of this queue may run here now."""
         return not (self._stopped or self._paused) and len(self.active) < self.options.concurrency
+
+    @property
+    def shortage(self) -> Shortage | None:
+        """What is full while the queue waits for a slot of this process."""
+        return self._slots.shortage
 
     def poke(self) -> None:
         """Fetch while slots are free: there may be jobs."""

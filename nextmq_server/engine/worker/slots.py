@@ -26,6 +26,10 @@ FEW_PART = 64
 """A project with fewer in flight than one slot in so many, or with none, may take from the reserve."""
 
 
+Shortage = t.Literal["process", "project", "origin"]
+"""What has no slot for a queue: the whole process, the share of its project, or the origin of its app."""
+
+
 class _Turn:
     """A queue's place in line. `number` tells who came first."""
 
@@ -55,9 +59,10 @@ class _Share:
 class _SlotLimit:
     """A number of slots, which projects share. No project waits while it may take a slot."""
 
-    __slots__ = ("__weakref__", "_few", "_free", "_kept", "_numbers", "_projects", "_reserve", "_waiting")
+    __slots__ = ("__weakref__", "_few", "_free", "_kept", "_numbers", "_projects", "_reserve", "_waiting", "size")
 
     def __init__(self, slots: int) -> None:
+        self.size = slots
         self._free = slots
         self._reserve = max(1, slots // RESERVED_PART)
         self._few = max(1, slots // FEW_PART)
@@ -101,6 +106,11 @@ class _SlotLimit:
         while self._waiting and self._free and (next_one := self._next()) is not None:
             self.take(next_one, 1)
             next_one.line.popleft().taken.set_result(True)
+
+    @property
+    def in_flight(self) -> int:
+        """How many slots are taken, over all projects."""
+        return self.size - self._free
 
     @property
     def has_line(self) -> bool:
@@ -178,6 +188,18 @@ class QueueSlots:
             if limit.has_line and limit.is_wanted(share, self._turn):
                 return True
         return False
+
+    @property
+    def shortage(self) -> Shortage | None:
+        """What is full while the queue waits in line for a slot."""
+        if self._turn is None or self._turn.taken.done():
+            return None
+        *origins, (total, share) = self._limits
+        if any(not limit.open_to(own) for limit, own in origins):
+            return "origin"
+        if total.open_to(share):
+            return None
+        return "process" if total.in_flight >= total.size else "project"
 
     def _wait(self, turn: _Turn) -> None:
         self._turn = turn
