@@ -101,6 +101,8 @@ SMALL = {
     *(
         "/v1/failures",
         "/v1/server",
+        "/v1/alerts",
+        "/v1/audit",
         "/v1/bulk/{id}",
         "/healthz",
         "/metrics",
@@ -114,7 +116,7 @@ SMALL = {
         for path in (
             *("", "/concurrency", "/counts", "/counts-per-priority", "/deduplication/{id}", "/maxed"),
             *("/metrics/{state}", "/rate-limit", "/rate-limited", "/schedulers/{id}", "/worker", "/workers"),
-            *("/why", "/jobs/{id}/why"),
+            *("/why", "/jobs/{id}/why", "/jobs/{id}/root", "/metrics"),
         )
     ),
 }
