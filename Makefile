@@ -3,6 +3,8 @@ PYTHON ?= python3
 # A Python that was chosen has an environment of its own: .venv-3.13 for `make test PYTHON=python3.13`.
 VENV := .venv$(if $(filter-out file,$(origin PYTHON)),-$(shell $(PYTHON) -c "import sys; print('%d.%d' % sys.version_info[:2])"))
 BIN := $(VENV)/bin
+# One process more than there are cores: tests wait for servers half of their time.
+TESTING = -n $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") --dist loadfile
 .DEFAULT_GOAL := help
 
 .PHONY: help demo test test-long test-versions check format docs bench clean
@@ -21,10 +23,10 @@ demo: $(VENV)/installed
 	@$(BIN)/python -m examples.fastapi.demo
 
 test: $(VENV)/installed
-	@$(BIN)/python -m pytest -m "not long" -n auto --dist loadfile
+	@$(BIN)/python -m pytest -m "not long" $(TESTING)
 
 test-long: $(VENV)/installed
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest $(TESTING)
 
 test-versions: $(VENV)/installed
 	@$(BIN)/python scripts/try_versions.py
@@ -53,7 +55,9 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.enqueue
 	$(BIN)/python -m benchmarks.dispatch
 	$(BIN)/python -m benchmarks.commands
+	$(BIN)/python -m benchmarks.command
 	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.hostile
 	$(BIN)/python -m benchmarks.testing
 

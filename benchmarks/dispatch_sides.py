@@ -1,15 +1,16 @@
 """The Python contenders of benchmarks/dispatch.py: `python -m benchmarks.dispatch_sides NAME SOCKET URL QUEUE
 CONCURRENCY QUEUES`, until it is killed.
 
-`service` is the server without its API: it delivers signed webhooks. `engine` is its engine alone; both collect
-garbage as `nextmq serve` does. `stock` is bullmq's own Worker with httpx. If QUEUES is above 1, the queues are
-named QUEUE-0 and so on.
+`service` is the server without its API: it delivers signed webhooks. `observed` is that with a log of each
+delivery, and with traces if OTEL_* says so. `engine` is its engine alone. All collect garbage as `nextmq serve`
+does. `stock` is bullmq's own Worker with httpx. If QUEUES is above 1, the queues are named QUEUE-0 and so on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import typing as t
 
@@ -36,17 +37,28 @@ from .deliveries import SECRET
 stock_bullmq: t.Any = bullmq
 
 
-async def service(socket: str, url: str, queues: list[str], concurrency: int) -> None:
+async def service(socket: str, url: str, queues: list[str], concurrency: int, **options: t.Any) -> None:
     project = Project("bench", ("nmq_" + "0" * 40,), (SECRET,), "bull")
-    server = Service(project, f"unix://{socket}", replace_workers=True, egress=EgressRules.for_development())
+    egress = EgressRules.for_development()
+    server = Service(project, f"unix://{socket}", replace_workers=True, egress=egress, **options)
     await server.start()
     secret_ids = [secret.id for secret in project.secrets]
-    options = RegisteredOptions(concurrency=concurrency)
-    registration = Registration(url=url, options=options, secret_ids=secret_ids, fingerprint="bench")
+    worker = RegisteredOptions(concurrency=concurrency)
+    registration = Registration(url=url, options=worker, secret_ids=secret_ids, fingerprint="bench")
     for queue in queues:
         await server.workers.register(queue, registration, replace=None)
     collect_less_garbage()
     await asyncio.Event().wait()
+
+
+async def observed(socket: str, url: str, queues: list[str], concurrency: int) -> None:
+    """Write a JSON line for each delivery to stderr, and trace if OTEL_* says so."""
+    from nextmq_server.cli.log_lines import LogFormat, configure_logging, log_delivery
+    from nextmq_server.cli.telemetry import telemetry
+
+    configure_logging(format=LogFormat.json)
+    async with telemetry() as tracer:
+        await service(socket, url, queues, concurrency, report=log_delivery, tracer=tracer)
 
 
 async def engine(socket: str, url: str, queues: list[str], concurrency: int) -> None:
@@ -79,12 +91,14 @@ async def stock(socket: str, url: str, queues: list[str], concurrency: int) -> N
         del workers
 
 
-CONTENDERS = {"service": service, "engine": engine, "stock": stock}
+CONTENDERS = {"service": service, "observed": observed, "engine": engine, "stock": stock}
 
 
 def main() -> None:
     name, socket, url, queue, concurrency, count = sys.argv[1:]
     queues = [f"{queue}-{number}" for number in range(int(count))] if int(count) > 1 else [queue]
+    if name == "observed":
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     uvloop.run(CONTENDERS[name](socket, url, queues, int(concurrency)))
 
 

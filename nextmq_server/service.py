@@ -13,15 +13,12 @@ from nextmq_handler.rules.scheduling import Template
 
 from .alerts.alerts import Alerts
 from .alerts.facts import QueueWatch
-from .alerts.mail import MailRelay
-from .alerts.store import AlertStore
 from .audit.log import AuditLog
 from .dispatch.counts import DeliveryCounts, QueueLabels
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.egress.rules import EgressRules
-from .dispatch.health import MAX_BACKOFF, end_hold
+from .dispatch.health import MAX_BACKOFF
 from .dispatch.http.client import DeliveryClient
-from .dispatch.probe import Probe, probe
 from .dispatch.reports import Report, Reporter
 from .dispatch.untraced import Tracer
 from .engine.events.hub import EventHub
@@ -56,6 +53,7 @@ from .triggers.triggers import Triggers
 from .why.why import Why
 from .workers.directory import QueueDirectory
 from .workers.failures import FailureLooks
+from .workers.limit_changes import LimitChanges
 from .workers.workers import Workers
 
 PING_TIMEOUT = 2.0
@@ -75,8 +73,7 @@ class Service:
     bounds where deliveries and triggers may go, by default public addresses over https. `report` is called with
     each delivery. `slots` bounds what is in flight, over all services that share it. `quota` bounds the jobs of
     the project. `keys` names the project's keys, by default as a project that is new on this Redis has them.
-    `mail` sends the e-mails of alerts. `labels` are the queues that the metrics name, over all services that
-    share it. `tracer` traces deliveries.
+    `labels` are the queues that the metrics name, over all services that share it. `tracer` traces deliveries.
     """
 
     def __init__(
@@ -94,7 +91,6 @@ class Service:
         slots: Slots | None = None,
         quota: QuotaLimits = _NO_QUOTA,
         keys: ProjectKeys | None = None,
-        mail: MailRelay | None = None,
         labels: QueueLabels | None = None,
         tracer: Tracer | None = None,
     ) -> None:
@@ -126,7 +122,7 @@ class Service:
         self._directory = QueueDirectory(connection, keys)
         self.search = Search(self.jobs, self.queue_names)
         self.quota = ProjectQuota(connection, self.jobs, quota, self.queue_names)
-        self._redriver = Redriver(self.jobs, note=self._directory.note)
+        self.redriver = Redriver(self.jobs, note=self._directory.note)
         operations = Operations(self._hub.scripts, keys)
         self.bulk = BulkRunner(self.jobs, operations, note=self._directory.note, changed=self._on_bulk)
         self.workers = Workers(
@@ -139,6 +135,7 @@ class Service:
             max_timeout=max_timeout,
         )
         self.registry = self.workers.registry
+        self.limit_changes = LimitChanges(self._hub, self.limits, self.registry)
         self.failures = FailureLooks(self.jobs, self.registry, self.queue_names)
         self._last_deliveries = LastDeliveries(connection, keys)
         self.reporter.add(self._last_deliveries)
@@ -148,14 +145,8 @@ class Service:
         self.why = Why(self._hub, self.jobs, self.registry, node_workers, self.quota)
         self.credentials = Credentials(project, connection, keys, self.registry)
         self.triggers = Triggers(self._hub, self.jobs, reporter=self.reporter)
-        self.alerts = Alerts(
-            AlertStore(self._hub.scripts, instance_id),
-            QueueWatch(self.jobs, self.queues, self.registry, self.queue_names),
-            self.minutes,
-            project=project.name,
-            memory=lambda: round(self.storage.share * 100),
-            relay=mail,
-        )
+        watch = QueueWatch(self.overview, self.jobs, self.registry, self.queue_names)
+        self.alerts = Alerts(self._hub.scripts, watch, self.minutes, self.storage, self.id, project.name)
         self._client: DeliveryClient | None = None
 
     @property
@@ -249,21 +240,10 @@ class Service:
 
         `now` is ms since the epoch. Raises RedisError or ConnectionLost.
         """
-        redriven = await self._redriver.redrive(queue, wanted, now=now)
+        redriven = await self.redriver.redrive(queue, wanted, now=now)
         for target in set(redriven.values()):
             await self.workers.unattended.check(target)
         return list(redriven)
-
-    async def probe(self, queue: str) -> Probe | None:
-        """Return what a probe of the endpoint of the queue's worker finds; None if it has no worker."""
-        registration = self.registry.get(queue)
-        if registration is None or self._client is None:
-            return None
-        return await probe(self._client, self.credentials, registration.url)
-
-    async def redrivable(self, queue: str, wanted: RedriveBody, *, now: int) -> int:
-        """Count the wanted dead letters in `queue` that `redrive` would send back now."""
-        return await self._redriver.matching(queue, wanted, now=now)
 
     def _on_outcome(self, queue: str, fingerprint: str, secret_id: str) -> None:
         self.credentials.note_signer(queue, secret_id)
@@ -280,34 +260,10 @@ class Service:
     async def obliterate(self, queue: str, *, force: bool) -> None:
         """Remove the queue with all its jobs. Raises WrongState if jobs are active, unless `force`."""
         await self.queues.obliterate(queue, force=force)
-        await self.end_rest(queue)  # BullMQ leaves the limiter's key, which may be that of a hold
+        await self.limit_changes.end_rest(queue)  # BullMQ leaves the limiter's key, which may be that of a hold
         if queue not in {worker.options.dead_letter for worker in self.registry.all().values()}:
             await self._directory.forget(queue)
             await self._last_deliveries.forget(queue)
         worker = self.registry.get(queue)
         if worker is not None:  # its concurrency was kept in a key that has just been removed
             await apply_worker_concurrency(self.jobs.scripts(queue), worker.options.concurrency)
-
-    async def set_global_concurrency(self, queue: str, value: int | None) -> None:
-        """Bound how many jobs of the queue run at once; with None only its worker's concurrency does."""
-        worker = self.registry.get(queue)
-        bound = worker.options.concurrency if worker else None
-        await self.limits.set_global_concurrency(queue, value, worker=bound)
-        self._hub.poke(queue)
-
-    async def set_rate_limit(self, queue: str, limit: int, duration: int) -> None:
-        """Let at most `limit` jobs of the queue start in each `duration` ms."""
-        await self.limits.set_rate_limit(queue, limit, duration)
-        await self._hub.read_rate_limit(queue)
-
-    async def remove_rate_limit(self, queue: str) -> None:
-        """Remove the queue's global rate limit."""
-        await self.limits.remove_rate_limit(queue)
-        await self._hub.read_rate_limit(queue)
-
-    async def end_rest(self, queue: str) -> bool:
-        """Let the queue's jobs start again; return whether a rate limit or a hold kept them from it."""
-        held = await end_hold(self.limits, queue)
-        limited = await self.limits.end_rest(queue)
-        self._hub.poke(queue)
-        return held or limited

@@ -14,6 +14,7 @@ NAMES = {
     "AsyncFlowProducer": "FlowProducer",
     "AsyncJobCalls": "JobCalls",
     "AsyncJobNode": "JobNode",
+    "AsyncJobSearch": "JobSearch",
     "AsyncQueue": "Queue",
     "AsyncQueueBase": "QueueBase",
     "AsyncQueueControl": "QueueControl",

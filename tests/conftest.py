@@ -20,7 +20,7 @@ SECRETS = {API_KEY, SECRET, OTHER_SECRET}.union(*(vector.secrets for vector in V
 def _trusted_certificates_are_read_once() -> t.Iterator[None]:
     """Share the TLS settings of httpx clients: each test has its own, and to read the certificates takes 20 ms."""
     made = functools.cache(lambda arguments, options, trusted: create(*arguments, **dict(options)))
-    create = transports.create_ssl_context
+    create = t.cast("t.Any", transports).create_ssl_context
 
     def shared(*arguments: t.Any, **options: t.Any) -> t.Any:
         trusted = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")

@@ -6,8 +6,10 @@ workers replace module:handler    the same, for servers of older versions
 
 from __future__ import annotations
 
-import argparse
 import typing as t
+
+if t.TYPE_CHECKING:
+    import argparse
 
 
 def is_step(words: t.Sequence[str]) -> bool:
@@ -34,6 +36,8 @@ def register(target: str, release: str | None = None, *, replace: bool = False) 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the steps."""
+    import argparse  # the other commands are typer's
+
     made = argparse.ArgumentParser(prog="nextmq", description="Register workers with the server of NEXTMQ_URL.")
     commands = made.add_subparsers(required=True, metavar="COMMAND")
     add = commands.add_parser("register", help="register a handler's workers")

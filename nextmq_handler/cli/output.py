@@ -85,7 +85,7 @@ def terminal_width() -> int:
 
 def _parts(cell: Cell) -> tuple[str, str | None]:
     text, style = cell if isinstance(cell, tuple) else (cell, None)
-    return one_line(text), style
+    return text if text.isprintable() else one_line(text), style
 
 
 def count(number: int, noun: str) -> str:

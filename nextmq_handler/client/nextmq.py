@@ -9,11 +9,13 @@ from .._deprecated import deprecated
 from ._async.flows import AsyncFlowProducer
 from ._async.inspection import get_queues as aget_queues
 from ._async.queue import AsyncQueue
+from ._async.search import AsyncJobSearch
 from ._async.triggers import AsyncTriggers
 from ._http.call import DEFAULT_TIMEOUT
 from ._sync.flows import FlowProducer
 from ._sync.inspection import get_queues
 from ._sync.queue import Queue
+from ._sync.search import JobSearch
 from ._sync.triggers import Triggers
 from .remote import Remote
 from .views import QueueView
@@ -57,6 +59,16 @@ class NextMQ:
     def async_triggers(self) -> AsyncTriggers:
         """The triggers, whose calls are awaited."""
         return AsyncTriggers(url=self._url, timeout=self._timeout)
+
+    @property
+    def search(self) -> JobSearch:
+        """Searches, failures and bulk operations, whose calls block."""
+        return JobSearch(url=self._url, timeout=self._timeout)
+
+    @property
+    def async_search(self) -> AsyncJobSearch:
+        """Searches, failures and bulk operations, whose calls are awaited."""
+        return AsyncJobSearch(url=self._url, timeout=self._timeout)
 
     def queues(self) -> list[QueueView]:
         """Return all queues of the project as they are now."""

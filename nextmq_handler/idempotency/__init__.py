@@ -50,8 +50,8 @@ def idempotent(
     or a timedelta). A run holds its key for `lease` (float s or a timedelta; by default the delivery's time and a
     margin), so that a crash frees the key in the end; a run that raises frees it at once. If a second run meets
     the first one, its job is retried when the lease is over, which uses no attempt. An error of the store fails
-    the attempt. Raises ConfigurationError for a duration that cannot work, and for a function that does not take
-    exactly one job.
+    the attempt. A replay (`job.is_replay`) neither asks nor changes the store. Raises ConfigurationError for a
+    duration that cannot work, and for a function that does not take exactly one job.
     """
     keep_s = timeout_seconds("idempotent: keep", keep, most=_MOST_KEEP_S)
     lease_s = None if lease is None else timeout_seconds("idempotent: lease", lease)
@@ -98,6 +98,8 @@ class _Once(t.NamedTuple):
 
 def _wrapper(function: t.Callable[..., t.Any], once: _Once) -> t.Callable[..., t.Any]:
     def run(job: JobBase[t.Any]) -> t.Any:
+        if job.is_replay:  # its result must not stand for that of the job
+            return once.processor.signature.dump(function(job))
         claim, finished = once.begin(job)
         if finished is not None:
             return strict_json.loads(finished.result.encode())
@@ -116,6 +118,8 @@ def _async_wrapper(function: t.Callable[..., t.Any], once: _Once) -> t.Callable[
         from anyio import CancelScope
         from anyio.to_thread import run_sync
 
+        if job.is_replay:
+            return once.processor.signature.dump(await function(job))
         claim, finished = await run_sync(once.begin, job)
         if finished is not None:
             return strict_json.loads(finished.result.encode())

@@ -8,8 +8,10 @@ import secrets
 import typing as t
 
 from ..dispatch.http.client import DeliveryClient
+from ..engine.scripts.scripts import ScriptRunner
 from ..minutes.minutes import Minutes
 from ..redis.connection import ConnectionLost, RedisError
+from ..redis.storage import StorageWatch
 from ..tasks import end_tasks
 from ..timers import now_ms
 from .channels import send
@@ -32,24 +34,26 @@ _READS_AT_ONCE = 50
 
 
 class Alerts:
-    """The alerts of one project. `memory` tells how full Redis is, in percent."""
+    """The alerts of one project. Raises ConfigurationError for an unusable NEXTMQ_SMTP_URL.
+
+    `process` is the id of this server process.
+    """
 
     def __init__(
         self,
-        store: AlertStore,
+        scripts: ScriptRunner,
         queues: QueueWatch,
         minutes: Minutes,
-        *,
+        storage: StorageWatch,
+        process: str,
         project: str,
-        memory: t.Callable[[], int],
-        relay: MailRelay | None = None,
     ) -> None:
-        self.store = store
-        self.relay = relay
+        self.store = AlertStore(scripts, process)
+        self.relay = MailRelay.from_environment()
         self._queues = queues
         self._minutes = minutes
+        self._storage = storage
         self._project = project
-        self._memory = memory
         self._client: DeliveryClient | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._due = asyncio.Event()
@@ -92,7 +96,7 @@ class Alerts:
                 self._minutes.note_oldest(one.queue, one.oldest_waiting)
         states, over, messages = dict[str, Firing](), set[str](), list[QueuedMessage]()
         for name, rule in rules.items():
-            found = readings(rule, facts, await self._counted(rule, facts), self._memory())
+            found = readings(rule, facts, await self._counted(rule, facts), round(self._storage.share * 100))
             held = before.get(name, {})
             verdicts = judge(rule, found, held, now=now)
             states |= {f"{name}:{queue}": state for queue, state in verdicts.states.items()}

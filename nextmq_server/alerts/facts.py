@@ -1,56 +1,35 @@
-"""What alerts are judged by: a look at each queue of a project."""
+"""What alerts are judged by: the overview's look at each queue, and its schedules."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ..engine.queues.jobs import Jobs
-from ..engine.queues.queues import Queues
+from ..overview.overview import Overview
 from ..workers.registry import Registry
 
-AT_ONCE = 50
-"""How many queues one script reads."""
+AT_ONCE = 100
+"""Of how many queues one script reads the schedules."""
 
-# KEYS: for each queue what its keys begin with, and its hold. Returns for each: how many jobs wait, how many are
-# delayed, how long the oldest has waited (ms, -1 for none), whether it is paused, the kind of its hold and how
-# long that lasts, by how much the first schedule is overdue. A job that has run counts from when it did.
-_LOOK = """
+# KEYS: the schedules of each queue. Returns by how many ms the first of each is overdue; less than 0 if it is not.
+_OVERDUE = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local found = {}
-for i = 1, #KEYS, 2 do
-  local prefix, waiting, age = KEYS[i], 0, -1
-  for _, list in ipairs({'wait', 'paused'}) do
-    local length = redis.call('LLEN', prefix .. list)
-    waiting = waiting + length
-    for position = -1, -math.min(length, 2), -1 do
-      local id = redis.call('LINDEX', prefix .. list, position)
-      local job = id and redis.call('HMGET', prefix .. id, 'timestamp', 'delay', 'processedOn')
-      if job and job[1] then
-        local due = math.max(job[1] + (tonumber(job[2]) or 0), tonumber(job[3]) or 0)
-        age = math.max(age, now - due)
-        break
-      end
-    end
-  end
-  waiting = waiting + redis.call('ZCARD', prefix .. 'prioritized')
-  local hold = redis.call('HMGET', KEYS[i + 1], 'kind', 'since')
-  local scheduled = redis.call('ZRANGE', prefix .. 'repeat', 0, 0, 'WITHSCORES')[2]
-  found[#found + 1] = {
-    waiting, redis.call('ZCARD', prefix .. 'delayed'), age, redis.call('HEXISTS', prefix .. 'meta', 'paused'),
-    hold[1] or '', hold[2] and now - hold[2] or 0, scheduled and math.floor(now - scheduled) or 0,
-  }
+for i, key in ipairs(KEYS) do
+  local read, first = pcall(redis.call, 'ZRANGE', key, 0, 0, 'WITHSCORES')
+  found[i] = read and first[2] and math.floor(now - first[2]) or -1
 end
-return {now, found}
+return found
 """
 
 
 class QueueFacts(t.NamedTuple):
     """What holds of a queue at the moment. Ages are ms.
 
-    `hold` is the kind of its hold, `held_for` how long it lasts. `overdue` is by how much its next schedule is
-    late. `has_worker`: an app is registered, or a BullMQ worker connected. `is_of_dead_letters`: other queues send
-    their dead letters here.
+    `hold` is "held" or "disabled" if the queue is one of these, `held_for` how long that lasts. `overdue` is by
+    how much its next schedule is late. `has_worker`: an app is registered, or a BullMQ worker connected.
+    `is_of_dead_letters`: other queues send their dead letters here.
     """
 
     queue: str
@@ -70,13 +49,13 @@ class QueueWatch:
 
     def __init__(
         self,
+        overview: Overview,
         jobs: Jobs,
-        queues: Queues,
         registry: Registry,
         queue_names: t.Callable[[], t.Awaitable[t.Sequence[str]]],
     ) -> None:
+        self._overview = overview
         self._jobs = jobs
-        self._queues = queues
         self._registry = registry
         self._queue_names = queue_names
 
@@ -86,29 +65,33 @@ class QueueWatch:
         Raises RedisError or ConnectionLost.
         """
         names = await self._queue_names()
-        now, facts = 0, list[QueueFacts]()
-        for first in range(0, len(names), AT_ONCE):
-            now, some = await self._facts(names[first : first + AT_ONCE])
-            facts += some
-        registered = self._registry.all()
-        letters = {worker.options.dead_letter for worker in registered.values()}
-        return now, [await self._with_worker(one, one.queue in registered, one.queue in letters) for one in facts]
-
-    async def _facts(self, queues: t.Sequence[str]) -> tuple[int, list[QueueFacts]]:
-        some = [self._jobs.scripts(queue) for queue in queues]
-        keys = [key for scripts in some for key in (scripts.keys[""], scripts.own_key("hold"))]
-        now, found = await some[0].run_composed(_LOOK, keys, [])
-        facts = [
-            QueueFacts(
-                queue, waiting, delayed, None if age < 0 else age, bool(paused), hold or None, held_for, overdue
-            )
-            for queue, (waiting, delayed, age, paused, hold, held_for, overdue) in zip(queues, found, strict=True)
+        now, rows = await self._overview.now(), await self._overview.rows(names)
+        overdue = await self._overdue(names)
+        return now, [
+            self._facts(row, late, now=now)
+            for row, late in zip(rows, overdue, strict=True)
+            if row["state"] != "unknown"
         ]
-        return now, facts
 
-    async def _with_worker(self, facts: QueueFacts, is_registered: bool, is_of_letters: bool) -> QueueFacts:
-        """Return the facts with what they say of workers. BullMQ's own are asked for only if that matters."""
-        has_worker = is_registered
-        if not is_registered and not is_of_letters and facts.waiting + facts.delayed:
-            has_worker = bool(await self._queues.workers(facts.queue))
-        return facts._replace(has_worker=has_worker, is_of_dead_letters=is_of_letters)
+    def _facts(self, row: t.Mapping[str, t.Any], overdue: int, *, now: int) -> QueueFacts:
+        counts = row["counts"]
+        hold = row["state"] if row["state"] in ("held", "disabled") else None
+        return QueueFacts(
+            queue=row["name"],
+            waiting=counts["waiting"] + counts["paused"] + counts["prioritized"],
+            delayed=counts["delayed"],
+            oldest_waiting=row["oldestWaiting"],
+            is_paused=row["isPaused"],
+            hold=hold,
+            held_for=now - row["since"] if hold else 0,
+            overdue=overdue,
+            has_worker=row["workers"] > 0 or self._registry.get(row["name"]) is not None,
+            is_of_dead_letters=bool(row["deadLettersOf"]),
+        )
+
+    async def _overdue(self, names: t.Sequence[str]) -> list[int]:
+        found = list[int]()
+        for first in range(0, len(names), AT_ONCE):
+            some = [self._jobs.scripts(name) for name in names[first : first + AT_ONCE]]
+            found += await some[0].run_composed(_OVERDUE, [scripts.keys["repeat"] for scripts in some], [])
+        return found

@@ -6,6 +6,7 @@ import typing as t
 
 from pydantic import BaseModel
 
+from ..words import counted, span_text
 from .facts import QueueFacts
 from .rules import TIMED, AlertRule
 
@@ -50,12 +51,12 @@ class Verdicts(t.NamedTuple):
 
 
 def readings(
-    rule: AlertRule, facts: t.Iterable[QueueFacts], counted: t.Mapping[str, Counted], memory: int
+    rule: AlertRule, facts: t.Iterable[QueueFacts], ended: t.Mapping[str, Counted], memory: int
 ) -> list[Reading]:
     """Return what the rule finds. `memory` is how full Redis is, in percent."""
     if rule.when == "redis_memory":
         return [Reading("", memory, f"Redis uses {memory} % of its memory")]
-    found = [_reading(rule, one, counted.get(one.queue)) for one in facts if rule.covers(one.queue)]
+    found = [_reading(rule, one, ended.get(one.queue)) for one in facts if rule.covers(one.queue)]
     return [reading for reading in found if reading is not None]
 
 
@@ -89,42 +90,31 @@ def _is_told(rule: AlertRule, state: Firing, now: int) -> bool:
     return rule.repeat is not None and now - state.told_at >= rule.repeat
 
 
-def _reading(rule: AlertRule, facts: QueueFacts, counted: Counted | None) -> Reading | None:
+def _reading(rule: AlertRule, facts: QueueFacts, ended: Counted | None) -> Reading | None:
     name, value, text = f'queue "{facts.queue}"', t.cast("int | None", None), ""
     match rule.when:
         case "oldest_waiting" if facts.oldest_waiting is not None:
-            value, text = facts.oldest_waiting, f"{name}: a job has waited for {_lasting(facts.oldest_waiting)}"
+            value, text = facts.oldest_waiting, f"{name}: a job has waited for {span_text(facts.oldest_waiting)}"
         case "held" if facts.hold is not None:
-            value, text = facts.held_for, f"{name} is held ({facts.hold}) for {_lasting(facts.held_for)}"
+            value, text = facts.held_for, f"{name} has been held for {span_text(facts.held_for)}"
         case "disabled" if facts.hold == "disabled":
             value, text = rule.over + 1, f"{name} is disabled: its app must register again"
         case "no_worker" if (
             facts.waiting + facts.delayed and not facts.has_worker and not facts.is_of_dead_letters
         ):
-            text = f"{name} has {_jobs(facts.waiting + facts.delayed)} and no worker"
+            text = f"{name} has {counted(facts.waiting + facts.delayed, 'job')} and no worker"
         case "paused" if facts.is_paused:
-            text = f"{name} is paused, with {_jobs(facts.waiting)} waiting"
+            text = f"{name} is paused, with {counted(facts.waiting, 'job')} waiting"
         case "dead_letters" if facts.is_of_dead_letters:
-            value, text = facts.waiting, f"{name} has {facts.waiting} dead letter{'s' * (facts.waiting != 1)}"
+            value, text = facts.waiting, f"{name} has {counted(facts.waiting, 'dead letter')}"
         case "schedule_overdue" if facts.overdue > 0:
-            value, text = facts.overdue, f"{name}: a schedule is overdue by {_lasting(facts.overdue)}"
-        case "failed" if counted is not None:
-            value, text = counted.failed, f"{name}: {_jobs(counted.failed)} failed in {rule.minutes} min"
-        case "failed_percent" if counted is not None and sum(counted) >= rule.at_least:
-            value = counted.failed * 100 // max(1, sum(counted))
-            text = f"{name}: {value} % of {_jobs(sum(counted))} failed in {rule.minutes} min"
+            value, text = facts.overdue, f"{name}: a schedule is overdue by {span_text(facts.overdue)}"
+        case "failed" if ended is not None:
+            value, text = ended.failed, f"{name}: {counted(ended.failed, 'job')} failed in {rule.minutes} min"
+        case "failed_percent" if ended is not None and sum(ended) >= rule.at_least:
+            value = ended.failed * 100 // max(1, sum(ended))
+            text = f"{name}: {value} % of {counted(sum(ended), 'job')} failed in {rule.minutes} min"
         case _:
             return None
     assert (value is None) == (rule.when in TIMED)
     return Reading(facts.queue, value, text)
-
-
-def _jobs(number: int) -> str:
-    return f"{number} job{'s' * (number != 1)}"
-
-
-def _lasting(ms: int) -> str:
-    seconds = ms // 1000
-    if seconds < 120:
-        return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"

@@ -147,7 +147,8 @@ class AlertStore:
         }
         keys = [self._judge, self._states, self._messages]
         args = [self._process, MAX_WAITING_MESSAGES, json.dumps(work)]
-        return max(0, await self._scripts.run_composed(_COMMIT, keys, args))
+        lost: int = await self._scripts.run_composed(_COMMIT, keys, args)
+        return max(0, lost)
 
     async def claim(self) -> list[tuple[str, QueuedMessage]]:
         """Return messages that are due, each with its text in Redis: for CLAIM_LIFE no other process gets them."""

@@ -54,7 +54,7 @@ _READ_BY_APPS = Access(VIEWER, Apps.ALWAYS)
 _ADD = Access(OPERATOR, Apps.ALWAYS)
 
 _QUEUE, _JOB = "/v1/queues/{queue}", "/v1/queues/{queue}/jobs/{id}"
-_SCHEDULER, _TRIGGER, _RULE = "/v1/queues/{queue}/schedulers/{id}", "/v1/triggers/{id}", "/v1/alerts/rules/{name}"
+_SCHEDULER, _TRIGGER, _RULE = "/v1/queues/{queue}/schedulers/{id}", "/v1/triggers/{id}", "/v1/alerts/rules/{id}"
 
 ROUTES: dict[str, Access] = {
     "GET /openapi.json": _READ_BY_APPS,
@@ -78,12 +78,13 @@ ROUTES: dict[str, Access] = {
     f"GET {_QUEUE}/jobs": _READ,
     f"GET {_JOB}": _READ_BY_APPS,
     f"GET {_JOB}/why": _READ_BY_APPS,
+    f"GET {_JOB}/root": _READ_BY_APPS,
     f"GET {_JOB}/result": _READ_BY_APPS,
     f"GET {_JOB}/logs": _READ_BY_APPS,
     f"GET {_JOB}/children-values": _READ_BY_APPS,
     f"GET {_JOB}/ignored-failures": _READ_BY_APPS,
     f"GET {_JOB}/dependencies": _READ_BY_APPS,
-    f"GET {_JOB}/root": _READ_BY_APPS,
+    f"GET {_JOB}/root": _READ,
     f"GET {_QUEUE}/events": _READ_BY_APPS,
     f"DELETE {_JOB}": Access(OPERATOR, action="remove"),
     f"POST {_JOB}/retry": Access(OPERATOR, action="retry"),

@@ -91,15 +91,14 @@ def create_app(*services: Service, hosts: t.Collection[str] | None = None, has_d
 
 
 def new_state(services: t.Sequence[Service]) -> State:
-    """Return what an app knows besides its routes: the services, and the calls that are open."""
-    state = State(
+    """Return what an app knows besides its routes: the services, their metrics, and the calls that are open."""
+    return State(
         {
             "services": services,
+            "metrics": ProcessMetrics(),
             "waits": OpenCalls("waits", most=bounds.MAX_WAITS, in_all=bounds.MAX_ALL_WAITS),
             "probes": OpenCalls("probes", most=bounds.MAX_PROBES, in_all=bounds.MAX_ALL_PROBES),
             "streams": OpenCalls("streams", most=MAX_LISTENERS, in_all=bounds.MAX_ALL_STREAMS),
             "searches": SearchTurns(),
         }
     )
-    state.metrics = ProcessMetrics(lambda: state.services)
-    return state

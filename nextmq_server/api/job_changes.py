@@ -12,7 +12,7 @@ from nextmq_handler.rules.refusals import invalid
 
 from ..timers import now_ms
 from .http.paging import From, Piece, answer_list, is_index, item
-from .http.request import Empty, Index, Job, LastIndex, Removed, router
+from .http.request import Empty, Hides, Index, Job, LastIndex, Removed, router
 
 routes = router("/v1/queues/{queue}/jobs/{id}", "jobs")
 
@@ -87,7 +87,7 @@ async def add_log(job: Job, body: LogRowBody) -> LogCount:
 
 @routes.get("/logs", response_model=LogPage)
 async def get_logs(
-    job: Job, start: Index = 0, end: LastIndex = -1, asc: bool = True, position: From = None
+    job: Job, redaction: Hides, start: Index = 0, end: LastIndex = -1, asc: bool = True, position: From = None
 ) -> Response:
     """List the log lines from `start` to `end`, at most 1,000. `next` is the `from` of those beyond 16 MiB."""
     last = start + MAX_PAGE - 1
@@ -99,7 +99,8 @@ async def get_logs(
         first = start if position is None else int(position)
         rows, _ = await logs.some(job.queue, job.id, first, last, ascending=asc)
         following = first + len(rows)
-        return Piece([item(row) for row in rows], str(following) if rows and following <= last else None)
+        shown = rows if redaction is None else map(redaction.text, rows)
+        return Piece([item(row) for row in shown], str(following) if rows and following <= last else None)
 
     if position is not None and not (is_index(position) and start <= int(position) <= last):
         raise invalid(

@@ -24,6 +24,7 @@ from .http.request import (
     Authorized,
     CreatesJobs,
     Empty,
+    Hides,
     IdempotencyKey,
     Job,
     Page,
@@ -101,6 +102,7 @@ async def add_jobs(
 async def get_jobs(
     queue: QueueName,
     service: Authorized,
+    redaction: Hides,
     page: Page,
     states: t.Annotated[
         str | None, Query(max_length=200, description=f"comma-separated, of {', '.join(STORED_STATES)}")
@@ -122,15 +124,17 @@ async def get_jobs(
         jobs, following = await service.jobs.some(queue, state, start, page.end, ascending=asc)
         if following is None:  # on to the next state
             state, following = next(iter(wanted[wanted.index(state) + 1 :]), ""), page.start
-        return Piece([item(job) for job in jobs], f"{state}:{following}" if state else None)
+        shown = jobs if redaction is None else map(redaction.job, jobs)
+        return Piece([item(job) for job in shown], f"{state}:{following}" if state else None)
 
     return await answer_list(service.shares, read, position, "jobs")
 
 
 @routes.get("/{id}", response_model=JobView)
-async def get_job(queue: QueueName, job_id: PathId, service: Authorized) -> Response:
-    """Get a job."""
-    return ASCIIResponse(await service.jobs.get(queue, job_id))
+async def get_job(queue: QueueName, job_id: PathId, service: Authorized, redaction: Hides) -> Response:
+    """Get a job. A key with the role viewer does not see secrets in it."""
+    job = await service.jobs.get(queue, job_id)
+    return ASCIIResponse(job if redaction is None else redaction.job(job))
 
 
 @routes.delete("/{id}")

@@ -43,13 +43,13 @@ async def get_global_concurrency(queue: QueueName, service: Authorized) -> Globa
 @routes.put("/concurrency")
 async def set_global_concurrency(queue: QueueName, body: ConcurrencyBody, service: Authorized) -> Empty:
     """Limit how many jobs run at once. The worker's own concurrency applies if it is lower."""
-    await service.set_global_concurrency(queue, body.concurrency)
+    await service.limit_changes.set_global_concurrency(queue, body.concurrency)
 
 
 @routes.delete("/concurrency")
 async def remove_global_concurrency(queue: QueueName, service: Authorized) -> Empty:
     """Remove the global concurrency. The worker's own still applies."""
-    await service.set_global_concurrency(queue, None)
+    await service.limit_changes.set_global_concurrency(queue, None)
 
 
 @routes.get("/rate-limit")
@@ -62,13 +62,13 @@ async def get_global_rate_limit(queue: QueueName, service: Authorized) -> Global
 @routes.put("/rate-limit")
 async def set_global_rate_limit(queue: QueueName, body: RateLimitBody, service: Authorized) -> Empty:
     """Limit how many jobs start in a period. This replaces the worker's own limiter."""
-    await service.set_rate_limit(queue, body.max, body.duration)
+    await service.limit_changes.set_rate_limit(queue, body.max, body.duration)
 
 
 @routes.delete("/rate-limit")
 async def remove_global_rate_limit(queue: QueueName, service: Authorized) -> Empty:
     """Remove the global rate limit."""
-    await service.remove_rate_limit(queue)
+    await service.limit_changes.remove_rate_limit(queue)
 
 
 @routes.get("/rate-limited")
@@ -92,4 +92,4 @@ async def rate_limit(queue: QueueName, body: RestBody, service: Authorized) -> E
 @routes.delete("/rate-limited")
 async def remove_rate_limit_key(queue: QueueName, service: Authorized) -> Removed:
     """Stop rate-limiting the queue: jobs start again."""
-    return Removed(removed=await service.end_rest(queue))
+    return Removed(removed=await service.limit_changes.end_rest(queue))

@@ -22,4 +22,4 @@ async def metrics(service: Authorized, request: Request) -> Response:
     An answer may be 5 s old.
     """
     collected: ProcessMetrics = request.app.state.metrics
-    return Response(await collected.text(service), media_type=TEXT)
+    return Response(await collected.of_project(service), media_type=TEXT)

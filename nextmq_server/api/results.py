@@ -13,7 +13,7 @@ from nextmq_handler.rules.results import JobResult
 
 from ..front.open_calls import OpenCalls
 from .http.errors import ASCIIResponse
-from .http.request import Authorized, PathId, QueueName, router
+from .http.request import Authorized, Hides, PathId, QueueName, router
 
 _CLIENT_GONE = 499  # nobody reads it
 
@@ -26,13 +26,16 @@ async def get_result(
     queue: QueueName,
     job_id: PathId,
     service: Authorized,
+    redaction: Hides,
     wait: t.Annotated[int, Query(ge=0, le=MAX_WAIT, description="how many ms to wait for the job to end")] = 0,
 ) -> Response:
     """Get what a job ended with. The result of a job that is not kept stays for about a minute."""
     waits: OpenCalls = request.app.state.waits
     with waits.one(service.project.name) if wait else contextlib.nullcontext():
         result = await _unless_gone(request, service.results.get(queue, job_id, wait=wait))
-    return Response(status_code=_CLIENT_GONE) if result is None else ASCIIResponse(result)
+    if result is None:
+        return Response(status_code=_CLIENT_GONE)
+    return ASCIIResponse(result if redaction is None else redaction.parts(result))
 
 
 async def _unless_gone(request: Request, work: t.Coroutine[t.Any, t.Any, JobResult]) -> JobResult | None:

@@ -157,7 +157,7 @@ async def probe_worker(request: Request, queue: QueueName, service: Authorized) 
     """
     probes: OpenCalls = request.app.state.probes
     with probes.one(service.project.name):
-        found = await service.probe(queue)
+        found = await service.workers.probe(queue)
     if found is None:
         raise _no_worker(queue)
     return ASCIIResponse(found.view())

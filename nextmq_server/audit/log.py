@@ -49,19 +49,22 @@ class AuditLog:
         self._key = scripts.keys("audit")
 
     async def note(self, entry: AuditEntry) -> str:
-        """Write an entry, here and to the process's log; return its id. Raises AuditUnavailable."""
+        """Write an entry, here and to the process's log; return its id.
+
+        Raises AuditUnavailable if Redis refuses it, or ConnectionLost.
+        """
         entry = entry.bounded()
         args = [MAX_ENTRIES, entry.model_dump_json(by_alias=True, exclude_none=True)]
         try:
             id: str = await self._scripts.run_composed(_NOTE, [self._key], args)
-        except (RedisError, ConnectionLost) as exc:
+        except RedisError as exc:
             raise AuditUnavailable(str(exc)) from None
         logger.info("%s", entry)
         return id
 
     @contextlib.asynccontextmanager
     async def noted(self, entry: AuditEntry, code_of: t.Callable[[Exception], str]) -> t.AsyncGenerator[Changes]:
-        """Note what is about to be done, and after it how it ended. Raises AuditUnavailable before it.
+        """Note what is about to be done, and after it how it ended. Raises as `note` before it is done.
 
         `code_of` names the outcome of an action that raises. What is found out meanwhile goes into the changes.
         """
@@ -77,7 +80,10 @@ class AuditLog:
             after = entry.model_copy(update={**changes, "outcome": outcome, "of": id})
             try:
                 await self.note(after)
-            except AuditUnavailable as exc:  # it is done: the entry before it tells that it was begun
+            except (
+                AuditUnavailable,
+                ConnectionLost,
+            ) as exc:  # it is done: the entry before it tells that it was begun
                 logger.error("cannot note the end of an action (%s): %s", exc, after.bounded())
 
     async def read(

@@ -24,7 +24,6 @@ from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.rules.log_text import one_line
 from nextmq_handler.settings import is_loopback
 
-from ..alerts.mail import MailRelay
 from ..api.app import create_app
 from ..api.http.middleware import LOOPBACK_NAMES
 from ..dispatch.egress.rules import EgressRules, parse_network
@@ -138,7 +137,6 @@ async def dev(
             max_timeout=round(max_timeout * 1000),
             egress=egress,
             report=console.print_delivery,
-            mail=MailRelay.from_environment(),
             keys=await find_keys(Address(redis_url), project),
         )
         await service.start()

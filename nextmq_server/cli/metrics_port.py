@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from ..api.metrics import TEXT
 from ..metrics.metrics import ProcessMetrics
+from ..service import Service
 from ..serving import HTTPServer, base_url, listen
 
 HOST = "127.0.0.1"
@@ -20,11 +21,16 @@ HOST = "127.0.0.1"
 
 
 @contextlib.asynccontextmanager
-async def serve_metrics(metrics: ProcessMetrics, port: int) -> t.AsyncGenerator[str]:
-    """Serve the metrics of all projects; yield the URL. Raises ConfigurationError if the port is taken."""
+async def serve_metrics(
+    metrics: ProcessMetrics, services: t.Sequence[Service], port: int
+) -> t.AsyncGenerator[str]:
+    """Serve the metrics of all `services`, which may grow; yield the URL.
+
+    Raises ConfigurationError if the port is taken.
+    """
 
     async def answer(_request: Request) -> Response:
-        return Response(await metrics.text(), media_type=TEXT)
+        return Response(await metrics.of_all(services), media_type=TEXT)
 
     with listen(HOST, port, command="nextmq serve") as listener:
         server = HTTPServer(Starlette(routes=[Route("/metrics", answer)]), shutdown_timeout=1)

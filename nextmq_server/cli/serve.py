@@ -16,7 +16,6 @@ from nextmq_handler.rules.attempts import MAX_FREE_STARTS
 from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from nextmq_handler.settings import is_loopback
 
-from ..alerts.mail import MailRelay
 from ..api.app import create_app
 from ..dispatch.counts import QueueLabels
 from ..dispatch.egress.rules import EgressRules, parse_network
@@ -101,7 +100,6 @@ async def serve(
         quota=QuotaLimits(max_jobs, max_project_bytes),
         labels=QueueLabels(),
         report=log_delivery if log_level in (LogLevel.debug, LogLevel.info) else None,
-        mail=MailRelay.from_environment(),
     )
 
     async def new_service(project: Project) -> Service:
@@ -137,7 +135,7 @@ async def serve(
         ready = f"NextMQ server on {url}. SIGTERM shuts down gracefully, SIGHUP reads the projects again."
         metrics: ProcessMetrics = app.state.metrics
         if metrics_port is not None:
-            metrics_url = await stack.enter_async_context(serve_metrics(metrics, metrics_port))
+            metrics_url = await stack.enter_async_context(serve_metrics(metrics, services, metrics_port))
             logger.info("metrics of all projects: %s", metrics_url)
         await process.serve(
             app,

@@ -8,6 +8,7 @@ from collections import Counter
 
 from nextmq_handler.protocol.outcomes import Failed
 
+from ..engine.verdicts import Verdict
 from .reports import Report
 
 MAX_LABELS = 200
@@ -49,6 +50,19 @@ class Histogram:
         self.counts[bisect.bisect_left(BUCKETS, seconds)] += 1
         self.sum += seconds
 
+    def copy(self) -> Histogram:
+        """Return a copy."""
+        copied = Histogram()
+        copied.counts, copied.sum = self.counts.copy(), self.sum
+        return copied
+
+    def plus(self, other: Histogram) -> Histogram:
+        """Return the sum of both."""
+        total = Histogram()
+        total.counts = [one + another for one, another in zip(self.counts, other.counts, strict=True)]
+        total.sum = self.sum + other.sum
+        return total
+
     def cumulative(self) -> tuple[list[tuple[str, float]], float]:
         """Return how many were at most as long as each bound, and the sum in s."""
         total, rows = 0, list[tuple[str, float]]()
@@ -70,18 +84,34 @@ Refuser = t.Literal["app", "server"]
 """Who did not accept a signature: the app that of a delivery (401), or the server that of an answer."""
 
 
+class _QueueCounts:
+    """The counts under one label. `outcomes` are by outcome and the first digit of the status, 0 without one."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[tuple[str, int], int] = {}
+        self.ran = Histogram()
+        self.did_not_run = Histogram()
+        self.waits = Histogram()
+
+    def copy(self) -> _QueueCounts:
+        """Return a copy."""
+        copied = _QueueCounts()
+        copied.outcomes = self.outcomes.copy()
+        copied.ran, copied.did_not_run, copied.waits = self.ran.copy(), self.did_not_run.copy(), self.waits.copy()
+        return copied
+
+
 class DeliveryCounts:
-    """Watches the reports of one project's deliveries."""
+    """Watches the reports of one project's deliveries. Each delivery calls it, so it does as little as it can."""
 
     def __init__(self, project: str, labels: QueueLabels) -> None:
-        self.deliveries: Counter[DeliveryKey] = Counter()
-        self.durations: dict[str, Histogram] = {}
-        self.waits: dict[str, Histogram] = {}
-        self.runs: dict[str, Histogram] = {}
         self.rejections: Counter[Refuser] = Counter()
-        self.unlabelled = 0
         self._project = project
         self._labels = labels
+        self._by_label: dict[str, _QueueCounts] = {}
+        self._by_queue: dict[str, _QueueCounts] = {}
+        self._is_other: set[str] = set()
+        self.unlabelled = 0
 
     def label_of(self, queue: str) -> str:
         """Return the label of a queue of the project."""
@@ -89,27 +119,63 @@ class DeliveryCounts:
 
     def __call__(self, report: Report) -> None:
         """Count a delivery."""
-        queue = self._labels.of(self._project, report.queue)
-        if queue == OTHER and report.queue != OTHER:
-            self.unlabelled += 1
-        status, verdict = report.status, report.verdict
-        is_retried = isinstance(verdict, Failed) and not report.is_final
-        outcome = "retrying" if is_retried else verdict.outcome
-        self.deliveries[DeliveryKey(queue, outcome, f"{status // 100}xx" if status else "none")] += 1
-        seconds = report.duration / 1000
-        _observe(self.durations, queue, seconds)
+        counts = self._by_queue.get(report.queue) or self._counts_of(report.queue)
+        verdict, status = report.verdict, report.status or 0
+        outcome: str = verdict.outcome
+        if outcome == "failed" and not report.is_final:
+            outcome = "retrying"
+        key = (outcome, status // 100)
+        counts.outcomes[key] = counts.outcomes.get(key, 0) + 1
         if report.is_signed:
-            _observe(self.runs, queue, seconds)
-        elif status == 401:
+            counts.ran.observe(report.duration / 1000)
+        else:
+            counts.did_not_run.observe(report.duration / 1000)
+            self._note_rejection(status, verdict)
+        if report.wait is not None:
+            counts.waits.observe(report.wait / 1000)
+        if self._is_other and report.queue in self._is_other:
+            self.unlabelled += 1
+
+    def copy(self) -> DeliveryCounts:
+        """Return a copy that does not change."""
+        copied = DeliveryCounts(self._project, self._labels)
+        copied.rejections, copied.unlabelled = self.rejections.copy(), self.unlabelled
+        copied._by_label = {label: counts.copy() for label, counts in self._by_label.items()}
+        return copied
+
+    @property
+    def deliveries(self) -> dict[DeliveryKey, int]:
+        """The deliveries."""
+        return {
+            DeliveryKey(label, outcome, f"{status}xx" if status else "none"): count
+            for label, counts in self._by_label.items()
+            for (outcome, status), count in counts.outcomes.items()
+        }
+
+    @property
+    def durations(self) -> dict[str, Histogram]:
+        """How long deliveries took, by label."""
+        return {label: counts.ran.plus(counts.did_not_run) for label, counts in self._by_label.items()}
+
+    @property
+    def runs(self) -> dict[str, Histogram]:
+        """How long deliveries took whose processor ran, by label."""
+        return {label: counts.ran for label, counts in self._by_label.items()}
+
+    @property
+    def waits(self) -> dict[str, Histogram]:
+        """How long jobs waited after they were due, by label."""
+        return {label: counts.waits for label, counts in self._by_label.items()}
+
+    def _counts_of(self, queue: str) -> _QueueCounts:
+        label = self.label_of(queue)
+        if label != queue:
+            self._is_other.add(queue)
+        counts = self._by_queue[queue] = self._by_label.setdefault(label, _QueueCounts())
+        return counts
+
+    def _note_rejection(self, status: int, verdict: Verdict) -> None:
+        if status == 401:
             self.rejections["app"] += 1
         elif status == 200 and isinstance(verdict, Failed) and verdict.name == "InvalidOutcome":
             self.rejections["server"] += 1
-        if report.wait is not None:
-            _observe(self.waits, queue, report.wait / 1000)
-
-
-def _observe(histograms: dict[str, Histogram], queue: str, seconds: float) -> None:
-    histogram = histograms.get(queue)
-    if histogram is None:
-        histogram = histograms[queue] = Histogram()
-    histogram.observe(seconds)

@@ -19,6 +19,7 @@ from .delivery_ids import delivery_id
 from .health import Health
 from .http.client import DeliveryClient, signed_headers
 from .judge import Reached, excerpt_of, judge
+from .probe import Probe, probe
 from .reports import Reporter
 from .untraced import DeliverySpan, NoTracer, Tracer
 
@@ -158,6 +159,10 @@ class Dispatcher:
             traceparent=span.headers.get("traceparent", ""),
         )
         return verdict
+
+    async def probe(self, url: str) -> Probe:
+        """Return what a probe of the endpoint at `url` finds."""
+        return await probe(self._client, self._secrets.secrets, url, clock=self._clock)
 
     def _hear(self, queue: str, fingerprint: str, secret_id: str, now: float) -> None:
         last_fingerprint, last_id, at = self._last_heard.get(queue, ("", "", 0.0))

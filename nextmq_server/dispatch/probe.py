@@ -13,11 +13,10 @@ import time
 import typing as t
 
 from nextmq_handler.protocol.clocks import wall_clock
-from nextmq_handler.protocol.signing import TOLERANCE
+from nextmq_handler.protocol.signing import TOLERANCE, Secret
 from nextmq_handler.rules.delivery_log import MAX_EXCERPT
 from nextmq_handler.rules.log_text import one_line
 
-from .dispatcher import WebhookSecrets
 from .http.answers import AppAnswer, NoAnswer
 from .http.client import DeliveryClient, signed_headers
 from .judge import excerpt_of
@@ -56,11 +55,11 @@ class _Conclusion(t.NamedTuple):
 
 
 async def probe(
-    client: DeliveryClient, secrets: WebhookSecrets, url: str, *, clock: t.Callable[[], float] = wall_clock
+    client: DeliveryClient, secrets: t.Sequence[Secret], url: str, *, clock: t.Callable[[], float] = wall_clock
 ) -> Probe:
     """Send a probe to `url`, signed under `secrets`. `clock` returns Unix s."""
     id, now, began = f"dlv_probe{randomness.token_hex(8)}", clock(), time.monotonic()
-    headers = signed_headers(secrets.secrets, id, int(now), _BODY)
+    headers = signed_headers(secrets, id, int(now), _BODY)
     answer = await client.send(url, headers, _BODY, timeout=PROBE_TIMEOUT, max_size=MAX_ANSWER)
     ms = round((time.monotonic() - began) * 1000)
     verdict, detail, fix = conclude(answer, now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import typing as t
 from collections import Counter
 
@@ -34,7 +33,7 @@ class Snapshot(t.NamedTuple):
 
     def frozen(self) -> Snapshot:
         """Return a copy that does not change while it is written."""
-        projects = [one._replace(counts=copy.deepcopy(one.counts)) for one in self.projects]
+        projects = [one._replace(counts=one.counts.copy()) for one in self.projects]
         return self._replace(projects=projects, requests=self.requests.copy())
 
 

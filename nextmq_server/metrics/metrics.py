@@ -23,22 +23,27 @@ T = t.TypeVar("T")
 
 
 class ProcessMetrics:
-    """Collects the metrics of `services`, which may change."""
+    """Collects the metrics of one process."""
 
-    def __init__(self, services: t.Callable[[], t.Sequence[Service]]) -> None:
+    def __init__(self) -> None:
         self.requests: Counter[RequestKey] = Counter()
         self.loop_lag = LoopLag()
-        self._services = services
         self._answers: dict[str | None, tuple[float, bytes]] = {}
         self._lock = asyncio.Lock()
 
-    async def text(self, service: Service | None = None) -> bytes:
-        """Return the metrics of the service's project, or of all projects."""
-        name = None if service is None else service.project.name
+    async def of_project(self, service: Service) -> bytes:
+        """Return the metrics of the service's project."""
+        return await self._text([service], service.project.name)
+
+    async def of_all(self, services: t.Sequence[Service]) -> bytes:
+        """Return the metrics of all projects, which `services` run."""
+        return await self._text(services, None)
+
+    async def _text(self, services: t.Sequence[Service], name: str | None) -> bytes:
         async with self._lock:  # one after the other: each takes memory and time
             at, text = self._answers.get(name, (-CACHE_TIME, b""))
             if time.monotonic() - at >= CACHE_TIME:
-                text = await self._render(self._services() if service is None else [service], name)
+                text = await self._render(services, name)
                 self._answers[name] = time.monotonic(), text
             return text
 

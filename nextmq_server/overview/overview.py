@@ -34,6 +34,10 @@ class Overview:
         seconds, micros = await self._connection.execute("TIME")
         return int(seconds) * 1000 + int(micros) // 1000
 
+    async def looks(self, queues: t.Sequence[str]) -> list[QueueLook | None]:
+        """Return what each queue holds; None for one that cannot be read."""
+        return await self._looks.look(queues)
+
     async def rows(self, queues: t.Sequence[str]) -> list[dict[str, t.Any]]:
         """Return a row of the overview for each queue."""
         return [_row(queue, look, around) for queue, look, around in await self._look(queues)]

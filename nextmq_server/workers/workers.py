@@ -14,6 +14,7 @@ from nextmq_handler.rules.limits import MAX_TIMEOUT_MS
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.egress.rules import EgressRules
 from ..dispatch.health import MAX_BACKOFF, Health, end_hold
+from ..dispatch.probe import Probe
 from ..engine.queues.job import EngineJob
 from ..engine.queues.jobs import Jobs
 from ..engine.queues.queues import Limits, Queues
@@ -125,6 +126,11 @@ class Workers:
         await end_hold(self._limits, queue)
         await self.schedules.apply(queue)
         return found
+
+    async def probe(self, queue: str) -> Probe | None:
+        """Return what a probe of the endpoint of the queue's worker finds; None if it has no worker."""
+        registration = self.registry.get(queue)
+        return None if registration is None else await self._dispatcher.probe(registration.url)
 
     def hear(self, queue: str, fingerprint: str, secret_id: str) -> None:
         """Record, without waiting, that a version of the app answered a delivery under a webhook secret."""

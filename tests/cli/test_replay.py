@@ -11,9 +11,10 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from nextmq_adapters.flask import nextmq_blueprint
-from nextmq_handler import AsyncJob, Job, Queue, Worker, _overrides, create_nextmq_handler
+from nextmq_handler import AsyncJob, Job, Queue, Worker, _overrides, create_nextmq_handler, idempotent
 from nextmq_handler.cli.calls import Server
 from nextmq_handler.cli.main import main
+from nextmq_handler.idempotency import MemoryStore
 from nextmq_handler.protocol.signing import generate_secret
 from nextmq_handler.settings import parse_connection_string
 from nextmq_server.projects.roles import Role
@@ -144,6 +145,18 @@ def test_what_a_replay_cannot_know_is_an_error_of_the_processor(local: Local) ->
     local.serve(lambda job: job.get_children_values())
     told = local.replay(Queue("emails").add("welcome", None).id)
     assert (told.status, "a replay cannot ask the server for its children-values" in told.out) == (1, True)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_idempotent_processor_runs_whatever_its_store_has(local: Local, is_async: bool) -> None:
+    async def awaited(job: AsyncJob) -> str:
+        return f"run {job.id}"
+
+    store = MemoryStore()
+    local.serve(idempotent(store)(awaited if is_async else lambda job: f"run {job.id}"))
+    id = Queue("emails").add("welcome", None).id
+    assert [f'"run {id}"' in local.replay(id).out for _ in range(2)] == [True, True]
+    assert store._entries == {}
 
 
 def test_a_signal_is_told_and_moves_nothing(local: Local) -> None:

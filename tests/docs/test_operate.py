@@ -20,7 +20,7 @@ PAGE = PAGES["docs/how-to/operate.md"]
 ANSWERS = {
     "status": ["paused", "emails"],
     "failures emails": ["mail provider answered", "emails"],
-    "why emails": [],
+    "why emails": ["1. paused", "$ nextmq resume emails"],
     "resume emails": ['Resumed queue "emails".'],
     "jobs emails --state failed --search 502 --since 2h": ["mail provider answered 502", "looked at"],
     "job emails 1": [
@@ -35,7 +35,7 @@ ANSWERS = {
     "retry emails --state failed --search 502 --since 2h": ["done: 2 of 2 jobs"],
     "jobs emails --state completed --since 2h": ["welcome"],
     "bulk": ["retry", "done"],
-    "audit --queue emails": [],
+    "audit": ["pause", "resume", "bulk"],
 }
 """What each command of the page tells, in their order."""
 

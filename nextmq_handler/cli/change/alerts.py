@@ -11,7 +11,7 @@ from ..calls import Json, Server
 from ..confirm import confirm
 from ..failure import USAGE, CommandFailed
 from ..options import AsJson, Url, Yes
-from ..output import Cell, moment, print_json, say, table
+from ..output import Cell, duration, print_json, say, table
 from .content import read_json
 
 
@@ -55,15 +55,19 @@ def _show(server: Server, name: str | None, as_json: bool) -> None:
     elif not rules:
         say("No such alert rule.")
     else:
-        say(*table(("rule", "state", "since", "what"), _rows(rules, server.now())))
+        say(*table(("rule", "state", "fires above", "queues", "tells", "firing"), map(_row, rules)))
 
 
-def _rows(rules: t.Iterable[Json], now: float) -> t.Iterator[list[Cell]]:
-    for rule in rules:
-        state = str(rule.get("state") or "-")
-        yield [
-            rule["name"],
-            (state, {"firing": "bad", "ok": "ok"}.get(state, "warn")),
-            moment(rule.get("since"), now),
-            str(rule.get("kind") or rule.get("condition") or ""),
-        ]
+def _row(rule: Json) -> list[Cell]:
+    when = rule["when"].replace("_", " ")
+    # A server of a later version may know more states and conditions.
+    bound = duration(rule["over"]) if rule["when"] in _LASTING else f"{rule['over']:,}"
+    state = rule["state"] if rule["isEnabled"] else "off"
+    firing = "; ".join(one["text"] for one in rule["firings"])
+    tells = ", ".join(channel["type"] for channel in rule["channels"])
+    style = {"firing": "bad", "ok": "ok", "off": "muted"}.get(state, "warn")
+    return [rule["name"], (state, style), f"{when} {bound}", rule["queues"], tells, firing]
+
+
+_LASTING = ("oldest_waiting", "held", "no_worker", "paused", "schedule_overdue")
+"""The conditions whose bound is a time, in ms."""

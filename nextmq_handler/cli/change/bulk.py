@@ -61,5 +61,7 @@ def _rows(found: t.Iterable[Json], now: float) -> t.Iterator[list[Cell]]:
 
 
 def _by(by: t.Any) -> str:
-    who: Json = t.cast("Json", by) if isinstance(by, dict) else {}
-    return str(who.get("name") or who.get("id") or by or "-")
+    if not isinstance(by, dict):
+        return str(by or "-")
+    who = t.cast("Json", by)
+    return str(who.get("name") or who.get("id") or "-")

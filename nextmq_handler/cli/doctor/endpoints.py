@@ -52,7 +52,7 @@ def look_at_endpoints(asking: Asking, held: t.Mapping[str, dict[str, t.Any]]) ->
 
 def _look_at_time(queue: str, registration: dict[str, t.Any]) -> Findings[None]:
     timeout = registration["options"]["timeout"] / 1000
-    host = urlsplit(registration["url"]).hostname or ""
+    host = urlsplit(str(registration["url"])).hostname or ""
     for part, (platform, longest) in MAX_REQUEST_TIMES.items():
         if part in host and timeout > longest:
             yield wrong(

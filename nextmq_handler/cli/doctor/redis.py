@@ -49,7 +49,7 @@ def _problems(redis: dict[str, t.Any]) -> t.Iterator[tuple[str, str]]:
     persistence = redis.get("persistence")
     if persistence == "none":
         yield "Redis keeps nothing on disk: a restart loses all jobs", "set appendonly yes in its configuration"
-    elif persistence == "rdb":
+    elif persistence == "snapshots":
         yield (
             "Redis writes snapshots only: a crash loses the jobs since the last one",
             "set appendonly yes in its configuration",

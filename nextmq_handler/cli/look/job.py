@@ -41,13 +41,13 @@ def job(
             f'job {id} is not in queue "{queue}" (any more). What is known: nextmq why {queue} {id}'
         ) from None
     logs = server.get(*path, "logs", asc=False, end=LOG_ROWS - 1)
-    children = server.get(*path, "dependencies", limit=20)
-    shown = Redaction().job(t.cast("t.Any", found))
+    children = Redaction().value(server.get(*path, "dependencies", limit=20))
+    shown: t.Any = Redaction().job(found)
     logs = {**logs, "logs": [Redaction().text(row) for row in reversed(logs["logs"])]}
     if as_json:
         print_json({**shown, "queue": queue, "logs": logs, "children": children})
         return
-    say(*lines_of(queue, t.cast("Json", shown), logs, children, server.now()))
+    say(*lines_of(queue, shown, logs, children, server.now()))
 
 
 def lines_of(queue: str, job: Json, logs: Json, children: Json, now: float) -> list[str]:
@@ -119,7 +119,7 @@ def _options(opts: Json) -> list[str]:
 
 
 def _flow(job: Json, children: Json) -> list[str]:
-    lines = []
+    lines: list[str] = []
     if parent := job["parent"]:
         lines.append(f"child of {one_line(parent['id'])} in queue {one_line(_name_of(parent))}")
     kinds: dict[str, t.Any] = {

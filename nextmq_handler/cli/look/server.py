@@ -50,5 +50,5 @@ def _redis(redis: Json) -> list[str]:
 
 
 def _quota(about: Json) -> list[str]:
-    quota = about.get("quota") or {}
+    quota: Json = about.get("quota") or {}
     return ["quota " + ", ".join(f"{name} {value}" for name, value in quota.items())] if quota else []

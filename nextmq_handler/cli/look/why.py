@@ -57,7 +57,7 @@ def _cause(number: int, cause: Json, now: float, *, style: str) -> list[str]:
     lines = [f"{number}. {styled(cause['code'], style)}  {_wrapped(cause['sentence'])}"]
     if times := ", ".join(_times(cause, now)):
         lines.append(f"   {styled(times, 'muted')}")
-    remedy = cause.get("remedy") or {}
+    remedy: Json = cause.get("remedy") or {}
     if text := remedy.get("text"):
         lines.append(f"   → {_wrapped(text)}")
     if command := remedy.get("command"):
@@ -67,7 +67,7 @@ def _cause(number: int, cause: Json, now: float, *, style: str) -> list[str]:
 
 def _times(cause: Json, now: float) -> t.Iterator[str]:
     if (since := cause.get("since")) is not None:
-        yield f"since {moment(since, now)}"
+        yield f"for {duration(max(0, now - since))}"
     if (until := cause.get("until")) is not None:
         yield f"ends {moment(until, now)}" if until > now else f"over since {moment(until, now)}"
     if (age := cause.get("age")) is not None and age > OLD_FACT:

@@ -74,8 +74,11 @@ class Redaction:
 
     def job(self, job: JobView) -> JobView:
         """Return what the API shows of a job, without secrets."""
-        parts: dict[str, t.Any] = {name: self.bounded(job.get(name)) for name in _PARTS if name in job}
-        return t.cast("JobView", {**job, **parts})
+        return t.cast("JobView", self.parts(job))
+
+    def parts(self, shown: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Return what the API shows of a job or its result, without the secrets of apps."""
+        return {name: self.bounded(each) if name in _PARTS else each for name, each in shown.items()}
 
 
 def _hidden(value: t.Any) -> t.Any:

@@ -22,12 +22,13 @@ from nextmq_handler.rules.log_text import one_line
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.queries import check_page, check_path_id
 from nextmq_handler.rules.refusals import Refusal, stale_delivery
+from nextmq_handler.rules.search.redaction import Redaction
 from nextmq_handler.telemetry import trace_options
 
 from ...dispatch.delivery_ids import owns
 from ...engine.queues.adding import Idempotency
 from ...front import caller
-from ...projects.roles import MAX_KEY_NAME, ApiKey
+from ...projects.roles import MAX_KEY_NAME, ApiKey, Role
 from ...service import Service
 from ...shares import LARGE_BODY
 from ..access import Access, Apps, access_of
@@ -147,6 +148,12 @@ async def get_key(request: Request) -> ApiKey:
     return key
 
 
+async def get_redaction(request: Request) -> Redaction | None:
+    """Return what hides secrets from the caller; None if the caller may see them."""
+    key: ApiKey = request.state.key
+    return Redaction() if key.role is Role.VIEWER else None
+
+
 async def get_service(request: Request) -> Service:
     """Return the service that the route has found by the API key."""
     service: Service = request.state.service
@@ -249,6 +256,7 @@ Index = t.Annotated[int, Query(ge=0, le=MAX_PAGE_INDEX)]
 LastIndex = t.Annotated[int, Query(ge=-1, le=MAX_PAGE_INDEX, description="included; -1 is the last one")]
 Page = t.Annotated[PageBounds, Depends(get_page)]
 Authorized = t.Annotated[Service, Depends(get_service)]
+Hides = t.Annotated[Redaction | None, Depends(get_redaction)]
 CallersKey = t.Annotated[ApiKey, Depends(get_key)]
 QueueName = t.Annotated[str, Depends(get_queue)]
 OfQueue = t.Annotated[str | None, Depends(get_wanted_queue)]

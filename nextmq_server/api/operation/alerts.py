@@ -78,10 +78,10 @@ class TestResult(Closed):
 
 
 async def get_rule_name(
-    name: t.Annotated[str, Path(pattern="^[A-Za-z0-9._~-]{1,100}$", description="A-Z a-z 0-9 . _ ~ -")],
+    id: t.Annotated[str, Path(pattern="^[A-Za-z0-9._~-]{1,100}$", description="A-Z a-z 0-9 . _ ~ -")],
 ) -> str:
     """Return the name of the rule in the path."""
-    return name
+    return id
 
 
 RuleName = t.Annotated[str, Depends(get_rule_name)]
@@ -94,7 +94,7 @@ async def get_alerts(service: Authorized) -> Response:
     return ASCIIResponse({"rules": [_view(name, rule, states.get(name, {})) for name, rule in rules.items()]})
 
 
-@routes.put("/rules/{name}", response_model=RuleView)
+@routes.put("/rules/{id}", response_model=RuleView)
 async def put_rule(name: RuleName, rule: AlertRule, service: Authorized) -> Response:
     """Create a rule, or replace it.
 
@@ -119,13 +119,13 @@ async def put_rule(name: RuleName, rule: AlertRule, service: Authorized) -> Resp
     return ASCIIResponse(_view(name, rule, {}, made=made))
 
 
-@routes.delete("/rules/{name}")
+@routes.delete("/rules/{id}")
 async def remove_rule(name: RuleName, service: Authorized) -> Removed:
     """Remove a rule. What it has found is forgotten without a message."""
     return Removed(removed=await service.alerts.store.remove(name))
 
 
-@routes.post("/rules/{name}/test")
+@routes.post("/rules/{id}/test")
 async def test_rule(name: RuleName, service: Authorized) -> TestResult:
     """Send a test message to each channel of a rule, once."""
     rule = (await service.alerts.store.rules()).get(name)

@@ -62,7 +62,7 @@ async def get_audit(
     action: Wanted = None,
     queue: Wanted = None,
     limit: t.Annotated[int, Query(ge=1, le=MAX_AUDIT_PAGE)] = 100,
-    cursor: t.Annotated[str | None, Query(max_length=40, pattern="^[0-9]{1,19}-[0-9]{1,19}$")] = None,
+    cursor: t.Annotated[str | None, Query(max_length=40, pattern="^[1-9][0-9]{0,17}-[0-9]{1,18}$")] = None,
 ) -> Response:
     """List what operators did: changes of jobs, queues and settings.
 

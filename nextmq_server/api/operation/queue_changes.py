@@ -152,7 +152,7 @@ async def redrive(
     """
     if dry_run:
         async with service.shares.reads:
-            return _matched(await service.redrivable(queue, body, now=now_ms()))
+            return _matched(await service.redriver.matching(queue, body, now=now_ms()))
     redriven = await service.redrive(queue, body, now=now_ms())
     changes.note_jobs(redriven)
     return ASCIIResponse({"redriven": redriven})

@@ -14,8 +14,9 @@ from ...engine.queues.bulk.runner import sources_for
 from ...engine.queues.search.searching import MAX_COUNTED
 from ...service import Service
 from ...timers import now_ms
+from ..http.audited import Noted
 from ..http.errors import ASCIIResponse
-from ..http.request import Authorized, PathId, router
+from ..http.request import Authorized, CallersKey, PathId, router
 from .searching import turn
 
 routes = router("/v1/bulk", "bulk")
@@ -64,7 +65,9 @@ class BulkCount(Closed):
     response_model=OperationView,
     responses={200: {"model": BulkCount, "description": "dryRun"}},
 )
-async def start_bulk(request: Request, body: BulkBody, service: Authorized, dryRun: bool = False) -> Response:
+async def start_bulk(
+    request: Request, body: BulkBody, service: Authorized, key: CallersKey, changes: Noted, dryRun: bool = False
+) -> Response:
     """Change the jobs of a queue that match a filter, or that have the ids; with `dryRun` only count them.
 
     Jobs that come later are not changed. The operation goes on if a server is killed, and changes no job twice.
@@ -72,7 +75,15 @@ async def start_bulk(request: Request, body: BulkBody, service: Authorized, dryR
     filter = body.checked_filter()
     if dryRun:
         return ASCIIResponse(await _count(request, service, body, filter))
-    fields = {**body.model_dump(), "filter": None if body.filter is None else str(filter)}
+    fields = {
+        **body.model_dump(),
+        "filter": None if body.filter is None else str(filter),
+        "by": key.name or key.id,
+    }
+    if body.ids is not None:
+        changes.note_jobs(body.ids)
+    changes["queue"] = body.queue
+    changes.note_filter(f"{body.action}: {'these ids' if body.filter is None else filter}")
     return ASCIIResponse((await service.bulk.create(fields)).view(), 202)
 
 

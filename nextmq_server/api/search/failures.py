@@ -8,11 +8,13 @@ from fastapi import Query, Request, Response
 
 from nextmq_handler.rules.limits import MAX_NAME
 from nextmq_handler.rules.models import Closed
+from nextmq_handler.rules.search.redaction import Redaction
 
+from ...engine.queues.search.failures import FailureGroup
 from ...timers import now_ms
 from ..http.errors import ASCIIResponse
-from ..http.request import Authorized, OfQueue, router
-from .searching import redaction_of, turn
+from ..http.request import Authorized, Hides, OfQueue, router
+from .searching import turn
 
 routes = router("/v1/failures", "search")
 
@@ -48,12 +50,16 @@ class FailurePage(Closed):
 async def get_failures(
     request: Request,
     service: Authorized,
+    redaction: Hides,
     queue: OfQueue = None,
     name: t.Annotated[str | None, Query(min_length=1, max_length=MAX_NAME, description="of the jobs")] = None,
 ) -> Response:
     """Group the newest 10,000 failed jobs and dead letters of each queue by what went wrong."""
     async with turn(request, service):
         look = await service.failures.look(queue, name, now=now_ms())
-    redaction = redaction_of(request)
-    groups = look.groups if redaction is None else [redaction.value(group) for group in look.groups]
+    groups = look.groups if redaction is None else [_shown(group, redaction) for group in look.groups]
     return ASCIIResponse({"groups": groups, "lookedAt": look.looked, "total": look.total})
+
+
+def _shown(group: FailureGroup, redaction: Redaction) -> FailureGroup:
+    return {**group, "name": redaction.text(group["name"]), "reason": redaction.text(group["reason"])}

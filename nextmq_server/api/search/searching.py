@@ -9,7 +9,6 @@ from fastapi import Query, Request, Response
 
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.search.filters import MAX_FILTER, parse_filter
-from nextmq_handler.rules.search.redaction import Redaction
 from nextmq_handler.rules.views import JobView
 
 from ...engine.queues.search.cursors import MAX_CURSOR, read_cursor, write_cursor
@@ -17,7 +16,7 @@ from ...service import Service
 from ...shares import SearchTurns
 from ...timers import now_ms
 from ..http.errors import ASCIIResponse
-from ..http.request import Authorized, OfQueue, router
+from ..http.request import Authorized, Hides, OfQueue, router
 
 routes = router("/v1/search", "search")
 
@@ -51,15 +50,11 @@ def turn(request: Request, service: Service) -> contextlib.AbstractAsyncContextM
     return searches.one(service.project.name)
 
 
-def redaction_of(request: Request) -> Redaction | None:
-    """Return what hides secrets from the caller; None if the caller may see them."""
-    return getattr(request.state, "redaction", None)
-
-
 @routes.get("", response_model=SearchPage)
 async def search(
     request: Request,
     service: Authorized,
+    redaction: Hides,
     q: t.Annotated[str, Query(max_length=MAX_FILTER, description="the filter; empty for all jobs")] = "",
     queue: OfQueue = None,
     limit: t.Annotated[int, Query(ge=1, le=MAX_HITS)] = 50,
@@ -74,7 +69,6 @@ async def search(
     """
     filter = parse_filter(q)
     spot = None if cursor is None else read_cursor(cursor)
-    redaction = redaction_of(request)
     async with turn(request, service):
         found = await service.search.search(filter, queue, spot, limit=limit, now=now_ms(), redaction=redaction)
     jobs = [

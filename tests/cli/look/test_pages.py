@@ -92,7 +92,7 @@ def test_each_cause_has_its_code_sentence_times_remedy_and_command() -> None:
         "job 7 of queue emails, waiting: 2 causes, the one to end first in front",
         "",
         "1. paused  queue emails is paused",
-        "   since 6 min ago",
+        "   for 6 min",
         "   → Resume it.",
         "     $ nextmq resume emails",
         "",

@@ -73,7 +73,7 @@ def test_a_start_while_the_last_thread_ends_registers_again(
             done.release()
             go.wait()
 
-    monkeypatch.setattr(registrar_module.threading, "Thread", Ending)
+    monkeypatch.setattr(threading, "Thread", Ending)
     registrar = make()
     for _ in range(2):
         registrar.start()

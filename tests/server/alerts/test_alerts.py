@@ -22,10 +22,11 @@ from nextmq_server.dispatch.egress.rules import EgressRules
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
+from nextmq_server.workers.registration import Registration
 from tests.support.api import JOBS, refusal
 
 if t.TYPE_CHECKING:
-    from ..conftest import Serve, WaitUntil
+    from ..conftest import App, Serve, WaitUntil
 
 pytestmark = pytest.mark.anyio
 
@@ -189,7 +190,7 @@ async def test_an_email_comes_through_the_relay(
 ) -> None:
     received: list[t.Any] = []
 
-    class Inbox(Message):  # type: ignore[misc]
+    class Inbox(Message):
         def handle_message(self, message: t.Any) -> None:
             received.append(message)
 
@@ -198,7 +199,7 @@ async def test_an_email_comes_through_the_relay(
     async with server:
         port = server.sockets[0].getsockname()[1]
         monkeypatch.setenv("NEXTMQ_SMTP_URL", f"smtp://127.0.0.1:{port}?from=alerts@example.com")
-        service = Service(project, valkey.url, mail=MailRelay.from_environment())
+        service = Service(project, valkey.url)
         await service.start()
         try:
             channel = rules.EmailChannel(type="email", to=["ada@example.com"])
@@ -315,10 +316,18 @@ async def test_it_is_told_that_the_memory_of_redis_is_full(
     assert "[firing] redis-memory" in caplog.text
 
 
-async def test_failed_jobs_are_counted_over_all_servers(service: Service, api: httpx.AsyncClient) -> None:
+async def test_failed_jobs_are_counted(
+    service: Service, api: httpx.AsyncClient, app: App, wait_until: WaitUntil
+) -> None:
+    app.outcome = {"outcome": "failed", "error": {"name": "Error", "message": "no"}}
+    await service.workers.register("emails", Registration.model_validate(app.registration()), replace=None)
     await put(api, when="failed", over=0)
-    await go_wrong(api)
-    service.minutes._of("emails").add(1)  # type: ignore[union-attr]
+    job_id = (await api.post(JOBS, json={"name": "welcome"})).json()["id"]
+
+    async def has_failed() -> bool:
+        return bool((await service.jobs.get("emails", job_id))["state"] == "failed")
+
+    await wait_until(has_failed)
     await service.minutes.flush()
     await rounds(service, 1)
     assert (await alert(api))["firings"][0]["text"] == 'queue "emails": 1 job failed in 5 min'

@@ -38,7 +38,7 @@ class Rounds:
 
 BAD: dict[str, tuple[AlertRule, QueueFacts, Counted | None]] = {
     "oldest waiting": (rule("oldest_waiting", over=MINUTE), CALM._replace(oldest_waiting=MINUTE + 1), None),
-    "held": (rule("held", over=MINUTE), CALM._replace(hold="breaker", held_for=MINUTE + 1), None),
+    "held": (rule("held", over=MINUTE), CALM._replace(hold="held", held_for=MINUTE + 1), None),
     "disabled": (rule("disabled", over=5), CALM._replace(hold="disabled"), None),
     "dead letters": (rule("dead_letters", over=3), CALM._replace(waiting=4, is_of_dead_letters=True), None),
     "schedule overdue": (rule("schedule_overdue", over=MINUTE), CALM._replace(overdue=MINUTE + 1), None),
@@ -49,8 +49,8 @@ BAD: dict[str, tuple[AlertRule, QueueFacts, Counted | None]] = {
 GOOD: dict[str, tuple[AlertRule, QueueFacts, Counted | None]] = {
     "oldest waiting": (rule("oldest_waiting", over=MINUTE), CALM._replace(oldest_waiting=MINUTE), None),
     "nothing waits": (rule("oldest_waiting"), CALM, None),
-    "held for less": (rule("held", over=MINUTE), CALM._replace(hold="breaker", held_for=MINUTE), None),
-    "another hold": (rule("disabled"), CALM._replace(hold="breaker", held_for=MINUTE), None),
+    "held for less": (rule("held", over=MINUTE), CALM._replace(hold="held", held_for=MINUTE), None),
+    "another hold": (rule("disabled"), CALM._replace(hold="held", held_for=MINUTE), None),
     "as many letters": (rule("dead_letters", over=3), CALM._replace(waiting=3, is_of_dead_letters=True), None),
     "jobs that are no letters": (rule("dead_letters"), CALM._replace(waiting=9), None),
     "as many failed": (rule("failed", over=3), CALM, Counted(0, 3)),

@@ -49,11 +49,12 @@ BODIES: dict[tuple[str, str], object] = {
     },
     ("POST", "/v1/flows/bulk"): {"flows": [{"name": "x", "queueName": "emails"}]},
     ("POST", "/v1/bulk"): {"action": "remove", "queue": "emails", "ids": ["secret"]},
+    ("PUT", "/v1/alerts/rules/{id}"): {"when": "held"},
     ("POST", "/v1/triggers"): {"url": "https://b.example", "payload": None, "repeat": {"every": 60_000}},
 }
 """What is sent to the routes that take a body; the others are called without one."""
 
-NO_BODY = {"cancel", "probe", "run", "pause", "resume", "promote", "promote-jobs", "fire", "rotate-secret"}
+NO_BODY = {"cancel", "probe", "run", "pause", "resume", "promote", "promote-jobs", "fire", "rotate-secret", "test"}
 
 
 class Projects(t.NamedTuple):

@@ -86,6 +86,8 @@ LISTINGS = {
     "workers": Listing(add_workers, "/v1/workers", "workers", COUNT),
 }
 BOUNDED = {
+    "/v1/alerts": "at most 100 rules, and what they have found: 2,000 of it",
+    "/v1/audit": "at most 1,000 entries of 3 KiB, the rest by its cursor",
     "/v1/flows/{queue}/{id}": "its tree names the jobs that were left out: tested below",
     "/v1/queues/{queue}/events": "a stream: one event at a time",
     "/v1/queues/{queue}/jobs/{id}": "one job",
@@ -101,8 +103,6 @@ SMALL = {
     *(
         "/v1/failures",
         "/v1/server",
-        "/v1/alerts",
-        "/v1/audit",
         "/v1/bulk/{id}",
         "/healthz",
         "/metrics",
@@ -115,8 +115,16 @@ SMALL = {
         f"/v1/queues/{{queue}}{path}"
         for path in (
             *("", "/concurrency", "/counts", "/counts-per-priority", "/deduplication/{id}", "/maxed"),
-            *("/metrics/{state}", "/rate-limit", "/rate-limited", "/schedulers/{id}", "/worker", "/workers"),
-            *("/why", "/jobs/{id}/why", "/jobs/{id}/root", "/metrics"),
+            *(
+                "/metrics",
+                "/metrics/{state}",
+                "/rate-limit",
+                "/rate-limited",
+                "/schedulers/{id}",
+                "/worker",
+                "/workers",
+            ),
+            *("/why", "/jobs/{id}/why", "/jobs/{id}/root"),
         )
     ),
 }

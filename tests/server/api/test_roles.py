@@ -34,6 +34,7 @@ APP_ROUTES = {
     "GET /v1/flows/{queue}/{id}",
     "GET /v1/queues/{queue}/jobs/{id}",
     "GET /v1/queues/{queue}/jobs/{id}/why",
+    "GET /v1/queues/{queue}/jobs/{id}/root",
     "GET /v1/queues/{queue}/jobs/{id}/result",
     "GET /v1/queues/{queue}/jobs/{id}/logs",
     "GET /v1/queues/{queue}/jobs/{id}/children-values",
@@ -77,7 +78,7 @@ async def clients(service: Service, project: Project) -> dict[Role, httpx.AsyncC
 async def is_forbidden(client: httpx.AsyncClient, route: str, **headers: str) -> bool:
     """Return whether the route refuses the role. The request is faulty otherwise, so it changes nothing."""
     method, path = route.split()
-    url = path.format(queue="an%20impossible%20name", id="1", state="completed", name="none")
+    url = path.format(queue="an%20impossible%20name", id="1", state="completed")
     answer = await client.request(method, url, headers=headers, params={"no-such-parameter": "1"})
     assert answer.status_code >= 400, route  # the routes take no such parameter
     return refusal(answer) == (403, "forbidden")

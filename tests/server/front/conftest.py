@@ -18,6 +18,8 @@ from tests.support.serving import running
 
 OK = b"HTTP/1.1 200 OK\r\n"
 BIG = 8 * 1024 * 1024
+PATIENCE = 8.0
+"""How long, in s, a test waits for the end of a connection: less than HEAD_TIMEOUT, which ends each."""
 
 
 class FakeApp:
@@ -92,9 +94,13 @@ class Client:
         return int(head.split()[1]), await self.reader.readexactly(size)
 
     async def rest(self) -> bytes:
-        """Read to the end; a reset ends it too."""
+        """Read to the end; a reset ends it too. Fails the test if the server does not end the connection."""
         with contextlib.suppress(ConnectionError):
-            return await self.reader.read(-1)
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    return await self.reader.read(-1)
+            except TimeoutError:
+                raise AssertionError("the server did not end the connection") from None
         return b""
 
     def reset(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import time
 import typing as t
 
@@ -85,7 +84,7 @@ async def test_a_key_shows_only_its_project_and_the_process_all(
     await other.start()
     await other.add([other.jobs.new("secrets", "welcome", None, {}, now=1)])
     found = await scrape(project, service, other)
-    everything = samples((await ProcessMetrics(lambda: [service, other]).text()).decode())
+    everything = samples((await ProcessMetrics().of_all([service, other])).decode())
     await other.stop(grace=0)
     assert not any(("project", "other") in labels for _, labels in found)
     assert value(everything, "nextmq_jobs", project="other", queue="secrets", state="waiting") == 1
@@ -95,15 +94,15 @@ async def test_without_redis_the_process_shows_what_it_knows(own_valkey: Embedde
     service = Service(project, own_valkey.url)
     await service.start()
     own_valkey.stop()
-    found = samples((await ProcessMetrics(lambda: [service]).text()).decode())
+    found = samples((await ProcessMetrics().of_all([service])).decode())
     await service.stop(grace=0)
     assert value(found, "nextmq_redis_up") == 0
     assert value(found, "nextmq_signature_rejections_total", project=project.name, by="app") == 0
 
 
 async def test_an_answer_is_given_again_for_some_seconds(service: Service) -> None:
-    metrics = ProcessMetrics(lambda: [service])
-    first, again = await asyncio.gather(metrics.text(), metrics.text())
+    metrics = ProcessMetrics()
+    first, again = await asyncio.gather(metrics.of_all([service]), metrics.of_all([service]))
     assert first is again
 
 
@@ -120,7 +119,7 @@ def counted(*reports: Report) -> DeliveryCounts:
 
 def test_more_queues_than_have_a_label_are_counted_as_other() -> None:
     found = counted(*(REPORT._replace(queue=f"q{number}") for number in range(counts.MAX_LABELS + 3)))
-    per_queue = collections.Counter({key.queue: count for key, count in found.deliveries.items()})
+    per_queue = {key.queue: count for key, count in found.deliveries.items()}
     assert len(per_queue) == counts.MAX_LABELS + 1
     assert per_queue["other"] == found.unlabelled == 3
 
@@ -146,7 +145,7 @@ def test_rejected_signatures_are_counted(report: Report, rejections: dict[str, i
 
 def test_a_job_that_started_before_has_no_wait() -> None:
     found = counted(REPORT._replace(wait=None))
-    assert found.waits == {}
+    assert found.waits["q"].cumulative()[0][-1] == ("+Inf", 0)
 
 
 def test_no_job_id_is_a_label() -> None:

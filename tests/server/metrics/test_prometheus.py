@@ -83,7 +83,7 @@ async def test_prometheus_scrapes_the_server(service: Service, tmp_path: Path, w
     await service.add([service.jobs.new("emails", "welcome", None, {}, now=1)])
     with listen("127.0.0.1", 0, command="a test") as free:
         port = free.getsockname()[1]
-    async with serve_metrics(ProcessMetrics(lambda: [service]), 0) as url:
+    async with serve_metrics(ProcessMetrics(), [service], 0) as url:
         target = url.removeprefix("http://").removesuffix("/metrics")
         config = {
             "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms"},

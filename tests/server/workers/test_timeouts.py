@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import typing as t
 
@@ -87,14 +88,14 @@ async def test_the_warning_comes_once_however_often_the_worker_changes(
         for concurrency in (1, 2, 3):
             changed = _registration(app, MAX_WORKER_MS, concurrency=concurrency)
             await lenient.put("emails", changed, replace=True)
-            await wait_until(lambda wanted=concurrency: _concurrency(service) == wanted)
+            await wait_until(functools.partial(_has_concurrency, service, concurrency))
     await service.stop(grace=0)
     assert len(timeout_warnings(caplog)) == 1
 
 
-def _concurrency(service: Service) -> int | None:
+def _has_concurrency(service: Service, concurrency: int) -> bool:
     held = service.registry.get("emails")
-    return held.options.concurrency if held else None
+    return held is not None and held.options.concurrency == concurrency
 
 
 def _registration(app: App, timeout: int, **options: int) -> Registration:

@@ -9,7 +9,7 @@ from ..jobs import Jobs
 from ..retrying import RETRY_MANY, retry_many_call
 from .operations import FENCE, LOCK_LIFE, Operation
 
-BATCH = 250
+BATCH = 100
 """How many jobs are moved at a time: Redis does nothing else meanwhile."""
 
 # KEYS: the operation, its lock; those of RETRY_MANY. ARGV: the token, LOCK_LIFE; those of RETRY_MANY. Returns how

@@ -26,7 +26,7 @@ class Conditions:
 
     def __init__(self, filter: Filter, fields: t.Iterable[str] = (), *, is_finished: bool, now: int) -> None:
         self.fields = list(fields)
-        self._texts: list[tuple[list[int], list[bytes]]] = []
+        self._texts: list[tuple[list[int], list[bytes], bool]] = []
         self._numbers: list[tuple[int, str, str, bool]] = []
         for term in filter.terms:
             self._add(term, is_finished, now)
@@ -60,7 +60,10 @@ class Conditions:
 
     def _add_texts(self, fields: t.Sequence[str], *needles: t.Sequence[str]) -> None:
         numbers = [self._field(field) for field in fields]
-        self._texts += [(numbers, [fold(one) for one in each]) for each in needles if any(each)]
+        for each in needles:
+            folded = [fold(one) for one in each]
+            if any(folded):  # letters make a copy of each value without case necessary
+                self._texts.append((numbers, folded, any(one != one.upper() for one in folded)))
 
     def _field(self, name: str) -> int:
         if name not in self.fields:

@@ -31,7 +31,7 @@ LARGE = 32 * 1024
 # end was reached; the largest job; the last ids of a list; {id, score, fields} of those that may match.
 _PAGE = """
 local source, prefix, ask = KEYS[1], KEYS[2], cmsgpack.unpack(ARGV[1])
-local fields, width = ask.fields, #ask.fields + 1
+local fields, width = ask.fields, math.max(1, #ask.fields)
 local find, lower, call = string.find, string.lower, redis.call
 
 -- `<` would compare by the locale of the server, Redis orders by bytes.
@@ -69,41 +69,50 @@ end
 
 -- SORT reads many jobs in about half the time. A user of Redis who may not read every key may not use it.
 local may_sort = not find(prefix, '*', 1, true)
+local list_ids = ask.is_list and 'LRANGE' or 'ZREVRANGE'
+local columns = {'SORT', source, 'BY', 'nosort', ask.is_list and 'ASC' or 'DESC', 'LIMIT', 0, 0}
+for _, field in ipairs(fields) do
+  table.insert(columns, 'GET')
+  table.insert(columns, prefix .. '*->' .. field)
+end
 local function read(first, count)
+  if #fields == 0 then return call(list_ids, source, first, first + count - 1) end
   if may_sort then
-    local order = ask.is_list and 'ASC' or 'DESC'
-    local command = {'SORT', source, 'BY', 'nosort', order, 'LIMIT', first, count, 'GET', '#'}
-    for _, field in ipairs(fields) do
-      table.insert(command, 'GET')
-      table.insert(command, prefix .. '*->' .. field)
-    end
-    local rows = redis.pcall(unpack(command))
+    columns[7], columns[8] = first, count
+    local rows = redis.pcall(unpack(columns))
     if not rows.err then return rows end
     may_sort = false
   end
   local rows = {}
-  for _, id in ipairs(call(ask.is_list and 'LRANGE' or 'ZREVRANGE', source, first, first + count - 1)) do
-    local values = width > 1 and redis.pcall('HMGET', prefix .. id, unpack(fields)) or {}
-    table.insert(rows, id)
-    for i = 1, width - 1 do table.insert(rows, values[i] or false) end
+  for _, id in ipairs(call(list_ids, source, first, first + count - 1)) do
+    local values = redis.pcall('HMGET', prefix .. id, unpack(fields))
+    for i = 1, width do table.insert(rows, values[i] or false) end
   end
   return rows
 end
 
-local function may_match(rows, at)
-  for _, text in ipairs(ask.texts) do
-    local is_held = false
-    for _, field in ipairs(text[1]) do
-      local value = rows[at + field]
-      local folded = value and lower(value)
-      for _, needle in ipairs(text[2]) do
-        if folded and find(folded, needle, 1, true) then is_held = true break end
+-- These loops run for each job: ipairs would make them slower.
+local texts, numbers = ask.texts, ask.numbers
+local function holds(rows, at, text)
+  local places, needles, has_letters = text[1], text[2], text[3]
+  for i = 1, #places do
+    local value = rows[at + places[i]]
+    if value then
+      if has_letters then value = lower(value) end
+      for j = 1, #needles do
+        if find(value, needles[j], 1, true) then return true end
       end
-      if is_held then break end
     end
-    if not is_held then return false end
   end
-  for _, one in ipairs(ask.numbers) do
+  return false
+end
+
+local function may_match(rows, at)
+  for i = 1, #texts do
+    if not holds(rows, at, texts[i]) then return false end
+  end
+  for i = 1, #numbers do
+    local one = numbers[i]
     local value, op, wanted = rows[at + one[1]], one[2], tonumber(one[3])
     if one[4] then
       value = value and tonumber(value:match('.*"status":(%d+)'))
@@ -120,45 +129,57 @@ end
 
 local first = ask.is_list and place_behind(ask.start, ask.anchors) or rank_behind(ask.score, ask.id)
 local last = ask.is_list and call('LLEN', source) or call('ZCOUNT', source, ask.least, '+inf')
-local looked, left, largest, hits, ids, is_end = 0, ask.bytes, ask.largest, {}, {}, false
+local looked, left, largest, hits, is_end = 0, ask.bytes, ask.largest, {}, false
+
+local function hit(id, rows, base)
+  local hash, size = {}, 0
+  if ask.whole then
+    hash = redis.pcall('HGETALL', prefix .. id)
+    if hash.err then hash = {} end
+    for _, text in ipairs(hash) do size = size + #text end
+  else
+    for i, field in ipairs(fields) do
+      if rows[base + i] then
+        table.insert(hash, field)
+        table.insert(hash, rows[base + i])
+      end
+    end
+  end
+  if #hash > 0 or (#fields == 0 and not ask.whole) then
+    table.insert(hits, {id, ask.is_list and '' or call('ZSCORE', source, id), hash})
+  end
+  return size
+end
+
 while looked < ask.jobs and left > 0 and #hits < ask.hits and not is_end do
-  local room = math.min(25, ask.jobs - looked, last - first - looked)
+  local room = math.min(50, ask.jobs - looked, last - first - looked)
   local count = math.min(room, math.max(1, math.floor(left / (largest + 1))))
-  local rows = count > 0 and read(first + looked, count) or {}
+  local from = first + looked
+  local rows = count > 0 and read(from, count) or {}
+  local ids
   is_end, largest = #rows == 0, 0
-  for at = 1, #rows, width do
-    local id, size = rows[at], 0
-    for i = at + 1, at + width - 1 do size = size + (rows[i] and #rows[i] or 0) end
-    looked, largest = looked + 1, math.max(largest, size)
-    table.insert(ids, id)
-    if may_match(rows, at) then
-      local hash = {}
-      if ask.whole then
-        hash = redis.pcall('HGETALL', prefix .. id)
-        if hash.err then hash = {} end
-        for _, text in ipairs(hash) do size = size + #text end
-      else
-        for i, field in ipairs(fields) do
-          if rows[at + i] then
-            table.insert(hash, field)
-            table.insert(hash, rows[at + i])
-          end
-        end
-      end
-      if #hash > 0 or (#fields == 0 and not ask.whole) then
-        table.insert(hits, {id, ask.is_list and '' or call('ZSCORE', source, id), hash})
-      end
+  for i = 0, #rows / width - 1 do
+    local base, size = i * width, 0
+    for j = base + 1, base + width do
+      if rows[j] then size = size + #rows[j] end
+    end
+    looked = looked + 1
+    if size > largest then largest = size end
+    if may_match(rows, base) then
+      ids = ids or call(list_ids, source, from, from + count - 1)
+      size = size + hit(ids[i + 1], rows, base)
     end
     left = left - size
     if left <= 0 or #hits == ask.hits then break end
   end
 end
-local last_id = ids[looked] or ''
-local score = not ask.is_list and last_id ~= '' and call('ZSCORE', source, last_id) or ''
 local anchors = {}
-if ask.is_list then
-  for i = math.max(1, looked - ask.overlap + 1), looked do table.insert(anchors, ids[i]) end
+if looked > 0 then
+  local from = ask.is_list and math.max(0, looked - ask.overlap) or looked - 1
+  anchors = call(list_ids, source, first + from, first + looked - 1)
 end
+local last_id = anchors[#anchors] or ''
+local score = not ask.is_list and last_id ~= '' and call('ZSCORE', source, last_id) or ''
 is_end = is_end or first + looked >= last
 return {looked, score, last_id, first + looked, is_end and 1 or 0, largest, anchors, hits}
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import typing as t
 
 import httpx
@@ -12,6 +13,8 @@ from nextmq_handler.rules.search.filters import parse_filter
 from nextmq_handler.rules.search.redaction import Redaction
 from nextmq_server import shares
 from nextmq_server.engine.queues.search import scanning, searching
+from nextmq_server.projects.projects import Project
+from nextmq_server.projects.roles import ApiKey, Role
 from nextmq_server.service import Service
 from nextmq_server.shares import SearchTurns
 from tests.support.api import JOBS, problem_paths, refusal, send
@@ -53,8 +56,7 @@ async def test_a_search_finds_a_job_in_each_state_and_shows_it_as_the_api_does(
     [job] = found["jobs"]
     assert (job["queue"], job["job"]["id"], job["job"]["state"]) == ("emails", "b", STATES[kept])
     shown = (await api.get(f"{JOBS}/b")).json()
-    shown.pop("lock", None)  # only a single job shows it
-    assert job["job"] == shown
+    assert job["job"] == {name: shown[name] for name in job["job"]}
     assert (found["lookedAt"], found["total"], found["cursor"]) == (2, 2, None)
 
 
@@ -215,6 +217,26 @@ async def test_who_may_not_see_secrets_cannot_find_them(api: httpx.AsyncClient, 
     for q in ("hunter2", "data:hunter2", "data.password:hunter2", "data.password:hunt*"):
         assert (await found(q, None), await found(q, Redaction())) == (1, 0), q
     assert await found("data.to:ada", Redaction()) == 1
+
+
+async def test_a_viewer_sees_and_finds_no_secrets_on_any_route_that_shows_jobs(
+    api: httpx.AsyncClient, service: Service, project: Project
+) -> None:
+    key = ApiKey("nmq_viewer", Role.VIEWER)
+    service.credentials.rotate(dataclasses.replace(project, api_keys=(project.api_key, key)))
+    data = {"password": "hunter2", "to": "ada"}
+    await put(service.jobs, "failed", ["a"], data=data, failedReason="Bearer hunter2", returnvalue='"nmq_hunter2"')
+    await service.logs.add("emails", "a", "whsec_hunter2", None)
+    headers = {"authorization": f"Bearer {key.key}"}
+    for path in ("", "/a", "/a/result", "/a/logs"):
+        assert "hunter2" in (await api.get(JOBS + path)).text
+        answer = await api.get(JOBS + path, headers=headers)
+        assert (answer.status_code, "hunter2" in answer.text) == (200, False), path
+    for path in ("/v1/failures", "/v1/search?q=state:failed", "/v1/search?q=a"):
+        answer = await api.get(path, params={"queue": "emails"}, headers=headers)
+        assert (answer.status_code, "hunter2" in answer.text) == (200, False), path
+    found = await api.get("/v1/search", params={"q": "hunter2", "queue": "emails"}, headers=headers)
+    assert found.json()["jobs"] == []
 
 
 async def test_a_project_searches_once_at_a_time_and_leaves_room_for_others() -> None:
