@@ -124,7 +124,7 @@ SMALL = {
                 "/worker",
                 "/workers",
             ),
-            *("/why", "/jobs/{id}/why"),
+            *("/why", "/jobs/{id}/why", "/jobs/{id}/root"),
         )
     ),
 }
