@@ -86,7 +86,7 @@ async def rate_limited(stage: Stage) -> None:
 async def stuck(stage: Stage) -> None:
     # The server of this queue is gone, which only the time that its job waits can tell.
     await stage.register()
-    stage.service.workers._hub.pause("emails")  # type: ignore[attr-defined]
+    stage.service.workers._hub.pause("emails")
     await stage.add(timestamp=round(time.time() * 1000) - 90_000)
 
 
