@@ -132,7 +132,7 @@ SMALL = {
                 "/worker",
                 "/workers",
             ),
-            *("/why", "/jobs/{id}/why"),
+            *("/why", "/jobs/{id}/why", "/jobs/{id}/root"),
         )
     ),
 }
