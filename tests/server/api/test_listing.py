@@ -114,7 +114,15 @@ SMALL = {
     *(
         f"/v1/queues/{{queue}}{path}"
         for path in (
-            *("", "/concurrency", "/counts", "/counts-per-priority", "/deduplication/{id}", "/maxed"),
+            *(
+                "",
+                "/jobs/{id}/root",
+                "/concurrency",
+                "/counts",
+                "/counts-per-priority",
+                "/deduplication/{id}",
+                "/maxed",
+            ),
             *(
                 "/metrics",
                 "/metrics/{state}",
