@@ -162,16 +162,17 @@ class Service:
         await self.quota.start()
         await self.minutes.start()
         await self.credentials.warn_of_missing()
-        dispatcher = Dispatcher(
-            self._client,
-            self.credentials,
-            self.reporter,
-            max_free_starts=self._max_free_starts,
-            heard=self._on_outcome,
-            tracer=self._tracer,
-            server=self.id,
+        await self.workers.start(
+            Dispatcher(
+                self._client,
+                self.credentials,
+                self.reporter,
+                max_free_starts=self._max_free_starts,
+                heard=self._on_outcome,
+                tracer=self._tracer,
+                server=self.id,
+            )
         )
-        await self.workers.start(dispatcher)
         await self.triggers.start(self._client)
         self.bulk.start()
         self._last_deliveries.start()

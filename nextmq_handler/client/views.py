@@ -101,6 +101,22 @@ class QueueHold(t.TypedDict):
     detail: str
 
 
+class WhyCause(t.TypedDict):
+    """A cause that keeps a queue or a job from running: a stable code, a sentence, and what ends it.
+
+    `remedy` has "text" and "command", which is None if there is no command for it. `since` and `until` are ms
+    since the epoch. `age` is how old, in ms, the fact is, if a server process published it.
+    """
+
+    code: str
+    sentence: str
+    remedy: dict[str, t.Any]
+    since: int | None
+    until: int | None
+    age: int | None
+    details: dict[str, t.Any]
+
+
 class QueueView(t.NamedTuple):
     """A queue as it is now. `concurrency` has "global" and "worker"; `rate_limit_ttl` is ms.
 
@@ -216,6 +232,7 @@ job_logs: Reader[JobLogs] = whole(JobLogs)
 dependencies: Reader[Dependencies] = whole(Dependencies)
 dependencies_count: Reader[DependenciesCount] = member("counts", DependenciesCount)
 rate_limit: Reader[RateLimit | None] = optional("rateLimit", RateLimit)
+causes: Reader[list[WhyCause]] = member("causes", list[WhyCause])
 metrics: Reader[Metrics] = whole(Metrics)
 queue_view: Reader[QueueView] = whole(QueueView)
 endpoint_probe: Reader[EndpointProbe] = whole(EndpointProbe)

@@ -10,7 +10,18 @@ from ...rules.options import check_list
 from .._http.answer import listed, member, optional
 from ..generics import Data, Result
 from ..remote import Remote
-from ..views import FinishedState, JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
+from ..views import (
+    FinishedState,
+    JobLogs,
+    JobState,
+    Metrics,
+    QueueView,
+    WhyCause,
+    causes,
+    job_logs,
+    metrics,
+    queue_view,
+)
 from .queue_job import AsyncQueueJob
 from .resource import AsyncQueueBase
 from .transport import request_all
@@ -167,6 +178,10 @@ class AsyncQueueInspection(AsyncQueueBase[Data, Result]):
     async def get_queue(self) -> QueueView:
         """Call `info`."""
         return await self.info()
+
+    async def why(self) -> list[WhyCause]:
+        """Return all that keeps the queue's jobs from starting, what must end first in front; [] for nothing."""
+        return await self._ask("GET", "why", reader=causes)
 
     async def is_paused(self) -> bool:
         """Whether the queue is paused."""

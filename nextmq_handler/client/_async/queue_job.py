@@ -15,7 +15,7 @@ from .._http.answer import member
 from .._http.call import ATTEMPT_TIMEOUT
 from ..generics import Data, Result
 from ..job_fields import UNCHANGED, JobFields
-from ..views import FinishedState, JobLogs, JobState, job_logs
+from ..views import FinishedState, JobLogs, JobState, WhyCause, causes, job_logs
 from .job_calls import AsyncJobCalls
 
 MAX_WAIT = 30.0
@@ -50,6 +50,10 @@ class AsyncQueueJob(JobFields[Data, Result], AsyncJobCalls):
         except JobRemovedError:
             self._update(state="unknown")
         return self.state
+
+    async def why(self) -> list[WhyCause]:
+        """Return all that keeps the job from running now, what must end first in front; [] if nothing does."""
+        return await self._ask("GET", "why", reader=causes)
 
     async def is_completed(self) -> bool:
         """Whether the job has completed now."""

@@ -11,7 +11,18 @@ from ...rules.options import check_list
 from .._http.answer import listed, member, optional
 from ..generics import Data, Result
 from ..remote import Remote
-from ..views import FinishedState, JobLogs, JobState, Metrics, QueueView, job_logs, metrics, queue_view
+from ..views import (
+    FinishedState,
+    JobLogs,
+    JobState,
+    Metrics,
+    QueueView,
+    WhyCause,
+    causes,
+    job_logs,
+    metrics,
+    queue_view,
+)
 from .queue_job import QueueJob
 from .resource import QueueBase
 from .transport import request_all
@@ -168,6 +179,10 @@ class QueueInspection(QueueBase[Data, Result]):
     def get_queue(self) -> QueueView:
         """Call `info`."""
         return self.info()
+
+    def why(self) -> list[WhyCause]:
+        """Return all that keeps the queue's jobs from starting, what must end first in front; [] for nothing."""
+        return self._ask("GET", "why", reader=causes)
 
     def is_paused(self) -> bool:
         """Whether the queue is paused."""

@@ -16,7 +16,7 @@ from .._http.answer import member
 from .._http.call import ATTEMPT_TIMEOUT
 from ..generics import Data, Result
 from ..job_fields import UNCHANGED, JobFields
-from ..views import FinishedState, JobLogs, JobState, job_logs
+from ..views import FinishedState, JobLogs, JobState, WhyCause, causes, job_logs
 from .job_calls import JobCalls
 
 MAX_WAIT = 30.0
@@ -51,6 +51,10 @@ class QueueJob(JobFields[Data, Result], JobCalls):
         except JobRemovedError:
             self._update(state="unknown")
         return self.state
+
+    def why(self) -> list[WhyCause]:
+        """Return all that keeps the job from running now, what must end first in front; [] if nothing does."""
+        return self._ask("GET", "why", reader=causes)
 
     def is_completed(self) -> bool:
         """Whether the job has completed now."""

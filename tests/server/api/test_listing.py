@@ -114,7 +114,15 @@ SMALL = {
     *(
         f"/v1/queues/{{queue}}{path}"
         for path in (
-            *("", "/concurrency", "/counts", "/counts-per-priority", "/deduplication/{id}", "/maxed"),
+            *(
+                "",
+                "/jobs/{id}/root",
+                "/concurrency",
+                "/counts",
+                "/counts-per-priority",
+                "/deduplication/{id}",
+                "/maxed",
+            ),
             *(
                 "/jobs/{id}/root",
                 "/metrics",
@@ -125,7 +133,7 @@ SMALL = {
                 "/worker",
                 "/workers",
             ),
-            *("/why", "/jobs/{id}/why"),
+            *("/why", "/jobs/{id}/why", "/jobs/{id}/root"),
         )
     ),
 }
