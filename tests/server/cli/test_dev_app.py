@@ -71,6 +71,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> DevWithApp:
         process.wait_for_line("welcome#1")
         process.send_signal(signal.SIGINT)
         process.wait_for_line("Stopped.")
+        process.wait()
     finally:
         process.stop()
     return DevWithApp(process, folder, variables, mode, f"http://127.0.0.1:{port}/api/nextmq")
