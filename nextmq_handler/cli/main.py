@@ -8,7 +8,7 @@ import typing as t
 
 from ..errors import NextMQError
 from . import deploy
-from .commands import COMMANDS, entry_of, entry_of
+from .commands import COMMANDS, entry_of
 from .failure import FOUND, line_of, status_of
 
 _MARK = "nextmq: "

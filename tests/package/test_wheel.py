@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tarfile
-import typing as t
 import venv
 import zipfile
 from pathlib import Path
