@@ -10,13 +10,14 @@ from fastapi import Query, Response
 from nextmq_handler.rules.limits import MAX_PAGE
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.refusals import invalid, no_such_job
+from nextmq_handler.rules.search.redaction import Redaction
 from nextmq_handler.rules.views import ParentView, dependencies_view
 
 from ..engine.queues.children import ChildKey, ChildrenPiece
 from ..engine.queues.reading import FIRST_FIELD
 from .http.errors import ASCIIResponse
 from .http.paging import From, Piece, answer_object, member
-from .http.request import Empty, Job, OwnedJob, Removed, router
+from .http.request import Empty, Hides, Job, OwnedJob, Removed, router
 
 _PLACE = re.compile("[0-9]{1,19}:[0-9]{1,9}")
 
@@ -64,25 +65,28 @@ class FlowRoot(Closed):
 
 
 @routes.get("/children-values", response_model=ChildrenValues)
-async def get_children_values(job: Job, position: From = None) -> Response:
+async def get_children_values(job: Job, redaction: Hides, position: From = None) -> Response:
     """Get the results of the children that have completed. `next` is the `from` of those beyond 16 MiB."""
-    return await _answer(job, job.service.children.values, position, "values")
+    return await _answer(job, job.service.children.values, position, "values", redaction)
 
 
 @routes.get("/ignored-failures", response_model=IgnoredFailures)
-async def get_ignored_failures(job: Job, position: From = None) -> Response:
+async def get_ignored_failures(job: Job, redaction: Hides, position: From = None) -> Response:
     """Get the reasons of the children that failed and that the job ignores; `next` as for their values."""
-    return await _answer(job, job.service.children.ignored_failures, position, "failures")
+    return await _answer(job, job.service.children.ignored_failures, position, "failures", redaction)
 
 
 @routes.get("/dependencies", response_model=DependencyPage)
 async def get_dependencies(
-    job: Job, limit: t.Annotated[int, Query(ge=1, le=MAX_PAGE, description="of each kind")] = MAX_PAGE
+    job: Job,
+    redaction: Hides,
+    limit: t.Annotated[int, Query(ge=1, le=MAX_PAGE, description="of each kind")] = MAX_PAGE,
 ) -> Response:
     """List the job's children by their outcome."""
     found = await job.service.children.dependencies(job.queue, job.id, limit)
     counts = await job.service.children.counts(job.queue, job.id)
-    return ASCIIResponse(dependencies_view(**found._asdict(), counts=counts))
+    view = dependencies_view(**found._asdict(), counts=counts)
+    return ASCIIResponse(view if redaction is None else redaction.value(view))
 
 
 @routes.get("/root", response_model=FlowRoot)
@@ -106,11 +110,16 @@ async def remove_unprocessed_children(job: Job) -> Empty:
     await job.service.children.remove_unprocessed(job.queue, job.id)
 
 
+def _unchanged(value: t.Any) -> t.Any:
+    return value
+
+
 async def _answer(
     job: OwnedJob,
     find: t.Callable[[str, str, str], t.Awaitable[ChildrenPiece]],
     position: str | None,
     name: str,
+    redaction: Redaction | None,
 ) -> Response:
     shown = set[ChildKey]()  # Redis may find a child twice
 
@@ -118,7 +127,8 @@ async def _answer(
         found, following = await find(job.queue, job.id, position or FIRST_FIELD)
         new = [child for child in found if child not in shown]
         shown.update(new)
-        return Piece([member(str(child), found[child]) for child in new], following)
+        hide = _unchanged if redaction is None else redaction.bounded
+        return Piece([member(str(child), hide(found[child])) for child in new], following)
 
     if position is not None and not _PLACE.fullmatch(position):
         raise invalid("from", "not a place in this list: send the `next` of the answer before")

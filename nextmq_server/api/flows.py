@@ -10,6 +10,7 @@ from nextmq_handler.rules.flows import FlowNode, NewFlowBody, NewFlowsBody, chec
 from nextmq_handler.rules.limits import MAX_BULK, MAX_FLOW_DEPTH, MAX_PAGE
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.refusals import check_size
+from nextmq_handler.rules.search.redaction import Redaction
 
 from ..engine.queues.adding import Idempotency
 from ..engine.queues.children import ChildKey
@@ -19,7 +20,7 @@ from ..service import Service
 from ..timers import now_ms
 from .http.bodies import in_turns
 from .http.paging import MAX_ANSWER, SENT_AT, answer_pieces, item, member
-from .http.request import Authorized, CreatesJobs, IdempotencyKey, PathId, QueueName, Trace, router
+from .http.request import Authorized, CreatesJobs, Hides, IdempotencyKey, PathId, QueueName, Trace, router
 from .jobs import AddedJob, add_all
 
 _LOOK_AT = 50  # jobs at a time
@@ -86,12 +87,13 @@ async def get_flow(
     queue: QueueName,
     job_id: PathId,
     service: Authorized,
+    redaction: Hides,
     depth: t.Annotated[int, Query(ge=1, le=MAX_FLOW_DEPTH, description="how many levels")] = 10,
     maxChildren: t.Annotated[int, Query(ge=1, le=MAX_PAGE, description="of each kind that a job has")] = 20,
 ) -> Response:
     """Get a job and the jobs below it, at most 1,000 and 16 MiB. Removed jobs are left out."""
     outline = await service.flows.outline(queue, job_id, depth=depth, max_children=maxChildren)
-    return await answer_pieces(_tree_text(service, outline))
+    return await answer_pieces(_tree_text(service, outline, redaction))
 
 
 async def _add(
@@ -136,7 +138,9 @@ class TreeWriter:
         return b"]}" * (len(self._open) - 1) + b"]" + members + b"}"
 
 
-async def _tree_text(service: Service, outline: FlowOutline) -> t.AsyncGenerator[bytes]:
+async def _tree_text(
+    service: Service, outline: FlowOutline, redaction: Redaction | None
+) -> t.AsyncGenerator[bytes]:
     """Yield the tree as JSON, while there is room for its jobs. Raises NoSuchJob if it has none."""
     text, size, left_out = b"", 0, [*outline.cut]
     writer, removed_at = TreeWriter(), MAX_FLOW_DEPTH
@@ -147,7 +151,7 @@ async def _tree_text(service: Service, outline: FlowOutline) -> t.AsyncGenerator
         removed_at = branch.level if view is None else MAX_FLOW_DEPTH
         if view is None:
             continue
-        shown = item(view)
+        shown = item(view if redaction is None else redaction.parts(view))
         if size and size + len(shown) > MAX_ANSWER:
             left_out = [*_highest(outline.branches[index:]), *left_out]
             break

@@ -11,15 +11,18 @@ from nextmq_handler.rules.bodies import SchedulerBody
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.refusals import invalid_values, wrong_scheduler_state
 from nextmq_handler.rules.schedules import TemplateOptions, check_scheduler_id
+from nextmq_handler.rules.search.redaction import Redaction
 from nextmq_handler.rules.views import LastRunView
 
 from ..engine.queues.jobs import WrongState
+from ..engine.queues.schedulers import SchedulerState
 from ..patterns import check_patterns
 from ..timers import now_ms
 from .http.errors import ASCIIResponse
 from .http.request import (
     Authorized,
     CreatesJobs,
+    Hides,
     IdempotencyKey,
     Page,
     PathId,
@@ -109,20 +112,22 @@ async def upsert_scheduler(queue: QueueName, id: PathId, body: SchedulerBody, se
 
 
 @routes.get("", response_model=SchedulerPage)
-async def get_schedulers(queue: QueueName, service: Authorized, page: Page, asc: bool = True) -> Response:
+async def get_schedulers(
+    queue: QueueName, service: Authorized, redaction: Hides, page: Page, asc: bool = True
+) -> Response:
     """List the job schedulers from `start` to `end`, at most 1,000.
 
     The one that runs next is first, unless `asc` is false.
     """
     found = await service.schedulers.page(queue, page.start, page.end, ascending=asc)
     count = await service.schedulers.count(queue)
-    return ASCIIResponse({"schedulers": [scheduler.view for scheduler in found], "count": count})
+    return ASCIIResponse({"schedulers": [_shown(scheduler, redaction) for scheduler in found], "count": count})
 
 
 @routes.get("/{id}", response_model=SchedulerView)
-async def get_scheduler(queue: QueueName, id: PathId, service: Authorized) -> Response:
+async def get_scheduler(queue: QueueName, id: PathId, service: Authorized, redaction: Hides) -> Response:
     """Get a job scheduler."""
-    return ASCIIResponse((await service.schedulers.get(queue, id)).view)
+    return ASCIIResponse(_shown(await service.schedulers.get(queue, id), redaction))
 
 
 @routes.post("/{id}/run", status_code=201, response_model=AddedRun, dependencies=[CreatesJobs])
@@ -145,3 +150,7 @@ async def run_scheduler(
 async def remove_scheduler(queue: QueueName, id: PathId, service: Authorized) -> Removed:
     """Remove a job scheduler with its delayed job. A job that is due already still runs."""
     return Removed(removed=await service.schedulers.remove(queue, id))
+
+
+def _shown(scheduler: SchedulerState, redaction: Redaction | None) -> t.Mapping[str, t.Any]:
+    return scheduler.view if redaction is None else redaction.parts(scheduler.view)

@@ -11,13 +11,14 @@ from nextmq_handler.protocol import strict_json
 from nextmq_handler.rules.limits import MAX_DELAY_MS
 from nextmq_handler.rules.models import BackoffModel, BackoffOption, Closed, Delay, Name, check_data_size
 from nextmq_handler.rules.schedules import When
+from nextmq_handler.rules.search.redaction import Redaction
 
 from ..patterns import check_patterns
 from ..triggers.records import StoredRun, TriggerOptions
 from ..triggers.triggers import ShownTrigger
 from ..workers.registration import endpoint_url
 from .http.errors import ASCIIResponse
-from .http.request import Authorized, CreatesJobs, Empty, PathId, router
+from .http.request import Authorized, CreatesJobs, Empty, Hides, PathId, router
 
 MAX_PAYLOAD_SIZE = 256 * 1024
 """The largest payload, in bytes of JSON."""
@@ -111,15 +112,15 @@ async def create_trigger(body: TriggerBody, service: Authorized) -> Response:
 
 
 @routes.get("", response_model=TriggerList)
-async def get_triggers(service: Authorized) -> Response:
+async def get_triggers(service: Authorized, redaction: Hides) -> Response:
     """List all triggers."""
-    return ASCIIResponse({"triggers": [_view(shown) for shown in await service.triggers.all()]})
+    return ASCIIResponse({"triggers": [_view(shown, redaction) for shown in await service.triggers.all()]})
 
 
 @routes.get("/{id}", response_model=TriggerView)
-async def get_trigger(trigger_id: PathId, service: Authorized) -> Response:
+async def get_trigger(trigger_id: PathId, service: Authorized, redaction: Hides) -> Response:
     """Get a trigger."""
-    return ASCIIResponse(_view(await service.triggers.get(trigger_id)))
+    return ASCIIResponse(_view(await service.triggers.get(trigger_id), redaction))
 
 
 @routes.get("/{id}/runs", response_model=Runs)
@@ -159,11 +160,12 @@ async def rotate_secret(trigger_id: PathId, service: Authorized) -> NewSecret:
     return NewSecret(secret=await service.triggers.rotate_secret(trigger_id))
 
 
-def _view(shown: ShownTrigger) -> dict[str, t.Any]:
+def _view(shown: ShownTrigger, redaction: Redaction | None = None) -> dict[str, t.Any]:
     trigger = shown.trigger
-    return {
+    view = {
         **trigger.model_dump(by_alias=True, include=_SHOWN),
         "payload": strict_json.parse(trigger.body),
         "next": shown.next,
         "lastRun": shown.last_run and shown.last_run.model_dump(by_alias=True),
     }
+    return view if redaction is None else redaction.parts(view)

@@ -77,7 +77,7 @@ class Redaction:
         return t.cast("JobView", self.parts(job))
 
     def parts(self, shown: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """Return what the API shows of a job or its result, without the secrets of apps."""
+        """Return what the API shows of a job, a result, a scheduler or a trigger, without secrets."""
         return {name: self.bounded(each) if name in _PARTS else each for name, each in shown.items()}
 
 
@@ -102,7 +102,7 @@ def _is_card(text: str) -> bool:
 
 _PARTS = (
     *("name", "data", "opts", "progress", "returnValue", "failedReason", "stacktrace", "deliveries"),
-    "deduplicationId",
+    *("deduplicationId", "payload", "url", "template"),
 )
 _MAX_NAME = 200
 _HALF = 4

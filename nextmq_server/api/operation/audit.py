@@ -7,10 +7,11 @@ import typing as t
 from fastapi import Query, Response
 
 from nextmq_handler.rules.models import Closed
+from nextmq_handler.rules.search.redaction import HIDDEN, Redaction
 
 from ...audit.entries import ShownEntry
 from ..http.errors import ASCIIResponse
-from ..http.request import Authorized, router
+from ..http.request import Authorized, Hides, router
 
 MAX_AUDIT_PAGE = 1000
 """The most entries of one answer."""
@@ -58,6 +59,7 @@ class AuditList(Closed):
 @routes.get("", response_model=AuditList)
 async def get_audit(
     service: Authorized,
+    redaction: Hides,
     who: Wanted = None,
     action: Wanted = None,
     queue: Wanted = None,
@@ -69,12 +71,12 @@ async def get_audit(
     `who` is the id, the name or the role of a key. What apps and processors do is not in the log.
     """
     page = await service.audit.read(limit=limit, cursor=cursor, who=who, action=action, queue=queue)
-    return ASCIIResponse({"entries": [_view(shown) for shown in page.entries], "cursor": page.cursor})
+    return ASCIIResponse({"entries": [_view(shown, redaction) for shown in page.entries], "cursor": page.cursor})
 
 
-def _view(shown: ShownEntry) -> dict[str, t.Any]:
-    return {
-        "id": shown.id,
-        "at": shown.at,
-        **shown.entry.model_dump(by_alias=True, exclude={"of"}),
-    }
+def _view(shown: ShownEntry, redaction: Redaction | None) -> dict[str, t.Any]:
+    """Return what the caller sees. A filter may be a secret that was looked for."""
+    entry = shown.entry.model_dump(by_alias=True, exclude={"of"})
+    if redaction is not None and entry["filter"] is not None:
+        entry["filter"] = HIDDEN
+    return {"id": shown.id, "at": shown.at, **entry}

@@ -9,14 +9,16 @@ from fastapi import Request, Response
 from nextmq_handler.rules.models import Closed
 from nextmq_handler.rules.search.bulk import BulkAction, BulkBody
 from nextmq_handler.rules.search.filters import Filter
+from nextmq_handler.rules.search.redaction import HIDDEN, Redaction
 
+from ...engine.queues.bulk.operations import Operation
 from ...engine.queues.bulk.runner import sources_for
 from ...engine.queues.search.searching import MAX_COUNTED
 from ...service import Service
 from ...timers import now_ms
 from ..http.audited import Noted
 from ..http.errors import ASCIIResponse
-from ..http.request import Authorized, CallersKey, PathId, router
+from ..http.request import Authorized, CallersKey, Hides, PathId, router
 from .searching import turn
 
 routes = router("/v1/bulk", "bulk")
@@ -88,15 +90,15 @@ async def start_bulk(
 
 
 @routes.get("", response_model=OperationList)
-async def get_operations(service: Authorized) -> Response:
+async def get_operations(service: Authorized, redaction: Hides) -> Response:
     """List the bulk operations."""
-    return ASCIIResponse({"operations": [one.view() for one in await service.bulk.operations.all()]})
+    return ASCIIResponse({"operations": [_shown(one, redaction) for one in await service.bulk.operations.all()]})
 
 
 @routes.get("/{id}", response_model=OperationView)
-async def get_operation(operation_id: PathId, service: Authorized) -> Response:
+async def get_operation(operation_id: PathId, service: Authorized, redaction: Hides) -> Response:
     """Get a bulk operation."""
-    return ASCIIResponse((await service.bulk.operations.get(operation_id)).view())
+    return ASCIIResponse(_shown(await service.bulk.operations.get(operation_id), redaction))
 
 
 @routes.post("/{id}/cancel", response_model=OperationView)
@@ -118,3 +120,9 @@ async def _count(request: Request, service: Service, body: BulkBody, filter: Fil
         if spot is None or looked >= MAX_COUNTED:
             total = max(looked, part.total) if spot else looked
             return {"matching": matching, "lookedAt": looked, "total": total, "isComplete": spot is None}
+
+
+def _shown(operation: Operation, redaction: Redaction | None) -> dict[str, t.Any]:
+    """Return what the caller sees. A filter may be a secret that was looked for."""
+    view = operation.view()
+    return view if redaction is None or view["filter"] is None else {**view, "filter": HIDDEN}
