@@ -8,7 +8,7 @@ import typing as t
 
 from ..errors import NextMQError
 from . import deploy
-from .commands import COMMANDS
+from .commands import COMMANDS, entry_of
 from .failure import FOUND, line_of, status_of
 
 _MARK = "nextmq: "
@@ -49,9 +49,11 @@ def _run(words: list[str]) -> None:
 
 def _without_typer(words: list[str]) -> None:
     if words and words[0] not in ("--help", "-h"):
+        entry = entry_of(words[0])
+        extra = "server" if entry is not None and entry.target is None else "cli"
         sys.exit(
-            f'{_MARK}this command needs typer: pip install "nextmq-handler[cli]", or "nextmq-handler[server]" for '
-            "the server's. Without it there are: register, workers replace"
+            f'{_MARK}this command needs typer: pip install "nextmq-handler[{extra}]". '
+            "Without it there are: register, workers replace"
         )
     for section, entries in COMMANDS.items():
         lines = [f"  {entry.name:<12}{entry.help}" for entry in entries]

@@ -12,7 +12,7 @@ from .._package import __version__
 from .commands import COMMANDS, Entry
 
 
-class LazyCommand(TyperCommand):
+class _LazyCommand(TyperCommand):
     """A command of the table. It becomes the real one when it is called or completed."""
 
     def __init__(self, entry: Entry) -> None:
@@ -24,14 +24,14 @@ class LazyCommand(TyperCommand):
         return command_of(self._entry.load(), self._entry.name).make_context(*args, **kwargs)
 
 
-class CommandGroup(TyperGroup):
+class _CommandGroup(TyperGroup):
     """All commands of the table, by section."""
 
     def __init__(self, **attrs: t.Any) -> None:
         super().__init__(**attrs)
         for entries in COMMANDS.values():
             for entry in entries:
-                self.add_command(LazyCommand(entry))
+                self.add_command(_LazyCommand(entry))
 
     def format_commands(self, ctx: t.Any, formatter: t.Any) -> None:
         """Write each section of the table, as the help of the group."""
@@ -66,8 +66,8 @@ def _make_plain(command: t.Any) -> None:
 
 
 # A traceback must not show locals: they may hold keys and passwords.
-app = typer.Typer(
-    cls=CommandGroup,
+app: typer.Typer = typer.Typer(
+    cls=_CommandGroup,
     name="nextmq",
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -11,7 +11,7 @@ from ..rules.attempts import allowed_attempts
 from ..rules.log_text import one_line
 from .attempt import Attempt
 
-logger = logging.getLogger("nextmq_handler.jobs")
+logger: logging.Logger = logging.getLogger("nextmq_handler.jobs")
 
 MAX_REASON = 500
 """How much of a failure's reason the log line has, in characters; the traceback has all of it."""

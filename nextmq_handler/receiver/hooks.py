@@ -80,7 +80,7 @@ class HookCall:
 
     def _call(self) -> None:
         try:
-            answer = self._hook.function(*self._args)
+            answer: object = self._hook.function(*self._args)
             if hasattr(type(answer), "__await__"):
                 raise TypeError("a def hook returned an awaitable, which nobody awaits: make the hook async def")
         except BaseException as exc:

@@ -84,7 +84,6 @@ ROUTES: dict[str, Access] = {
     f"GET {_JOB}/children-values": _READ_BY_APPS,
     f"GET {_JOB}/ignored-failures": _READ_BY_APPS,
     f"GET {_JOB}/dependencies": _READ_BY_APPS,
-    f"GET {_JOB}/root": _READ,
     f"GET {_QUEUE}/events": _READ_BY_APPS,
     f"DELETE {_JOB}": Access(OPERATOR, action="remove"),
     f"POST {_JOB}/retry": Access(OPERATOR, action="retry"),

@@ -13,7 +13,7 @@ import time
 import typing as t
 from pathlib import Path
 
-START_TIME = 30.0
+START_TIME = 60.0
 """How long, in s, a process may take to print an expected line, and to end."""
 
 

@@ -7,6 +7,8 @@ import json
 import types
 import typing as t
 
+from typing_extensions import is_typeddict  # typing's knows only its own before Python 3.12
+
 from ...errors import AuthenticationError, NextMQHTTPError, NotFoundError, QueueFullError, StaleDeliveryError
 from ...rules.log_text import one_line
 from ...rules.options import camel
@@ -162,7 +164,7 @@ def _read(kind: t.Any, value: t.Any) -> t.Any:
         return None if value is None else _read(t.get_args(kind)[0], value)
     if origin is t.Literal:  # a later server may have more of them
         return value
-    if t.is_typeddict(origin) or hasattr(origin, "_fields"):  # the latter is a NamedTuple
+    if is_typeddict(origin) or hasattr(origin, "_fields"):  # the latter is a NamedTuple
         return origin(**{name: _read(hint, value.get(_spelt(name))) for name, hint in _hints(origin).items()})
     if not isinstance(value, origin):
         raise TypeError(f"{type(value).__name__} instead of {origin.__name__}")

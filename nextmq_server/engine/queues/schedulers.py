@@ -127,9 +127,8 @@ async def _run_of(scripts: QueueScripts, job_id: str | None) -> LastRunView | No
     """Return what became of a scheduler's job."""
     if job_id is None:
         return None
-    state, [finished_on] = await asyncio.gather(
-        scripts.pack.getState(job_id), scripts.fields(job_id, "finishedOn")
-    )
+    state: str = await scripts.pack.getState(job_id)
+    [finished_on] = await scripts.fields(job_id, "finishedOn")
     return {"jobId": job_id, "state": state, "finishedOn": whole(finished_on) or None}
 
 

@@ -114,8 +114,17 @@ SMALL = {
     *(
         f"/v1/queues/{{queue}}{path}"
         for path in (
-            *("", "/concurrency", "/counts", "/counts-per-priority", "/deduplication/{id}", "/maxed"),
             *(
+                "",
+                "/jobs/{id}/root",
+                "/concurrency",
+                "/counts",
+                "/counts-per-priority",
+                "/deduplication/{id}",
+                "/maxed",
+            ),
+            *(
+                "/jobs/{id}/root",
                 "/metrics",
                 "/metrics/{state}",
                 "/rate-limit",

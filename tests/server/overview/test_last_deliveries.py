@@ -41,7 +41,7 @@ async def test_the_last_delivery_is_shown_and_goes_with_the_queue(
     await wait_until(shown)
     last = await shown()
     assert last is not None
-    assert (last["status"], last["outcome"], last.keys()) == (200, "completed", {"at", "status", "ms", "outcome"})
+    assert (last["status"], last["outcome"], set(last)) == (200, "completed", {"at", "status", "ms", "outcome"})
     await stage.call("POST", f"queues/{QUEUE}/obliterate", {"force": True})
     assert await shown() is None
 

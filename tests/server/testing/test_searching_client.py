@@ -11,11 +11,11 @@ from nextmq_server.testing.live import LiveNextMQ
 
 
 @pytest.fixture
-def project(live_nextmq: LiveNextMQ) -> t.Iterator[NextMQ]:
+def project(live_nextmq: LiveNextMQ) -> NextMQ:
     queue = Queue[t.Any, t.Any]("reports")
     for number in range(5):
         queue.add("weekly", {"number": number}, job_id=f"job-{number}")
-    yield NextMQ()
+    return NextMQ()
 
 
 def test_the_client_finds_jobs_from_cursor_to_cursor(project: NextMQ) -> None:

@@ -133,8 +133,8 @@ class Actor:
             case "retry":
                 opts = decoded(hit.fields.get("opts"))
                 is_next = bool(isinstance(opts, dict) and t.cast("dict[str, t.Any]", opts).get("lifo"))
-                resets = (bool(options["resetAttempts"]),) * 2
-                keys, args = retry_call(scripts, hit.id, source.name, is_next=is_next, resets=resets)
+                reset = bool(options["resetAttempts"])
+                keys, args = retry_call(scripts, hit.id, source.name, is_next=is_next, resets=(reset, reset))
                 return [*keys, snapshot_key(scripts, hit.id)], args, "1"
             case "promote":
                 keys, args = scripts.pack.promoteArgs(hit.id)

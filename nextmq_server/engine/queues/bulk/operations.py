@@ -122,7 +122,7 @@ class Operation:
 
     def __init__(self, id: str, fields: dict[str, str]) -> None:
         self.id = id
-        self.action = t.cast("BulkAction", fields["action"])
+        self.action: BulkAction = t.cast("BulkAction", fields["action"])
         self.queue = fields["queue"]
         self.filter: str | None = fields.get("filter")
         self.ids: list[str] | None = json.loads(fields["ids"]) if "ids" in fields else None

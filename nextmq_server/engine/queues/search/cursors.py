@@ -53,4 +53,4 @@ def read_cursor(text: str) -> Spot:
         and len(t.cast("list[str]", anchors)) <= _ANCHORS
     ):
         raise BadCursor(text)
-    return Spot(queue, source, ScanPlace(score, id, start, tuple(anchors)))
+    return Spot(queue, source, ScanPlace(score, id, start, tuple(t.cast("list[str]", anchors))))

@@ -81,7 +81,7 @@ class Walk:
         self._now = now
         self._whole = whole
         self._debt = 0.0
-        self._largest = LARGE
+        self._largest: int = LARGE
         self.sources = sources_of(filter) if sources is None else sources
         self._stops = [(queue, source) for queue in queues for source in self.sources]
         self._conditions = {
