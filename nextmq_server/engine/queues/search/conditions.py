@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import typing as t
 
 from nextmq_handler.rules.search.filters import TEXT, Filter, Term
@@ -16,6 +17,7 @@ from .sources import Hit, Source
 _ERROR = "failedReason"
 _MADE = "atm"
 _ADDED = "timestamp"
+_LETTERS = re.compile(rb"[a-z]+")
 
 
 class Conditions:
@@ -26,7 +28,7 @@ class Conditions:
 
     def __init__(self, filter: Filter, fields: t.Iterable[str] = (), *, is_finished: bool, now: int) -> None:
         self.fields = list(fields)
-        self._texts: list[tuple[list[int], list[bytes], bool]] = []
+        self._texts: list[tuple[list[int], list[bytes], list[bytes], bool]] = []
         self._numbers: list[tuple[int, str, str, bool]] = []
         for term in filter.terms:
             self._add(term, is_finished, now)
@@ -62,8 +64,10 @@ class Conditions:
         numbers = [self._field(field) for field in fields]
         for each in needles:
             folded = [fold(one) for one in each]
-            if any(folded):  # letters make a copy of each value without case necessary
-                self._texts.append((numbers, folded, any(one != one.upper() for one in folded)))
+            if any(folded):
+                # Letters make a copy of each value without case necessary, but only if the value has the rest.
+                marks = [max(_LETTERS.split(one), key=len) for one in folded]
+                self._texts.append((numbers, folded, marks, marks != folded))
 
     def _field(self, name: str) -> int:
         if name not in self.fields:

@@ -11,10 +11,13 @@ from ...scripts.scripts import QueueScripts, pack_raw
 from .conditions import Conditions
 from .sources import Hit, ScanPlace, Source
 
-MAX_JOBS = 250
+MAX_JOBS = 1000
 """How many jobs one page looks at."""
 
-MAX_BYTES = 1024 * 1024
+MAX_HITS = 250
+"""How many jobs one page returns: the event loop reads each of them."""
+
+MAX_BYTES = 512 * 1024
 """How many bytes of jobs one page looks at; the job that passes it is the last."""
 
 OVERLAP = 50
@@ -94,13 +97,16 @@ end
 -- These loops run for each job: ipairs would make them slower.
 local texts, numbers = ask.texts, ask.numbers
 local function holds(rows, at, text)
-  local places, needles, has_letters = text[1], text[2], text[3]
+  local places, needles, marks, has_letters = text[1], text[2], text[3], text[4]
   for i = 1, #places do
     local value = rows[at + places[i]]
     if value then
-      if has_letters then value = lower(value) end
+      local folded = not has_letters and value
       for j = 1, #needles do
-        if find(value, needles[j], 1, true) then return true end
+        if find(value, marks[j], 1, true) then
+          folded = folded or lower(value)
+          if find(folded, needles[j], 1, true) then return true end
+        end
       end
     end
   end
@@ -201,12 +207,13 @@ async def read_page(
     place: ScanPlace,
     conditions: Conditions,
     *,
+    jobs: int,
     hits: int,
     whole: bool,
     least: str = "-inf",
     largest: int = LARGE,
 ) -> Page:
-    """Return the page behind `place`. It ends early with `hits` jobs that may match.
+    """Return the page behind `place`: at most `jobs` jobs. It ends early with `hits` jobs that may match.
 
     They come with their whole hash, or with the fields that were read. `least` is the lowest score to look at.
     `largest` is that of the page before. Raises RedisError or ConnectionLost.
@@ -214,12 +221,12 @@ async def read_page(
     request: dict[str, t.Any] = {
         **conditions.request,
         "is_list": source.is_list,
-        "jobs": MAX_JOBS,
+        "jobs": min(jobs, MAX_JOBS),
         "bytes": MAX_BYTES,
         "overlap": OVERLAP,
         "sought": MAX_SOUGHT,
         "largest": largest,
-        "hits": hits,
+        "hits": min(hits, MAX_HITS),
         "whole": whole,
         "score": place.score,
         "id": place.id.encode("utf-8", "surrogateescape"),

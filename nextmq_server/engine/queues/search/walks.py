@@ -12,11 +12,23 @@ from nextmq_handler.rules.search.matching import matches
 from ...scripts.scripts import QueueScripts, pack
 from ..jobs import Jobs
 from .conditions import Conditions, searched
-from .scanning import LARGE, read_page
+from .scanning import LARGE, MAX_JOBS, read_page
 from .sources import SOURCES, Hit, ScanPlace, Source
 
+REST_SHARE = 0.25
+"""How long a walk rests for each second that it worked, in s. A page that waits for others counts as work."""
+
 REST_AT = 0.002
-"""How long, in s, a walk works before it rests. It rests as long as it worked."""
+"""How long a rest is at least, in s: timers are not exact to less."""
+
+FIRST_JOBS = 250
+"""How many jobs the first page of a walk looks at."""
+
+LEAST_JOBS = 50
+"""How many jobs a page looks at, however long the last one took."""
+
+PAGE_TIME = 0.005
+"""How long, in s, a page may take: the next is half as large if it takes longer, twice if less than half of it."""
 
 _AT_ONCE = 100  # queues
 
@@ -82,6 +94,7 @@ class Walk:
         self._whole = whole
         self._debt = 0.0
         self._largest: int = LARGE
+        self._size = FIRST_JOBS
         self.sources = sources_of(filter) if sources is None else sources
         self._stops = [(queue, source) for queue in queues for source in self.sources]
         self._conditions = {
@@ -109,6 +122,7 @@ class Walk:
             source,
             spot,
             self._conditions[source.is_finished],
+            jobs=self._size,
             hits=most,
             whole=self._whole,
             least=self._least if source.is_finished else "-inf",
@@ -122,7 +136,9 @@ class Walk:
         if page.is_end:
             self._index += 1
             self._turn()
-        await self._rest(time.monotonic() - began)
+        worked = time.monotonic() - began
+        self._size = next_size(self._size, worked)
+        await self._rest(worked)
         return found
 
     def removed(self, count: int) -> None:
@@ -152,10 +168,17 @@ class Walk:
             self._current = ScanPlace(score=self._most) if source.is_finished else ScanPlace()
 
     async def _rest(self, worked: float) -> None:
-        self._debt += worked
+        self._debt += worked * REST_SHARE
         if self._debt >= REST_AT:
             await asyncio.sleep(self._debt)
             self._debt = 0.0
+
+
+def next_size(size: int, took: float) -> int:
+    """Return how many jobs the page after one of `size` jobs looks at, which took `took` s."""
+    if took > PAGE_TIME:
+        return max(LEAST_JOBS, size // 2)
+    return min(MAX_JOBS, size * 2) if took < PAGE_TIME / 2 else size
 
 
 def sources_of(filter: Filter) -> list[Source]:

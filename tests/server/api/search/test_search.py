@@ -12,7 +12,7 @@ import pytest
 from nextmq_handler.rules.search.filters import parse_filter
 from nextmq_handler.rules.search.redaction import Redaction
 from nextmq_server import shares
-from nextmq_server.engine.queues.search import scanning, searching
+from nextmq_server.engine.queues.search import scanning, searching, walks
 from nextmq_server.projects.projects import Project
 from nextmq_server.projects.roles import ApiKey, Role
 from nextmq_server.service import Service
@@ -152,6 +152,32 @@ async def test_an_answer_ends_at_a_bounded_size(
 
 
 @pytest.mark.parametrize(
+    ("size", "took", "following"),
+    [
+        (250, 0.001, 500),
+        (250, 0.004, 250),
+        (250, 0.006, 125),
+        (scanning.MAX_JOBS, 0.0, scanning.MAX_JOBS),
+        (walks.LEAST_JOBS, 60.0, walks.LEAST_JOBS),
+    ],
+)
+def test_a_page_is_as_large_as_the_time_of_the_last_one_allows(size: int, took: float, following: int) -> None:
+    assert walks.next_size(size, took) == following
+
+
+async def test_a_page_returns_a_bounded_number_of_jobs(
+    api: httpx.AsyncClient, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "MAX_HITS", 3)
+    await put(service.jobs, "failed", range(10))
+    walk = walks.Walk(service.jobs, ["emails"], parse_filter("state:failed"), now=EPOCH, whole=False)
+    pages = list[int]()
+    while not walk.is_end:
+        pages.append(len(await walk.page(1000)))
+    assert (max(pages), sum(pages)) == (3, 10)
+
+
+@pytest.mark.parametrize(
     "stored", ['{"to":"J\\u00fcrgen \\ud83d\\ude80"}', '{"to":"Jürgen 🚀"}'], ids=["of Python", "of Node"]
 )
 async def test_text_is_found_however_the_producer_wrote_it(
@@ -160,6 +186,13 @@ async def test_text_is_found_however_the_producer_wrote_it(
     await put(service.jobs, "failed", ["a"], data=stored)
     for q in ("jürgen", '"Jürgen 🚀"', "data:🚀", 'data.to:"Jürgen 🚀"', "data.to:jür*"):
         assert await search_all(api, q, queue="emails") == ["a"], q
+
+
+@pytest.mark.parametrize("q", ["Ada7@EXAMPLE.com", "ADA7", "example", "7@", "data.to:ada7@example.COM", ".CO"])
+async def test_text_is_found_in_any_case(api: httpx.AsyncClient, service: Service, q: str) -> None:
+    await put(service.jobs, "failed", ["a"], data={"to": "aDa7@Example.com"})
+    await put(service.jobs, "failed", ["b"], data={"to": "eve8"})
+    assert await search_all(api, q, queue="emails") == ["a"]
 
 
 async def test_jobs_that_are_not_as_they_should_be_do_no_harm(api: httpx.AsyncClient, service: Service) -> None:
