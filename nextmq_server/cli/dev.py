@@ -123,7 +123,7 @@ async def dev(
         listener = stack.enter_context(listen(host, port, command="nextmq dev"))
         valkey = None
         if redis_url is None:
-            valkey = stack.enter_context(_embedded(data_dir / "valkey", fsync))
+            valkey = stack.enter_context(embedded(data_dir / "valkey", fsync))
             redis_url = valkey.url
         else:
             await check_external(redis_url)
@@ -173,7 +173,7 @@ async def dev(
 
 
 @contextlib.contextmanager
-def _embedded(folder: Path, fsync: FsyncPolicy) -> t.Generator[EmbeddedValkey]:
+def embedded(folder: Path, fsync: FsyncPolicy) -> t.Generator[EmbeddedValkey]:
     if sys.platform == "win32":
         raise ConfigurationError(
             "nextmq has no embedded Valkey for Windows: run Redis 6.2 or newer, or Valkey, and pass "

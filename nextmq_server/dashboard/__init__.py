@@ -1,0 +1,1 @@
+"""The dashboard: pages for those who operate the queues of a server."""
