@@ -86,6 +86,7 @@ COMMANDS: t.Mapping[str, tuple[Entry, ...]] = {
         Entry("dev", "Run a development server, and your app beside it.", None),
         Entry("serve", "Run a server for the projects of a file.", None),
         Entry("projects", "Manage projects, their keys and secrets.", None),
+        Entry("users", "Manage who may log in to the dashboard.", None),
         Entry("conformance", "Check a handler in any language against the protocol.", None),
     ),
 }
