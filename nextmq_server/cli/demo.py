@@ -14,13 +14,15 @@ import typer
 from nextmq_handler.errors import NextMQError
 
 from ..api.app import create_app
-from ..api.http.middleware import LOOPBACK_NAMES
+from ..front.hosts import LOOPBACK_NAMES
 from ..demo.demo import SEED, Demo
 from ..dispatch.egress.rules import EgressRules
 from ..projects.projects import new_project
+from ..redis.address import Address
 from ..service import Service
 from ..serving import base_url, listen
 from . import console
+from .dashboard import dashboard
 from .dev import MAX_HOLD, FsyncPolicy, embedded
 from .log_lines import configure_logging
 from .options import Port, exit_on_error, on_event_loop
@@ -65,9 +67,11 @@ async def demo(
         await service.start()
         url = base_url(_HOST, listener)
         made = Demo(service, url, seed=seed)
-        links = [f"DEMO: queues in every state, on {url}"]
-        links.append(f"  export NEXTMQ_URL={service.project.connection_string(url)}   # then: nextmq status")
         app = create_app(service, hosts={_HOST, *LOOPBACK_NAMES}, has_docs_page=True)
+        pages = dashboard(app, [service], Address(valkey.url), host=_HOST, is_first=True, is_demo=True)
+        login = await stack.enter_async_context(pages)
+        links = [f"DEMO: queues in every state. The link works once, for 10 minutes: {url}{login}"]
+        links.append(f"  export NEXTMQ_URL={service.project.connection_string(url)}   # then: nextmq status")
         await process.serve(
             app,
             listener,

@@ -1,1 +1,1 @@
-"""The dashboard: pages for those who operate the queues of a server."""
+"""The dashboard: pages for people, served by the queue server. What it shows is what the API's routes give."""

@@ -6,6 +6,7 @@ import typing as t
 
 from markupsafe import Markup, escape
 
+from ..minutes.counts import COMPLETED, FAILED, Counts
 from ..words import counted
 from .words import clock
 
@@ -21,6 +22,13 @@ class MinuteCount(t.NamedTuple):
     at: int
     completed: int
     failed: int
+
+
+def minute_counts(steps: t.Iterable[tuple[int, Counts]]) -> list[MinuteCount]:
+    """Return what the minutes of a queue tell about its jobs."""
+    return [
+        MinuteCount(at, counts.numbers.get(COMPLETED, 0), counts.numbers.get(FAILED, 0)) for at, counts in steps
+    ]
 
 
 class Frame(t.NamedTuple):

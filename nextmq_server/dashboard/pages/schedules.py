@@ -38,7 +38,9 @@ async def page(visit: Visit) -> Response:
         room = MAX_SCHEDULES - len(rows)
         if count and room > 0:
             declared = {schedule.id for schedule in await visit.service.registry.declared(name)}
-            rows += [_row(name, one.view, declared) for one in await schedulers.page(name, 0, room - 1, ascending=True)]
+            rows += [
+                _row(name, one.view, declared) for one in await schedulers.page(name, 0, room - 1, ascending=True)
+            ]
     rows.sort(key=lambda row: (-(row.view["overdueBy"] or 0), row.view["next"] or 0, row.queue))
     return visit.page(
         "schedules.html",
