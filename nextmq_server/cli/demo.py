@@ -14,9 +14,9 @@ import typer
 from nextmq_handler.errors import NextMQError
 
 from ..api.app import create_app
-from ..front.hosts import LOOPBACK_NAMES
 from ..demo.demo import SEED, Demo
 from ..dispatch.egress.rules import EgressRules
+from ..front.hosts import LOOPBACK_NAMES
 from ..projects.projects import new_project
 from ..redis.address import Address
 from ..service import Service

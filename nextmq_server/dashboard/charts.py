@@ -1,4 +1,4 @@
-"""The charts of the pages, as inline SVG: classes for colours, a sentence for those who do not see them."""
+"""The charts of the pages, as inline SVG: classes give them their look, a sentence says what they show."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def minute_counts(steps: t.Iterable[tuple[int, Counts]]) -> list[MinuteCount]:
     ]
 
 
-class Frame(t.NamedTuple):
+class StripForm(t.NamedTuple):
     """The measures of a strip: its class, its width and height, and how many minutes a bar stands for."""
 
     css: str
@@ -40,14 +40,14 @@ class Frame(t.NamedTuple):
     step: int
 
 
-SMALL = Frame("sp", 120, 18, 2)
+SMALL = StripForm("sp", 120, 18, 2)
 """A strip in a row of a table."""
 
-LARGE = Frame("strip", 600, 36, 1)
+LARGE = StripForm("strip", 600, 36, 1)
 """A strip above a page."""
 
 
-def strip(points: t.Iterable[MinuteCount], name: str, now: int, frame: Frame = SMALL) -> Markup:
+def strip(points: t.Iterable[MinuteCount], name: str, now: int, frame: StripForm = SMALL) -> Markup:
     """Return the bars of the last hour. A minute without a point has no ground line.
 
     `now` is ms since the epoch.

@@ -7,6 +7,7 @@ import typing as t
 from markupsafe import Markup
 
 from nextmq_handler.rules.delivery_log import MAX_DELIVERIES
+from nextmq_handler.rules.log_text import one_line
 from nextmq_handler.rules.views import JobView
 
 from ..words import counted, span_text
@@ -19,12 +20,13 @@ BROKEN_SHARE = 0.25
 """How long a shortened pause is drawn, as a share of the rest of the axis."""
 
 _ROW, _BAR, _TOP, _AXIS = 28, 12, 8, 20
+_MAX_OUTCOME = 40
 _LEAST = 0.4  # percent: a bar of 0 ms is seen too
 _RIGHT = 90.0  # percent: a label that begins further right ends at its bar
 _CLASSES = {"completed": "done", "failed": "fail", "running": "run"}
 
 
-class Span(t.NamedTuple):
+class Stretch(t.NamedTuple):
     """A part of the axis: `kind` is wait, pause, or the outcome of a delivery. Times are ms since the epoch."""
 
     kind: str
@@ -42,20 +44,31 @@ class Span(t.NamedTuple):
         return max(0, self.end - self.start)
 
 
-def spans_of(job: JobView, now: int) -> list[Span]:
+def spans_of(job: JobView, now: int) -> list[Stretch]:
     """Return what a job went through, in order. `now` is ms since the epoch, until which it waits or runs."""
-    spans: list[Span] = []
+    spans: list[Stretch] = []
     at = job["timestamp"]
-    for entry in job["deliveries"][-MAX_DELIVERIES:]:
-        spans.append(Span("pause" if spans else "wait", at, entry["at"]))
-        at = entry["at"] + max(0, entry["ms"])
-        spans.append(Span(entry["outcome"], entry["at"], at))
+    for start, length, outcome in _deliveries(job):
+        spans.append(Stretch("pause" if spans else "wait", at, start))
+        at = start + length
+        spans.append(Stretch(outcome, start, at))
     pause = "pause" if spans else "wait"
     if job["state"] == "active" and job["processedOn"] is not None:
-        spans += [Span(pause, at, job["processedOn"]), Span("running", job["processedOn"], now)]
+        spans += [Stretch(pause, at, job["processedOn"]), Stretch("running", job["processedOn"], now)]
     elif job["finishedOn"] is None:
-        spans.append(Span(pause, at, now))
+        spans.append(Stretch(pause, at, now))
     return spans
+
+
+def _deliveries(job: JobView) -> t.Iterator[tuple[int, int, str]]:
+    """Yield when each delivery began, how long it took (ms), and its outcome.
+
+    Any client of Redis may write there.
+    """
+    for entry in job["deliveries"][-MAX_DELIVERIES:]:
+        at, ms, outcome = t.cast("tuple[object, ...]", (entry["at"], entry["ms"], entry["outcome"]))
+        if isinstance(at, int) and isinstance(ms, int):
+            yield at, max(0, ms), one_line(str(outcome), _MAX_OUTCOME)
 
 
 def waterfall(job: JobView, now: int) -> Markup:
@@ -84,7 +97,7 @@ def waterfall(job: JobView, now: int) -> Markup:
     )
 
 
-def waterfall_text(spans: t.Sequence[Span]) -> str:
+def waterfall_text(spans: t.Sequence[Stretch]) -> str:
     """Return what the chart shows, in words."""
     ran = [span for span in spans if not span.is_pause]
     waited = f"Waited {span_text(spans[0].length)}" if spans and spans[0].kind == "wait" else "Waited"
@@ -94,11 +107,11 @@ def waterfall_text(spans: t.Sequence[Span]) -> str:
     return f"{waited}, then {counted(len(ran), 'delivery', 'deliveries')}: {lengths}"
 
 
-def _whole(spans: t.Sequence[Span]) -> int:
+def _whole(spans: t.Sequence[Stretch]) -> int:
     return max(0, spans[-1].end - spans[0].start)
 
 
-def _drawn(spans: t.Sequence[Span]) -> list[float]:
+def _drawn(spans: t.Sequence[Stretch]) -> list[float]:
     """Return how long each span is drawn: pauses that would leave no room for the rest are shortened."""
     drawn: list[float] = [span.length for span in spans]
     pauses = [place for place, span in enumerate(spans) if span.is_pause]
@@ -109,7 +122,7 @@ def _drawn(spans: t.Sequence[Span]) -> list[float]:
     return drawn
 
 
-def _pause(span: Span, x: float, wide: float, y: int, *, is_broken: bool, is_first: bool) -> Markup:
+def _pause(span: Stretch, x: float, wide: float, y: int, *, is_broken: bool, is_first: bool) -> Markup:
     middle, words = y + _BAR // 2, span_text(span.length)
     mark = text(x + wide / 2, middle + 4, "//", anchor="middle") if is_broken else Markup("")
     if is_first:
@@ -126,7 +139,7 @@ def _pause(span: Span, x: float, wide: float, y: int, *, is_broken: bool, is_fir
     return across + down + label + (text(x + wide / 2, above + 4, "//", anchor="middle") if is_broken else "")
 
 
-def _bar(span: Span, x: float, wide: float, y: int) -> Markup:
+def _bar(span: Stretch, x: float, wide: float, y: int) -> Markup:
     x = min(x, 100 - wide)
     bar = Markup('<rect class="{}" x="{}%" y="{}" width="{}%" height="{}" rx="2"/>').format(
         _CLASSES.get(span.kind, "put-back"), f"{x:.2f}", y, f"{wide:.2f}", _BAR

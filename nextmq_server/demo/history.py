@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import typing as t
 
@@ -19,6 +20,7 @@ MINUTES = 60
 """How many minutes of the past are filled."""
 
 _MINUTE = 60_000
+_WIDTH, _ALWAYS = 12, 0.2  # how wide a peak is, in minutes, and what goes on beside it
 
 
 class Past(t.NamedTuple):
@@ -28,21 +30,24 @@ class Past(t.NamedTuple):
     wait: int
     run: int
     until: int = MINUTES
+    peak: int | None = None
+    """The minute at which most jobs came; None for a steady queue."""
 
 
 PASTS = {
     "webhooks-out": Past(10, 9_000, 40, 54),
     "payouts": Past(3, 90, 300),
-    "emails": Past(102, 60, 24),
+    "emails": Past(210, 60, 24, peak=20),
     "orders": Past(48, 20, 160),
     "billing-sync": Past(60, 9_000, 200),
-    "search-index": Past(1204, 30, 10),
+    "search-index": Past(1204, 30, 10, peak=55),
     "reports": Past(6, 4_000, 8_000),
     "push": Past(318, 12, 18),
-    "image-resize": Past(88, 50, 900),
+    "image-resize": Past(180, 50, 900, peak=18),
     "sms": Past(9, 15, 110),
     "contacts": Past(7, 10, 30),
-    "invoices": Past(1, 12, 400),
+    "invoices": Past(40, 12, 400, peak=10, until=14),
+    "exports": Past(12, 18, 2_400, peak=11, until=15),
 }
 """The pasts of the queues that had jobs."""
 
@@ -66,7 +71,7 @@ async def fill_minutes(service: Service, *, now: int, seed: int) -> None:
     source = random.Random(seed)  # noqa: S311 - a demo's data
     first = now // _MINUTE - MINUTES + 1
     for queue in PASTS:
-        counted = {(first + place) * _MINUTE: _counts(queue, place, source) for place in range(MINUTES - 1)}
+        counted = {(first + place) * _MINUTE: _counts(queue, place, source) for place in range(MINUTES)}
         await service.minutes.write(queue, counted)
 
 
@@ -74,7 +79,8 @@ def _counts(queue: str, place: int, source: random.Random) -> Counts:
     past, counts = PASTS[queue], Counts()
     if place >= past.until:
         return counts
-    done = round(past.rate * source.uniform(0.75, 1.15))
+    flow = 1.0 if past.peak is None else math.exp(-(((place - past.peak) / _WIDTH) ** 2)) + _ALWAYS
+    done = round(past.rate * flow * source.uniform(0.75, 1.15))
     failed = FAILURES.get(queue, {}).get(MINUTES - place, 0)
     counts.numbers = {COMPLETED: done, FAILED: failed, RETRIED: failed * 2}
     for _ in range(min(done + failed, 30)):  # enough for percentiles
@@ -103,7 +109,9 @@ async def _move_job(service: Service, queue: str, id: str, by: int) -> None:
     scripts = service.jobs.scripts(queue)
     execute, key = scripts.connection.execute, scripts.key(id)
     held = fields_of(await execute("HGETALL", key))
-    new = {name: str(int(held[name]) - by) for name in ("timestamp", "processedOn", "finishedOn") if name in held}
+    new: dict[str, str] = {
+        name: str(int(held[name]) - by) for name in ("timestamp", "processedOn", "finishedOn") if name in held
+    }
     if FIELD in held:
         entries: list[dict[str, t.Any]] = json.loads(held[FIELD])
         new[FIELD] = compact([{**entry, "at": entry["at"] - by} if "at" in entry else entry for entry in entries])

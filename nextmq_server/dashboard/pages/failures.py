@@ -25,7 +25,7 @@ _REDACTION = Redaction()
 _GAP = "…"  # what stands in a reason for numbers, ids and addresses
 
 
-class Group(t.NamedTuple):
+class ShownGroup(t.NamedTuple):
     """A group as the page shows it: `filter` finds its jobs, `samples` are some of them."""
 
     view: FailureGroup
@@ -68,11 +68,11 @@ def filter_of(group: FailureGroup) -> str:
     return " ".join([*parts, term("error", fixed)] if fixed else parts)
 
 
-def _group(group: FailureGroup, found: t.Mapping[tuple[str, str], JobView]) -> Group:
+def _group(group: FailureGroup, found: t.Mapping[tuple[str, str], JobView]) -> ShownGroup:
     samples = [found[group["queue"], id] for id in group["sampleIds"] if (group["queue"], id) in found]
     view: FailureGroup = {
         **group,
         "name": _REDACTION.text(group["name"]),
         "reason": _REDACTION.text(group["reason"]),
     }
-    return Group(view, filter_of(group), [_REDACTION.job(job) for job in samples])
+    return ShownGroup(view, filter_of(group), [_REDACTION.job(job) for job in samples])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import typing as t
 
 from starlette.responses import Response
 
@@ -32,7 +33,7 @@ async def page(visit: Visit) -> Response:
     query = visit.request.query_params
     wanted, cursor = query.get("q", "").strip(), query.get("cursor")
     now = await visit.service.overview.now()
-    shown: dict[str, object] = {"wanted": wanted, "found": None, "jobs": [], "cursor": None, "problem": None}
+    shown: dict[str, t.Any] = {"wanted": wanted, "found": None, "jobs": [], "cursor": None, "problem": None}
     if wanted:
         try:
             filter, spot = parse_filter(wanted[: MAX_FILTER + 1]), read_cursor(cursor) if cursor else None
