@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 from ..service import Service
+from . import live
 from .pages import endpoints, job, login, queue, queues
 from .render import STATIC
 from .security import OwnPagesOnly
@@ -34,6 +35,7 @@ PAGES = (
     Route("/login", login.log_in, methods=["POST"]),
     Route("/logout", login.log_out, methods=["POST"]),
     Route("/{project}/", queues.page),
+    Route("/{project}/live", live.stream),
     Route("/{project}/endpoints", endpoints.page),
     Route("/{project}/queues/{queue}", queue.page),
     Route("/{project}/queues/{queue}/jobs/{id}", job.page),
@@ -68,6 +70,7 @@ def create_dashboard(
         },
     )
     app.state.services = services
+    app.state.watchers = live.Watchers()
     app.state.sessions = Sessions(Users(connection), public_url=public_url)
     return app
 
