@@ -2,13 +2,14 @@
 
 The server's engine and dispatcher with signed webhooks: quiet (`serve --log-level warning`, metrics counted), and
 with everything on: a JSON line and an OpenTelemetry span for each delivery, exported by OTLP to a receiver that
-reads and forgets. Ratios are medians of those within a round. BEFORE is a checkout of another commit, whose server
-is then the one that the others are compared with.
+reads and forgets. All run by turns in PAIRS rounds; a ratio is the median of those within a round, with its 95 %
+interval. BEFORE is a checkout of another commit, whose server is then the one that the others are compared with.
 """
 
 from __future__ import annotations
 
 import asyncio
+import statistics
 import sys
 import tempfile
 import threading
@@ -20,10 +21,12 @@ from redis.asyncio import Redis
 
 from nextmq_server.embedded import EmbeddedValkey
 
-from .dispatch import SERVICE, Contender, Stage, compare
+from .dispatch import SERVICE, Contender, Score, Stage
+from .pairs import ratio
 from .receivers import receiver
 
 IN_FLIGHT = 50
+PAIRS = 11
 
 
 class Forgetful(BaseHTTPRequestHandler):
@@ -60,10 +63,25 @@ async def main(before: str | None) -> None:
         await redis.config_set("auto-aof-rewrite-percentage", 0)
         try:
             stage = Stage(valkey.socket_path, redis, f"{url}/queues/bench")
-            await compare(stage, f"webhooks, {IN_FLIGHT} in flight", contenders, IN_FLIGHT)
+            rounds: list[list[Score]] = []
+            for number in range(PAIRS):
+                scores = {one: await stage.score(one, IN_FLIGHT) for one in contenders[:: 1 if number % 2 else -1]}
+                rounds.append([scores[one] for one in contenders])
+            show(contenders, rounds)
         finally:
             await redis.aclose()
             valkey.stop()
+
+
+def show(contenders: t.Sequence[Contender], rounds: t.Sequence[t.Sequence[Score]]) -> None:
+    title = f"webhooks, {IN_FLIGHT} in flight"
+    print(f"{title:<24}{'jobs/s':>8}  {'ratio':<24}{'CPU s/10,000 jobs':>18}  ratio")
+    for number, contender in enumerate(contenders):
+        jobs = statistics.median(scores[number].jobs for scores in rounds)
+        cpu = statistics.median(scores[number].cpu for scores in rounds) * 10_000
+        faster = ratio((scores[number].jobs, scores[0].jobs) for scores in rounds)
+        dearer = ratio((scores[number].cpu, scores[0].cpu) for scores in rounds)
+        print(f"{contender.name:<24}{jobs:>8.0f}  {faster!s:<24}{cpu:>18.2f}  {dearer}", flush=True)
 
 
 if __name__ == "__main__":

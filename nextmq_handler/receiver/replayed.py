@@ -7,11 +7,10 @@ import sys
 import typing as t
 
 from ..errors import StaleDeliveryError
-from ..job import AsyncJob, Job, JobBase
 from ..rules.log_text import one_line
+from .answered import AnsweredAsyncJob, AnsweredJob, Answering
 
 if t.TYPE_CHECKING:
-    from ..client._http.answer import R
     from ..client._http.call import Options
 
 T = t.TypeVar("T")
@@ -20,7 +19,7 @@ MAX_SHOWN = 2000
 """The most characters that are printed of one call."""
 
 
-class _Printing(JobBase[T]):
+class _Printing(Answering[T]):
     """A job that prints its processor's calls."""
 
     is_replay = True
@@ -43,26 +42,12 @@ class _Printing(JobBase[T]):
         return {"count": 0}
 
 
-class ReplayedJob(_Printing[T], Job[T]):
+class ReplayedJob(_Printing[T], AnsweredJob[T]):
     """The job of a `def` processor in a replay."""
 
-    def _ask(self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]) -> R:
-        return reader(self._answer(method, path, options))
 
-    def _ask_all(self, *path: str, reader: t.Callable[[t.Any], R]) -> list[R]:
-        return [reader(self._answer("GET", path, {}))]
-
-
-class ReplayedAsyncJob(_Printing[T], AsyncJob[T]):
+class ReplayedAsyncJob(_Printing[T], AnsweredAsyncJob[T]):
     """The job of an `async def` processor in a replay."""
-
-    async def _ask(
-        self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]
-    ) -> R:
-        return reader(self._answer(method, path, options))
-
-    async def _ask_all(self, *path: str, reader: t.Callable[[t.Any], R]) -> list[R]:
-        return [reader(self._answer("GET", path, {}))]
 
 
 def _words(method: str, call: str, content: t.Any) -> str:

@@ -8,12 +8,12 @@ import typing as t
 from types import SimpleNamespace
 
 from ..client._http.content import encode
-from ..job import AsyncJob, Job, JobBase
+from ..job import JobBase
 from ..protocol.wire import Delivery, JobRecord, encode_delivery, parse_delivery
+from ..receiver.answered import AnsweredAsyncJob, AnsweredJob, Answering
 from ..settings import ServerConnection, Settings
 
 if t.TYPE_CHECKING:
-    from ..client._http.answer import R
     from ..client._http.call import Options
 
 T = t.TypeVar("T")
@@ -51,7 +51,7 @@ class Fields(t.TypedDict, total=False):
     failed: t.Sequence[str]
 
 
-class _Recorded(JobBase[T]):
+class _Recorded(Answering[T]):
     """A job that records its processor's calls."""
 
     def __init__(self, data: T, fields: Fields) -> None:
@@ -129,26 +129,12 @@ class _Recorded(JobBase[T]):
         }
 
 
-class RecordedJob(_Recorded[T], Job[T]):
+class RecordedJob(_Recorded[T], AnsweredJob[T]):
     """A Job for tests. `logs`, `progress_updates` and `data_updates` hold what its processor told the server."""
 
-    def _ask(self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]) -> R:
-        return reader(self._answer(method, path, options))
 
-    def _ask_all(self, *path: str, reader: t.Callable[[t.Any], R]) -> list[R]:
-        return [reader(self._answer("GET", path, {}))]
-
-
-class RecordedAsyncJob(_Recorded[T], AsyncJob[T]):
+class RecordedAsyncJob(_Recorded[T], AnsweredAsyncJob[T]):
     """An AsyncJob for tests, as RecordedJob is a Job."""
-
-    async def _ask(
-        self, method: str, *path: str, reader: t.Callable[[t.Any], R], **options: t.Unpack[Options]
-    ) -> R:
-        return reader(self._answer(method, path, options))
-
-    async def _ask_all(self, *path: str, reader: t.Callable[[t.Any], R]) -> list[R]:
-        return [reader(self._answer("GET", path, {}))]
 
 
 def make_job(data: T, **fields: t.Unpack[Fields]) -> RecordedJob[T]:

@@ -18,6 +18,7 @@ from starlette.types import Scope
 from ..redis.connection import ConnectionLost, RedisConnection, RedisError
 from ..service import Service
 from ..shares import SearchTurns, TooManySearches
+from . import live
 from .pages import audit, endpoints, failures, job, login, queue, queues, schedules, search, server
 from .render import STATIC
 from .security import OwnPagesOnly
@@ -35,6 +36,7 @@ PAGES = (
     Route("/login", login.log_in, methods=["POST"]),
     Route("/logout", login.log_out, methods=["POST"]),
     Route("/{project}/", queues.page),
+    Route("/{project}/live", live.stream),
     Route("/{project}/endpoints", endpoints.page),
     Route("/{project}/failures", failures.page),
     Route("/{project}/search", search.page),
@@ -78,6 +80,7 @@ def create_dashboard(
     app.state.services = services
     app.state.is_demo = is_demo
     app.state.searches = SearchTurns()
+    app.state.watchers = live.Watchers()
     app.state.sessions = Sessions(Users(connection), public_url=public_url)
     return app
 

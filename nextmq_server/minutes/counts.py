@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import typing as t
+from collections import defaultdict
 
 BOUNDS = (
     20, 30, 45, 65, 100, 150, 225, 335, 500, 750, 1100, 1700, 2500, 3800, 5750, 8500, 13_000, 20_000, 30_000,
@@ -33,25 +34,21 @@ class Counts:
     __slots__ = ("numbers", "oldest")
 
     def __init__(self) -> None:
-        self.numbers: dict[int, int] = {}
+        self.numbers: defaultdict[int, int] = defaultdict(int)
         self.oldest: int | None = None
-
-    def add(self, position: int) -> None:
-        """Count one."""
-        self.numbers[position] = self.numbers.get(position, 0) + 1
 
     def add_status(self, status: int | None) -> None:
         """Count a delivery by the class of its status."""
         digit = 0 if status is None else status // 100
-        self.add(_FIRST_CLASS + (digit if digit < len(CLASSES) else 0))
+        self.numbers[_FIRST_CLASS + (digit if digit < len(CLASSES) else 0)] += 1
 
     def add_wait(self, ms: float) -> None:
         """Count how long a job waited after it was due."""
-        self.add(_FIRST_WAIT + bisect.bisect_left(BOUNDS, ms))
+        self.numbers[_FIRST_WAIT + bisect.bisect_left(BOUNDS, ms)] += 1
 
     def add_run(self, ms: float) -> None:
         """Count how long a delivery took."""
-        self.add(_FIRST_RUN + bisect.bisect_left(BOUNDS, ms))
+        self.numbers[_FIRST_RUN + bisect.bisect_left(BOUNDS, ms)] += 1
 
     def take(self, text: str) -> None:
         """Add what a text from Redis holds. What another version counts besides is left out."""
@@ -62,7 +59,7 @@ class Counts:
             if name == _OLDEST:
                 self.oldest = max(self.oldest or 0, int(number))
             elif name.isdecimal():
-                self.numbers[int(name)] = self.numbers.get(int(name), 0) + int(number)
+                self.numbers[int(name)] += int(number)
 
     def text(self) -> str:
         """Return the counters as Redis holds them."""

@@ -92,14 +92,14 @@ class Minutes:
 
     def count(self, report: Report) -> None:
         """Count a delivery."""
-        counts = self._of(report.queue)
+        counts = self._counts.get(report.queue) or self._of(report.queue)
         if counts is None:
             return
         verdict = report.verdict
         if isinstance(verdict, Completed):
-            counts.add(COMPLETED)
+            counts.numbers[COMPLETED] += 1
         elif isinstance(verdict, Failed):
-            counts.add(FAILED if report.is_final else RETRIED)
+            counts.numbers[FAILED if report.is_final else RETRIED] += 1
         counts.add_status(report.status)
         if report.status is not None:
             counts.add_run(report.duration)

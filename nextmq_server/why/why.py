@@ -11,7 +11,7 @@ from nextmq_handler.rules.log_text import one_line
 from ..engine.queues.jobs import Jobs
 from ..engine.worker.hub import Hub
 from ..engine.worker.processes import PublishedProcess
-from ..overview.node_workers import NodeWorkers
+from ..overview.node_workers import LIFE, NodeWorkers
 from ..quota import ProjectQuota
 from ..redis.connection import ConnectionLost
 from ..redis.primary import parse_info
@@ -25,9 +25,6 @@ from .queue_causes import Served, causes_of_processes, causes_of_queue
 
 MAX_DEPTH = 5
 """How many levels of a flow are followed down to the job that the others wait for."""
-
-NODE_WORKERS_AGE = 1.0
-"""How old, in s, the list of BullMQ's workers may be."""
 
 
 class Diagnosis(t.NamedTuple):
@@ -75,7 +72,8 @@ class Why:
             read_facts(scripts, job_id),
             scripts.connection.execute("INFO", "memory"),
             self._processes(),
-            self._node_workers.counts(max_age=NODE_WORKERS_AGE),
+            # Without a registration the answer depends on them: one that has just connected must be seen.
+            self._node_workers.counts(max_age=LIFE if self._registry.get(queue) else 0.0),
         )
         causes = await self._causes(queue, job_id, facts, processes, node_workers, depth=0)
         return facts, parse_info(memory), causes

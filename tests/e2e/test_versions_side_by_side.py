@@ -17,7 +17,7 @@ import redis
 
 from nextmq_server.embedded import EmbeddedValkey
 from nextmq_server.projects.projects_file import add_project
-from nextmq_server.testing.processes import ChildProcess
+from nextmq_server.testing.processes import ChildProcess, ProcessFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_VERSION = "6ace0c84655fce24a982958b6add15605d3c4760"
@@ -40,6 +40,11 @@ class Server(httpx.Client):
         base_url = process.wait_for_line("NextMQ server on ").split()[3].rstrip(".")
         super().__init__(base_url=base_url, headers={"authorization": f"Bearer {api_key}"}, timeout=30)
         self.process = process
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the first version, which has no overview."""
+        return self.get("/v1/overview").status_code == 404
 
     def stop(self) -> None:
         """Stop the server, if it runs."""
@@ -75,10 +80,17 @@ class Stage:
         self._servers: list[Server] = []
 
     def start(self, version: t.Literal["first", "now"]) -> Server:
-        env = {"PYTHONPATH": str(self._first_version)} if version == "first" else {}
-        command = [sys.executable, "-m", "nextmq_server", "serve", "--port", "0", *self.options]
+        # -P: this folder, from which -m would take the version of now, is not on the path.
+        env = {"PYTHONPATH": str(self._first_version if version == "first" else ROOT)}
+        command = [sys.executable, "-P", "-m", "nextmq_server", "serve", "--port", "0", *self.options]
         process = ChildProcess([*command, "--allow-egress", "127.0.0.0/8"], env=env)
-        self._servers.append(server := Server(process, self.project.api_key))
+        try:
+            server = Server(process, self.project.api_key)
+        except ProcessFailed:
+            process.kill()
+            raise
+        self._servers.append(server)
+        assert server.is_first == (version == "first")
         return server
 
     def stop(self, server: Server) -> None:

@@ -35,8 +35,9 @@ def job_view(job: QueueJob) -> dict[str, t.Any]:
 
 
 def scheduler_view(scheduler: JobScheduler) -> dict[str, t.Any]:
-    """Show a scheduler as scenario.mjs does."""
-    return {camel(name): value for name, value in scheduler._asdict().items()}
+    """Show a scheduler as scenario.mjs does: Node does not tell of its last run."""
+    told = scheduler._asdict().items()
+    return {camel(name): value for name, value in told if name not in ("last", "overdue_by")}
 
 
 def camel(name: str) -> str:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tarfile
-import typing as t
 import venv
 import zipfile
 from pathlib import Path
@@ -76,15 +75,19 @@ def test_without_extras_no_part_of_the_server_is_installed(empty_environment: Pa
     assert run(str(empty_environment), "-c", code) == "None\n"
 
 
-def test_without_extras_the_nextmq_command_says_what_to_install(empty_environment: Path) -> None:
-    command: t.Final = [str(empty_environment.parent / "nextmq"), "dev"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, 'pip install "nextmq-handler[server]"' in done.stderr) == (1, True)
+@pytest.mark.parametrize(("command", "extra"), [("dev", "server"), ("status", "cli")])
+def test_without_extras_the_nextmq_command_says_what_to_install(
+    command: str, extra: str, empty_environment: Path
+) -> None:
+    program = str(empty_environment.parent / "nextmq")
+    done = subprocess.run([program, command], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, f'pip install "nextmq-handler[{extra}]"' in done.stderr) == (1, True)
 
 
 def test_every_public_type_is_known(empty_environment: Path) -> None:
-    # The names of the store for databases are SQLAlchemy's.
-    run(str(empty_environment), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "sqlalchemy")
+    # The store for databases has names of SQLAlchemy's, and the command typer's.
+    quietly = ("--quiet", "--disable-pip-version-check")
+    run(str(empty_environment), "-m", "pip", "install", *quietly, "sqlalchemy", "typer")
     # pyright asks the first python of the path where packages are.
     path = f"{empty_environment.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(

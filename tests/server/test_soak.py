@@ -19,7 +19,7 @@ async def counts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Count, Count
 
 
 @pytest.mark.parametrize("held", ["redis_connections", "app_connections", "tasks", "objects"])
-async def test_as_many_are_there_after_3000_deliveries_as_before(counts: tuple[Count, Count], held: str) -> None:
+async def test_no_more_are_there_after_3000_deliveries_than_before(counts: tuple[Count, Count], held: str) -> None:
     before, after = (t.cast("dict[str, int]", count._asdict()) for count in counts)
     assert after["deliveries"] - before["deliveries"] >= 3000
-    assert after[held] == before[held]
+    assert after[held] <= before[held]  # counts that are not flushed yet are there before only

@@ -81,7 +81,8 @@ def lines_of(queues: t.Sequence[Json], *, show_all: bool) -> list[str]:
     if len(shown) < len(queues):
         lines.append(styled(f"{count(len(queues) - len(shown), 'more queue')}: nextmq status --all", "muted"))
     hint = " What ends it: nextmq why QUEUE" if urgent else ""
-    return [*lines, "", f"{urgent:,} of {count(len(queues), 'queue')} need somebody.{hint}"]
+    verb = "needs" if urgent == 1 else "need"
+    return [*lines, "", f"{urgent:,} of {count(len(queues), 'queue')} {verb} somebody.{hint}"]
 
 
 def _head(about: Json) -> list[str]:

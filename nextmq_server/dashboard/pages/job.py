@@ -8,6 +8,7 @@ import typing as t
 
 from starlette.responses import Response
 
+from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol.arguments import check_queue_name
 from nextmq_handler.rules.queries import check_path_id
 from nextmq_handler.rules.refusals import Refusal
@@ -38,7 +39,7 @@ async def page(visit: Visit) -> Response:
     try:
         check_queue_name(queue)
         check_path_id(job_id)
-    except (ValueError, Refusal) as exc:
+    except (ConfigurationError, Refusal) as exc:
         return visit.missing(str(exc))
     service = visit.service
     try:

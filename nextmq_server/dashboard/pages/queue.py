@@ -8,6 +8,7 @@ import typing as t
 from markupsafe import Markup
 from starlette.responses import Response
 
+from nextmq_handler.errors import ConfigurationError
 from nextmq_handler.protocol.arguments import check_queue_name
 from nextmq_handler.rules.search.redaction import Redaction
 from nextmq_handler.rules.views import JobView
@@ -57,7 +58,7 @@ async def page(visit: Visit) -> Response:
     queue = visit.param("queue")
     try:
         check_queue_name(queue)
-    except ValueError as exc:
+    except ConfigurationError as exc:
         return visit.missing(str(exc))
     query = visit.request.query_params
     state, number = query.get("state", LATEST), query.get("page", "1")
@@ -79,6 +80,7 @@ async def page(visit: Visit) -> Response:
         pulse=Pulse.of(queue, steps, why.at),
         causes=[cause.view() for cause in why.causes],
         jobs=[(_REDACTION.job(job), time_of(job)) for job in jobs],
+        has_reason=any(job["failedReason"] for job in jobs),
         tabs=TABS,
         state=state,
         page=at,

@@ -83,7 +83,7 @@ def select(rows: list[dict[str, t.Any]], *, sort: str, wanted: str, page: int) -
     """Return what a page shows of all rows."""
     matching = [row for row in rows if wanted.lower() in row["name"].lower()]
     matching.sort(key=_SORTS[sort])
-    attention = sorted(filter(needs_attention, rows), key=_SORTS["state"])
+    attention = sorted_by_trouble(filter(needs_attention, rows))
     sums = {
         "waiting": sum(map(waiting, rows)),
         "active": sum(row["counts"].get("active", 0) for row in rows),
@@ -97,6 +97,11 @@ def select(rows: list[dict[str, t.Any]], *, sort: str, wanted: str, page: int) -
 def needs_attention(row: dict[str, t.Any]) -> bool:
     """Return whether somebody should look at a queue."""
     return row["state"] in ATTENTION or row["failedLastHour"] >= FAILURES_AN_HOUR
+
+
+def sorted_by_trouble(rows: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Return the rows, the most urgent first."""
+    return sorted(rows, key=_SORTS["state"])
 
 
 def waiting(row: dict[str, t.Any]) -> int:

@@ -47,10 +47,10 @@ def deliveries(text: str | None) -> list[DeliveryEntry]:
 
 def _parts(entry: DeliveryEntry) -> t.Iterator[dict[str, t.Any]]:
     """Yield the members that version 0.1 writes, then the others."""
-    members = t.cast("dict[str, t.Any]", entry)
-    yield _some(members, _FIRST)
-    if members.keys() & _ADDED:
-        yield _some(members, _ADDED)
+    added: dict[str, t.Any] = {**entry}
+    yield {name: added.pop(name) for name in _FIRST}
+    if added:
+        yield added
 
 
 def _some(members: t.Mapping[str, t.Any], wanted: t.Collection[str]) -> dict[str, t.Any]:

@@ -75,15 +75,14 @@ def test_the_key_of_an_app_checks_what_it_may(doctor: Doctor, live: LiveNextMQ) 
     assert (status, "– queue" in out, "✓ endpoint" in out) == (0, True, True)
 
 
-def test_variables_of_the_folders_nextmq_dev_are_used(
-    doctor: Doctor, live: LiveNextMQ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("NEXTMQ_URL")
-    monkeypatch.delenv("NEXTMQ_APP_URL")
-    monkeypatch.setattr(_overrides, "url", None)
+def test_variables_of_the_folders_nextmq_dev_are_used(doctor: Doctor, live: LiveNextMQ, tmp_path: Path) -> None:
     file = tmp_path / ".nextmq" / "env"
     file.parent.mkdir()
     file.touch(0o600)
     file.write_text(f"NEXTMQ_URL={live.url}\n")
-    status, out = doctor()
+    with pytest.MonkeyPatch.context() as patch:  # undone before the variables of `live` are
+        patch.delenv("NEXTMQ_URL")
+        patch.delenv("NEXTMQ_APP_URL")
+        patch.setattr(_overrides, "url", None)
+        status, out = doctor()
     assert (status, out.startswith("✓ settings  .nextmq/env: project")) == (0, True)

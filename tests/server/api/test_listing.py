@@ -124,6 +124,7 @@ SMALL = {
                 "/maxed",
             ),
             *(
+                "/jobs/{id}/root",
                 "/metrics",
                 "/metrics/{state}",
                 "/rate-limit",

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 import typing as t
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> DevWithApp:
         process.wait_for_line("welcome#1")
         process.send_signal(signal.SIGINT)
         process.wait_for_line("Stopped.")
+        process.wait()
     finally:
         process.stop()
     return DevWithApp(process, folder, variables, mode, f"http://127.0.0.1:{port}/api/nextmq")
@@ -136,8 +138,10 @@ def test_an_app_that_ignores_sigterm_is_killed_with_its_children(monkeypatch: py
         await app.stop()
         return pids
 
-    for pid in asyncio.run(start_and_stop()):
-        assert not _runs(pid)
+    pids, until = asyncio.run(start_and_stop()), time.monotonic() + 10
+    while any(map(_runs, pids)) and time.monotonic() < until:
+        time.sleep(0.01)  # a process that was killed ends when the kernel comes to it
+    assert not any(map(_runs, pids))
 
 
 def test_a_line_without_an_end_is_shown_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
