@@ -82,7 +82,7 @@ def _counts(queue: str, place: int, source: random.Random) -> Counts:
     flow = 1.0 if past.peak is None else math.exp(-(((place - past.peak) / _WIDTH) ** 2)) + _ALWAYS
     done = round(past.rate * flow * source.uniform(0.75, 1.15))
     failed = FAILURES.get(queue, {}).get(MINUTES - place, 0)
-    counts.numbers = {COMPLETED: done, FAILED: failed, RETRIED: failed * 2}
+    counts.numbers.update({COMPLETED: done, FAILED: failed, RETRIED: failed * 2})
     for _ in range(min(done + failed, 30)):  # enough for percentiles
         counts.add_status(200)
         counts.add_wait(past.wait * source.uniform(0.4, 1.6))

@@ -13,7 +13,7 @@ const sign = document.querySelector(".live");
 
 function say(words, tone) {
   sign.textContent = words;
-  sign.className = `live r ${tone}`;
+  sign.className = `live ${tone}`;
 }
 
 function parsed(html) {
@@ -24,6 +24,8 @@ function parsed(html) {
 
 function swap(old, html) {
   const row = parsed(html).firstElementChild;
+  const strip = old.querySelector("svg.sp");
+  if (strip) row.querySelector(".g").replaceChildren(strip.cloneNode(true)); // it is drawn with the page
   if (row.isEqualNode(old)) return;
   if (old.contains(document.activeElement)) {
     const links = [...old.querySelectorAll("a")];
