@@ -38,7 +38,8 @@ async def page(visit: Visit) -> Response:
         try:
             filter, spot = parse_filter(wanted[: MAX_FILTER + 1]), read_cursor(cursor) if cursor else None
         except (FilterError, BadCursor) as exc:
-            return visit.page("search.html", section="search", now=now, **{**shown, "problem": exc})
+            shown["problem"] = exc
+            return visit.page("search.html", section="search", now=now, **shown)
         redaction = None if visit.role.includes(Role.OPERATOR) else _REDACTION
         async with turn(visit):
             found = await visit.service.search.search(
