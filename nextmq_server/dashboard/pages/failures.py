@@ -6,7 +6,7 @@ import typing as t
 
 from starlette.responses import Response
 
-from nextmq_handler.rules.search.filters import term
+from nextmq_handler.rules.search.filters import FilterError, term
 from nextmq_handler.rules.search.redaction import Redaction
 from nextmq_handler.rules.views import JobView
 
@@ -20,6 +20,12 @@ MAX_SHOWN = 50
 
 SAMPLES = 3
 """How many jobs of a group a page shows."""
+
+MAX_REASON = 200
+"""How many characters of a reason its filter has."""
+
+MAX_VALUE = 500
+"""A longer name, in characters, is left out of a filter."""
 
 _REDACTION = Redaction()
 _GAP = "…"  # what stands in a reason for numbers, ids and addresses
@@ -63,9 +69,17 @@ async def page(visit: Visit) -> Response:
 
 def filter_of(group: FailureGroup) -> str:
     """Return the search that finds the jobs of a group: by the longest part of its reason that never changes."""
-    fixed = max(group["reason"].split(_GAP), key=len).strip()
-    parts = [term("queue", group["queue"]), term("name", group["name"]), "state:failed"]
-    return " ".join([*parts, term("error", fixed)] if fixed else parts)
+    fixed = max(group["reason"].split(_GAP), key=len).strip()[:MAX_REASON]
+    parts = ("state:failed", _term("queue", group["queue"]), _term("name", group["name"]), _term("error", fixed))
+    return " ".join(filter(None, parts))
+
+
+def _term(field: str, value: str) -> str:
+    """Return a term; nothing for a value that no filter can have."""
+    try:
+        return term(field, value) if len(value) <= MAX_VALUE else ""
+    except FilterError:
+        return ""
 
 
 def _group(group: FailureGroup, found: t.Mapping[tuple[str, str], JobView]) -> ShownGroup:
