@@ -63,20 +63,21 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(
-        path=functools.partial(quote, safe=""),
-        span=span_text,
-        ago=shown.ago,
-        utc=utc,
-        number=shown.number,
-        compact=shown.compact,
-        pretty=shown.pretty,
-        short=shown.short_id,
-        tone=shown.tone,
-        size=words.size,
-        state=shown.state_words,
-    )
-    made.globals.update(version=__version__, asset=asset)
+    filters: dict[str, t.Any] = {
+        "path": functools.partial(quote, safe=""),
+        "span": span_text,
+        "ago": shown.ago,
+        "utc": utc,
+        "number": shown.number,
+        "compact": shown.compact,
+        "pretty": shown.pretty,
+        "short": shown.short_id,
+        "tone": shown.tone,
+        "state": shown.state_words,
+    }
+    names: dict[str, t.Any] = {"version": __version__, "asset": asset}
+    made.filters.update(filters)
+    made.globals.update(names)
     return made
 
 
