@@ -73,6 +73,7 @@ def environment() -> Environment:
         "pretty": shown.pretty,
         "short": shown.short_id,
         "tone": shown.tone,
+        "size": words.size,
         "state": shown.state_words,
     }
     names: dict[str, t.Any] = {"version": __version__, "asset": asset}
