@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 TESTING = -n $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") --dist loadfile
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-long test-versions check format docs bench clean
+.PHONY: help demo test test-long test-versions test-browser check format docs bench clean
 
 help:
 	@echo "make demo           run jobs end to end: Valkey, BullMQ, signed webhook, FastAPI app"
 	@echo "make test           run the test suite"
 	@echo "make test-long      run the test suite, with the long forms of its tests"
 	@echo "make test-versions  the tests of the integrations on each Python found, and with the lowest dependencies"
+	@echo "make test-browser   drive the dashboard in Chromium (NEXTMQ_CHROMIUM, or on the PATH)"
 	@echo "make check          ruff, mypy, pyright, import rules, layout, generated code"
 	@echo "make format         format the code, and generate the generated files"
 	@echo "make docs           build the documentation as a site, in site/"
@@ -23,10 +24,14 @@ demo: $(VENV)/installed
 	@$(BIN)/python -m examples.fastapi.demo
 
 test: $(VENV)/installed
-	@$(BIN)/python -m pytest -m "not long" $(TESTING)
+	@$(BIN)/python -m pytest -m "not long and not browser" $(TESTING)
 
 test-long: $(VENV)/installed
-	@$(BIN)/python -m pytest $(TESTING)
+	@$(BIN)/python -m pytest -m "not browser" $(TESTING)
+
+test-browser: $(VENV)/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group browser
+	@$(BIN)/python -m pytest -m browser -p no:xdist tests/browser
 
 test-versions: $(VENV)/installed
 	@$(BIN)/python scripts/try_versions.py

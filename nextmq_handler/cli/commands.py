@@ -84,8 +84,10 @@ COMMANDS: t.Mapping[str, tuple[Entry, ...]] = {
     "Deploy": (Entry("register", "Register a handler's workers.", ".deploy:register"),),
     "Server": (
         Entry("dev", "Run a development server, and your app beside it.", None),
+        Entry("demo", "Run a server with an app and queues in every state, to look at.", None),
         Entry("serve", "Run a server for the projects of a file.", None),
         Entry("projects", "Manage projects, their keys and secrets.", None),
+        Entry("users", "Manage who may log in to the dashboard.", None),
         Entry("conformance", "Check a handler in any language against the protocol.", None),
     ),
 }

@@ -45,9 +45,18 @@ def say(text: str) -> None:
 
 
 def print_banner(
-    project: Project, base_url: str, valkey: EmbeddedValkey | None, *, app: str | None = None, app_url: str = ""
+    project: Project,
+    base_url: str,
+    valkey: EmbeddedValkey | None,
+    *,
+    app: str | None = None,
+    app_url: str = "",
+    login: str | None = None,
 ) -> None:
-    """Print how to connect, where the data is, and a command to try. `app` is started by this process."""
+    """Print how to connect, where the data is, and a command to try. `app` is started by this process.
+
+    `login` is the path that logs in to the dashboard once.
+    """
     if valkey is None:
         say("Jobs are kept in the Redis of --redis-url")
     else:
@@ -71,6 +80,8 @@ def print_banner(
         f"  curl {base_url}/v1/queues/emails/jobs -H 'authorization: Bearer {project.api_key}' "
         f"-H 'content-type: application/json' -d '{body}'"
     )
+    if login is not None:
+        say(f"Open the dashboard (the link works once, for 10 minutes): {base_url}{login}")
     say("Ctrl-C shuts down gracefully. Deliveries:")
 
 

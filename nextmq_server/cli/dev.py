@@ -25,8 +25,8 @@ from nextmq_handler.rules.log_text import one_line
 from nextmq_handler.settings import is_loopback
 
 from ..api.app import create_app
-from ..api.http.middleware import LOOPBACK_NAMES
 from ..dispatch.egress.rules import EgressRules, parse_network
+from ..front.hosts import LOOPBACK_NAMES
 from ..projects.key_names import find_keys
 from ..projects.projects import load_or_create_project
 from ..redis.address import Address
@@ -35,9 +35,10 @@ from ..serving import base_url, listen
 from . import console
 from .app_commands import guess_app_url
 from .app_process import AppProcess
+from .dashboard import dashboard
 from .env_file import env_file
 from .log_lines import configure_logging
-from .options import AllowEgress, MaxFreeStarts, MaxTimeout, Port, exit_on_error, on_event_loop
+from .options import AllowEgress, MaxFreeStarts, MaxTimeout, Port, WithDashboard, exit_on_error, on_event_loop
 from .process import ServerProcess, check_external, on_signal
 
 if t.TYPE_CHECKING:
@@ -95,6 +96,7 @@ async def dev(
             "Default with COMMAND: its port, and /api/nextmq.",
         ),
     ] = None,
+    with_dashboard: WithDashboard = True,
     grace: t.Annotated[float, typer.Option(min=0, help="Seconds for deliveries in flight on Ctrl-C.")] = 30.0,
     allow_egress: AllowEgress = None,
     max_free_starts: MaxFreeStarts = MAX_FREE_STARTS,
@@ -123,7 +125,7 @@ async def dev(
         listener = stack.enter_context(listen(host, port, command="nextmq dev"))
         valkey = None
         if redis_url is None:
-            valkey = stack.enter_context(_embedded(data_dir / "valkey", fsync))
+            valkey = stack.enter_context(embedded(data_dir / "valkey", fsync))
             redis_url = valkey.url
         else:
             await check_external(redis_url)
@@ -152,6 +154,11 @@ async def dev(
         if child is not None:
             helpers.append(_run(child, variables, process.stop_requested))
             stack.push_async_callback(child.stop)
+        api = create_app(service, hosts=hosts, has_docs_page=True)
+        login = None
+        if with_dashboard:
+            entry = dashboard(api, [service], Address(redis_url), host=host, public_url=url, is_first=True)
+            login = await stack.enter_async_context(entry)
         banner = functools.partial(
             console.print_banner,
             project,
@@ -159,9 +166,10 @@ async def dev(
             valkey,
             app=None if child is None else child.name,
             app_url=app_url or "",
+            login=login,
         )
         await process.serve(
-            create_app(service, hosts=hosts, has_docs_page=True),
+            api,
             listener,
             [service],
             helpers=helpers,
@@ -173,7 +181,7 @@ async def dev(
 
 
 @contextlib.contextmanager
-def _embedded(folder: Path, fsync: FsyncPolicy) -> t.Generator[EmbeddedValkey]:
+def embedded(folder: Path, fsync: FsyncPolicy) -> t.Generator[EmbeddedValkey]:
     if sys.platform == "win32":
         raise ConfigurationError(
             "nextmq has no embedded Valkey for Windows: run Redis 6.2 or newer, or Valkey, and pass "

@@ -34,6 +34,9 @@ TrustedProxy = t.Annotated[
         help="Take the caller's address from the x-forwarded-for of proxies in this network. May be repeated.",
     ),
 ]
+WithDashboard = t.Annotated[
+    bool, typer.Option("--dashboard/--no-dashboard", help="Serve the dashboard at /dashboard.")
+]
 MaxFreeStarts = t.Annotated[
     int, typer.Option(min=1, help="Fail a job (TooManyStarts) after this many starts that used no attempt.")
 ]

@@ -30,6 +30,7 @@ from ..redis.connection import ConnectionLost, RedisError
 from ..service import Service
 from ..serving import base_url, listen
 from . import console
+from .dashboard import dashboard
 from .log_lines import LogFormat, LogLevel, configure_logging, log_delivery
 from .metrics_port import serve_metrics
 from .options import (
@@ -40,6 +41,7 @@ from .options import (
     ProjectsFile,
     RedisURL,
     TrustedProxy,
+    WithDashboard,
     exit_on_error,
     on_event_loop,
 )
@@ -78,6 +80,11 @@ async def serve(
         typer.Option(min=1, help="About how many bytes the jobs of one project may use. Default: no bound."),
     ] = None,
     max_timeout: MaxTimeout = MAX_TIMEOUT_MS / 1000,
+    with_dashboard: WithDashboard = True,
+    public_url: t.Annotated[
+        str | None,
+        typer.Option(help="The URL at which people open the dashboard, such as https://queues.example.com."),
+    ] = None,
     log_level: t.Annotated[
         LogLevel, typer.Option(help="The least severe lines that are logged. A delivery is one at info.")
     ] = LogLevel.info,
@@ -133,6 +140,11 @@ async def serve(
         app.state.services = services
         url = base_url(host, listener)
         ready = f"NextMQ server on {url}. SIGTERM shuts down gracefully, SIGHUP reads the projects again."
+        if with_dashboard:
+            entry = dashboard(app, services, Address(redis_url), host=host, public_url=public_url)
+            login = await stack.enter_async_context(entry)
+            if login is not None:
+                ready += f"\nThe dashboard has no user yet. Once, within 10 minutes: {public_url or url}{login}"
         metrics: ProcessMetrics = app.state.metrics
         if metrics_port is not None:
             metrics_url = await stack.enter_async_context(serve_metrics(metrics, services, metrics_port))

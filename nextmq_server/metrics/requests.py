@@ -34,9 +34,10 @@ class RequestCounts:
             await self._app(scope, receive, send)
             return
 
+        counts: Counter[RequestKey] = scope["app"].state.metrics.requests  # a mounted app takes its place
+
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                counts: Counter[RequestKey] = scope["app"].state.metrics.requests
                 counts[_key_of(scope, message["status"])] += 1
             await send(message)
 

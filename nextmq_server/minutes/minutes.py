@@ -13,7 +13,7 @@ import typing as t
 from nextmq_handler.protocol.outcomes import Completed, Failed
 
 from ..dispatch.reports import Report
-from ..engine.scripts.scripts import ScriptRunner, fields_of
+from ..engine.scripts.scripts import ScriptRunner, fields_of, flat
 from ..redis.connection import ConnectionLost, RedisError
 from ..tasks import end_tasks
 from .counts import COMPLETED, FAILED, RETRIED, Counts
@@ -121,6 +121,22 @@ class Minutes:
             some = [text for row in rows[first : first + _AT_ONCE] for text in row]
             await self._scripts.run_composed(_ADD, keys, [_KEEP_MINUTES, _KEEP_HOURS, *some])
 
+    async def write(self, queue: str, counted: t.Mapping[int, Counts]) -> None:
+        """Write what happened in a queue in minutes of the past, by when each began, ms since the epoch.
+
+        It replaces what was counted then. Raises RedisError or ConnectionLost.
+        """
+        for hour in {at // _HOUR for at in counted}:
+            for name in (queue, _ANY):
+                key = self._scripts.keys("minutes", name, str(hour))
+                fields = {
+                    str(at % _HOUR // _MINUTE): "" if name == _ANY else counts.text()
+                    for at, counts in counted.items()
+                    if at // _HOUR == hour
+                }
+                await self._scripts.connection.execute("HSET", key, *flat(fields))
+                await self._scripts.connection.execute("PEXPIRE", key, _KEEP_MINUTES)
+
     async def read(self, queue: str, span: Span) -> list[tuple[int, Counts]]:
         """Return the counts of the queue in each step of `span`, which ends now, with the time at which it begins.
 
@@ -160,8 +176,8 @@ class Minutes:
         ]
         return {
             one * hash_length + int(field) * length: text
-            for one, flat in zip(hashes, await asyncio.gather(*calls), strict=True)
-            for field, text in fields_of(flat).items()
+            for one, texts in zip(hashes, await asyncio.gather(*calls), strict=True)
+            for field, text in fields_of(texts).items()
         }
 
     def _of(self, queue: str) -> Counts | None:

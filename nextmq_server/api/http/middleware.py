@@ -11,12 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nextmq_handler.rules.refusals import Refusal
 
+from ...front.hosts import is_host, named_hosts
 from .errors import ASCIIResponse
 
-LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
-"""The names of this machine that no other machine can have."""
-
-_HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::\d{0,5})?")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 
 
@@ -64,16 +61,11 @@ class KnownHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-            if len(named) != 1 or _without_port(named[0].lower()) not in self._hosts:
+            named = named_hosts(scope)
+            if not is_host(named, self._hosts):
                 await ASCIIResponse(_misdirected(named).body, 421)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-def _without_port(host: str) -> str:
-    parts = _HOST.fullmatch(host)
-    return (parts[1] or parts[2]) if parts else ""
 
 
 def _misdirected(named: t.Sequence[str]) -> Refusal:

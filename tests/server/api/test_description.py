@@ -7,7 +7,7 @@ import typing as t
 import httpx
 import pytest
 
-from nextmq_server.api.http.middleware import LOOPBACK_NAMES
+from nextmq_server.front.hosts import LOOPBACK_NAMES
 from nextmq_server.projects.projects import Project
 from nextmq_server.service import Service
 from tests.support.api import refusal
