@@ -156,11 +156,7 @@ class Users:
 
     async def take_once(self, word: str) -> str | None:
         """Return whom this word logs in, for the first time that it is shown."""
-        key = ONCE + _digest(word)
-        name, _ = await asyncio.gather(  # one socket: Redis sees them in this order
-            self._connection.execute("GET", key), self._connection.execute("UNLINK", key)
-        )
-        return t.cast("str | None", name)
+        return t.cast("str | None", await self._connection.execute("GETDEL", ONCE + _digest(word)))
 
     async def session_key(self) -> str:
         """Return the key that signs sessions; the first process that asks makes it."""
