@@ -166,7 +166,11 @@ class _CurrentSpan:
 
         tracer = trace.get_tracer("nextmq_handler", __version__)
         self._span = tracer.start_span(name, context=parent, kind=kind, attributes=attributes, links=links)
-        self._token = context.attach(trace.set_span_in_context(self._span, parent))
+        current = trace.set_span_in_context(self._span, parent)
+        # Without an SDK, an older opentelemetry-api gives no span that continues the parent's trace.
+        if parent is not None and not self._span.get_span_context().is_valid:
+            current = parent
+        self._token = context.attach(current)
 
     def record(self, exc: BaseException) -> None:
         with harmless("recording an exception"):
