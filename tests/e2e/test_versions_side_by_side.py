@@ -103,9 +103,9 @@ class Stage:
         server.put(f"/v1/queues/{queue}/worker", json=body).raise_for_status()
 
     def own_keys(self) -> list[str]:
-        """Return the server's own keys, without those that end by themselves when a server ends."""
+        """Return the server's own keys of the project, without those that end by themselves when a server ends."""
         keys = t.cast("list[str]", self.redis.keys("nextmq:*"))
-        return [key for key in keys if ":wake:" not in key]
+        return [key for key in keys if ":wake:" not in key and not key.startswith("nextmq:server:")]
 
     def move_keys(self, *options: str) -> None:
         assert self._move_keys(*options).returncode == 0
