@@ -105,6 +105,7 @@ class Dispatcher:
         self, endpoint: AppEndpoint, health: Health, job: EngineJob, id: str, span: DeliverySpan
     ) -> Verdict:
         sent_at, started_at = self._clock(), time.monotonic()
+        sent_ms = round(sent_at * 1000)
         try:
             body = encode_delivery(
                 job,
@@ -112,7 +113,7 @@ class Dispatcher:
                 id=id,
                 queue=endpoint.queue,
                 timeout=endpoint.timeout,
-                now=round(sent_at * 1000),
+                now=sent_ms,
                 fingerprint=endpoint.fingerprint,
             )
         except UnfitData as exc:
@@ -134,7 +135,7 @@ class Dispatcher:
         job.note_delivery(
             delivery_entry(
                 id,
-                at=round(sent_at * 1000),
+                at=sent_ms,
                 status=answer.status,
                 ms=round(duration),
                 outcome=verdict.outcome,
@@ -154,7 +155,8 @@ class Dispatcher:
             answer.status,
             verdict,
             duration,
-            sent_at=round(sent_at * 1000),
+            is_final=is_final,
+            sent_at=sent_ms,
             is_signed=is_signed,
             traceparent=span.headers.get("traceparent", ""),
         )

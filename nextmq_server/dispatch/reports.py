@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import typing as t
 
-from nextmq_handler.protocol.outcomes import Failed
-
 from ..engine.queues.job import EngineJob
 from ..engine.verdicts import Verdict
 
@@ -58,14 +56,14 @@ class Reporter:
         verdict: Verdict,
         ms: float,
         *,
+        is_final: bool,
         sent_at: int,
         is_signed: bool = False,
         traceparent: str = "",
     ) -> None:
-        """Report the delivery `id` of `job`, sent at `sent_at`, which took `ms` and ended with `verdict`."""
+        """Report the delivery `id` of `job`, which took `ms` and ended with `verdict`; the rest as in Report."""
         if not self._watches:
             return
-        is_final = isinstance(verdict, Failed) and job.is_last_attempt(verdict)
         attempt = job.attempts_made + 1
         report = Report(
             queue,

@@ -50,7 +50,10 @@ class TriggerProcessor:
         except (RedisError, ConnectionLost) as exc:  # not a reason to send it again
             logger.warning("trigger %s: cannot record its last run: %s", trigger.id, exc)
         verdict = Completed(None) if run.error is None else Failed("TriggerFailed", run.error, status=run.status)
-        self.reporter.tell(QUEUE, job, message_id, run.status, verdict, run.duration_ms, sent_at=run.at)
+        is_final = isinstance(verdict, Failed) and job.is_last_attempt(verdict)
+        self.reporter.tell(
+            QUEUE, job, message_id, run.status, verdict, run.duration_ms, is_final=is_final, sent_at=run.at
+        )
         return verdict
 
     async def _post(self, trigger: StoredTrigger, message_id: str, attempt: int) -> StoredRun | Hold:
