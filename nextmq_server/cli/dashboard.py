@@ -43,7 +43,14 @@ async def dashboard(
     async with RedisConnection.opened(address, name="nextmq-dashboard") as connection:
         app.add_api_route("/", _to_dashboard, include_in_schema=False)
         is_open = not is_loopback(host)
-        pages = create_dashboard(services, connection, public_url=public_url, is_open=is_open, is_demo=is_demo)
+        pages = create_dashboard(
+            services,
+            connection,
+            public_url=public_url,
+            is_open=is_open,
+            is_demo=is_demo,
+            searches=app.state.searches,
+        )
         app.mount(PATH, pages)
         yield await _login(Users(connection), is_first=is_first)
 

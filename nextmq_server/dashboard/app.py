@@ -56,11 +56,13 @@ def create_dashboard(
     public_url: str | None = None,
     is_open: bool = False,
     is_demo: bool = False,
+    searches: SearchTurns | None = None,
 ) -> Starlette:
     """Return the dashboard of running services, one for each project; the list may grow.
 
     `connection` is to the Redis that keeps the users. `public_url` is where people open it, `is_open` tells that
-    other machines reach the server: then it needs a `public_url`. With `is_demo` each page says so.
+    other machines reach the server: then it needs a `public_url`. With `is_demo` each page says so. `searches` are
+    the turns of an API in the same process.
     """
     app = Starlette(
         routes=[Mount("/static", _Immutable(directory=STATIC)), *PAGES],
@@ -79,7 +81,7 @@ def create_dashboard(
     )
     app.state.services = services
     app.state.is_demo = is_demo
-    app.state.searches = SearchTurns()
+    app.state.searches = searches or SearchTurns()
     app.state.watchers = live.Watchers()
     app.state.sessions = Sessions(Users(connection), public_url=public_url)
     return app
